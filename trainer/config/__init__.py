@@ -1,0 +1,29 @@
+"""What a run is: validated, serialisable, with presets. Free of TensorFlow, so the launcher reads it too."""
+
+from trainer.config.resolve import (
+    difference,
+    flatten,
+    preset_description,
+    preset_names,
+    preset_values,
+    resolve,
+    to_json,
+    to_yaml,
+    validate,
+)
+from trainer.config.schema import Dcgan, Mlp, RunConfig
+
+__all__ = [
+    "Dcgan",
+    "Mlp",
+    "RunConfig",
+    "difference",
+    "flatten",
+    "preset_description",
+    "preset_names",
+    "preset_values",
+    "resolve",
+    "to_json",
+    "to_yaml",
+    "validate",
+]

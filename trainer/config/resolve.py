@@ -1,0 +1,162 @@
+"""From a preset's name and ``--set`` overrides to a checked `RunConfig`, and back to text.
+
+A preset is a YAML file in ``presets/`` that holds a description and only what differs from the defaults.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from trainer.config.schema import Dcgan, Mlp, RunConfig
+from trainer.errors import ConfigError
+
+_MISSING = object()
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with Gantry, sorted."""
+    folder = resources.files("trainer.config") / "presets"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def preset_values(name: str) -> dict[str, Any]:
+    """A preset as its file says: what differs from the defaults, and its description.
+
+    Raises:
+        ConfigError: there is no such preset; the text names the nearest one.
+    """
+    names = preset_names()
+    if name not in names:
+        raise ConfigError(f"unknown preset '{name}'{_nearest(name, names)}; presets are {', '.join(names)}")
+    path = resources.files("trainer.config") / "presets" / f"{name}.yaml"
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return values
+
+
+def preset_description(name: str) -> str:
+    """One line that says what the preset trains."""
+    return str(preset_values(name)["description"])
+
+
+def resolve(preset: str, overrides: Iterable[str] = ()) -> RunConfig:
+    """The configuration of a preset with ``a.b=value`` overrides laid over it, later ones winning.
+
+    Raises:
+        ConfigError: unknown preset or key, or a value out of its range; the text names all three.
+    """
+    values = preset_values(preset)
+    del values["description"]
+    for override in overrides:
+        path, value = _parse_override(override)
+        _set(values, path, value)
+    if "network" in values:
+        values["network"].setdefault("name", "mlp")
+    return validate(values, f"preset {preset}")
+
+
+def validate(values: Mapping[str, Any], origin: str) -> RunConfig:
+    """Check a mapping of values; `origin` says in an error where they come from."""
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as failure:
+        raise ConfigError(f"{origin}: {_first_error(failure)}") from None
+
+
+def difference(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """Fields whose values differ, as ``{"optimizer.beta1": (old, new)}``."""
+    before, after = flatten(old.model_dump(mode="json")), flatten(new.model_dump(mode="json"))
+    keys = sorted(before.keys() | after.keys())
+    return {
+        key: (before.get(key), after.get(key))
+        for key in keys
+        if before.get(key, _MISSING) != after.get(key, _MISSING)
+    }
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping as one level of dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def to_yaml(config: RunConfig) -> str:
+    """The whole configuration as YAML, in the order of the schema."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def to_json(config: RunConfig) -> str:
+    """The whole configuration as JSON, in the order of the schema."""
+    return json.dumps(config.model_dump(mode="json"), indent=2)
+
+
+def _parse_override(override: str) -> tuple[list[str], Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: expected key=value, such as optimizer.learning_rate=1e-4")
+    path = key.split(".")
+    _check_key(path, key)
+    try:
+        return path, yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {key}: '{text}' is no value that YAML can read") from None
+
+
+def _check_key(path: list[str], key: str) -> None:
+    known = _known_keys()
+    if key not in known:
+        raise ConfigError(f"--set {key}: there is no such key{_nearest(key, sorted(known))}")
+
+
+def _known_keys() -> set[str]:
+    """Every leaf of the schema, those of each kind of network included."""
+    keys: set[str] = set()
+
+    def visit(model: type[BaseModel], prefix: str) -> None:
+        for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                visit(field.annotation, f"{prefix}{name}.")
+            elif name == "network":
+                for network in (Mlp, Dcgan):
+                    visit(network, "network.")
+            else:
+                keys.add(prefix + name)
+
+    visit(RunConfig, "")
+    return keys
+
+
+def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        values = values.setdefault(part, {})
+    values[path[-1]] = value
+
+
+def _nearest(word: str, words: list[str]) -> str:
+    """A hint that names the known word nearest to an unknown one, or nothing when none is near."""
+    found = difflib.get_close_matches(word, words, n=1)
+    if not found:  # the last part alone is often right: learning_rate for optimizer.learning_rate
+        found = [known for known in words if known.rpartition(".")[2] == word.rpartition(".")[2]][:1]
+    return f" (did you mean '{found[0]}'?)" if found else ""
+
+
+def _first_error(failure: ValidationError) -> str:
+    """The first error in one line: field, value, what is expected."""
+    error = failure.errors()[0]
+    # A union adds the name of its member to the location: network.mlp.latent_size.
+    where = ".".join(str(part) for i, part in enumerate(error["loc"]) if not (i == 1 and part in ("mlp", "dcgan")))
+    if error["type"] == "value_error" and not where:
+        return error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"{where}: there is no such key{_nearest(where, sorted(_known_keys()))}"
+    expected = error["msg"].replace("Input should be", "expected").replace("Input should have", "expected")
+    return f"{where} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"

@@ -1,0 +1,182 @@
+"""What a run is: every hyperparameter, with its unit, its range and where its default comes from.
+
+The shape of the cluster (workers, GPUs, image) is not here: the launcher's `RunSpec` holds it. A run gives
+the same result whatever that shape is, but for rounding.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused and values cannot change after they were checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Image(Section):
+    """Shape of one image, real or generated."""
+
+    height: Annotated[int, Field(ge=4, le=1024)] = 28
+    """Rows, in pixels (MNIST: 28)."""
+    width: Annotated[int, Field(ge=4, le=1024)] = 28
+    """Columns, in pixels (MNIST: 28)."""
+    channels: Literal[1, 3] = 1
+    """1 for grey, 3 for RGB."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels
+
+
+class Mlp(Section):
+    """The plain GAN of Goodfellow et al. 2014 (arXiv:1406.2661): fully connected networks."""
+
+    name: Literal["mlp"] = "mlp"
+    """Kind of network."""
+    latent_size: Annotated[int, Field(ge=1, le=4096)] = 100
+    """Entries of the latent vector z, drawn from N(0, 1)."""
+    generator_units: Widths = (128, 256, 512, 1024)
+    """Units of each hidden layer of the generator."""
+    discriminator_units: Widths = (1024, 512, 256)
+    """Units of each hidden layer of the discriminator."""
+    leaky_slope: Fraction = 0.2
+    """Slope of LeakyReLU below zero."""
+
+
+class Dcgan(Section):
+    """Deep convolutional GAN of Radford, Metz and Chintala 2015 (arXiv:1511.06434), section 3 and figure 1."""
+
+    name: Literal["dcgan"]
+    """Kind of network."""
+    latent_size: Annotated[int, Field(ge=1, le=4096)] = 100
+    """Entries of the latent vector z (section 4.1), drawn from N(0, 1)."""
+    generator_filters: Widths = (1024, 512, 256, 128)
+    """Channels of the projection and of each transposed convolution but the last (figure 1: from 1024)."""
+    discriminator_filters: Widths = (64, 128, 256, 512)
+    """Channels of each convolution of the discriminator: the generator's, mirrored and halved."""
+    kernel: Annotated[int, Field(ge=2, le=9)] = 5
+    """Edge of each convolution's kernel, in pixels (figure 1: 5); the stride is 2."""
+    leaky_slope: Fraction = 0.2
+    """Slope of LeakyReLU in the discriminator (section 3)."""
+    weight_stddev: Annotated[float, Field(gt=0, le=1)] = 0.02
+    """Standard deviation of the weights' first values (section 4)."""
+    batch_norm_momentum: Fraction = 0.9
+    """Share of the old moving statistics kept at each step."""
+
+
+class Data(Section):
+    """Where real images come from and how they are ordered."""
+
+    source: Annotated[str, Field(min_length=1)] = "digits"
+    """digits, idx:<folder>, npz:<file>, images:<folder>, tfrecord:<glob> or keras:<name>."""
+    placement: Literal["auto", "memory", "stream"] = "auto"
+    """Keep the set in the device's memory or stream it from shards; auto decides by `memory_limit_mb`."""
+    memory_limit_mb: Positive = 1024
+    """Largest set, in MiB of 8-bit images, that `placement: auto` keeps in memory."""
+    shuffle_window: Annotated[int, Field(ge=256, multiple_of=256)] = 16384
+    """Images that are shuffled together; sets up to this size are shuffled as a whole."""
+
+
+class Optimizer(Section):
+    """Adam (Kingma and Ba 2014, arXiv:1412.6980), the same for both networks."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4
+    """Step size (Radford et al. 2015: 0.0002)."""
+    beta1: Fraction = 0.5
+    """Decay of the first moment, for each step (Radford et al. 2015: 0.5)."""
+    beta2: Fraction = 0.999
+    """Decay of the second moment, for each step (Kingma and Ba 2014)."""
+    epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-7
+    """Added to the root of the second moment (Keras: 1e-7)."""
+
+
+class Checkpoints(Section):
+    """When the run's state is saved and how much of it is kept."""
+
+    every_steps: Positive = 1000
+    """Steps between two checkpoints; the last step is always saved."""
+    keep: Positive = 3
+    """Newest complete checkpoints that are kept."""
+    keep_every: Annotated[int, Field(ge=0)] = 0
+    """Also keep each checkpoint whose step is a multiple of this many steps; 0 keeps none beyond `keep`."""
+
+
+class Samples(Section):
+    """Grids of generated images from latents that stay the same for the whole run."""
+
+    every_steps: Positive = 1000
+    """Steps between two grids; the last step always has one."""
+    rows: Annotated[int, Field(ge=1, le=32)] = 5
+    """Rows of the grid, in images."""
+    columns: Annotated[int, Field(ge=1, le=32)] = 5
+    """Columns of the grid, in images."""
+
+
+class Metrics(Section):
+    """What is written about training as it goes."""
+
+    every_steps: Positive = 50
+    """Steps between two lines of `metrics/`; the last step always has one."""
+    print_every_steps: Positive = 1000
+    """Steps between two printed lines, rounded up to a line of `metrics/`."""
+
+
+class RunConfig(Section):
+    """A whole run: enough to reproduce it."""
+
+    network: Annotated[Mlp | Dcgan, Field(discriminator="name")] = Mlp()
+    """Architecture of generator and discriminator."""
+    image: Image = Image()
+    """Shape of the images."""
+    loss: Literal["bce"] = "bce"
+    """bce: binary cross-entropy, the generator's non-saturating (Goodfellow et al. 2014, section 3)."""
+    steps: Positive = 10000
+    """Updates of each network."""
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
+    """Global batch: real images for each step over all replicas together."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of everything random: first weights, order of images, latents."""
+    xla: Literal["auto", "off"] = "auto"
+    """Compile the step with XLA where it helps (auto: one replica, no BatchNormalization) or never."""
+    data: Data = Data()
+    """The real images."""
+    optimizer: Optimizer = Optimizer()
+    """How weights are updated."""
+    checkpoints: Checkpoints = Checkpoints()
+    """The run's safety net."""
+    samples: Samples = Samples()
+    """The grids a person looks at."""
+    metrics: Metrics = Metrics()
+    """Losses and speed over time."""
+
+    @model_validator(mode="after")
+    def _dcgan_halves(self) -> "RunConfig":
+        """A DCGAN halves its images once for each entry of its filters, in both networks."""
+        if isinstance(self.network, Dcgan):
+            for field in ("generator_filters", "discriminator_filters"):
+                factor = 2 ** len(getattr(self.network, field))
+                for side in ("height", "width"):
+                    size = getattr(self.image, side)
+                    if size % factor:
+                        raise ValueError(
+                            f"image.{side} is {size}, expected a multiple of {factor}: "
+                            f"network.{field} has {factor.bit_length() - 1} entries, each halving the image"
+                        )
+        return self
+
+    def per_replica_batch(self, replicas: int) -> int:
+        """Images of each step that one of `replicas` replicas takes.
+
+        Raises:
+            ValueError: the global batch cannot be divided evenly.
+        """
+        if self.batch_size % replicas:
+            raise ValueError(f"batch_size {self.batch_size} is not divisible by {replicas} replicas")
+        return self.batch_size // replicas

@@ -1,0 +1,74 @@
+"""What can go wrong in a run, and the exit code that says so.
+
+::
+
+    GantryError                1   anything that is nobody's mistake
+    ├── UserError              2   a mistake in the configuration, the data or the call
+    │   ├── ConfigError        2   a key or a value of the configuration
+    │   ├── DataError          2   a data set: missing, empty, damaged, of the wrong shape
+    │   └── AccessError        2   a folder or bucket that is missing or refuses
+    ├── StorageError           1   storage failed although it was asked rightly (disk full, outage)
+    │   ├── ObjectMissing      1   the object is not there
+    │   └── PreconditionFailed 1   another writer got there first
+    ├── CheckpointDamaged      1   a checkpoint whose files are not those of its manifest
+    ├── Diverged               1   NaN or Inf in a loss or a gradient
+    └── PeerLost              42   another worker is gone: restart me and I resume
+
+A process that was asked to stop (SIGTERM, Ctrl-C) saves a checkpoint and leaves with `EXIT_RESTART`
+too: started again, it goes on.
+"""
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USER = 2
+EXIT_RESTART = 42
+
+
+class GantryError(Exception):
+    """Base of all errors that Gantry raises on purpose; its text is one line for a person."""
+
+    exit_code = EXIT_FAILED
+
+
+class UserError(GantryError):
+    """A mistake that only the user can mend; the text names the field or file, the value, what is expected."""
+
+    exit_code = EXIT_USER
+
+
+class ConfigError(UserError):
+    """A key or value of the configuration is wrong."""
+
+
+class DataError(UserError):
+    """A data set is missing, empty, damaged or of the wrong shape."""
+
+
+class AccessError(UserError):
+    """A folder or bucket does not exist or refuses us."""
+
+
+class StorageError(GantryError):
+    """Storage failed although it was asked rightly."""
+
+
+class ObjectMissing(StorageError):
+    """The object asked for is not there."""
+
+
+class PreconditionFailed(StorageError):
+    """The object is not at the generation the caller expected."""
+
+
+class CheckpointDamaged(GantryError):
+    """The files of a checkpoint are not those its manifest lists."""
+
+
+class Diverged(GantryError):
+    """A loss or a gradient became NaN or Inf."""
+
+
+class PeerLost(GantryError):
+    """Another worker is gone; this process can only be restarted."""
+
+    exit_code = EXIT_RESTART

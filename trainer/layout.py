@@ -1,0 +1,93 @@
+"""The name of every object in a run.
+
+A run is a folder ``<root>/<experiment>/<run>/`` on a disk or in a bucket. Everything else in Gantry asks
+this module how an object is called, so that the trainer, the launcher and a reader of the bucket agree.
+"""
+
+import re
+from typing import NamedTuple
+
+from trainer.errors import UserError
+
+RUN = "run.json"  # resolved configuration, versions, world size; written first
+STATUS = "status.json"  # where the run stands, every few seconds
+RESULT = "result.json"  # how it ended; written last
+LOCAL = "local.json"  # the processes of a run on this machine (the launcher's local backend)
+GENERATOR = "export/generator.keras"
+LOSS_CURVES = "export/loss.png"
+
+# Kubernetes objects are named after runs, so a run's name is a DNS label from the start (RFC 1123).
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+FORMAT = 1  # of the run directory: raised when an older trainer could not read a newer run
+
+
+class RunPath(NamedTuple):
+    """The place of one run."""
+
+    root: str
+    experiment: str
+    name: str
+
+    @property
+    def url(self) -> str:
+        """The run's folder: a path or ``gs://bucket/prefix/experiment/run``."""
+        return f"{self.root.rstrip('/')}/{self.experiment}/{self.name}"
+
+
+def run_path(root: str, experiment: str, name: str) -> RunPath:
+    """The run's place, with both names checked.
+
+    Raises:
+        UserError: a name is not a DNS label (lower case letters, digits and dashes, at most 63).
+    """
+    for field, value in (("experiment", experiment), ("run", name)):
+        if not _LABEL.fullmatch(value):
+            raise UserError(
+                f"{field} '{value}': expected lower case letters, digits and dashes, "
+                "at most 63, beginning and ending with a letter or digit"
+            )
+    return RunPath(root, experiment, name)
+
+
+def checkpoint_folder(step: int) -> str:
+    """Folder of the checkpoint taken after `step` steps."""
+    return f"checkpoints/{step}/"
+
+
+def checkpoint_manifest(step: int) -> str:
+    """Manifest of a checkpoint; without it the checkpoint does not exist."""
+    return f"checkpoints/{step}/manifest.json"
+
+
+def checkpoint_step(name: str) -> int | None:
+    """Step of the checkpoint that an object belongs to, None for any other object."""
+    found = re.match(r"checkpoints/(\d+)/", name)
+    return int(found[1]) if found else None
+
+
+def sample_grid(step: int) -> str:
+    """Grid of samples from fixed latents after `step` steps."""
+    return f"samples/{step}.png"
+
+
+def metrics_segment(first_step: int) -> str:
+    """Segment of metrics whose lines are for `first_step` and later, up to the next segment's."""
+    return f"metrics/{first_step}.jsonl"
+
+
+def metrics_first_step(name: str) -> int | None:
+    """First step of a metrics segment, None for any other object."""
+    found = re.fullmatch(r"metrics/(\d+)\.jsonl", name)
+    return int(found[1]) if found else None
+
+
+def worker_log(attempt: int, worker: int) -> str:
+    """Log of one worker process in one attempt; attempts count from 1."""
+    return f"logs/{attempt}/worker-{worker}.log"
+
+
+def log_attempt(name: str) -> int | None:
+    """Attempt that a worker's log belongs to, None for any other object."""
+    found = re.match(r"logs/(\d+)/", name)
+    return int(found[1]) if found else None

@@ -1,0 +1,92 @@
+"""What a store is: objects by name, replaced whole, with generations to compare against."""
+
+import base64
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import google_crc32c
+
+from trainer.errors import AccessError
+
+CHUNK_BYTES = 1 << 20  # read at once when a file is summed or copied
+
+
+class Stat(NamedTuple):
+    """One object as a listing shows it."""
+
+    name: str
+    """Name within the store, with forward slashes."""
+    size: int
+    """Bytes."""
+    generation: int
+    """Changes with every write; compare for equality only."""
+    updated: datetime
+    """When it was last written; for people, never compared for order."""
+
+
+class Store(Protocol):
+    """A folder on a disk or a prefix in a bucket.
+
+    Objects appear whole or not at all. `if_generation` makes a write conditional: 0 means that there must be
+    no object of that name, any other number that the object must still be at that generation; otherwise
+    `PreconditionFailed` is raised and nothing changes.
+
+    Every method raises `AccessError` where the user must mend something (no such bucket, no permission) and
+    `StorageError` for the rest; reading an absent object raises `ObjectMissing`.
+    """
+
+    @property
+    def url(self) -> str:
+        """The path or ``gs://`` address of the store."""
+
+    def check(self) -> None:
+        """Raise `AccessError` unless the store can be read and, once asked to, written."""
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """An object's content, or `length` bytes of it from `start`."""
+
+    def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
+        """Create or replace an object; returns its new generation."""
+
+    def upload(self, name: str, path: Path, if_generation: int | None = None) -> int:
+        """Like `write`, from a local file, checked by crc32c on the way."""
+
+    def download(self, name: str, path: Path) -> None:
+        """Copy an object to a local file, which appears only when it is whole."""
+
+    def stat(self, name: str) -> Stat | None:
+        """One object's size and generation, None when there is none."""
+
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        """All objects whose names begin with `prefix`, sorted by name."""
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Names directly below the folder `prefix` (empty or ending with a slash) that are folders, sorted."""
+
+    def delete(self, name: str) -> None:
+        """Remove an object; an absent one is no error."""
+
+
+def check_name(name: str) -> str:
+    """The name itself, refused when it could leave the store's folder.
+
+    Raises:
+        AccessError: the name is absolute, has an empty or a dot part, a backslash or a NUL.
+    """
+    if not name or any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or "\0" in name:
+        raise AccessError(f"object name {name!r}: expected relative parts joined by single slashes")
+    return name
+
+
+def crc32c(content: bytes | Path) -> str:
+    """crc32c of some bytes or of a file, as GCS writes it: base64 of four big-endian bytes."""
+    checksum = google_crc32c.Checksum()
+    if isinstance(content, bytes):
+        checksum.update(content)
+    else:
+        with content.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                checksum.update(chunk)
+    return base64.b64encode(checksum.digest()).decode()

@@ -1,0 +1,181 @@
+"""A prefix in a Google Cloud Storage bucket as a store.
+
+Retries are the client library's own. Every write carries a generation precondition or replaces the object
+whole, so that a retry after a lost answer does no harm: a conditional write that finds the object already
+there compares crc32c and takes a match for its own success.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
+from requests import exceptions as http
+
+from trainer.errors import AccessError, ObjectMissing, PreconditionFailed, StorageError
+from trainer.storage.base import Stat, check_name, crc32c
+
+_TIMEOUT_SECONDS = 60  # for one request; the library retries up to two minutes altogether
+# What each call needs, to be named when it is refused.
+_PERMISSIONS = {
+    "read": "storage.objects.get",
+    "write": "storage.objects.create and storage.objects.delete",
+    "list": "storage.objects.list",
+    "delete": "storage.objects.delete",
+}
+
+
+class GcsStore:
+    """Objects below ``gs://<bucket>/<prefix>``."""
+
+    def __init__(self, bucket: str, prefix: str = "") -> None:
+        self._bucket_name = bucket
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        try:
+            self._client = storage.Client()
+        except (auth.DefaultCredentialsError, OSError) as error:
+            raise AccessError(
+                f"gs://{bucket}: no Google credentials found; run 'gcloud auth application-default login' "
+                "or set GOOGLE_APPLICATION_CREDENTIALS"
+            ) from error
+        self._bucket = self._client.bucket(bucket)
+
+    @property
+    def url(self) -> str:
+        """``gs://bucket/prefix`` without a slash at its end."""
+        return f"gs://{self._bucket_name}/{self._prefix}".rstrip("/")
+
+    def check(self) -> None:
+        """Ask for one name of the bucket: tells an absent or refusing bucket from an empty one."""
+        with self._errors("list"):
+            next(iter(self._client.list_blobs(self._bucket, max_results=1, timeout=_TIMEOUT_SECONDS)), None)
+
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """Content of an object, or a part of it by a range request."""
+        if length == 0:
+            return b""
+        end = None if length is None else start + length - 1
+        with self._errors("read", name):
+            content: bytes = self._blob(name).download_as_bytes(
+                start=start or None, end=end, timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY
+            )
+        return content
+
+    def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
+        """Upload some bytes."""
+        return self._put(
+            name, crc32c(content), if_generation, lambda blob, more: blob.upload_from_string(content, **more)
+        )
+
+    def upload(self, name: str, path: Path, if_generation: int | None = None) -> int:
+        """Upload a file; above 8 MiB the library sends it in resumable parts."""
+        return self._put(
+            name,
+            crc32c(path),
+            if_generation,
+            lambda blob, more: blob.upload_from_filename(str(path), **more),
+        )
+
+    def download(self, name: str, path: Path) -> None:
+        """Download an object; the library compares its crc32c."""
+        partial = path.with_name(f".unfinished-{path.name}")
+        with self._errors("read", name):
+            self._blob(name).download_to_filename(
+                str(partial), checksum="crc32c", timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY
+            )
+        partial.replace(path)
+
+    def stat(self, name: str) -> Stat | None:
+        """Size and generation of an object."""
+        with self._errors("read", name):
+            blob = self._bucket.get_blob(self._prefix + check_name(name), timeout=_TIMEOUT_SECONDS)
+        return None if blob is None else self._stat(blob)
+
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        """Objects of the bucket, page by page."""
+        with self._errors("list"):
+            found = self._client.list_blobs(
+                self._bucket, prefix=self._prefix + prefix, timeout=_TIMEOUT_SECONDS
+            )
+            for blob in found:
+                yield self._stat(blob)
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """Common prefixes directly below `prefix`."""
+        with self._errors("list"):
+            found = self._client.list_blobs(
+                self._bucket, prefix=self._prefix + prefix, delimiter="/", timeout=_TIMEOUT_SECONDS
+            )
+            for _ in found:  # prefixes are known only once every page was read
+                pass
+        for folder in sorted(found.prefixes):
+            yield folder.removeprefix(self._prefix + prefix).rstrip("/")
+
+    def delete(self, name: str) -> None:
+        """Remove an object."""
+        try:
+            with self._errors("delete", name):
+                self._blob(name).delete(timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY)
+        except ObjectMissing:
+            pass
+
+    def _blob(self, name: str) -> Any:
+        return self._bucket.blob(self._prefix + check_name(name))
+
+    def _stat(self, blob: Any) -> Stat:
+        name = blob.name.removeprefix(self._prefix)
+        return Stat(name, int(blob.size), int(blob.generation), blob.updated)
+
+    def _put(
+        self, name: str, checksum: str, if_generation: int | None, send: Callable[[Any, dict[str, Any]], None]
+    ) -> int:
+        blob = self._blob(name)
+        options = {
+            "if_generation_match": if_generation,
+            "checksum": "crc32c",
+            "timeout": _TIMEOUT_SECONDS,
+            "retry": DEFAULT_RETRY,
+        }
+        with self._errors("write", name):
+            try:
+                send(blob, options)
+            except api.PreconditionFailed:
+                blob = self._landed(name, checksum)
+        if blob.crc32c != checksum:
+            raise StorageError(f"{self.url}/{name}: crc32c is {blob.crc32c} in the bucket, {checksum} was sent")
+        return int(blob.generation)
+
+    def _landed(self, name: str, checksum: str) -> Any:
+        """The object as it is, if it is what we sent: the answer to our upload was lost and a retry refused."""
+        blob = self._bucket.get_blob(self._prefix + name, timeout=_TIMEOUT_SECONDS)
+        if blob is None or blob.crc32c != checksum:
+            raise PreconditionFailed(f"{self.url}/{name}: another writer got there first")
+        return blob
+
+    @contextmanager
+    def _errors(self, call: str, name: str = "") -> Iterator[None]:
+        """Say what the service said in the words of `Store`."""
+        where = f"{self.url}/{name}" if name else self.url
+        try:
+            yield
+        except api.NotFound as error:
+            if call in ("list", "write"):
+                raise AccessError(f"{where}: bucket '{self._bucket_name}' does not exist") from error
+            raise ObjectMissing(f"{where}: no such object") from error
+        except (api.Forbidden, api.Unauthorized) as error:
+            raise AccessError(
+                f"{where}: bucket '{self._bucket_name}' refuses to {call}; "
+                f"the account needs {_PERMISSIONS[call]}"
+            ) from error
+        except auth.GoogleAuthError as error:
+            raise AccessError(f"{where}: {error}") from error
+        except (api.GoogleAPIError, http.RequestException, OSError) as error:
+            raise StorageError(f"{where}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
