@@ -31,7 +31,7 @@ class GantryError(Exception):
 
 
 class UserError(GantryError):
-    """A mistake that only the user can mend; the text names the field or file, the value, what is expected."""
+    """A mistake only the user can mend; the text names the field or file, the value, what is expected."""
 
     exit_code = EXIT_USER
 

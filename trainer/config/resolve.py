@@ -21,7 +21,9 @@ _MISSING = object()
 def preset_names() -> list[str]:
     """Names of the presets that come with Gantry, sorted."""
     folder = resources.files("trainer.config") / "presets"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
 
 
 def preset_values(name: str) -> dict[str, Any]:
@@ -153,7 +155,9 @@ def _first_error(failure: ValidationError) -> str:
     """The first error in one line: field, value, what is expected."""
     error = failure.errors()[0]
     # A union adds the name of its member to the location: network.mlp.latent_size.
-    where = ".".join(str(part) for i, part in enumerate(error["loc"]) if not (i == 1 and part in ("mlp", "dcgan")))
+    where = ".".join(
+        str(part) for i, part in enumerate(error["loc"]) if not (i == 1 and part in ("mlp", "dcgan"))
+    )
     if error["type"] == "value_error" and not where:
         return error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":

@@ -51,7 +51,7 @@ class Mlp(Section):
 
 
 class Dcgan(Section):
-    """Deep convolutional GAN of Radford, Metz and Chintala 2015 (arXiv:1511.06434), section 3 and figure 1."""
+    """Deep convolutional GAN of Radford, Metz and Chintala 2015 (arXiv:1511.06434), section 3, figure 1."""
 
     name: Literal["dcgan"]
     """Kind of network."""

@@ -11,6 +11,7 @@ import google_crc32c
 from trainer.errors import AccessError
 
 CHUNK_BYTES = 1 << 20  # read at once when a file is summed or copied
+UNFINISHED = ".unfinished-"  # begins the name of a file being written; no object may be called so
 
 
 class Stat(NamedTuple):
@@ -45,7 +46,7 @@ class Store(Protocol):
         """Raise `AccessError` unless the store can be read and, once asked to, written."""
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
-        """An object's content, or `length` bytes of it from `start`."""
+        """An object's content, or `length` bytes of it from `start`; fewer, or none, past its end."""
 
     def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
         """Create or replace an object; returns its new generation."""
@@ -63,7 +64,7 @@ class Store(Protocol):
         """All objects whose names begin with `prefix`, sorted by name."""
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """Names directly below the folder `prefix` (empty or ending with a slash) that are folders, sorted."""
+        """Folders directly below the folder `prefix` (empty or ending with a slash), sorted."""
 
     def delete(self, name: str) -> None:
         """Remove an object; an absent one is no error."""
@@ -73,11 +74,37 @@ def check_name(name: str) -> str:
     """The name itself, refused when it could leave the store's folder.
 
     Raises:
-        AccessError: the name is absolute, has an empty or a dot part, a backslash or a NUL.
+        AccessError: the name is absolute, has an empty or a dot part, a backslash or a NUL, or a part that
+            begins like a file being written.
     """
-    if not name or any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or "\0" in name:
+    refused = any(part in ("", ".", "..") or part.startswith(UNFINISHED) for part in name.split("/"))
+    if refused or "\\" in name or "\0" in name:
         raise AccessError(f"object name {name!r}: expected relative parts joined by single slashes")
     return name
+
+
+def check_folder(prefix: str) -> str:
+    """The folder itself, refused like a name unless it is empty or a name with a slash at its end.
+
+    Raises:
+        AccessError: it could lie outside the store, or does not end with a slash.
+    """
+    if prefix:
+        check_name(prefix.removesuffix("/"))
+        if not prefix.endswith("/"):
+            raise AccessError(f"folder {prefix!r}: expected a slash at its end")
+    return prefix
+
+
+def check_prefix(prefix: str) -> str:
+    """The beginning of names itself, refused when the folder that it names is refused.
+
+    Raises:
+        AccessError: its folder could lie outside the store.
+    """
+    folder, slash, _ = prefix.rpartition("/")
+    check_folder(folder + slash)
+    return prefix
 
 
 def crc32c(content: bytes | Path) -> str:

@@ -6,18 +6,19 @@ there compares crc32c and takes a match for its own success.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import exceptions as http
 
 from trainer.errors import AccessError, ObjectMissing, PreconditionFailed, StorageError
-from trainer.storage.base import Stat, check_name, crc32c
+from trainer.storage.base import UNFINISHED, Stat, check_folder, check_name, check_prefix, crc32c
 
 _TIMEOUT_SECONDS = 60  # for one request; the library retries up to two minutes altogether
 # What each call needs, to be named when it is refused.
@@ -36,13 +37,16 @@ class GcsStore:
         self._bucket_name = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         try:
-            self._client = storage.Client()
-        except (auth.DefaultCredentialsError, OSError) as error:
+            self._client = storage.Client(project=None)  # objects need no project
+        except (auth.GoogleAuthError, OSError) as error:
             raise AccessError(
                 f"gs://{bucket}: no Google credentials found; run 'gcloud auth application-default login' "
                 "or set GOOGLE_APPLICATION_CREDENTIALS"
             ) from error
-        self._bucket = self._client.bucket(bucket)
+        try:
+            self._bucket = self._client.bucket(bucket)
+        except ValueError as error:
+            raise AccessError(f"gs://{bucket}: {_one_line(error)}") from error
 
     @property
     def url(self) -> str:
@@ -59,8 +63,9 @@ class GcsStore:
         if length == 0:
             return b""
         end = None if length is None else start + length - 1
-        with self._errors("read", name):
-            content: bytes = self._blob(name).download_as_bytes(
+        content: bytes = b""
+        with self._errors("read", name), suppress(api.RequestRangeNotSatisfiable):  # nothing from `start` on
+            content = self._blob(name).download_as_bytes(
                 start=start or None, end=end, timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY
             )
         return content
@@ -82,12 +87,15 @@ class GcsStore:
 
     def download(self, name: str, path: Path) -> None:
         """Download an object; the library compares its crc32c."""
-        partial = path.with_name(f".unfinished-{path.name}")
-        with self._errors("read", name):
-            self._blob(name).download_to_filename(
-                str(partial), checksum="crc32c", timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY
-            )
-        partial.replace(path)
+        partial = path.with_name(UNFINISHED + path.name)
+        try:
+            with self._errors("read", name):
+                self._blob(name).download_to_filename(
+                    str(partial), checksum="crc32c", timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY
+                )
+                partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def stat(self, name: str) -> Stat | None:
         """Size and generation of an object."""
@@ -97,6 +105,7 @@ class GcsStore:
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """Objects of the bucket, page by page."""
+        check_prefix(prefix)
         with self._errors("list"):
             found = self._client.list_blobs(
                 self._bucket, prefix=self._prefix + prefix, timeout=_TIMEOUT_SECONDS
@@ -106,6 +115,7 @@ class GcsStore:
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """Common prefixes directly below `prefix`."""
+        check_folder(prefix)
         with self._errors("list"):
             found = self._client.list_blobs(
                 self._bucket, prefix=self._prefix + prefix, delimiter="/", timeout=_TIMEOUT_SECONDS
@@ -117,11 +127,8 @@ class GcsStore:
 
     def delete(self, name: str) -> None:
         """Remove an object."""
-        try:
-            with self._errors("delete", name):
-                self._blob(name).delete(timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY)
-        except ObjectMissing:
-            pass
+        with suppress(ObjectMissing), self._errors("delete", name):
+            self._blob(name).delete(timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY)
 
     def _blob(self, name: str) -> Any:
         return self._bucket.blob(self._prefix + check_name(name))
@@ -145,16 +152,23 @@ class GcsStore:
                 send(blob, options)
             except api.PreconditionFailed:
                 blob = self._landed(name, checksum)
+                if blob is None:
+                    raise PreconditionFailed(f"{self.url}/{name}: another writer got there first") from None
+            except api.ClientError as error:
+                if error.code not in (404, 410):
+                    raise
+                self.check()  # no such bucket, or else the session of a resumable upload is over
+                blob = self._landed(name, checksum)
+                if blob is None:
+                    raise StorageError(f"{self.url}/{name}: the upload was cut off") from None
         if blob.crc32c != checksum:
-            raise StorageError(f"{self.url}/{name}: crc32c is {blob.crc32c} in the bucket, {checksum} was sent")
+            raise StorageError(f"{self.url}/{name}: sent with crc32c {checksum}, stored with {blob.crc32c}")
         return int(blob.generation)
 
     def _landed(self, name: str, checksum: str) -> Any:
-        """The object as it is, if it is what we sent: the answer to our upload was lost and a retry refused."""
+        """The object if it is what we sent: the answer to our upload was lost and the retry refused."""
         blob = self._bucket.get_blob(self._prefix + name, timeout=_TIMEOUT_SECONDS)
-        if blob is None or blob.crc32c != checksum:
-            raise PreconditionFailed(f"{self.url}/{name}: another writer got there first")
-        return blob
+        return blob if blob is not None and blob.crc32c == checksum else None
 
     @contextmanager
     def _errors(self, call: str, name: str = "") -> Iterator[None]:
@@ -163,7 +177,7 @@ class GcsStore:
         try:
             yield
         except api.NotFound as error:
-            if call in ("list", "write"):
+            if call == "list":
                 raise AccessError(f"{where}: bucket '{self._bucket_name}' does not exist") from error
             raise ObjectMissing(f"{where}: no such object") from error
         except (api.Forbidden, api.Unauthorized) as error:
@@ -171,9 +185,11 @@ class GcsStore:
                 f"{where}: bucket '{self._bucket_name}' refuses to {call}; "
                 f"the account needs {_PERMISSIONS[call]}"
             ) from error
+        except auth.TransportError as error:  # the service that hands out tokens cannot be reached
+            raise StorageError(f"{where}: {_one_line(error)}") from error
         except auth.GoogleAuthError as error:
-            raise AccessError(f"{where}: {error}") from error
-        except (api.GoogleAPIError, http.RequestException, OSError) as error:
+            raise AccessError(f"{where}: {_one_line(error)}") from error
+        except (api.GoogleAPIError, http.RequestException, DataCorruption, InvalidResponse, OSError) as error:
             raise StorageError(f"{where}: {_one_line(error)}") from error
 
 

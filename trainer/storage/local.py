@@ -4,26 +4,29 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from trainer.errors import AccessError, ObjectMissing, PreconditionFailed, StorageError
-from trainer.storage.base import CHUNK_BYTES, Stat, check_name
+from trainer.storage.base import CHUNK_BYTES, UNFINISHED, Stat, check_folder, check_name, check_prefix
 
-# Files being written carry this prefix; no listing shows them and a crash leaves at most one behind.
-_UNFINISHED = ".unfinished-"
-_USER_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST}
+_PATH_ERRORS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+_USER_ERRORS = _PATH_ERRORS | {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class LocalStore:
     """Objects are files; a write goes to a temporary file, is synced and renamed.
 
-    A generation is the file's modification time in nanoseconds together with its inode, so that two writes
-    within one clock tick differ too.
+    A file being written is called `.unfinished-…`: no listing shows it and a crash leaves at most one behind.
+    A generation is the file's modification time in nanoseconds together with its inode. The time is set from
+    the clock, since a kernel's own stamps stand still for some milliseconds and inodes are used again.
+    Unlike a bucket, a folder cannot hold both an object ``a`` and an object ``a/b``.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -47,7 +50,8 @@ class LocalStore:
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Content of a file, or a part of it."""
-        with self._errors(name), self._path(name).open("rb") as file:
+        path = self._path(name)
+        with self._reading(name), path.open("rb") as file:
             file.seek(start)
             return file.read() if length is None else file.read(length)
 
@@ -64,43 +68,62 @@ class LocalStore:
 
     def download(self, name: str, path: Path) -> None:
         """Copy a file out of the store."""
-        partial = path.with_name(_UNFINISHED + path.name)
-        with self._errors(name):
-            shutil.copyfile(self._path(name), partial)
-            partial.replace(path)
+        partial = path.with_name(UNFINISHED + path.name)
+        source = self._path(name)
+        with self._reading(name):
+            file = source.open("rb")
+        with file, self._errors(name):
+            try:
+                with partial.open("wb") as copy:
+                    shutil.copyfileobj(file, copy, CHUNK_BYTES)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
 
     def stat(self, name: str) -> Stat | None:
         """Size and generation of a file."""
         path = self._path(name)
-        try:
-            found = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
+        with self._errors(name):
+            try:
+                found = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        if not stat.S_ISREG(found.st_mode):
             return None
         return Stat(name, found.st_size, _generation(found), datetime.fromtimestamp(found.st_mtime, UTC))
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """Files below the folder, by name; those being written are left out."""
-        start = self._root / prefix.rpartition("/")[0]
-        names = (
-            path.relative_to(self._root).as_posix()
-            for path in start.rglob("*")
-            if path.is_file() and not path.name.startswith(_UNFINISHED)
-        )
+        check_prefix(prefix)
+        names = []
+        with self._errors(prefix):
+            for folder, _, files in os.walk(self._root / prefix.rpartition("/")[0], onerror=_unless_gone):
+                below = Path(folder).relative_to(self._root)
+                names += [(below / file).as_posix() for file in files if not file.startswith(UNFINISHED)]
         for name in sorted(name for name in names if name.startswith(prefix)):
             if found := self.stat(name):
                 yield found
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """Folders directly below `prefix`."""
-        folder = self._root / prefix
-        if folder.is_dir():
-            yield from sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+        folder = self._root / check_folder(prefix)
+        names = []
+        with self._errors(prefix):
+            if folder.is_dir():
+                names = [entry.name for entry in folder.iterdir() if entry.is_dir()]
+        yield from sorted(names)
 
     def delete(self, name: str) -> None:
         """Remove a file and the folders above it that are now empty."""
         path = self._path(name)
         with self._errors(name):
-            path.unlink(missing_ok=True)
+            if self._root.is_dir() and not path.is_dir():
+                with self._lock(), suppress(FileNotFoundError, NotADirectoryError):
+                    path.unlink()
+                self._prune(path)
+
+    def _prune(self, path: Path) -> None:
+        """Remove the folders above a file that are now empty."""
         for folder in path.parents:
             if folder == self._root or not folder.is_relative_to(self._root):
                 return
@@ -115,36 +138,35 @@ class LocalStore:
     def _replace(self, name: str, if_generation: int | None, fill: Callable[[BinaryIO], object]) -> int:
         path = self._path(name)
         with self._errors(name):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)
+            temporary = _temporary(path.parent)
             try:
-                os.fchmod(descriptor, 0o644)
-                with os.fdopen(descriptor, "wb") as file:
+                with temporary.open("wb") as file:
                     fill(file)
                     file.flush()
-                    os.fsync(descriptor)
-                    generation = _generation(os.fstat(descriptor))
-                self._commit(name, Path(temporary), if_generation)
-            finally:
-                Path(temporary).unlink(missing_ok=True)
+                    now = time.time_ns()
+                    os.utime(file.fileno(), ns=(now, now))
+                    os.fsync(file.fileno())
+                    generation = _generation(os.fstat(file.fileno()))
+                self._commit(name, temporary, if_generation)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                self._prune(path)
+                raise
             _sync_folder(path.parent)
         return generation
 
     def _commit(self, name: str, temporary: Path, if_generation: int | None) -> None:
         """Give a finished file its name, if the object is still at the generation the caller expects."""
-        path = self._path(name)
-        if if_generation is None:
-            temporary.replace(path)
-            return
         with self._lock():
-            found = self.stat(name)
-            if (found.generation if found else 0) != if_generation:
-                raise PreconditionFailed(f"{self.url}/{name}: another writer got there first")
-            temporary.replace(path)
+            if if_generation is not None:
+                found = self.stat(name)
+                if (found.generation if found else 0) != if_generation:
+                    raise PreconditionFailed(f"{self.url}/{name}: another writer got there first")
+            temporary.replace(self._path(name))
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Hold the store's folder against other conditional writers; the kernel lets go when we die."""
+        """Hold the store's folder against other writers; the kernel lets go when we die."""
         folder = os.open(self._root, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -153,12 +175,19 @@ class LocalStore:
             os.close(folder)
 
     @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        """Like `_errors`, where a path that leads to no file means that there is no such object."""
+        with self._errors(name):
+            try:
+                yield
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+                raise ObjectMissing(f"{self.url}/{name}: no such object") from error
+
+    @contextmanager
     def _errors(self, name: str) -> Iterator[None]:
         """Say what the operating system said in the words of `Store`."""
         try:
             yield
-        except FileNotFoundError as error:
-            raise ObjectMissing(f"{self.url}/{name}: no such object") from error
         except OSError as error:
             text = f"{self.url}/{name}: {(error.strerror or str(error)).lower()}"
             raise (AccessError if error.errno in _USER_ERRORS else StorageError)(text) from error
@@ -166,6 +195,29 @@ class LocalStore:
 
 def _generation(found: os.stat_result) -> int:
     return (found.st_mtime_ns << 24) | (found.st_ino & 0xFFFFFF)
+
+
+def _temporary(folder: Path) -> Path:
+    """A new empty file in a folder, which is made; a `delete` beside us may remove it while it is empty."""
+    for attempt in range(100):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
+        except FileNotFoundError:
+            if attempt == 99:
+                raise
+        else:
+            os.close(descriptor)
+            break
+    path = Path(name)
+    path.chmod(0o644)
+    return path
+
+
+def _unless_gone(error: OSError) -> None:
+    """Let a walk go on past a folder that was removed meanwhile."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,161 @@
+"""What the chief does between two calls: lines, grids, checkpoints, the status, and the export at the end.
+
+*When* something is due is decided here, by steps alone; *what* is done is in the modules named after it.
+Everything goes to the background writer in the order in which it must become safe.
+"""
+
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from trainer import checkpoints, layout
+from trainer.config import RunConfig
+from trainer.errors import EXIT_RESTART, Diverged, GantryError
+from trainer.metrics import MetricsLog, loss_curves
+from trainer.networks import portable_generator
+from trainer.progress import ProgressPrinter, line
+from trainer.samples import GridSampler
+from trainer.status import StatusWriter, now
+from trainer.step import State
+from trainer.storage import Store
+from trainer.writer import BackgroundWriter
+
+_SEGMENT_SECONDS = 5.0  # between two writes of the current metrics segment; a bucket allows one a second
+
+
+class Chief:
+    """Writes everything a run leaves behind, and prints."""
+
+    def __init__(self, config: RunConfig, store: Store, state: State, step: int, workers: int) -> None:
+        self._config, self._store, self._state, self._workers = config, store, state, workers
+        self._metrics = MetricsLog.resume(store, config.checkpoints.every_steps, step)
+        self._grid = GridSampler(config, state.networks.generator)
+        self._writer = BackgroundWriter()
+        self._status = StatusWriter(store, config.steps, step)
+        self._printer = ProgressPrinter(config.steps, step)
+        self._saved_step = step
+        self._segment_written = time.monotonic()
+        self._line_step, self._line_time = step, time.monotonic()
+        self._started, self._first_step, self._stalled = time.monotonic(), step, 0.0
+
+    def after_call(self, step: int, metrics: dict[str, float]) -> None:
+        """Do what is due after `step` steps; `metrics` are those of the last one."""
+        config = self._config
+        if self._due(step, config.metrics.every_steps):
+            self._add_line(step, metrics)
+        self._printer.advance(step)
+        self._status.update(state="running", step=step)
+        if self._due(step, config.samples.every_steps):
+            self._draw(step)
+        if self._due(step, config.checkpoints.every_steps):
+            self._save(step)
+        elif time.monotonic() - self._segment_written > _SEGMENT_SECONDS:
+            self._write_segment()
+
+    def stopped(self, step: int) -> None:
+        """The run was asked to stop: save what there is."""
+        if step > self._saved_step:
+            self._save(step)
+        self._writer.drain()
+        self._printer.say(f"stopped after step {step}; the checkpoint is saved, start again to go on")
+        self._close("stopped", step=step)
+
+    def finish(self) -> None:
+        """The run took its last step: export and write the result."""
+        self._writer.drain()
+        step, lines = self._config.steps, self._metrics.lines
+        self._export_generator()
+        self._store.write(layout.LOSS_CURVES, loss_curves(lines))
+        elapsed = time.monotonic() - self._started
+        images = (step - self._first_step) * self._config.batch_size
+        result = {
+            "state": "finished",
+            "steps": step,
+            "images": step * self._config.batch_size,
+            "workers": self._workers,
+            "metrics": lines[-1] if lines else None,
+            "checkpoint": layout.checkpoint_folder(step),
+            "attempt": {  # of this process alone
+                "first_step": self._first_step,
+                "seconds": round(elapsed, 3),
+                "images_per_second": round(images / elapsed, 1),
+                "checkpoint_stall_seconds": round(self._stalled, 4),
+            },
+            "finished": now(),
+        }
+        self._store.write(layout.RESULT, json.dumps(result, indent=2).encode())
+        self._printer.say(f"finished {step} steps: {self._store.url}")
+        self._close("finished", step=step)
+
+    def fail(self, error: GantryError) -> GantryError:
+        """Keep what was handed in already, say in the status why the run ended, and return the error to raise."""
+        self._writer.close()
+        if isinstance(error, Diverged):
+            error = Diverged(f"{error}; {self._last_good()}")
+        self._close("stopped" if error.exit_code == EXIT_RESTART else "failed", message=str(error))
+        return error
+
+    def _due(self, step: int, every: int) -> bool:
+        return step % every == 0 or step == self._config.steps
+
+    def _add_line(self, step: int, metrics: dict[str, float]) -> None:
+        time_now = time.monotonic()
+        images_per_second = (step - self._line_step) * self._config.batch_size / (time_now - self._line_time)
+        self._line_step, self._line_time = step, time_now
+        entry: dict[str, Any] = {"step": step, "images": step * self._config.batch_size, **metrics}
+        entry["images_per_second"] = round(images_per_second, 1)
+        self._metrics.append(entry)
+        eta = (self._config.steps - step) * self._config.batch_size / images_per_second
+        self._status.update(
+            images_per_second=entry["images_per_second"], eta_seconds=round(eta, 1), metrics=metrics
+        )
+        if self._due(step, self._config.metrics.print_every_steps):
+            self._printer.say(line(entry, self._config.steps, eta))
+
+    def _draw(self, step: int) -> None:
+        images = self._grid.images()
+        self._writer.submit(lambda: self._store.write(layout.sample_grid(step), self._grid.png(images)))
+
+    def _write_segment(self) -> None:
+        if not self._metrics.lines:
+            return
+        name, content = self._metrics.current_segment()
+        self._writer.submit(lambda: self._store.write(name, content))
+        self._segment_written = time.monotonic()
+
+    def _save(self, step: int) -> None:
+        start = time.perf_counter()
+        self._write_segment()
+        tensors = checkpoints.snapshot(self._state.variables())
+        self._writer.submit_large(lambda: self._save_and_prune(step, tensors))
+        self._saved_step = step
+        self._stalled += time.perf_counter() - start
+
+    def _save_and_prune(self, step: int, tensors: Any) -> None:
+        rules = self._config.checkpoints
+        checkpoints.save(self._store, step, tensors)
+        self._status.update(checkpoint_step=step, checkpoint_time=now())
+        checkpoints.prune(self._store, rules.keep, rules.keep_every)
+
+    def _export_generator(self) -> None:
+        """Write the generator as a model of Keras' own layers."""
+        scratch = Path(tempfile.mkdtemp(prefix="gantry-"))
+        try:
+            path = scratch / Path(layout.GENERATOR).name
+            portable_generator(self._config, self._state.networks.generator.get_weights()).save(path)
+            self._store.upload(layout.GENERATOR, path)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _last_good(self) -> str:
+        steps = checkpoints.complete_steps(self._store)
+        if not steps:
+            return "there is no checkpoint before it"
+        return f"last good checkpoint: {self._store.url}/{layout.checkpoint_folder(steps[0])}"
+
+    def _close(self, state: str, **values: Any) -> None:
+        self._printer.close()
+        self._status.close(state, **values)

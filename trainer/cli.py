@@ -1,0 +1,208 @@
+"""The command line ``python -m trainer``: parses, calls, prints. One line and an exit code for every error."""
+
+import importlib
+import json
+import os
+import sys
+import tempfile
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trainer import config as configuration
+from trainer import layout
+from trainer.data_cli import app as data_app
+from trainer.errors import ConfigError, GantryError
+
+app = typer.Typer(
+    name="trainer",
+    help="Train a GAN with TensorFlow: one process for each worker, resumed exactly wherever it was stopped.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data_app, name="data")
+
+
+class Format(StrEnum):
+    """How to print."""
+
+    YAML = "yaml"
+    JSON = "json"
+    TEXT = "text"
+
+
+Preset = Annotated[str, typer.Option("--preset", help="Named configuration; 'trainer presets' lists them.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override one value, such as optimizer.learning_rate=1e-4.")
+]
+RunDir = Annotated[
+    str, typer.Option("--run-dir", help="Folder of a run, or gs://bucket/prefix/experiment/run.")
+]
+
+
+@app.command()
+def presets(
+    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
+) -> None:
+    """List the presets.
+
+    Example: python -m trainer presets
+    """
+    found = {name: configuration.preset_description(name) for name in configuration.preset_names()}
+    if output is Format.JSON:
+        print(json.dumps(found, indent=2))
+        return
+    width = max(map(len, found))
+    for name, description in found.items():
+        print(f"{name:<{width}}  {description}")
+
+
+@app.command()
+def config(
+    preset: Preset,
+    overrides: Overrides = None,
+    output: Annotated[Format, typer.Option("-o", "--output", help="yaml or json.")] = Format.YAML,
+) -> None:
+    """Print the resolved configuration: everything that decides how a run ends.
+
+    Example: python -m trainer config --preset mlp --set steps=500 -o json
+    """
+    resolved = configuration.resolve(preset, overrides or ())
+    print(
+        configuration.to_json(resolved) if output is Format.JSON else configuration.to_yaml(resolved).rstrip()
+    )
+
+
+@app.command()
+def describe(
+    preset: Preset,
+    overrides: Overrides = None,
+    replicas: Annotated[int, typer.Option(min=1, help="Replicas that share the global batch.")] = 1,
+    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
+) -> None:
+    """Print layers, shapes, parameters, FLOP for each image and memory for each replica.
+
+    Example: python -m trainer describe --preset dcgan64 --replicas 4
+    """
+    resolved = configuration.resolve(preset, overrides or ())
+    try:
+        resolved.per_replica_batch(replicas)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    _load_tensorflow()
+    from trainer import describe as description
+
+    found = description.describe(resolved, replicas)
+    if output is Format.TEXT:
+        print(description.as_text(found))
+    else:
+        print(json.dumps(description.as_json(found), indent=2))
+
+
+@app.command()
+def train(
+    preset: Preset,
+    root: Annotated[str, typer.Option(help="Folder or gs://bucket/prefix that holds all runs.")],
+    experiment: Annotated[str, typer.Option(help="Name of the group of runs.")],
+    run: Annotated[str, typer.Option(help="Name of the run; one that exists is resumed.")],
+    overrides: Overrides = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Refuse a run that exists.")] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of this process; all cores if left out.")
+    ] = None,
+) -> None:
+    """Train a run, or go on with it where it was stopped. Peers are found in TF_CONFIG.
+
+    Exit codes: 0 done, 2 your mistake (nothing was written), 42 stopped or lost a peer (start it again and it
+    goes on), 1 anything else.
+
+    Example: python -m trainer train --preset mlp --root runs --experiment digits --run first
+    """
+    from trainer import cluster
+
+    resolved = configuration.resolve(preset, overrides or ())
+    path = layout.run_path(root, experiment, run)
+    team = cluster.from_environment(os.environ)
+    _load_tensorflow()
+    from trainer import train as training
+
+    options = training.Options(path, preset, tuple(overrides or ()), fresh, threads)
+    leave(training.train(resolved, options, team))
+
+
+@app.command()
+def sample(
+    run_dir: RunDir,
+    out: Annotated[Path, typer.Option(help="grid.png, images.npz, or a folder for one PNG each.")],
+    step: Annotated[int | None, typer.Option(help="Checkpoint's step; the newest if left out.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the latents; the run's if left out.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Number of images.")] = 25,
+    truncation: Annotated[
+        float | None, typer.Option(help="Cut latents off at this magnitude: less variety, fewer failures.")
+    ] = None,
+    interpolate: Annotated[
+        tuple[int, int] | None, typer.Option(help="Two seeds: the way from the one's image to the other's.")
+    ] = None,
+) -> None:
+    """Draw images from a run's generator.
+
+    Example: python -m trainer sample --run-dir runs/digits/first --count 64 --out grid.png
+    """
+    _load_tensorflow()
+    from trainer import generate
+    from trainer.storage import open_store
+
+    generate.check_target(out)
+    request = generate.Request(step, seed, count, truncation, interpolate)
+    generate.write(generate.generate(open_store(run_dir), request), out)
+    print(out)
+
+
+def main() -> None:
+    """Run the command line; a `GantryError` becomes one line on stderr and its exit code."""
+    try:
+        app()
+    except GantryError as error:
+        print(f"error: {error}", file=sys.stderr)
+        leave(error.exit_code)
+
+
+def leave(code: int) -> Any:
+    """End this process at once.
+
+    A normal exit runs TensorFlow's destructors, which after a lost peer abort or end with code 0.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _load_tensorflow() -> None:
+    """Import TensorFlow without the notes on the CPU that its libraries print before logging can be set.
+
+    Raises:
+        ConfigError: it is not installed; the text says what to install.
+    """
+    if find_spec("tensorflow") is None:
+        raise ConfigError("TensorFlow is not installed; run: pip install 'gantry[trainer]'")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            importlib.import_module("tensorflow")
+        except BaseException:
+            notes.seek(0)
+            os.write(stderr, notes.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

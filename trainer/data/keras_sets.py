@@ -1,0 +1,71 @@
+"""``keras:<name>``: small well-known sets that Keras downloads at first use."""
+
+import difflib
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.data.sources import ArraySource, Shape, problem, tidy_labels
+
+_TIMEOUT_SECONDS = 30  # urllib, which Keras downloads with, would wait for ever
+_FASHION = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle-boot"
+_CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
+# For each set, the names of its labels where they are not plain numbers, and Keras's file.
+_SETS = {
+    "mnist": ("", "mnist.npz"),
+    "fashion_mnist": (_FASHION, "fashion-mnist"),
+    "cifar10": (_CIFAR10, "cifar-10-batches-py-target"),
+    "cifar100": ("", "cifar-100-python-target"),
+}
+
+
+def open_keras(name: str, which: str, shape: Shape | None) -> ArraySource:
+    """The training images of mnist, fashion_mnist, cifar10 or cifar100. Example: ``keras:fashion_mnist``.
+
+    Keras keeps what it downloads in ``$KERAS_HOME/datasets`` (else ``~/.keras/datasets``); a line on stderr
+    says so when the set is not there yet.
+
+    Raises:
+        DataError: no such set, the download failed, or the model needs another shape.
+    """
+    if which not in _SETS:
+        near = difflib.get_close_matches(which, _SETS, n=1)
+        hint = f", did you mean keras:{near[0]}?" if near else ""
+        raise problem(name, f"unknown set '{which}'{hint} expected one of {', '.join(_SETS)}")
+    names, cached = _SETS[which]
+    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "datasets"
+    if not (folder / cached).exists():
+        print(f"{name}: not in {folder}, downloading it (at first use only)", file=sys.stderr)
+    images, values = _download(name, which)
+    labels, numbers = tidy_labels(name, np.asarray(values))
+    images = images if images.ndim == 4 else images[..., np.newaxis]
+    return ArraySource(name, images, shape, labels, tuple(names.split()) or numbers)
+
+
+def _download(name: str, which: str) -> tuple[Any, Any]:
+    """Images and labels from Keras, whose progress bar goes to stderr: stdout may be somebody's JSON."""
+    from keras import datasets
+
+    try:
+        with redirect_stdout(sys.stderr), _patience(_TIMEOUT_SECONDS):
+            (images, labels), _ = getattr(datasets, which).load_data()
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        raise problem(name, f"Keras could not download or read the set: {error}") from error
+    return images, labels
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """Give up on connections that say nothing for so long."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

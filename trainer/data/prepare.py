@@ -1,0 +1,158 @@
+"""Turning any source into TFRecord shards that can be streamed."""
+
+import io
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from trainer.data import index as index_json
+from trainer.data.index import File, Index, Shard
+from trainer.data.records import FRAME_BYTES
+from trainer.data.registry import open_source
+from trainer.data.sources import ImageSource, Shape
+from trainer.errors import DataError, StorageError
+from trainer.storage import Store, crc32c, open_store
+
+_LABELS = "labels.npy"
+
+
+def prepare(
+    source: str,
+    target: str,
+    *,
+    shape: Shape | None = None,
+    shard_images: int = 4096,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Index:
+    """Write a set as TFRecord shards with an index. Example: ``prepare("images:faces", "tfrecord:gs://b/faces")``.
+
+    The shards hold tf.train.Example records: ``image`` (raw uint8), ``shape`` (height, width, channels) and,
+    if the set has them, ``label``. ``labels.npy`` repeats the labels, and ``index.json``, written last, says
+    where each block of 256 images begins. The same source gives the same bytes.
+
+    Args:
+        source: what to read, any of the kinds in `trainer.data.registry`.
+        target: ``tfrecord:<folder or gs://bucket/prefix>``; made when it is not there.
+        shape: height, width and channels wanted; None takes the set's own.
+        shard_images: images in each shard but the last, a multiple of 256.
+        progress: called with the images written so far and their total, after each block.
+
+    Raises:
+        DataError: the source is wrong, or the target holds a set already.
+        AccessError: the target may not be written.
+        StorageError: writing failed.
+    """
+    from trainer.streams import BLOCK
+
+    if shard_images < BLOCK or shard_images % BLOCK:
+        raise DataError(f"shard_images is {shard_images}, expected a multiple of {BLOCK}")
+    store = _open_target(target)
+    images = open_source(source, shape)
+    names = _names(images.count, shard_images)
+    _refuse_leftovers(target, store, names)
+    shards = []
+    with tempfile.TemporaryDirectory(prefix="gantry-") as folder:
+        for number, name in enumerate(names):
+            path = Path(folder) / name
+            first = number * shard_images
+            blocks = _write_shard(images, path, first, min(first + shard_images, images.count), progress)
+            store.upload(name, path)
+            records = min(shard_images, images.count - first)
+            shards.append(
+                Shard(
+                    name=name,
+                    records=records,
+                    bytes=path.stat().st_size,
+                    crc32c=crc32c(path),
+                    blocks=tuple(blocks),
+                )
+            )
+            path.unlink()
+    index = Index(
+        count=images.count,
+        shape=images.shape,
+        label_names=images.label_names,
+        labels=_write_labels(store, images),
+        shards=tuple(shards),
+    )
+    store.write(index_json.NAME, index.model_dump_json(indent=1).encode(), if_generation=0)
+    return index
+
+
+def _open_target(target: str) -> Store:
+    folder = target.removeprefix("tfrecord:").rstrip("/")
+    if not target.startswith("tfrecord:") or not folder or any(mark in folder for mark in "*?"):
+        raise DataError(f"target {target}: expected tfrecord:<folder> or tfrecord:gs://<bucket>/<prefix>")
+    store = open_store(folder if folder.startswith("gs://") else str(Path(folder).expanduser()))
+    store.check()
+    if store.stat(index_json.NAME) is not None:
+        raise DataError(f"target {target}: holds a set already ({index_json.NAME}), expected an empty folder")
+    return store
+
+
+def _refuse_leftovers(target: str, store: Store, names: list[str]) -> None:
+    """Shards of another set would be taken for part of this one."""
+    for found in store.list():
+        if "/" not in found.name and ".tfrecord" in found.name and found.name not in names:
+            raise DataError(f"target {target}: holds {found.name} of another set, expected an empty folder")
+
+
+def _names(count: int, shard_images: int) -> list[str]:
+    total = math.ceil(count / shard_images)
+    return [f"shard-{number:05d}-of-{total:05d}.tfrecord" for number in range(total)]
+
+
+def _write_shard(
+    source: ImageSource, path: Path, first: int, end: int, progress: Callable[[int, int], None]
+) -> list[int]:
+    """Write images [first, end) to a local file; returns the byte at which each block begins."""
+    import tensorflow as tf
+
+    from trainer.streams import BLOCK
+
+    blocks, position = [], 0
+    try:
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for start in range(first, end, BLOCK):
+                blocks.append(position)
+                stop = min(start + BLOCK, end)
+                for record in _records(source, start, stop):
+                    writer.write(record)
+                    position += len(record) + FRAME_BYTES
+                progress(stop, source.count)
+    except tf.errors.OpError as error:
+        raise StorageError(f"{path}: {' '.join(str(error).split())}") from error
+    if path.stat().st_size != position:
+        raise StorageError(f"{path}: has {path.stat().st_size} bytes, {position} were written")
+    return blocks
+
+
+def _records(source: ImageSource, start: int, stop: int) -> list[bytes]:
+    """Images [start, stop) as serialised tf.train.Example."""
+    import tensorflow as tf
+
+    def integers(values: list[int]) -> tf.train.Feature:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+    records = []
+    for number, image in enumerate(source.read(np.arange(start, stop)), start):
+        pixels = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()]))
+        feature = {"image": pixels, "shape": integers(list(source.shape))}
+        if source.labels is not None:
+            feature["label"] = integers([int(source.labels[number])])
+        example = tf.train.Example(features=tf.train.Features(feature=feature))
+        # The order of a map's entries is otherwise left open, and with it the shard's checksum.
+        records.append(example.SerializeToString(deterministic=True))
+    return records
+
+
+def _write_labels(store: Store, source: ImageSource) -> File | None:
+    if source.labels is None:
+        return None
+    content = io.BytesIO()
+    np.save(content, source.labels, allow_pickle=False)
+    store.write(_LABELS, content.getvalue())
+    return File(name=_LABELS, bytes=len(content.getvalue()), crc32c=crc32c(content.getvalue()))

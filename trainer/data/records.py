@@ -1,0 +1,93 @@
+"""TFRecord framing and the tf.train.Example inside.
+
+A record is its length (little-endian uint64), the masked crc32c of that, the bytes, and their masked crc32c:
+https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details. We parse it here because
+TensorFlow's own reader opens whole files by path, and streaming wants a few records out of an object.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import google_crc32c
+import numpy as np
+
+from trainer.data.sources import Images, Shape, by, problem
+
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+FRAME_BYTES = _HEADER.size + _FOOTER.size
+"""What framing adds to each record."""
+
+
+def frames(name: str, where: str, content: bytes, offset: int = 0) -> Iterator[bytes]:
+    """The records in some bytes that begin and end with a record.
+
+    Args:
+        name: the source, for messages.
+        where: the shard, for messages.
+        content: the bytes.
+        offset: where they begin in the shard, for messages.
+
+    Raises:
+        DataError: a checksum does not match or the last record is cut short; the text names shard and byte.
+    """
+    position = 0
+    while position < len(content):
+        at = f"{where}: the record at byte {offset + position}"
+        start = position + _HEADER.size
+        if start > len(content):
+            raise problem(name, f"{at} is cut short")
+        length, checksum = _HEADER.unpack_from(content, position)
+        if checksum != _masked(content[position : position + 8]):
+            raise problem(name, f"{at} has a wrong checksum: damaged, compressed, or no TFRecord file")
+        end = start + length
+        if end + _FOOTER.size > len(content):
+            missing = end + _FOOTER.size - len(content)
+            raise problem(name, f"{at} is cut short: {missing} bytes are missing")
+        record = content[start:end]
+        if _FOOTER.unpack_from(content, end)[0] != _masked(record):
+            raise problem(name, f"{at} has a wrong checksum: the shard is damaged")
+        yield record
+        position = end + _FOOTER.size
+
+
+def _masked(content: bytes) -> int:
+    """crc32c, rotated and shifted so that a checksum of data that holds checksums stays a good one."""
+    crc: int = google_crc32c.value(content)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def parse(name: str, where: str, record: bytes) -> Any:
+    """One record as the features of a tf.train.Example, by name.
+
+    Raises:
+        DataError: it is none, or has no feature `image` of one bytes value.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+    except DecodeError as error:
+        raise problem(name, f"{where}: a record is no tf.train.Example") from error
+    if len(features["image"].bytes_list.value) != 1:
+        found = ", ".join(sorted(key for key in features if key != "image")) or "none"
+        raise problem(name, f"{where}: a record has no bytes feature 'image'; its other features are {found}")
+    return features
+
+
+def raw_images(name: str, where: str, records: Iterator[bytes], count: int, shape: Shape) -> Images:
+    """Records that hold raw pixels as uint8 [count, H, W, C].
+
+    Raises:
+        DataError: there are more or fewer records, or one is damaged or of another size.
+    """
+    rows = [parse(name, where, record)["image"].bytes_list.value[0] for record in records]
+    size = shape[0] * shape[1] * shape[2]
+    wrong = next((len(row) for row in rows if len(row) != size), None)
+    if wrong is not None:
+        raise problem(name, f"{where}: an image has {wrong} bytes, expected {size} for {by(shape)}")
+    if len(rows) != count:
+        raise problem(name, f"{where}: found {len(rows)} records, expected {count}")
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(count, *shape)

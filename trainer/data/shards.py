@@ -1,0 +1,195 @@
+"""``tfrecord:<glob>``: TFRecord shards in a folder or a bucket.
+
+Shards that `trainer.data.prepare` wrote have an index and can be streamed: `ShardSource` fetches blocks of
+neighbouring images by range reads. Any other shards of tf.train.Example are read whole into memory
+(`trainer.data.examples`).
+"""
+
+import io
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.data import index as index_json
+from trainer.data.blocks import BlockCache
+from trainer.data.index import Index
+from trainer.data.records import frames, raw_images
+from trainer.data.sources import Images, ImageSource, Labels, Shape, check_shape, checked_ids, problem
+from trainer.errors import ObjectMissing
+from trainer.storage import Store, crc32c, open_store
+
+_OURS = re.compile(r"shard-\d{5}-of-(\d{5})\.tfrecord")
+
+
+class ShardSource(ImageSource):
+    """Indexed shards: any image can be read without reading the rest.
+
+    Args:
+        name: as for `ImageSource`.
+        store: where the shards lie.
+        index: what they hold.
+        wanted: the shape that the model needs, None to take the set's own.
+        cache_blocks: blocks of 256 images kept in memory.
+        labels: as for `ImageSource`.
+    """
+
+    streamable = True
+
+    def __init__(
+        self,
+        name: str,
+        store: Store,
+        index: Index,
+        wanted: Shape | None,
+        cache_blocks: int,
+        labels: Labels | None = None,
+    ) -> None:
+        check_shape(name, index.shape, wanted)
+        super().__init__(name, index.count, index.shape, labels, index.label_names)
+        self._store, self._index = store, index
+        # Which shard each block lies in, and the block's number within it.
+        self._places = [(shard, block) for shard in index.shards for block in range(len(shard.blocks))]
+        self._cache = BlockCache(self._fetch, cache_blocks)
+
+    def read(self, ids: NDArray[np.integer[Any]]) -> Images:
+        """Some images, from the blocks kept in memory or by one range read for each other block.
+
+        Every record's checksum is verified as it is read.
+        """
+        ids = checked_ids(ids, self.count)
+        numbers, rows = ids // self._index.block_images, ids % self._index.block_images
+        images = np.empty((len(ids), *self.shape), np.uint8)
+        for number, block in self._cache.get(np.unique(numbers).tolist()).items():
+            here = numbers == number
+            images[here] = block[rows[here]]
+        return images
+
+    def load(self) -> Images:
+        """The whole set, shard by shard; each shard's checksum is verified."""
+        images = np.empty((self.count, *self.shape), np.uint8)
+        first = 0
+        for shard in self._index.shards:
+            content = _verified(self.name, self._store, shard)
+            records = frames(self.name, shard.name, content)
+            images[first : first + shard.records] = raw_images(
+                self.name, shard.name, records, shard.records, self.shape
+            )
+            first += shard.records
+        return images
+
+    def _fetch(self, number: int) -> Images:
+        """One block as uint8 [n, H, W, C]."""
+        shard, block = self._places[number]
+        start, length = shard.span(block)
+        content = self._store.read(shard.name, start, length)
+        count = min(self._index.block_images, shard.records - block * self._index.block_images)
+        records = frames(self.name, shard.name, content, start)
+        return raw_images(self.name, shard.name, records, count, self.shape)
+
+
+class _Place(NamedTuple):
+    """Where a pattern looks."""
+
+    folder: str
+    pattern: str
+
+
+def open_shards(name: str, glob: str, shape: Shape | None, cache_blocks: int) -> ImageSource:
+    """The shards that a pattern matches. Examples: ``tfrecord:data/faces``, ``tfrecord:gs://b/faces/*.tfrecord``.
+
+    Wildcards stand in the file's name only; a folder means its files named ``*.tfrecord*``. With an
+    ``index.json`` beside the shards, their names and sizes are checked against it now and their checksums
+    when they are read. Without, they are read into memory now; see `trainer.data.examples.open_examples`.
+
+    Raises:
+        DataError: nothing matches, or the shards are incomplete, damaged or of the wrong shape.
+        AccessError: the folder or bucket refuses us.
+    """
+    place = _split(name, glob)
+    store = open_store(place.folder)
+    # Only what can match is listed: a bucket's folder may hold much else.
+    literal = re.split(r"[*?\[]", place.pattern, maxsplit=1)[0]
+    sizes = {
+        found.name: found.size
+        for found in store.list(literal)
+        if "/" not in found.name
+        and (fnmatchcase(found.name, place.pattern) or found.name == place.pattern)
+        and found.name != index_json.NAME
+    }
+    try:
+        content = store.read(index_json.NAME)
+    except ObjectMissing:
+        _refuse_unfinished(name, store, list(sizes))
+        if not sizes:
+            raise problem(name, f"nothing in {store.url} matches {place.pattern}") from None
+        from trainer.data.examples import open_examples
+
+        return open_examples(name, store, sorted(sizes), shape)
+    index = index_json.parse_index(name, f"{store.url}/{index_json.NAME}", content)
+    _compare(name, store, index, sizes)
+    check_shape(name, index.shape, shape)
+    return ShardSource(name, store, index, shape, cache_blocks, _read_labels(name, store, index))
+
+
+def _split(name: str, glob: str) -> _Place:
+    """The folder and the pattern of the names in it."""
+    remote = glob.startswith("gs://")
+    path = glob if remote else str(Path(glob).expanduser())
+    folder, slash, last = path.removeprefix("gs://").rpartition("/")
+    names_files = any(mark in last for mark in "*?[") or ".tfrecord" in last
+    if Path(path).is_dir() or not (names_files or Path(path).is_file()):
+        folder, last = path.removeprefix("gs://").rstrip("/") or slash, "*.tfrecord*"
+    if any(mark in folder for mark in "*?"):
+        raise problem(name, f"wildcards in the folder {folder}, expected them in the file's name only")
+    if remote:
+        return _Place(f"gs://{folder}", last)
+    return _Place(folder or slash or ".", last)
+
+
+def _refuse_unfinished(name: str, store: Store, names: list[str]) -> None:
+    """Shards named as we name them, but without an index, may be the first part of a set."""
+    ours = [match for match in map(_OURS.fullmatch, names) if match]
+    if ours and len(ours) != int(ours[0][1]):
+        raise problem(
+            name,
+            f"{store.url} has no {index_json.NAME} and {len(ours)} of {int(ours[0][1])} shards: preparing it "
+            "did not finish; run 'python -m trainer data prepare' again",
+        )
+
+
+def _compare(name: str, store: Store, index: Index, sizes: dict[str, int]) -> None:
+    """Refuse a listing that differs from the index."""
+    for shard in index.shards:
+        if shard.name not in sizes:
+            raise problem(
+                name,
+                f"{shard.name} is in {store.url}/{index_json.NAME} but missing, or the pattern leaves it out",
+            )
+        if sizes[shard.name] != shard.bytes:
+            raise problem(name, f"{shard.name} has {sizes[shard.name]} bytes, the index says {shard.bytes}")
+    known = {shard.name for shard in index.shards}
+    extra = next((found for found in sizes if found not in known and ".tfrecord" in found), None)
+    if extra:
+        raise problem(
+            name, f"{extra} is not in {store.url}/{index_json.NAME}, expected that set's shards only"
+        )
+
+
+def _verified(name: str, store: Store, file: index_json.File) -> bytes:
+    """A whole object, its checksum compared with the index."""
+    content = store.read(file.name)
+    found = crc32c(content)
+    if found != file.crc32c:
+        raise problem(name, f"{file.name} is damaged: its crc32c is {found}, the index says {file.crc32c}")
+    return content
+
+
+def _read_labels(name: str, store: Store, index: Index) -> Labels | None:
+    if index.labels is None:
+        return None
+    labels = np.load(io.BytesIO(_verified(name, store, index.labels)), allow_pickle=False)
+    return np.asarray(labels, np.int64)

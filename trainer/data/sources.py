@@ -1,0 +1,234 @@
+"""What a source of images is, and what all sources share: their errors, labels and checks of shape."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.errors import AccessError, DataError
+
+Images = NDArray[np.uint8]
+"""uint8 [N, H, W, C], 0 black to 255 white."""
+Labels = NDArray[np.int64]
+"""int64 [N], positions in the source's `label_names`."""
+Shape = tuple[int, int, int]
+"""Height, width and channels."""
+
+# Whole numbers below this stay as they are and are named by their digits; others are numbered by rank.
+_PLAIN_LABELS = 65536
+
+
+class ImageSource(ABC):
+    """A set of images in a fixed order; `read` and `load` may be called from several threads.
+
+    Args:
+        name: the source as the user wrote it, for messages (``npz:faces.npz``).
+        count: images in the set, at least 1.
+        shape: height, width and channels of every image.
+        labels: int64 [count], or None when the set has none.
+        label_names: a name for each value of `labels`, or None when the set has none.
+    """
+
+    streamable: bool = False
+    """Whether `read` fetches a few images at a time from storage: true for indexed TFRecord shards only."""
+
+    def __init__(
+        self,
+        name: str,
+        count: int,
+        shape: Shape,
+        labels: Labels | None = None,
+        label_names: tuple[str, ...] | None = None,
+    ) -> None:
+        if count < 1:
+            raise problem(name, "there are no images, expected at least 1")
+        if labels is not None and len(labels) != count:
+            raise problem(name, f"{len(labels)} labels for {count} images, expected as many labels as images")
+        self.name, self.count, self.shape = name, count, shape
+        self.labels, self.label_names = labels, label_names
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole set in memory, 8 bits for each channel of each pixel."""
+        height, width, channels = self.shape
+        return self.count * height * width * channels
+
+    @abstractmethod
+    def read(self, ids: NDArray[np.integer[Any]]) -> Images:
+        """Some images in the order asked for.
+
+        Args:
+            ids: positions in the set, integers [n] in [0, count); repeats are allowed.
+
+        Returns:
+            uint8 [n, H, W, C].
+
+        Raises:
+            IndexError: an id lies outside the set.
+            DataError: an image is damaged; the text names its file.
+        """
+
+    def load(self) -> Images:
+        """The whole set in index order, uint8 [count, H, W, C].
+
+        Raises:
+            DataError: an image is damaged; the text names its file.
+        """
+        return self.read(np.arange(self.count))
+
+
+class ArraySource(ImageSource):
+    """A set that is in memory as one array, uint8 [N, H, W, C].
+
+    Args:
+        name: as for `ImageSource`.
+        images: the set.
+        wanted: the shape that the model needs, None to take the set's own.
+        labels: as for `ImageSource`.
+        label_names: as for `ImageSource`.
+
+    Raises:
+        DataError: the set is empty, has not the wanted shape, or has not as many labels as images.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        images: Images,
+        wanted: Shape | None = None,
+        labels: Labels | None = None,
+        label_names: tuple[str, ...] | None = None,
+    ) -> None:
+        height, width, channels = images.shape[1:]
+        super().__init__(name, len(images), (height, width, channels), labels, label_names)
+        check_shape(name, self.shape, wanted)
+        self._images = images
+
+    def read(self, ids: NDArray[np.integer[Any]]) -> Images:
+        """Some images, copied."""
+        images: Images = self._images[checked_ids(ids, self.count)]
+        return images
+
+    def load(self) -> Images:
+        """The set itself, not a copy."""
+        return self._images
+
+
+def problem(name: str, text: str) -> DataError:
+    """The error to raise about a source: one line that begins with its name."""
+    return DataError(f"data.source {name}: {' '.join(text.split())}")
+
+
+def checked_ids(ids: NDArray[np.integer[Any]], count: int) -> NDArray[np.integer[Any]]:
+    """The ids themselves, or IndexError when one lies outside [0, count)."""
+    ids = np.asarray(ids)
+    if ids.size and (ids.min() < 0 or ids.max() >= count):
+        raise IndexError(f"image ids {ids.min()} to {ids.max()} in a set of {count} images")
+    return ids
+
+
+def check_shape(name: str, shape: Shape, wanted: Shape | None) -> None:
+    """Raise `DataError` unless the set's images have the shape the model needs (None: any with C 1 or 3)."""
+    if shape[2] not in (1, 3):
+        raise problem(name, f"images are {by(shape)}, expected 1 channel (grey) or 3 (RGB)")
+    if wanted is not None and shape != wanted:
+        fields = zip(("height", "width", "channels"), shape, strict=True)
+        settings = " ".join(f"image.{field}={value}" for field, value in fields)
+        raise problem(name, f"images are {by(shape)}, the model needs {by(wanted)}; set {settings}")
+
+
+def by(shape: tuple[int, ...]) -> str:
+    """A shape for people: 28x28x1."""
+    return "x".join(str(size) for size in shape)
+
+
+def tidy_labels(name: str, values: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
+    """Labels as positions in a list of names, from whole numbers or strings, [N] or [N, 1].
+
+    Whole numbers in [0, 65536) stay as they are and are named by their digits; other numbers and strings are
+    numbered in sorted order.
+
+    Raises:
+        DataError: the labels have another shape or are neither whole numbers nor strings.
+    """
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1 or values.dtype.kind not in "iuSU":
+        raise problem(
+            name,
+            f"labels are {values.dtype} of shape {by(values.shape)}, "
+            "expected one whole number or string for each image",
+        )
+    if values.dtype.kind in "iu" and values.size and values.min() >= 0 and values.max() < _PLAIN_LABELS:
+        return values.astype(np.int64), tuple(str(label) for label in range(int(values.max()) + 1))
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8", "replace")
+    names, labels = np.unique(values, return_inverse=True)
+    return labels.astype(np.int64), tuple(str(label) for label in names)
+
+
+def require_labels(source: ImageSource) -> Labels:
+    """The labels of a set, int64 [count], for a model that cannot do without.
+
+    Raises:
+        DataError: the set has none.
+    """
+    if source.labels is None:
+        raise problem(source.name, "the set has no labels, expected one for each image")
+    return source.labels
+
+
+def require_streamable(source: ImageSource) -> None:
+    """Raise `DataError` unless the set can be streamed, naming the command that makes one that can."""
+    if source.streamable:
+        return
+    why = "there is no index.json beside the shards" if source.name.startswith("tfrecord:") else "not shards"
+    raise problem(
+        source.name,
+        f"cannot be streamed ({why}); run 'python -m trainer data prepare {source.name} tfrecord:<folder>' "
+        "and use its shards, or set data.placement=memory",
+    )
+
+
+def local_path(name: str, text: str) -> Path:
+    """The existing file or folder that a source names.
+
+    Raises:
+        DataError: it is a bucket's address or does not exist.
+    """
+    if "://" in text:
+        raise problem(name, f"{text} is not a local path; only tfrecord: reads from buckets")
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise problem(name, f"{path} does not exist")
+    return path
+
+
+@contextmanager
+def reading(name: str, path: str | Path) -> Iterator[None]:
+    """Say what the operating system says about a local file as `AccessError` or `DataError`."""
+    try:
+        yield
+    except PermissionError as error:
+        raise AccessError(f"data.source {name}: {path} may not be read: permission denied") from error
+    except OSError as error:
+        raise problem(name, f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def to_unit_range(images: Any) -> Any:
+    """Scale 8-bit images to what the networks work on: ``x / 127.5 - 1``.
+
+    Args:
+        images: uint8 tensor of any shape.
+
+    Returns:
+        float32 tensor of the same shape, 0 becoming -1 and 255 becoming 1. Done on the device, where the
+        images arrive four times smaller than as floats.
+    """
+    import tensorflow as tf
+
+    return tf.cast(images, tf.float32) / 127.5 - 1.0

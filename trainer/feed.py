@@ -1,0 +1,83 @@
+"""Brings real images to the device: the whole set once, or each call's images from shards."""
+
+import queue
+import threading
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainer import streams
+from trainer.config import RunConfig
+from trainer.data import ImageSource
+from trainer.errors import DataError
+
+_STEPS_AHEAD = 64  # batches of 64 images of 64x64 RGB: 50 MB
+
+
+class ImageStream:
+    """Images of consecutive steps, read ahead of training on a thread of its own.
+
+    The order is that of `streams.indices`, the same as for a set in memory.
+    """
+
+    def __init__(
+        self, source: ImageSource, config: RunConfig, worker: int, workers: int, first_step: int
+    ) -> None:
+        self._source = source
+        self._config = config
+        self._slice = (worker, workers)
+        self._ready: queue.Queue[np.ndarray | BaseException] = queue.Queue(_STEPS_AHEAD)
+        threading.Thread(target=self._read, args=(first_step,), name="images", daemon=True).start()
+
+    def take(self, count: int) -> np.ndarray:
+        """Images of the next `count` steps, uint8 [count, local batch, height, width, channels]."""
+        steps = []
+        for _ in range(count):
+            images = self._ready.get()
+            if isinstance(images, BaseException):
+                raise images
+            steps.append(images)
+        return np.stack(steps)
+
+    def _read(self, step: int) -> None:
+        config = self._config
+        try:
+            while True:
+                ids = streams.indices(
+                    config.seed, tf.constant(step, tf.int64), config.batch_size, self._source.count,
+                    config.data.shuffle_window,
+                )  # fmt: skip
+                self._ready.put(self._source.read(streams.replica_slice(ids, *self._slice).numpy()))
+                step += 1
+        except BaseException as error:
+            self._ready.put(error)
+
+
+def streams_from_shards(source: ImageSource, config: RunConfig) -> bool:
+    """Whether this set is streamed rather than kept in memory.
+
+    Raises:
+        DataError: the set is too large for memory, or to be streamed, but is no set of shards.
+    """
+    data, size_mb = config.data, source.nbytes / 2**20
+    wanted = data.placement == "stream" or (data.placement == "auto" and size_mb > data.memory_limit_mb)
+    if wanted and not source.streamable:
+        why = (
+            "data.placement is stream"
+            if data.placement == "stream"
+            else f"{size_mb:.0f} MiB are more than data.memory_limit_mb {data.memory_limit_mb}"
+        )
+        raise DataError(
+            f"data.source {data.source}: {why}, and only shards can be streamed; make them with "
+            f"'python -m trainer data prepare {data.source} tfrecord:<folder>'"
+        )
+    return wanted
+
+
+def on_devices(strategy: tf.distribute.Strategy, images: np.ndarray) -> Any:
+    """The whole set on each of this process' devices.
+
+    Not a variable: under several workers that would send the chief's copy over the network.
+    """
+    return strategy.experimental_distribute_values_from_function(lambda _: tf.constant(images))

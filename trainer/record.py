@@ -1,0 +1,111 @@
+"""``run.json``: what the run is, and whether a process that comes to it may go on."""
+
+import json
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trainer import config as configuration
+from trainer import layout
+from trainer.config import RunConfig
+from trainer.errors import ConfigError, ObjectMissing, UserError
+from trainer.status import now
+from trainer.storage import Store
+
+
+class Record(NamedTuple):
+    """A run's record as it lies in the store."""
+
+    config: RunConfig
+    """The resolved configuration."""
+    values: dict[str, Any]
+    """The whole of run.json."""
+
+
+def read(store: Store) -> Record | None:
+    """The run's record, None when there is no run yet.
+
+    Raises:
+        UserError: run.json cannot be read or was written by a newer Gantry.
+    """
+    try:
+        text = store.read(layout.RUN)
+    except ObjectMissing:
+        return None
+    where = f"{store.url}/{layout.RUN}"
+    try:
+        values = json.loads(text)
+        version = values["format"]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{where}: cannot be read as a run's record") from None
+    if version != layout.FORMAT:
+        raise UserError(f"{where}: format is {version}, this Gantry reads format {layout.FORMAT}")
+    return Record(configuration.validate(values.get("config", {}), where), values)
+
+
+def check(store: Store, config: RunConfig, fresh: bool) -> Record | None:
+    """The record of the run that `config` goes on with, None for a new one.
+
+    Raises:
+        UserError: `fresh` was asked for and the run exists.
+        ConfigError: the run was begun with other values; only `steps` may grow.
+    """
+    record = read(store)
+    if record is None:
+        return None
+    if fresh:
+        raise UserError(f"--fresh: the run {store.url} exists; choose another --run or leave --fresh out")
+    changed = configuration.difference(record.config, config)
+    if "steps" in changed and config.steps > record.config.steps:
+        del changed["steps"]
+    if changed:
+        fields = ", ".join(f"{name} (was {old}, now {new})" for name, (old, new) in changed.items())
+        raise ConfigError(f"the run {store.url} was begun with other values: {fields}; only steps may grow")
+    return record
+
+
+def write(store: Store, config: RunConfig, old: Record | None, **about: Any) -> None:
+    """Write run.json for a new run, or again when its number of steps grew."""
+    if old is not None and old.config == config:
+        return
+    values = {
+        "format": layout.FORMAT,
+        "created": now(),
+        **about,
+        "seed": config.seed,
+        "versions": _versions(),
+        "git_revision": _git_revision(),
+        "config": config.model_dump(mode="json"),
+    }
+    if old is not None:
+        values = old.values | {"config": values["config"], "extended": now()}
+    # The condition keeps two processes from both beginning the run.
+    store.write(layout.RUN, json.dumps(values, indent=2).encode(), if_generation=0 if old is None else None)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("gantry", "tensorflow", "tensorflow-cpu", "keras", "numpy"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git_revision() -> str | None:
+    """Revision of the source that runs, None for an installed wheel."""
+    folder = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

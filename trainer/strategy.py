@@ -1,0 +1,97 @@
+"""How TensorFlow spreads a step over replicas, and how workers find and lose each other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import tensorflow as tf
+from tensorflow.python.eager import context as eager_context
+
+from trainer.cluster import Cluster
+from trainer.errors import PeerLost, UserError
+
+try:  # moved between TensorFlow's versions
+    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+except ImportError:  # pragma: no cover
+    from tensorflow.core.protobuf import coordination_config_pb2
+
+_REGISTER_SECONDS = 600  # a pod may wait for a node; TensorFlow's own hour is too long to sit unnoticed
+_HEARTBEAT_SECONDS = 10  # TensorFlow's default: a peer that is silent for so long is lost
+
+# How a collective fails when a worker at its other end is gone.
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.UnknownError,
+)
+
+
+def set_threads(threads: int | None) -> None:
+    """Give TensorFlow `threads` threads for one operation (None: one for each core); call before `connect`.
+
+    Two operations may run beside each other: with more, matrix products of a GAN's size wait for each other.
+    """
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(min(threads, 2))
+
+
+def connect(cluster: Cluster) -> tf.distribute.Strategy:
+    """The strategy for this cluster; with peers it returns once all of them are there.
+
+    Raises:
+        PeerLost: a peer did not come within ten minutes.
+        UserError: the address in TF_CONFIG cannot be listened on.
+    """
+    if cluster.alone:
+        gpus = tf.config.list_logical_devices("GPU")
+        if len(gpus) > 1:
+            return tf.distribute.MirroredStrategy()
+        return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+    _configure_coordination(cluster)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(
+            communication_options=tf.distribute.experimental.CommunicationOptions(
+                # One pack: 16 MB took 36 ms in one, 47 ms in packs of 4 MiB (two processes, loopback).
+                bytes_per_pack=0
+            )
+        )
+    except tf.errors.UnknownError as error:
+        raise UserError(
+            f"TF_CONFIG: cannot listen on {cluster.addresses[cluster.index]}: {first_line(error)}"
+        ) from error
+    except _LOST as error:
+        raise PeerLost(f"the {cluster.workers} workers did not all come: {first_line(error)}") from error
+
+
+@contextmanager
+def peers(cluster: Cluster) -> Iterator[None]:
+    """Say of a failed collective that a peer is lost; alone, errors stay what they are."""
+    try:
+        yield
+    except _LOST as error:
+        if cluster.alone:
+            raise
+        raise PeerLost(f"worker {cluster.index} lost a peer: {first_line(error)}") from error
+
+
+def first_line(error: BaseException) -> str:
+    """What went wrong, without the graph that TensorFlow prints after it."""
+    return next(iter(str(getattr(error, "message", error)).strip().splitlines()), type(error).__name__)[:200]
+
+
+def _configure_coordination(cluster: Cluster) -> None:
+    """Set what MultiWorkerMirroredStrategy keeps when it finds it set: how long to wait for peers."""
+    context = eager_context.context()
+    context.configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/replica:0/task:0",
+        coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=cluster.workers)],
+        cluster_register_timeout_in_ms=_REGISTER_SECONDS * 1000,
+        heartbeat_timeout_in_ms=_HEARTBEAT_SECONDS * 1000,
+    )
+    # The timeout above is only looked at together with this.
+    context.coordination_service.cluster_register_with_barrier = True
