@@ -91,7 +91,7 @@ class Chief:
         self._close("finished", step=step)
 
     def fail(self, error: GantryError) -> GantryError:
-        """Keep what was handed in already, say in the status why the run ended, and return the error to raise."""
+        """Keep what was handed in, say in the status why the run ended, and return the error to raise."""
         self._writer.close()
         if isinstance(error, Diverged):
             error = Diverged(f"{error}; {self._last_good()}")

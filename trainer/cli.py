@@ -1,4 +1,4 @@
-"""The command line ``python -m trainer``: parses, calls, prints. One line and an exit code for every error."""
+"""The command line ``python -m trainer``: parses, calls, prints; one line and an exit code for an error."""
 
 import importlib
 import json

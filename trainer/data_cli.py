@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from trainer import data
+from trainer.data.sources import by
 from trainer.errors import AccessError, DataError
 from trainer.grid import encode_png
 
@@ -71,7 +72,7 @@ def prepare(
         )
     size = sum(shard.bytes for shard in index.shards)
     typer.echo(
-        f"{target}: {index.count} images of {_by(index.shape)} in {len(index.shards)} shards, {_mib(size)}"
+        f"{target}: {index.count} images of {by(index.shape)} in {len(index.shards)} shards, {_mib(size)}"
     )
 
 
@@ -96,7 +97,7 @@ def show(
         return
     low, high = summary.value_range
     typer.echo(f"source   {summary.source}")
-    typer.echo(f"images   {summary.count} of {_by(summary.shape)}")
+    typer.echo(f"images   {summary.count} of {by(summary.shape)}")
     typer.echo(f"values   {low} to {high}")
     typer.echo(f"size     {_mib(summary.nbytes)} in memory, {'' if summary.streamable else 'not '}streamable")
     labels = summary.labels or {}
@@ -119,10 +120,6 @@ def _write(path: Path, content: bytes) -> None:
         path.write_bytes(content)
     except OSError as error:
         raise AccessError(f"--out {path}: {(error.strerror or str(error)).lower()}") from error
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(str(size) for size in shape)
 
 
 def _mib(size: int) -> str:

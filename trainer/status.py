@@ -26,7 +26,8 @@ class StatusWriter:
     def __init__(self, store: Store, steps: int, step: int) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._done = threading.Event()
+        self._wake = threading.Event()
+        self._done = False
         self._values: dict[str, Any] = {
             "state": "starting",
             "step": step,
@@ -38,21 +39,26 @@ class StatusWriter:
         self._thread.start()
 
     def update(self, **values: Any) -> None:
-        """Change some values; they are written with the next beat."""
+        """Change some values; they are written with the next beat, a new state at once."""
         with self._lock:
+            news = values.get("state", self._values["state"]) != self._values["state"]
             self._values |= values
+        if news:
+            self._wake.set()
 
     def close(self, state: str, message: str | None = None, **values: Any) -> None:
         """Write the last status of this process: stopped, failed or finished."""
-        self._done.set()
+        self._done = True
+        self._wake.set()
         self._thread.join()
         self.update(state=state, message=message, eta_seconds=0 if state == "finished" else None, **values)
         self._write()
 
     def _beat(self) -> None:
-        self._write()
-        while not self._done.wait(_SECONDS):
+        while not self._done:
             self._write()
+            self._wake.wait(_SECONDS)
+            self._wake.clear()
 
     def _write(self) -> None:
         with self._lock:

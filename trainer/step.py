@@ -122,7 +122,7 @@ class Stepper:
             tf.constant(first, tf.int64),
             tf.constant(count, tf.int64),
             tf.constant([float(stop), float(propose)]),
-            tf.zeros((0,), tf.uint8) if images is None else images,
+            images,
         )
         means = dict(zip(SUMS, (sums.numpy() / self._config.batch_size).tolist(), strict=True))
         bad_step, bad_index = (int(value) for value in bad.numpy())
@@ -135,12 +135,14 @@ class Stepper:
             next_count=max(1, int(next_count)),
         )
 
-    def _run_steps(self, first: tf.Tensor, count: tf.Tensor, wishes: tf.Tensor, images: tf.Tensor) -> Any:
+    def _run_steps(self, first: tf.Tensor, count: tf.Tensor, wishes: tf.Tensor, images: Any) -> Any:
+        chosen = self._chosen(first, count)
         sums = tf.zeros((len(SUMS),))
         bad = tf.constant([-1, 0], tf.int64)
         for position in tf.range(count):
             step = first + position
-            result = self._strategy.run(self._replica_step, args=(step, position, images, self._feed.table))
+            inputs = chosen[position] if images is None else images[position]
+            result = self._strategy.run(self._replica_step, args=(step, inputs, self._feed.table))
             sums, finite = (self._strategy.experimental_local_results(part)[0] for part in result)
             if bad[0] < 0 and not tf.reduce_all(finite):
                 bad = tf.stack([step, tf.argmin(tf.cast(finite, tf.int32))])
@@ -153,23 +155,35 @@ class Stepper:
         mine = tf.stack([wishes[0], tf.where(tf.equal(replica, 0), wishes[1], 0.0)])
         return self._sum([mine])[0]
 
-    def _replica_step(self, step: tf.Tensor, position: tf.Tensor, images: tf.Tensor, table: Any) -> Any:
-        """One replica's part of a step: draw the global batch's indices and noise, take a slice, play."""
+    def _chosen(self, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """Indices of every step of a call, int64 [count, batch_size]; for each step alone they cost 1 ms."""
+        config = self._config
+        if self._feed.table is None:
+            return tf.zeros((0, config.batch_size), tf.int64)
+        chosen = streams.indices(
+            config.seed, first, config.batch_size, self._feed.count, config.data.shuffle_window, count
+        )
+        return tf.reshape(chosen, (-1, config.batch_size))
+
+    def _replica_step(self, step: tf.Tensor, inputs: tf.Tensor, table: Any) -> Any:
+        """One replica's part of a step: take its slice of the images and of the noise, and play.
+
+        Args:
+            step: int64 scalar.
+            inputs: the global batch's indices into `table`, or this process' streamed images.
+            table: the whole set on this replica's device, None when streaming.
+        """
         config, replicas = self._config, self._replicas
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         noise = streams.noise(config.seed, step, config.batch_size, config.network.latent_size)
         noise = streams.replica_slice(noise, replica, replicas)
         if table is None:
             here = len(self._strategy.extended.worker_devices)
-            local = replica % here if here > 1 else 0
-            real = streams.replica_slice(tf.reshape(images[position], self._local_shape(here)), local, here)
+            images = tf.reshape(inputs, self._local_shape(here))
+            real = streams.replica_slice(images, replica % here if here > 1 else 0, here)
         else:
-            chosen = streams.indices(
-                config.seed, step, config.batch_size, self._feed.count, config.data.shuffle_window
-            )
-            real = tf.gather(table, streams.replica_slice(chosen, replica, replicas))
-        time = tf.cast(step + 1, tf.float32)
-        return self._play(real, noise, time)
+            real = tf.gather(table, streams.replica_slice(inputs, replica, replicas))
+        return self._play(real, noise, tf.cast(step + 1, tf.float32))
 
     def _local_shape(self, local_replicas: int) -> list[int]:
         return [self._config.batch_size * local_replicas // self._replicas, *self._config.image.shape]

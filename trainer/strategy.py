@@ -28,6 +28,9 @@ _LOST = (
     tf.errors.UnknownError,
 )
 
+# Lines of an error's text that say where in the graph it happened rather than what.
+_GRAPH_LINES = ("Graph execution error", "Detected at node", "Node:", "node ", "  ", "<stack traces")
+
 
 def set_threads(threads: int | None) -> None:
     """Give TensorFlow `threads` threads for one operation (None: one for each core); call before `connect`.
@@ -79,8 +82,10 @@ def peers(cluster: Cluster) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """What went wrong, without the graph that TensorFlow prints after it."""
-    return next(iter(str(getattr(error, "message", error)).strip().splitlines()), type(error).__name__)[:200]
+    """What went wrong, without the graph that TensorFlow prints around it."""
+    lines = str(getattr(error, "message", error)).splitlines()
+    telling = [line.strip() for line in lines if line.strip() and not line.startswith(_GRAPH_LINES)]
+    return (telling or [type(error).__name__])[0][:200]
 
 
 def _configure_coordination(cluster: Cluster) -> None:

@@ -43,8 +43,10 @@ def sample_latents(seed: int, count: int, latent_size: int) -> tf.Tensor:
     return tf.stack(rows)
 
 
-def indices(seed: int, step: tf.Tensor, batch_size: int, count: int, window: int) -> tf.Tensor:
-    """Images of one step: positions ``step * batch_size …`` of an endless sequence of epochs.
+def indices(
+    seed: int, step: tf.Tensor, batch_size: int, count: int, window: int, steps: tf.Tensor | int = 1
+) -> tf.Tensor:
+    """Images of one step or several: positions ``step * batch_size …`` of an endless sequence of epochs.
 
     Each epoch shows every image exactly once. Its order is one that a reader of shards can follow with
     `window` images in memory: the blocks of `BLOCK` neighbouring images are permuted, cut into windows, and
@@ -57,11 +59,13 @@ def indices(seed: int, step: tf.Tensor, batch_size: int, count: int, window: int
         batch_size: the global batch.
         count: images in the set.
         window: images shuffled together, a multiple of `BLOCK`.
+        steps: consecutive steps whose indices are wanted; many at once cost little more than one.
 
     Returns:
-        int64 [batch_size], each in [0, count).
+        int64 [steps * batch_size], each in [0, count).
     """
-    position = tf.cast(step, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
+    length = tf.cast(steps, tf.int64) * batch_size
+    position = tf.cast(step, tf.int64) * batch_size + tf.range(length, dtype=tf.int64)
     epoch, offset = position // count, position % count
     first = offset // window * window  # where this window of the epoch begins
     size = tf.minimum(first + window, count) - first
@@ -83,8 +87,32 @@ def replica_slice(values: tf.Tensor, replica: tf.Tensor | int, replicas: int) ->
 
 def _permute(index: tf.Tensor, key: int, epoch: tf.Tensor, window: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """Position of each index in a keyed permutation of [0, size); all arguments but `key` are int64 [n]."""
-    seeds = tf.stack([tf.fill(tf.shape(index), tf.constant(key, tf.int64)), epoch, window], axis=1)
+    mixed = _hash(key, epoch, window)
+    # The cipher takes few bits of each word (8 for up to 65536 images), hence a hash and not the numbers
+    # themselves: seeds 0 and 16, or epochs 0 and 256, would give one order.
+    seeds = tf.stack(
+        [tf.bitwise.right_shift(mixed, tf.constant(by, tf.uint64)) for by in (0, 21, 42)], axis=1
+    )
+    seeds = tf.cast(tf.bitwise.bitwise_and(seeds, tf.constant(2**21 - 1, tf.uint64)), tf.int64)
     return tf.raw_ops.RandomIndexShuffle(index=index, seed=seeds, max_index=size - 1, rounds=4)
+
+
+def _hash(key: int, epoch: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    """64 even bits for each triple: the mixing function of SplitMix64.
+
+    It is the one of Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"; the factors
+    before it are odd numbers without structure (the golden ratio's and two of xxHash's).
+    """
+    state = tf.constant(key * 0x9E3779B97F4A7C15 % 2**64, tf.uint64)
+    for value, factor in ((epoch, 0xC2B2AE3D27D4EB4F), (window, 0x165667B19E3779F9)):
+        state += tf.cast(value, tf.uint64) * tf.constant(factor, tf.uint64)
+    for by, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state = _shift_xor(state, by) * tf.constant(factor, tf.uint64)
+    return _shift_xor(state, 31)
+
+
+def _shift_xor(state: tf.Tensor, by: int) -> tf.Tensor:
+    return tf.bitwise.bitwise_xor(state, tf.bitwise.right_shift(state, tf.constant(by, tf.uint64)))
 
 
 def _mix(seed: int, purpose: int) -> int:

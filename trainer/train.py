@@ -4,6 +4,7 @@ One process per worker calls `train`. The chief (worker 0) alone prints and writ
 What a run was told is in `Options`, what it is in `RunConfig`.
 """
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from trainer.data import ImageSource, open_source
 from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, GantryError
 from trainer.step import Feed, State, Stepper
 from trainer.storage import Store, open_store
+from trainer.streams import BLOCK
 
 _CALL_SECONDS = 1.0  # how long one call of the stepper should last: a stop or a status waits for its end
 _MOST_STEPS = 100  # in one call
@@ -56,7 +58,8 @@ def train(config: RunConfig, options: Options, team: Cluster) -> int:
     except ValueError as error:
         raise ConfigError(f"{error}, the workers of TF_CONFIG") from None
     store = open_store(options.path.url)
-    source = open_source(config.data.source, config.image.shape)
+    cache_blocks = 2 * config.data.shuffle_window // BLOCK  # this window and the next
+    source = open_source(config.data.source, config.image.shape, cache_blocks=cache_blocks)
     streaming = feed.streams_from_shards(source, config)
     known = None
     if team.is_chief:
@@ -195,7 +198,9 @@ class _Run:
 
     def _leave(self) -> int:
         """Wait for all workers; a chief that leaves earlier would make its peers fail."""
-        self._agree(0)
+        with contextlib.suppress(tf.errors.OpError):
+            # A peer may be gone before its answer has come back to us: all work is done by then.
+            self._agree(0)
         if self._team.is_chief and not self._team.alone:
             time.sleep(1.0)  # the coordination service lives in the chief: let the others leave first
         return EXIT_DONE

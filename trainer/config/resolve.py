@@ -108,9 +108,11 @@ def _parse_override(override: str) -> tuple[list[str], Any]:
     path = key.split(".")
     _check_key(path, key)
     try:
-        return path, yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2026-99-99
         raise ConfigError(f"--set {key}: '{text}' is no value that YAML can read") from None
+    # No field is a boolean, a date or nothing: YAML 1.1 reads the "off" of xla=off as one, for instance.
+    return path, value if isinstance(value, str | list | dict) or type(value) in (int, float) else text
 
 
 def _check_key(path: list[str], key: str) -> None:
@@ -161,6 +163,9 @@ def _first_error(failure: ValidationError) -> str:
     if error["type"] == "value_error" and not where:
         return error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        return f"{where}: there is no such key{_nearest(where, sorted(_known_keys()))}"
+        known = _known_keys()
+        if where in known:  # of another kind of network
+            return f"{where}: a network of kind '{error['loc'][1]}' has no such key"
+        return f"{where}: there is no such key{_nearest(where, sorted(known))}"
     expected = error["msg"].replace("Input should be", "expected").replace("Input should have", "expected")
-    return f"{where} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"
+    return f"{where or 'the configuration'} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"

@@ -5,8 +5,8 @@ with an example of each. Images are 8-bit (uint8 [N, H, W, C]) until the device 
 `to_unit_range`. Nothing here imports TensorFlow before a source needs it, so a mistake shows at once.
 """
 
-from trainer.data.prepare import prepare
 from trainer.data.registry import DEFAULT_CACHE_BLOCKS, open_source
+from trainer.data.shard_writer import prepare
 from trainer.data.sources import (
     ArraySource,
     Images,

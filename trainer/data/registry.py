@@ -15,7 +15,7 @@ keras:<name>        ``keras:fashion_mnist``                       a set that Ker
 import difflib
 from collections.abc import Callable
 
-from trainer.data.sources import ImageSource, Shape, problem
+from trainer.data.sources import ImageSource, Shape, problem, reading
 
 DEFAULT_CACHE_BLOCKS = 128
 """Twice the blocks of the default `data.shuffle_window`: a batch may touch two windows at once."""
@@ -42,11 +42,12 @@ def open_source(source: str, shape: Shape | None, *, cache_blocks: int = DEFAULT
         raise problem(source, f"unknown kind '{kind}'{hint} expected one of {', '.join(_USES.values())}")
     if bool(rest) != (_USES[kind] != kind):
         raise problem(source, f"expected {_USES[kind]}")
-    if kind == "tfrecord":
-        from trainer.data.shards import open_shards
+    with reading(source, rest):
+        if kind == "tfrecord":
+            from trainer.data.shards import open_shards
 
-        return open_shards(source, rest, shape, cache_blocks)
-    return _OPENERS[kind](source, rest, shape)
+            return open_shards(source, rest, shape, cache_blocks)
+        return _OPENERS[kind](source, rest, shape)
 
 
 def _digits(name: str, rest: str, shape: Shape | None) -> ImageSource:

@@ -1,7 +1,7 @@
 """``tfrecord:<glob>``: TFRecord shards in a folder or a bucket.
 
-Shards that `trainer.data.prepare` wrote have an index and can be streamed: `ShardSource` fetches blocks of
-neighbouring images by range reads. Any other shards of tf.train.Example are read whole into memory
+Shards that `trainer.data.shard_writer` wrote have an index and can be streamed: `ShardSource` fetches blocks
+of neighbouring images by range reads. Any other shards of tf.train.Example are read whole into memory
 (`trainer.data.examples`).
 """
 

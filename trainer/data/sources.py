@@ -214,9 +214,10 @@ def reading(name: str, path: str | Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise AccessError(f"data.source {name}: {path} may not be read: permission denied") from error
+        where = error.filename or path
+        raise AccessError(f"data.source {name}: {where} may not be read: permission denied") from error
     except OSError as error:
-        raise problem(name, f"{path} cannot be read: {error.strerror or error}") from error
+        raise problem(name, f"{error.filename or path} cannot be read: {error.strerror or error}") from error
 
 
 def to_unit_range(images: Any) -> Any:

@@ -45,31 +45,21 @@ def prepare(
         AccessError: the target may not be written.
         StorageError: writing failed.
     """
-    from trainer.streams import BLOCK
+    store = _open_target(target)
+    from trainer.streams import BLOCK  # TensorFlow: seconds that a wrong target need not wait
 
     if shard_images < BLOCK or shard_images % BLOCK:
         raise DataError(f"shard_images is {shard_images}, expected a multiple of {BLOCK}")
-    store = _open_target(target)
     images = open_source(source, shape)
     names = _names(images.count, shard_images)
     _refuse_leftovers(target, store, names)
     shards = []
     with tempfile.TemporaryDirectory(prefix="gantry-") as folder:
         for number, name in enumerate(names):
+            span = range(number * shard_images, min((number + 1) * shard_images, images.count))
             path = Path(folder) / name
-            first = number * shard_images
-            blocks = _write_shard(images, path, first, min(first + shard_images, images.count), progress)
+            shards.append(_write_shard(images, path, span, progress))
             store.upload(name, path)
-            records = min(shard_images, images.count - first)
-            shards.append(
-                Shard(
-                    name=name,
-                    records=records,
-                    bytes=path.stat().st_size,
-                    crc32c=crc32c(path),
-                    blocks=tuple(blocks),
-                )
-            )
             path.unlink()
     index = Index(
         count=images.count,
@@ -105,10 +95,8 @@ def _names(count: int, shard_images: int) -> list[str]:
     return [f"shard-{number:05d}-of-{total:05d}.tfrecord" for number in range(total)]
 
 
-def _write_shard(
-    source: ImageSource, path: Path, first: int, end: int, progress: Callable[[int, int], None]
-) -> list[int]:
-    """Write images [first, end) to a local file; returns the byte at which each block begins."""
+def _write_shard(source: ImageSource, path: Path, span: range, progress: Callable[[int, int], None]) -> Shard:
+    """Write a span of images to a local file."""
     import tensorflow as tf
 
     from trainer.streams import BLOCK
@@ -116,18 +104,19 @@ def _write_shard(
     blocks, position = [], 0
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
-            for start in range(first, end, BLOCK):
+            for start in span[::BLOCK]:
                 blocks.append(position)
-                stop = min(start + BLOCK, end)
+                stop = min(start + BLOCK, span.stop)
                 for record in _records(source, start, stop):
                     writer.write(record)
                     position += len(record) + FRAME_BYTES
                 progress(stop, source.count)
     except tf.errors.OpError as error:
         raise StorageError(f"{path}: {' '.join(str(error).split())}") from error
-    if path.stat().st_size != position:
-        raise StorageError(f"{path}: has {path.stat().st_size} bytes, {position} were written")
-    return blocks
+    size = path.stat().st_size
+    if size != position:
+        raise StorageError(f"{path}: has {size} bytes, {position} were written")
+    return Shard(name=path.name, records=len(span), bytes=size, crc32c=crc32c(path), blocks=tuple(blocks))
 
 
 def _records(source: ImageSource, start: int, stop: int) -> list[bytes]:

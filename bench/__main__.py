@@ -1,0 +1,70 @@
+"""``python -m bench``: run every part, write the page."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CalledProcessError
+
+from bench import report
+from bench.contestant import ROOT, ContestantFailed
+from bench.growth import growth
+from bench.report import Section
+from bench.setting import Setting, torch_version
+from bench.single import dcgan, mlp
+from bench.stall import stall
+from bench.workers import workers
+
+_PARTS: dict[str, Callable[[Setting], Section]] = {
+    "mlp": mlp,
+    "dcgan": dcgan,
+    "workers": workers,
+    "stall": stall,
+    "growth": growth,
+}
+
+
+def main() -> None:
+    """Measure what was asked for; a part that fails is reported and does not stop the others."""
+    options = _options()
+    start, sections = time.monotonic(), []
+    with tempfile.TemporaryDirectory(prefix="gantry-bench-") as scratch:
+        torch = torch_version(options.torch_python)
+        setting = Setting(options.quick, options.torch_python, torch, Path(scratch))
+        for name in options.only:
+            print(f"{time.monotonic() - start:5.0f} s  {name}", file=sys.stderr, flush=True)
+            try:
+                sections.append(_PARTS[name](setting))
+            except (ContestantFailed, CalledProcessError) as failure:
+                sections.append(Section(name, f"Could not be measured: {failure}"))
+    minutes = (time.monotonic() - start) / 60
+    notes = report.notes_of(options.out)
+    text = report.page(sections, quick=options.quick, torch=torch, minutes=minutes, notes=notes)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--only", type=_parts, default=list(_PARTS), help=f"comma-separated parts of {', '.join(_PARTS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="few steps and rounds: does it run at all?")
+    parser.add_argument("--torch-python", default=sys.executable, help="a Python that has PyTorch")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md", help="page to write")
+    return parser.parse_args()
+
+
+def _parts(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in _PARTS:
+            raise argparse.ArgumentTypeError(f"there is no part '{name}'; parts are {', '.join(_PARTS)}")
+    return names
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Contestant: Gantry's own step and feed, in calls as long as those of a run."""
+
+import argparse
+import os
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from bench.contestant import serve
+from trainer import cluster, describe, feed, strategy
+from trainer.config import RunConfig, resolve
+from trainer.data import open_source
+from trainer.step import Feed, State, Stepper
+
+
+class Loop:
+    """Takes steps, as many in one call as lie between two lines of metrics."""
+
+    def __init__(self, config: RunConfig, stepper: Stepper) -> None:
+        self._config, self._stepper, self._taken = config, stepper, 0
+
+    def __call__(self, count: int) -> None:
+        """Take `count` steps."""
+        end = self._taken + count
+        while self._taken < end:
+            now = min(self._config.metrics.every_steps, end - self._taken)
+            outcome = self._stepper(self._taken, now, False, now)
+            if outcome.bad_step is not None:
+                raise SystemExit(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
+            self._taken += now
+
+
+def images_for(config: RunConfig, count: int) -> np.ndarray:
+    """`count` images: the digits, moved about where more are asked for; noise for another shape."""
+    rng = np.random.default_rng(0)
+    if config.image.shape != (28, 28, 1):
+        return rng.integers(0, 256, (count or 256, *config.image.shape), np.uint8)
+    digits = open_source("digits", config.image.shape).load()
+    if not count or count == len(digits):
+        return digits
+    images = digits[rng.integers(0, len(digits), count)]
+    for number, shift in enumerate([(y, x) for y in range(-2, 3) for x in range(-2, 3)]):
+        images[number::25] = np.roll(images[number::25], shift, axis=(1, 2))
+    return images
+
+
+def reducer(plan: tf.distribute.Strategy, state: State) -> Callable[[int], object]:
+    """Only a step's two all-reduces, of tensors as large as the gradients."""
+    shapes = [
+        [weight.shape for weight in weights]
+        for weights in (state.discriminator_weights, state.generator_weights)
+    ]
+
+    def once(tick: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        for group in shapes:
+            parts = context.all_reduce(
+                tf.distribute.ReduceOp.SUM, [tf.fill(shape, tick / 2) for shape in group]
+            )
+            tick = tf.reshape(parts[0], [-1])[0]
+        return tick
+
+    @tf.function
+    def reduce(count: tf.Tensor) -> tf.Tensor:
+        tick = tf.constant(1.0)
+        for _ in tf.range(count):
+            tick = plan.experimental_local_results(plan.run(once, args=(tick,)))[0]
+        return tick
+
+    reduce(tf.constant(1))
+    return lambda count: reduce(tf.constant(count)).numpy()
+
+
+def main() -> None:
+    """Read the options."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("preset")
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--set", dest="overrides", action="append", default=[])
+    parser.add_argument("--images", type=int, default=0, help="size of the data set")
+    parser.add_argument("--warm", type=int, default=5, help="steps before the first that counts")
+    compete(parser.parse_args())
+
+
+def compete(options: argparse.Namespace) -> None:
+    """Build everything as `trainer.train` does, compile, warm up, serve."""
+    config = resolve(options.preset, options.overrides)
+    team = cluster.from_environment(os.environ)
+    cluster.check_port(team)
+    strategy.set_threads(options.threads)
+    plan = strategy.connect(team)
+    with plan.scope():
+        state = State(config)
+    images = images_for(config, options.images)
+    stepper = Stepper(config, plan, state, Feed(feed.on_devices(plan, images), len(images)))
+    loop = Loop(config, stepper)
+    loop(options.warm)
+    commands: dict[str, Callable[[int], object]] = {"run": loop}
+    if not team.alone:
+        commands["reduce"] = reducer(plan, state)
+    size = sum(4 * int(tf.size(w)) for w in (*state.generator_weights, *state.discriminator_weights))
+    about = {"flop_per_image": describe.describe(config).flop_per_image, "gradient_mb": size / 1e6}
+    serve(commands, about)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Contestant: the same two GANs in PyTorch as one would write them for speed: eager, fused Adam.
+
+Generated images are computed once for both updates and the discriminator's weights get no gradients in the
+generator's, as in Gantry. The DCGAN is in channels_last with the 5x5 kernels of the preset `dcgan64`.
+"""
+
+import argparse
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from bench.contestant import serve
+
+
+class Networks(NamedTuple):
+    """The two players."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+
+def mlp() -> Networks:
+    """The preset `mlp`."""
+
+    def stack(sizes: list[int]) -> list[nn.Module]:
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(sizes[:-1]):
+            layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)]
+        return [*layers, nn.Linear(sizes[-2], sizes[-1])]
+
+    generator = nn.Sequential(
+        *stack([100, 128, 256, 512, 1024, 784]), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))
+    )
+    return Networks(generator, nn.Sequential(nn.Flatten(), *stack([784, 1024, 512, 256, 1])))
+
+
+def dcgan64() -> Networks:
+    """The preset `dcgan64`."""
+
+    def up(inputs: int, outputs: int) -> list[nn.Module]:
+        convolution = nn.ConvTranspose2d(inputs, outputs, 5, 2, 2, 1, bias=False)
+        return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
+
+    def down(inputs: int, outputs: int) -> list[nn.Module]:
+        convolution = nn.Conv2d(inputs, outputs, 5, 2, 2, bias=False)
+        return [convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+
+    generator = nn.Sequential(
+        *(
+            nn.Linear(100, 16 * 1024, bias=False),
+            nn.Unflatten(1, (1024, 4, 4)),
+            nn.BatchNorm2d(1024),
+            nn.ReLU(),
+        ),
+        *(*up(1024, 512), *up(512, 256), *up(256, 128), nn.ConvTranspose2d(128, 3, 5, 2, 2, 1), nn.Tanh()),
+    )
+    discriminator = nn.Sequential(
+        *(nn.Conv2d(3, 64, 5, 2, 2), nn.LeakyReLU(0.2), *down(64, 128), *down(128, 256), *down(256, 512)),
+        *(nn.Flatten(), nn.Linear(16 * 512, 1)),
+    )
+    for module in (*generator.modules(), *discriminator.modules()):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=0.02)
+    layout = torch.channels_last
+    return Networks(generator.to(memory_format=layout), discriminator.to(memory_format=layout))
+
+
+class Loop:
+    """Both updates on one batch after the other."""
+
+    def __init__(self, networks: Networks, batch: int, images: np.ndarray) -> None:
+        self._generator, self._discriminator = networks
+        self._batch = batch
+        # In memory as [N, height, width, channels]: seen as [N, channels, …] this is channels_last.
+        self._images = torch.from_numpy(images).permute(0, 3, 1, 2)
+        self._optimizers = [
+            torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999), fused=True) for network in networks
+        ]
+        self._loss = nn.BCEWithLogitsLoss()
+        self._ones, self._zeros = torch.ones(batch, 1), torch.zeros(batch, 1)
+
+    def run(self, count: int) -> None:
+        """Take `count` steps."""
+        for _ in range(count):
+            self._step()
+
+    def _step(self) -> None:
+        discriminator, (for_generator, for_discriminator) = self._discriminator, self._optimizers
+        chosen = torch.randint(0, len(self._images), (self._batch,))
+        real = self._images[chosen].to(torch.float32) / 127.5 - 1
+        fake = self._generator(torch.randn(self._batch, 100))
+        for_discriminator.zero_grad(set_to_none=True)
+        on_real = self._loss(discriminator(real), self._ones)
+        on_fake = self._loss(discriminator(fake.detach()), self._zeros)
+        ((on_real + on_fake) / 2).backward()
+        for_discriminator.step()
+        for_generator.zero_grad(set_to_none=True)
+        discriminator.requires_grad_(False)
+        self._loss(discriminator(fake), self._ones).backward()
+        for_generator.step()
+        discriminator.requires_grad_(True)
+
+
+def main() -> None:
+    """Build, warm up, serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("preset", choices=["mlp", "dcgan64"])
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--images", required=True, help="uint8 images, .npy")
+    parser.add_argument("--warm", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    networks = mlp() if options.preset == "mlp" else dcgan64()
+    loop = Loop(networks, options.batch, np.load(options.images))
+    loop.run(options.warm)
+    serve({"run": loop.run})
+
+
+if __name__ == "__main__":
+    main()

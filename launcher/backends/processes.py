@@ -1,0 +1,138 @@
+"""Worker processes on one machine: their share of it, their addresses, and telling them from strangers."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+
+from launcher.backends.record import Process
+from launcher.errors import SpecError, Unsupported
+
+# Below the ports that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections, so that
+# none is taken by accident in the seconds until TensorFlow listens on it.
+_PORTS = range(20000, 32768)
+# psutil derives the creation time from the clock, which time synchronisation may set by a little. A process
+# number does not come round again within this many seconds.
+_CREATED_TOLERANCE_SECONDS = 2.0
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def share_threads(workers: int, cores: int, threads: int | None = None) -> int:
+    """Threads of each worker: what was asked for, else an even share of the cores, at least 1."""
+    return threads or max(1, cores // workers)
+
+
+def free_ports(count: int) -> list[int]:
+    """Distinct loopback ports that nobody listens on; all are held open until the last one is found."""
+    found: list[int] = []
+    with ExitStack() as held:
+        for port in random.sample(_PORTS, len(_PORTS)):
+            if len(found) == count:
+                return found
+            listener = held.enter_context(socket.socket())
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+    raise SpecError(f"workers is {count}: expected at most as many as there are free ports ({len(found)})")
+
+
+def tf_config(ports: Sequence[int], worker: int) -> str:
+    """TF_CONFIG of one worker: the address of all, and which one it is; worker 0 is the chief.
+
+    https://www.tensorflow.org/guide/distributed_training#TF_CONFIG
+    """
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    return json.dumps({"cluster": cluster, "task": {"type": "worker", "index": worker}})
+
+
+def worker_environment(base: Mapping[str, str], ports: Sequence[int], worker: int) -> dict[str, str]:
+    """Environment of one worker; without ports it stands alone and must not see an inherited TF_CONFIG."""
+    environment = {key: value for key, value in base.items() if key != "TF_CONFIG"}
+    if ports:
+        environment["TF_CONFIG"] = tf_config(ports, worker)
+    environment["PYTHONUNBUFFERED"] = "1"  # a file is block-buffered otherwise, and its reader waits
+    return environment
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a process whose output goes to a file, out of reach of the terminal's Ctrl-C."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def identify(pid: int) -> Process:
+    """A process of this moment, as it is told from later ones; `created` is 0 if it is gone."""
+    try:
+        return Process(pid, psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return Process(pid, 0.0)
+
+
+def is_alive(process: Process | None) -> bool:
+    """Whether this very process still runs: neither gone, nor a zombie, nor another one of its number."""
+    if process is None or process.exit_code is not None:
+        return False
+    try:
+        found = psutil.Process(process.pid)
+        same = abs(found.create_time() - process.created) < _CREATED_TOLERANCE_SECONDS
+        return same and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def send(process: Process | None, number: signal.Signals) -> bool:
+    """Send a signal to this very process, never to another of its number; False when it is gone.
+
+    SIGKILL goes to its whole session, because the process cannot end its children itself.
+
+    Raises:
+        Unsupported: the process belongs to another user.
+    """
+    if process is None or not is_alive(process):
+        return False
+    try:
+        if number == signal.SIGKILL and os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, number)
+        else:
+            os.kill(process.pid, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        raise Unsupported(
+            f"process {process.pid} belongs to another user; only that user may stop it"
+        ) from None
+    return True
+
+
+def ending(exit_code: int | None) -> str:
+    """How a process ended, in words: ``exited with code 1`` or ``was killed by SIGKILL``."""
+    if exit_code is None:
+        return "ended unseen"
+    if exit_code >= 0:
+        return f"exited with code {exit_code}"
+    try:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"was killed by signal {-exit_code}"

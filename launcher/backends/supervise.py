@@ -1,0 +1,170 @@
+"""The process that owns the workers of one attempt: ``python -m launcher.backends.supervise <run folder>``.
+
+It lives in a session of its own, so that it outlasts the terminal that submitted the run, and does three
+things: it starts the workers named in ``local.json``, it ends all of them when one ends badly (a strategy
+that lost a worker can only be restarted as a whole), and it writes down how each one ended.
+
+SIGTERM or SIGINT asks the workers to save and stop, SIGQUIT kills them.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from launcher.backends.processes import identify, send, spawn, worker_environment
+from launcher.backends.record import LocalRecord, now, read_record, write_record
+from trainer import layout
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
+from trainer.storage import LocalStore
+
+_POLL_SECONDS = 0.1
+# A worker whose peer has died mostly waits in a collective operation and cannot save any more.
+_FAILURE_GRACE_SECONDS = 10.0
+# Signals that come from outside (out of memory, a person, a shutdown); others are a crash of the program.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Supervisor:
+    """Starts, watches and ends the workers of one attempt."""
+
+    def __init__(self, folder: Path, record: LocalRecord) -> None:
+        self._folder = folder
+        self._store = LocalStore(folder)
+        self._record = record
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._asked: set[int] = set()  # signals received
+        self._deadline: float | None = None  # when workers that were asked to stop are killed
+
+    def run(self) -> LocalRecord:
+        """Own the attempt to its end; returns how it ended."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._request)
+        self._save(supervisor=identify(os.getpid()))
+        code = EXIT_FAILED
+        try:
+            self._start_all()
+            self._stop_when_due()
+            while not self._collect():
+                time.sleep(_POLL_SECONDS)
+                self._stop_when_due()
+            codes = [process.exit_code for process in self._record.processes]
+            code = attempt_exit_code(codes, self._record.cause)
+        finally:
+            self._signal_all(signal.SIGKILL)
+            self._save(ended=now(), exit_code=code)
+        return self._record
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self._asked.add(number)
+
+    def _save(self, **changes: object) -> None:
+        self._record = replace(self._record, **changes)  # type: ignore[arg-type]
+        write_record(self._store, self._record)
+
+    def _start_all(self) -> None:
+        record = self._record
+        for worker in range(record.workers):
+            if self._asked:
+                break
+            environment = worker_environment(os.environ, record.ports, worker)
+            child = spawn(
+                record.command, environment, self._folder / layout.worker_log(record.attempt, worker)
+            )
+            self._children.append(child)
+            # At once and not after the loop: a worker that nobody wrote down could not be found again.
+            self._record = self._record.with_process(worker, identify(child.pid))
+            self._save()
+
+    def _collect(self) -> bool:
+        """Write down the workers that ended since the last look; True when none is left."""
+        ended: dict[int, int] = {}
+        for worker, child in enumerate(self._children):
+            code = child.poll()
+            if code is not None and self._record.processes[worker].exit_code is None:
+                ended[worker] = code
+                process = replace(self._record.processes[worker], exit_code=code)
+                self._record = self._record.with_process(worker, process)
+        if ended:
+            self._save()
+            self._blame(ended)
+        return all(process.exit_code is not None for process in self._record.processes)
+
+    def _blame(self, ended: dict[int, int]) -> None:
+        """Find the worker that ended the attempt, if one did, and ask the others to end too."""
+        expected = {EXIT_DONE}
+        if self._record.cancelled:
+            expected |= {EXIT_RESTART, -signal.SIGTERM, -signal.SIGKILL}
+        causes = [worker for worker, code in ended.items() if code not in expected]
+        if not causes or self._record.cause is not None:
+            return
+        cause = min(causes, key=lambda worker: _severity(ended[worker]))
+        self._save(cause=cause)
+        # Code 42 may mean that one worker was told to save and stop, and that the others are saving with it.
+        patient = ended[cause] == EXIT_RESTART or self._record.cancelled
+        grace = self._record.grace_seconds
+        self._ask_to_stop(grace if patient else min(grace, _FAILURE_GRACE_SECONDS))
+
+    def _stop_when_due(self) -> None:
+        if self._asked and not self._record.cancelled:
+            self._save(cancelled=True)
+            self._ask_to_stop(self._record.grace_seconds)
+        late = self._deadline is not None and time.monotonic() > self._deadline
+        if signal.SIGQUIT in self._asked or late:
+            self._signal_all(signal.SIGKILL)
+
+    def _ask_to_stop(self, grace: float) -> None:
+        if self._deadline is None:
+            self._deadline = time.monotonic() + grace
+            self._signal_all(signal.SIGTERM)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for process in self._record.processes:
+            send(process, number)
+
+
+def attempt_exit_code(codes: Sequence[int | None], cause: int | None) -> int:
+    """Exit code of an attempt from those of its workers and the worker that ended it badly, if one did."""
+    if codes and all(code == EXIT_DONE for code in codes):
+        return EXIT_DONE
+    if EXIT_USER in codes:
+        return EXIT_USER
+    code = None if cause is None else codes[cause]
+    if code is None or code == EXIT_RESTART or -code in _FROM_OUTSIDE:
+        return EXIT_RESTART
+    return EXIT_FAILED
+
+
+def _severity(code: int) -> int:
+    """Rank of a bad ending among several at once: the user's mistake explains most, a lost peer least."""
+    if code == EXIT_USER:
+        return 0
+    if code == EXIT_RESTART:
+        return 3
+    return 1 if code < 0 else 2
+
+
+def main() -> None:
+    """Supervise the attempt that the record in the folder describes."""
+    folder = Path(sys.argv[1])
+    record = read_record(LocalStore(folder))
+    if record is None:
+        raise GantryError(f"{folder}: no {layout.LOCAL}")
+    Supervisor(folder, record).run()
+    log = folder / supervisor_log(record.attempt)
+    if log.exists() and not log.stat().st_size:
+        log.unlink()
+
+
+def supervisor_log(attempt: int) -> str:
+    """Where a supervisor writes what only a fault of its own makes it write; removed when empty."""
+    return f"logs/{attempt}/supervisor.log"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The `launcher` command: one line on stderr and an exit code for everything that goes wrong.
+
+Commands import what they need when they run, so that ``launcher --help`` stays quick.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from launcher.commands import artifacts
+from launcher.commands.cancel import cancel
+from launcher.commands.list import list_
+from launcher.commands.logs import logs
+from launcher.commands.resume import resume
+from launcher.commands.status import status
+from launcher.commands.submit import submit
+from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
+
+_EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
+# typer brings a click of its own in newer versions; the base of its errors is reached by a name they share.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="launcher",
+    rich_markup_mode=None,  # rich takes longer to import than the rest of --help
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+app.command("submit")(submit)
+app.command("status")(status)
+app.command("logs")(logs)
+app.command("list")(list_)
+app.command("cancel")(cancel)
+app.command("resume")(resume)
+app.add_typer(artifacts.app, name="artifacts")
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    """Train GANs: start runs, follow them, stop and resume them, and bring their files home.
+
+    Example: launcher submit --preset demo --workers 2
+    """
+    if version:
+        from importlib.metadata import version as installed_version
+
+        typer.echo(installed_version("gantry"))
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except GantryError as error:
+        code = _refuse(str(error), error.exit_code)
+    except _UsageError as error:
+        code = _refuse(error.format_message(), EXIT_USER)  # type: ignore[attr-defined]
+    except ModuleNotFoundError as error:
+        if error.name != "psutil":
+            raise
+        code = _refuse("psutil is not installed: pip install 'gantry[launcher]'", EXIT_USER)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _EXIT_CTRL_C
+    except BrokenPipeError:  # the reader has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_FAILED
+    sys.exit(code or 0)
+
+
+def _refuse(text: str, code: int) -> int:
+    sys.stderr.write(f"error: {' '.join(text.split())}\n")
+    return code

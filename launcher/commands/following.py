@@ -1,0 +1,102 @@
+"""A run in the foreground: follow it to its end, and turn Ctrl-C into a request to save and stop."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import typer
+
+from launcher.commands.common import OutputFormat, note, print_json
+from launcher.commands.display import log_stream, make_display
+
+if TYPE_CHECKING:
+    from launcher.backends.local import Started
+    from launcher.runs import Outcome
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequests:
+    """Counts Ctrl-C and SIGTERM while it is entered, instead of letting them end the launcher."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def run_in_foreground(start: "Callable[[], Started]", output: OutputFormat) -> None:
+    """Start an attempt, show it to its end and leave with its exit code.
+
+    Raises:
+        UserError, RunFailed, RunInterrupted: it did not finish, although nobody stopped it.
+        typer.Exit: somebody stopped it.
+    """
+    from launcher import runs
+
+    with StopRequests() as stops:  # before the start: a Ctrl-C while workers start must reach them
+        started = start()
+        _show(started, stops, json=output is OutputFormat.json)
+    outcome = runs.finish(started)
+    if output is OutputFormat.json:
+        print_json({**vars(outcome.status), "exit_code": outcome.exit_code})
+    _leave(outcome)
+
+
+def _show(started: "Started", stops: StopRequests, *, json: bool) -> None:
+    from launcher import runs
+
+    told = 0
+    with make_display(log_stream(json), started.path.name) as display:
+        for update in runs.follow(started.path):
+            display.show(update)
+            if stops.count > told and update.status.live:
+                told = stops.count
+                runs.request_stop(started.path, kill=told > 1)
+                note(
+                    "killing the workers"
+                    if told > 1
+                    else "asking the workers to save and stop; Ctrl-C again kills them"
+                )
+
+
+def _leave(outcome: "Outcome") -> None:
+    """End the command with an outcome's exit code and its one line."""
+    from launcher.errors import RunFailed, RunInterrupted
+    from trainer.errors import EXIT_DONE, EXIT_RESTART, EXIT_USER, UserError
+
+    if outcome.exit_code == EXIT_DONE or outcome.status.state == "stopped":
+        note(outcome.text)
+        raise typer.Exit(outcome.exit_code)
+    if outcome.exit_code == EXIT_USER:
+        raise UserError(outcome.text)
+    raise (RunInterrupted if outcome.exit_code == EXIT_RESTART else RunFailed)(outcome.text)
+
+
+def report_detached(started: "Started", output: OutputFormat) -> None:
+    """Say how a run that goes on by itself is found again."""
+    from launcher import runs
+    from launcher.hints import command_line
+
+    path = started.path
+    if output is OutputFormat.json:
+        print_json(runs.status(path.root, f"{path.experiment}/{path.name}"))
+        return
+    typer.echo(path.name)
+    note(
+        f"follow it with `{command_line('logs', path, '--follow')}`, "
+        f"stop it with `{command_line('cancel', path)}`"
+    )

@@ -1,0 +1,73 @@
+"""From the folder of a run to the specification of its next attempt."""
+
+from typing import Any
+
+from launcher.backends.record import read_record
+from launcher.errors import SpecError, Unsupported
+from launcher.lookup import Found
+from launcher.spec import RunSpec, make_spec
+from launcher.status import read_json
+from trainer import layout
+from trainer.config import RunConfig, difference, resolve, validate
+
+
+def resumed_spec(
+    found: Found, overrides: tuple[str, ...], workers: int | None, threads: int | None
+) -> RunSpec:
+    """What a run was asked for, with `overrides` and a number of workers laid over it.
+
+    Raises:
+        UserError: a value other than a higher `steps` would change, or nothing says how the run began.
+    """
+    record = read_record(found.store)
+    run = read_json(found.store, layout.RUN)
+    if run is not None:
+        preset, before, count = run["preset"], _overrides(found, run), int(run.get("world_size") or 1)
+    elif record is not None:
+        preset, before, count = record.preset, record.overrides, record.workers
+    else:
+        raise Unsupported(f"run '{found.path.name}': {found.store.url} has no {layout.RUN} to go on from")
+    if workers is None:
+        workers = record.workers if record else count
+    spec = make_spec(
+        preset,
+        merge(before, overrides),
+        found.path.name,
+        root=found.path.root,
+        experiment=found.path.experiment,
+        workers=workers,
+        threads=threads,
+    )
+    if run is not None:
+        _check_unchanged(_config(found, run), spec.config())
+    return spec
+
+
+def _config(found: Found, run: dict[str, Any]) -> RunConfig:
+    return validate(run["config"], f"{found.store.url}/{layout.RUN}")
+
+
+def _overrides(found: Found, run: dict[str, Any]) -> tuple[str, ...]:
+    """Overrides that the run was begun with; a run that was resumed with more steps has these by now."""
+    steps = _config(found, run).steps
+    before = tuple(run["overrides"])
+    if resolve(run["preset"], before).steps != steps:
+        return merge(before, (f"steps={steps}",))
+    return before
+
+
+def merge(before: tuple[str, ...], overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Both groups of ``key=value``, each key once with its last value, in the order of first mention."""
+    values = {override.partition("=")[0]: override for override in (*before, *overrides)}
+    return tuple(values.values())
+
+
+def _check_unchanged(old: RunConfig, new: RunConfig) -> None:
+    """Refuse what would make the resumed run another one; the trainer would too, but seconds later."""
+    for key, (before, after) in difference(old, new).items():
+        if key != "steps":
+            raise SpecError(
+                f"--set {key}={after}: expected {before}, as a resumed run keeps its values; submit a new one"
+            )
+    if new.steps < old.steps:
+        raise SpecError(f"--set steps={new.steps}: expected at least the {old.steps} steps that the run has")

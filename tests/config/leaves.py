@@ -1,0 +1,93 @@
+"""Every leaf of the configuration's schema with the values it takes and those just outside its bounds."""
+
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from trainer.config import RunConfig
+
+SCHEMA = RunConfig.model_json_schema()
+KINDS = ("Mlp", "Dcgan")
+
+
+class Leaf(NamedTuple):
+    key: str
+    """Dotted, as in ``--set``."""
+    kind: str
+    """Kind of network that has it; empty for all."""
+    schema: dict[str, Any]
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """Schema of its numbers: its own, or that of its entries."""
+        return self.schema.get("items", self.schema)
+
+
+def _visit(schema: dict[str, Any], prefix: str, kind: str) -> list[Leaf]:
+    found = []
+    for name, field in schema["properties"].items():
+        if name == "network":
+            for kind in KINDS:
+                found += _visit(SCHEMA["$defs"][kind], "network.", kind.lower())
+        elif "$ref" in field:
+            found += _visit(SCHEMA["$defs"][field["$ref"].rpartition("/")[2]], f"{prefix}{name}.", "")
+        else:
+            found.append(Leaf(prefix + name, kind if prefix == "network." else "", field))
+    return found
+
+
+LEAVES = _visit(SCHEMA, "", "")
+NUMERIC = [
+    leaf for leaf in LEAVES if leaf.numbers.get("type") in ("integer", "number") and "enum" not in leaf.schema
+]
+
+
+def values(leaf: Leaf) -> st.SearchStrategy[Any]:
+    """Values that the leaf takes."""
+    schema = leaf.schema
+    if "enum" in schema or "const" in schema:
+        return st.sampled_from(schema.get("enum") or [schema["const"]])
+    if schema["type"] == "string":
+        # Escapes of JSON and YAML agree below U+10000 only.
+        letters = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"])
+        return st.text(letters, min_size=schema.get("minLength", 0), max_size=20)
+    if schema["type"] == "array":
+        return st.lists(_numbers(schema["items"]), min_size=schema["minItems"], max_size=5)
+    return _numbers(schema)
+
+
+def _numbers(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if schema["type"] == "integer":
+        high = schema.get("exclusiveMaximum", (high or 10**6) + 1) - 1
+        unit = schema.get("multipleOf", 1)
+        return st.integers(-(-low // unit), high // unit).map(lambda number: number * unit)
+    return st.floats(
+        schema.get("exclusiveMinimum", low),
+        schema.get("exclusiveMaximum", high),
+        exclude_min="exclusiveMinimum" in schema,
+        exclude_max="exclusiveMaximum" in schema,
+    )
+
+
+def outside(leaf: Leaf) -> list[Any]:
+    """Values just outside the leaf's bounds and of a wrong kind."""
+    schema, step = leaf.numbers, 1 if leaf.numbers["type"] == "integer" else 1e-3
+    wrong: list[Any] = ["abc", "true", "null"]
+    if "minimum" in schema:
+        wrong.append(schema["minimum"] - step)
+    if "exclusiveMinimum" in schema:
+        wrong.append(schema["exclusiveMinimum"])
+    if "maximum" in schema:
+        wrong.append(schema["maximum"] + step)
+    if "exclusiveMaximum" in schema:
+        wrong.append(schema["exclusiveMaximum"])
+    if "multipleOf" in schema:
+        wrong.append(schema["multipleOf"] + 1)
+    if schema["type"] == "integer":
+        wrong.append(1.5)
+    else:
+        wrong += [".nan", ".inf"]
+    if leaf.schema["type"] == "array":
+        return ["[]", *(f"[{value}]" for value in wrong if value not in ("true", "null"))]
+    return wrong

@@ -1,0 +1,51 @@
+"""Fixtures that several folders share; nothing is started or set before a test asks for it."""
+
+import os
+import uuid
+
+import pytest
+
+from tests.support.gcs import GcsServer
+from tests.support.proxy import Proxy
+from trainer.storage import Store, open_store
+
+
+@pytest.fixture(scope="session")
+def gcs_server():
+    """A Cloud Storage server with an empty bucket called ``runs``; clients find it by the environment."""
+    server = GcsServer()
+    server.start()
+    before = os.environ.get("STORAGE_EMULATOR_HOST")
+    os.environ["STORAGE_EMULATOR_HOST"] = server.url
+    try:
+        from google.cloud import storage
+
+        storage.Client().create_bucket("runs")
+        yield server
+    finally:
+        os.environ.pop("STORAGE_EMULATOR_HOST")
+        if before is not None:
+            os.environ["STORAGE_EMULATOR_HOST"] = before
+        server.stop()
+
+
+@pytest.fixture
+def gcs_root(gcs_server) -> str:
+    """A ``gs://`` address that no other test uses."""
+    return f"gs://runs/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def gcs_proxy(gcs_server, monkeypatch):
+    """A proxy in front of the server, through which every client that is made during the test goes."""
+    with Proxy(gcs_server.url) as proxy:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+        yield proxy
+
+
+@pytest.fixture(params=["local", "gs"])
+def store(request, tmp_path) -> Store:
+    """An empty store of each kind."""
+    if request.param == "local":
+        return open_store(str(tmp_path / "store"))
+    return open_store(request.getfixturevalue("gcs_root"))

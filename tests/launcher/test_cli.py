@@ -1,0 +1,221 @@
+"""The command line: its help, its output and its one-line errors."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from launcher.cli import app
+from launcher.commands.common import duration, size
+from launcher.commands.display import BarDisplay, PlainDisplay, make_display
+from launcher.follow import LogLine
+from launcher.runs import Update, list_runs
+
+HEAVY = (
+    "tensorflow",
+    "kubernetes",
+    "numpy",
+    "matplotlib",
+    "psutil",
+    "rich",
+    "google",
+    "yaml",
+    "trainer.config",
+)
+
+
+def all_commands():
+    """Every command with the words that call it."""
+
+    def visit(command, words):
+        yield words, command
+        for name, child in sorted(getattr(command, "commands", {}).items()):
+            yield from visit(child, [*words, name])
+
+    return list(visit(typer.main.get_command(app), ["launcher"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), all_commands(), ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_every_command_and_option_has_help_and_an_example(words, command):
+    assert command.help
+    assert f"Example: {' '.join(words[:2])}" in command.help
+    for parameter in command.params:
+        if parameter.name not in ("install_completion", "show_completion"):
+            assert parameter.help, f"{' '.join(words)} {parameter.name}"
+
+
+def test_the_commands_are_those_of_the_library():
+    names = {" ".join(words[1:]) for words, _ in all_commands()}
+    assert names >= {
+        "submit",
+        "status",
+        "logs",
+        "list",
+        "cancel",
+        "resume",
+        "artifacts list",
+        "artifacts download",
+    }
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["submit", "--help"], [], ["--version"]])
+def test_help_imports_nothing_heavy(arguments):
+    code = (
+        "import sys\nfrom launcher.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        f"finally:\n    print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[]\n"
+    assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ("submit", 2, "--preset"),
+        ("submit --preset nope", 2, "unknown preset 'nope'"),
+        ("submit --preset mlp --workers 0", 2, "workers is 0: expected"),
+        ("submit --preset mlp --workers x", 2, "--workers"),
+        ("submit --preset mlp --workers 3", 2, "batch_size is 64: expected"),
+        ("submit --preset mlp --set stps=3", 2, "did you mean 'steps'"),
+        ("submit --preset mlp --name A_b", 2, "run 'A_b': expected"),
+        ("submit --preset mlp --experiment A_b", 2, "experiment 'A_b': expected"),
+        ("submit --preset mlp --threads 0", 2, "threads is 0: expected"),
+        ("submit --preset mlp --root gs://b/p", 2, "the local backend expects a folder"),
+        ("submit --preset mlp --backend moon", 2, "--backend moon: expected local"),
+        ("submit --preset mlp -o yaml", 2, "'yaml'"),
+        ("status one", 3, "no run 'one' in root runs, which holds no runs"),
+        ("logs one", 3, "no run 'one'"),
+        ("logs one --follow", 3, "no run 'one'"),
+        ("logs one --follow -o json", 2, "--output json: expected text"),
+        ("logs one --tail -1", 2, "--tail"),
+        ("cancel one", 3, "no run 'one'"),
+        ("resume one", 3, "no run 'one'"),
+        ("artifacts list one", 3, "no run 'one'"),
+        ("artifacts download one", 2, "--to"),
+        ("artifacts download one --to out", 3, "no run 'one'"),
+        ("artifacts", 2, "command"),
+        ("frob", 2, "frob"),
+        ("list --frob", 2, "--frob"),
+        ("list --root s3://b", 2, "root s3://b: expected"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(tmp_path, monkeypatch, capsys, arguments, code, words):
+    from launcher.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GANTRY_ROOT", raising=False)
+    with pytest.raises(SystemExit) as left:
+        main(arguments.split())
+    out, err = capsys.readouterr()
+    assert (left.value.code, out) == (code, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert words in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_of_a_past_run(launcher, past_run, root, tmp_path):
+    past_run(files=("samples/20.png", "logs/1/worker-0.log"))
+    listed = launcher("list", "--root", root).stdout.splitlines()
+    assert listed[0].split() == ["experiment", "run", "state", "step", "images/s", "updated"]
+    assert listed[1].split()[:5] == ["gan", "past", "finished", "20/10000", "123"]
+    assert json.loads(launcher("list", "--root", root, "-o", "json").stdout)[0]["run"] == "past"
+    told = launcher("status", "past", "--root", root).stdout
+    assert told.startswith("gan/past: finished\n  step 20 of 10000, 123 images/s")
+    assert json.loads(launcher("status", "past", "--root", root, "-o", "json").stdout)["state"] == "finished"
+    assert launcher("logs", "past", "--root", root).stdout.startswith("worker-0 | logs/1/")
+    assert json.loads(launcher("logs", "past", "--root", root, "-o", "json").stdout)[0]["worker"] == 0
+    assert launcher("logs", "past", "--root", root, "--follow", "--tail", 1).stdout.count("\n") == 1
+    files = json.loads(
+        launcher("artifacts", "list", "past", "--root", root, "--only", "samples/", "-o", "json").stdout
+    )
+    assert [file["name"] for file in files] == ["samples/20.png"]
+    assert "samples/20.png" in launcher("artifacts", "list", "past", "--root", root).stdout
+    copy = launcher(
+        "artifacts", "download", "past", "--root", root, "--to", tmp_path / "out", "--only", "samples"
+    )
+    assert "1 files copied" in copy.stdout
+    assert (tmp_path / "out/samples/20.png").exists()
+    ended = launcher("cancel", "past", "--root", root)
+    assert (ended.returncode, ended.stdout) == (0, "run 'past' is finished at step 20\n")
+
+
+def test_the_root_comes_from_the_environment(past_run, root, monkeypatch, capsys):
+    from launcher.cli import main
+
+    past_run()
+    monkeypatch.setenv("GANTRY_ROOT", root)
+    with pytest.raises(SystemExit) as left:
+        main(["list"])
+    assert left.value.code == 0
+    assert "past" in capsys.readouterr().out
+
+
+def test_a_reader_that_leaves_early_is_no_error(past_run, root):
+    past = past_run(files=("logs/1/worker-0.log",))
+    (past / "logs/1/worker-0.log").write_text("line\n" * 100_000)
+    command = f"{sys.executable} -m launcher logs past --root {root} | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("worker-0 | line\n", "")
+
+
+def update(root, past_run):
+    past_run("past", state="running")
+    return Update([LogLine(0, "5/9 [D loss: 0.5] [/bold]")], list_runs(root)[0])
+
+
+def test_the_plain_display_prefixes_lines(past_run, root):
+    stream = io.StringIO()
+    with make_display(stream, "past") as display:
+        assert isinstance(display, PlainDisplay)
+        display.show(update(root, past_run))
+    assert stream.getvalue() == "worker-0 | 5/9 [D loss: 0.5] [/bold]\n"
+
+
+def test_the_bar_shows_the_step_and_leaves_brackets_alone(past_run, root, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    with make_display(stream, "past") as display:
+        assert isinstance(display, BarDisplay)
+        display.show(update(root, past_run))
+    shown = stream.getvalue()
+    assert "worker-0 | 5/9 [D loss: 0.5] [/bold]" in shown
+    assert "20/10000" in shown
+    assert "123 images/s  ETA 9 s" in shown
+
+
+def test_a_missing_psutil_is_named(launcher, past_run, root, tmp_path):
+    past_run()
+    (tmp_path / "psutil.py").write_text("raise ModuleNotFoundError('gone', name='psutil')")
+    environment = {"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
+    done = launcher("list", "--root", root, env=environment)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: psutil is not installed: pip install 'gantry[launcher]'\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "-"), (8.4, "8 s"), (300, "5 min"), (7200, "2 h"), (200000, "2 d")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(5, "5 B"), (1500, "1.5 kB"), (12_300_000, "12.3 MB"), (5e9, "5.0 GB")]
+)
+def test_sizes(count, text):
+    assert size(count) == text

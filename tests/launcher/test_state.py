@@ -1,0 +1,108 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from launcher.backends.record import LocalRecord, Process
+from launcher.backends.state import Alive, State, join_state, parse_time
+
+NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+STARTED = NOW - timedelta(minutes=5)
+ALL = Alive(True, (True, True))
+NONE = Alive(False, (False, False))
+
+
+def record(*codes, **values):
+    begun = LocalRecord(
+        attempt=1,
+        host="here",
+        command=(),
+        preset="mlp",
+        overrides=(),
+        workers=2,
+        threads=1,
+        ports=(1, 2),
+        started=STARTED.isoformat(),
+        supervisor=Process(1, 1.0),
+        processes=tuple(Process(10 + worker, 1.0, code) for worker, code in enumerate(codes or (None, None))),
+    )
+    return replace(begun, **values)
+
+
+def ended(*codes, exit_code, **values):
+    return record(*codes, exit_code=exit_code, ended=NOW.isoformat(), **values)
+
+
+def said(state, ago=timedelta(seconds=3), **more):
+    return {"state": state, "updated": (NOW - ago).isoformat(), **more}
+
+
+BEFORE_THE_START = timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("what", "alive", "status", "state"),
+    [
+        (record(), ALL, None, "starting"),
+        (record(), ALL, said("starting"), "starting"),
+        (record(), ALL, said("running"), "running"),
+        (record(), ALL, said("finished"), "running"),  # still writing its last files
+        (record(), ALL, said("stopped", BEFORE_THE_START), "starting"),  # the attempt before said so
+        (record(cancelled=True), ALL, said("running"), "stopping"),
+        (record(None, -9, cause=1), ALL, said("running"), "stopping"),
+        (record(), NONE, said("running"), "interrupted"),
+        (record(), NONE, None, "interrupted"),
+        (record(), NONE, said("finished"), "finished"),
+        (record(), NONE, said("stopped"), "stopped"),
+        (record(), NONE, said("finished", BEFORE_THE_START), "interrupted"),
+        (record(supervisor=None, processes=(), started=NOW.isoformat()), Alive(False, ()), None, "starting"),
+        (record(supervisor=None, processes=()), Alive(False, ()), None, "interrupted"),
+        (ended(0, 0, exit_code=0), NONE, said("finished"), "finished"),
+        (ended(42, 42, exit_code=42, cancelled=True), NONE, said("stopped"), "stopped"),
+        (ended(-9, -9, exit_code=42, cancelled=True), NONE, said("running"), "stopped"),
+        (ended(42, 42, exit_code=42, cause=0), NONE, said("stopped"), "stopped"),
+        (ended(42, -9, exit_code=42, cause=1), NONE, said("running"), "interrupted"),
+        (ended(1, -15, exit_code=1, cause=0), NONE, said("failed"), "failed"),
+        (ended(2, -15, exit_code=2, cause=0), NONE, None, "failed"),
+        (
+            ended(0, 0, exit_code=0),
+            NONE,
+            said("running", timedelta(minutes=-1)),
+            "running",
+        ),  # went on elsewhere
+        (None, Alive(False, ()), None, "unknown"),
+        (None, Alive(False, ()), said("running"), "running"),
+        (None, Alive(False, ()), said("running", timedelta(minutes=2)), "interrupted"),
+        (None, Alive(False, ()), said("finished", timedelta(days=2)), "finished"),
+        (record(), Alive(False, (), here=False), said("running"), "running"),
+    ],
+)
+def test_state(what, alive, status, state):
+    assert join_state(what, alive, status, NOW).name == state
+
+
+@pytest.mark.parametrize(
+    ("what", "alive", "words"),
+    [
+        (ended(42, -9, exit_code=42, cause=1), NONE, "worker 1 was killed by SIGKILL"),
+        (ended(1, -15, exit_code=1, cause=0), NONE, "worker 0 exited with code 1"),
+        (record(), Alive(False, (False, True)), "supervised it is gone, but worker 1 lives"),
+        (record(None, -9, cause=1), ALL, "worker 1 was killed by SIGKILL; the others are being stopped"),
+        (record(), NONE, "nobody saw them end"),
+        (record(host="elsewhere"), Alive(False, (), here=False), "its processes are on elsewhere"),
+        (ended(exit_code=1, processes=()), Alive(False, ()), "could not be started"),
+    ],
+)
+def test_explanation(what, alive, words):
+    assert words in join_state(what, alive, said("running"), NOW).explanation
+
+
+def test_silence_is_explained():
+    state = join_state(None, Alive(False, ()), said("running", timedelta(hours=1)), NOW)
+    assert state == State("interrupted", "its trainer has written nothing for over a minute")
+
+
+def test_times_without_a_zone_are_utc_and_nonsense_is_none():
+    assert parse_time("2026-01-02T12:00:00") == NOW
+    assert parse_time("yesterday") is None
+    assert parse_time(None) is None

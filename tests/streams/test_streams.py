@@ -1,0 +1,191 @@
+"""Indices and noise as pure functions of (seed, step, purpose) over the global batch."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+tf = pytest.importorskip("tensorflow")
+
+from trainer import streams  # noqa: E402
+
+BLOCK = streams.BLOCK
+no_deadline = settings(max_examples=25, deadline=None, database=None)
+seeds = st.integers(0, 2**31 - 1)
+windows = st.sampled_from([BLOCK, 2 * BLOCK, 4 * BLOCK])
+
+
+def at(step: int) -> tf.Tensor:
+    return tf.constant(step, tf.int64)
+
+
+def indices(seed: int, step: int, batch: int, count: int, window: int) -> np.ndarray:
+    return streams.indices(seed, at(step), batch, count, window).numpy()
+
+
+def epochs(seed: int, number: int, count: int, window: int) -> np.ndarray:
+    """The first epochs, [number, count]."""
+    return indices(seed, 0, number * count, count, window).reshape(number, count)
+
+
+@no_deadline
+@given(count=st.integers(1, 1500), window=windows, seed=seeds, data=st.data())
+def test_every_epoch_shows_every_image_once_whatever_the_batch(count, window, seed, data):
+    batch = data.draw(st.integers(max(1, count // 6), 2 * count))
+    steps = -(-2 * count // batch)
+    stream = np.concatenate([indices(seed, step, batch, count, window) for step in range(steps)])
+    assert stream.dtype == np.int64
+    for epoch in stream[: 2 * count].reshape(2, count):
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(count))
+
+
+@no_deadline
+@given(
+    count=st.integers(1, 1500), window=windows, seed=seeds, batch=st.integers(1, 300), step=st.integers(0, 9)
+)
+def test_the_order_of_images_does_not_depend_on_the_batch(count, window, seed, batch, step):
+    first = step * batch
+    whole = indices(seed, 0, first + batch, count, window)
+    np.testing.assert_array_equal(indices(seed, step, batch, count, window), whole[first:])
+
+
+@pytest.mark.parametrize(
+    "count", [1, 2, 3, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1, 1000, 5000]
+)
+def test_sets_of_awkward_sizes_are_shown_whole_too(count):
+    for window in (BLOCK, 2 * BLOCK, 64 * BLOCK):
+        for epoch in epochs(3, 3, count, window):
+            np.testing.assert_array_equal(np.sort(epoch), np.arange(count))
+
+
+@no_deadline
+@given(count=st.integers(1, 3000), blocks=st.sampled_from([1, 2, 4]), seed=seeds)
+def test_the_images_of_a_window_come_from_as_many_blocks_as_it_holds(count, blocks, seed):
+    window = blocks * BLOCK
+    for epoch in epochs(seed, 2, count, window):
+        for first in range(0, count, window):
+            images = epoch[first : first + window]
+            assert len(set(images // BLOCK)) <= blocks
+
+
+@pytest.mark.parametrize("window", [2 * BLOCK, 16384])
+def test_a_graph_draws_what_eager_code_draws(window):
+    index = tf.function(lambda step: streams.indices(5, step, 96, 1000, window))
+    latents = tf.function(lambda step: streams.noise(5, step, 96, 7))
+    for step in (0, 1, 10, 11, 10**6):
+        np.testing.assert_array_equal(index(at(step)).numpy(), indices(5, step, 96, 1000, window))
+        np.testing.assert_array_equal(latents(at(step)).numpy(), streams.noise(5, at(step), 96, 7).numpy())
+
+
+def test_a_loop_in_a_graph_draws_what_single_steps_draw():
+    @tf.function
+    def several(first):
+        found = tf.TensorArray(tf.int64, size=4)
+        for i in tf.range(4, dtype=tf.int64):
+            found = found.write(tf.cast(i, tf.int32), streams.indices(5, first + i, 12, 1000, 512))
+        return found.stack()
+
+    expected = [indices(5, 80 + i, 12, 1000, 512) for i in range(4)]
+    np.testing.assert_array_equal(several(at(80)).numpy(), expected)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+def test_the_replicas_slices_together_are_the_global_batch(replicas):
+    drawn = [streams.indices(1, at(9), 12, 700, 512), streams.noise(1, at(9), 12, 5)]
+    for whole in drawn:
+        for numbers in (range(replicas), tf.range(replicas)):
+            parts = [streams.replica_slice(whole, replica, replicas) for replica in numbers]
+            assert all(part.shape[0] == 12 // replicas for part in parts)
+            np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_each_replica_takes_the_same_slice_inside_a_graph():
+    whole = streams.noise(1, at(0), 12, 5)
+    cut = tf.function(lambda replica: streams.replica_slice(streams.noise(1, at(0), 12, 5), replica, 3))
+    parts = [cut(tf.constant(replica)).numpy() for replica in range(3)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_seeds_steps_and_epochs_differ():
+    noise = [streams.noise(seed, at(step), 2, 8).numpy().tobytes() for seed in range(20) for step in range(5)]
+    assert len(set(noise)) == 100
+    orders = [epoch.tobytes() for seed in range(20) for epoch in epochs(seed, 3, 300, 256)]
+    assert len(set(orders)) == 60
+
+
+def test_seeds_and_epochs_that_share_their_low_bits_differ():
+    """The permutation takes 8 bits of each word of its key, so the key must be a hash of seed and epoch."""
+    firsts = [indices(seed, 0, 64, 300, 256).tobytes() for seed in range(0, 2**31, 2**25)]
+    assert len(set(firsts)) == 64
+    orders = epochs(0, 600, 20, BLOCK)
+    assert len({order.tobytes() for order in orders}) == 600
+
+
+def test_the_rows_of_one_batch_of_noise_differ():
+    assert len(np.unique(streams.noise(0, at(0), 64, 3).numpy(), axis=0)) == 64
+
+
+def test_purposes_never_share_a_stream():
+    """Keys of neighbouring seeds and of the purposes of one seed are all different."""
+    noise = [streams.noise(seed, at(row), 1, 8).numpy().tobytes() for seed in range(20) for row in range(3)]
+    grids = [row.tobytes() for seed in range(20) for row in streams.sample_latents(seed, 3, 8).numpy()]
+    assert len(set(noise + grids)) == 120
+
+
+def test_the_largest_seed_and_a_far_step_work():
+    seed, step = 2**31 - 1, 2**40
+    assert np.isfinite(streams.noise(seed, at(step), 2, 8)).all()
+    found = indices(seed, step, 64, 1000, 512)
+    assert ((found >= 0) & (found < 1000)).all()
+
+
+def test_noise_is_standard_normal():
+    drawn = np.concatenate([streams.noise(0, at(step), 256, 100).numpy().ravel() for step in range(10)])
+    assert drawn.dtype == np.float32
+    assert abs(drawn.mean()) < 0.01
+    assert abs(drawn.std() - 1) < 0.01
+    assert abs((np.abs(drawn) < 1).mean() - 0.6827) < 0.005
+    assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.01
+    assert np.abs(drawn).max() < 7
+
+
+def test_a_small_set_is_shuffled_evenly():
+    """Each of 10 images comes first in about a tenth of the epochs, neighbours are no closer than chance."""
+    drawn = epochs(0, 2000, 10, BLOCK)
+    for place in (0, 4, 9):
+        seen = np.bincount(drawn[:, place], minlength=10)
+        assert (np.abs(seen - 200) < 70).all(), seen
+    distance = np.abs(np.diff(epochs(0, 1, 3000, 4096)[0])).mean()
+    assert abs(distance - 1000) < 60
+
+
+def test_blocks_are_read_in_another_order_in_each_epoch():
+    order = [tuple(epoch[::BLOCK] // BLOCK) for epoch in epochs(0, 6, 8 * BLOCK, BLOCK)]
+    assert len(set(order)) == 6
+
+
+@pytest.mark.parametrize("count", [1, 5, 16])
+def test_the_first_latents_of_a_grid_are_the_same_whatever_its_size(count):
+    np.testing.assert_array_equal(
+        streams.sample_latents(4, count, 9), streams.sample_latents(4, 16, 9)[:count]
+    )
+
+
+def test_the_streams_are_those_of_the_runs_that_exist():
+    """Whoever changes these numbers ends the promise that an older checkpoint resumes into the same bits."""
+    assert indices(0, 0, 8, 5000, 16384).tolist() == [1050, 1985, 4999, 1006, 4138, 519, 4549, 1373]
+    assert indices(0, 0, 8, 5000, 512).tolist() == [1991, 1985, 4424, 1792, 1986, 1835, 4549, 1842]
+    assert indices(7, 1000, 8, 5000, 512).tolist() == [4631, 3005, 2855, 4750, 4688, 2865, 4714, 4786]
+    # The last bit of a normal number may differ between processors, the bits it was made from may not.
+    np.testing.assert_allclose(streams.noise(0, at(0), 2, 4), NOISE, rtol=1e-5)
+    np.testing.assert_allclose(streams.sample_latents(0, 2, 4), LATENTS, rtol=1e-5)
+
+
+NOISE = [
+    [-1.697034001, -0.4813767076, -0.6622369289, 0.08701118827],
+    [-1.000162244, 0.9434740543, 0.6166947484, 0.2135651112],
+]
+LATENTS = [
+    [0.1266503036, -0.4930165708, 0.6311907172, -0.7888465524],
+    [1.665216327, 1.366376042, 0.7786316276, 0.9834321141],
+]

@@ -1,0 +1,131 @@
+"""Real trainer processes: one alone or several under TF_CONFIG, to be killed and started again."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trainer.metrics import TIMING, read_lines
+from trainer.storage import Store
+
+DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 10 s on two busy cores
+
+# Small and quick, with everything that a run does happening several times. 66 divides by 1, 2 and 3.
+SMALL = (
+    "steps=30",
+    "batch_size=66",
+    "checkpoints.every_steps=10",
+    "samples.every_steps=10",
+    "metrics.every_steps=1",
+    "metrics.print_every_steps=10",
+    "xla=off",  # its compiler takes 4 s of a start; one test goes without this
+)
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody listens on, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+class Team:
+    """The worker processes of one attempt at a run."""
+
+    def __init__(
+        self,
+        root: str,
+        run: str,
+        logs: Path,
+        *,
+        workers: int = 1,
+        sets=SMALL,
+        preset="mlp",
+        options=(),
+        env=None,
+    ) -> None:
+        addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
+        logs.mkdir(parents=True, exist_ok=True)
+        self.logs = [logs / f"{run}-{time.monotonic_ns()}-{index}.log" for index in range(workers)]
+        command = [sys.executable, "-m", "trainer", "train", "--preset", preset, "--root", root]
+        command += ["--experiment", "e", "--run", run, "--threads", "1", *options]
+        for value in sets:
+            command += ["--set", value]
+        self.processes = []
+        for index, log in enumerate(self.logs):
+            variables = os.environ | (env or {})
+            if workers > 1:
+                task = {"type": "worker", "index": index}
+                variables["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+            with log.open("wb") as output:
+                self.processes.append(
+                    subprocess.Popen(
+                        command, env=variables, stdout=output, stderr=output, start_new_session=True
+                    )
+                )
+
+    def __enter__(self) -> "Team":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def wait(self) -> list[int]:
+        """Exit codes of all workers, negative for a signal."""
+        return [process.wait(DEADLINE_SECONDS) for process in self.processes]
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait for something that the run does; fails when all workers end before."""
+        end = time.monotonic() + DEADLINE_SECONDS
+        while not condition():
+            alive = any(process.poll() is None for process in self.processes)
+            assert alive, f"the run ended too early:\n{self.log()}"
+            assert time.monotonic() < end, f"waited too long:\n{self.log()}"
+            time.sleep(0.002)
+
+    def kill(self, *workers: int) -> None:
+        """SIGKILL the workers named, or all, and wait until they are gone."""
+        chosen = [self.processes[index] for index in workers] if workers else self.processes
+        for process in chosen:
+            process.kill()
+        for process in chosen:
+            process.wait(DEADLINE_SECONDS)
+
+    def ask_to_stop(self, *workers: int) -> None:
+        """SIGTERM the workers named, or all."""
+        for index in workers or range(len(self.processes)):
+            self.processes[index].send_signal(signal.SIGTERM)
+
+    def log(self, worker: int | None = None) -> str:
+        """What a worker printed, or all of them."""
+        logs = self.logs if worker is None else [self.logs[worker]]
+        return "\n".join(log.read_text(errors="replace") for log in logs)
+
+
+def train(root: str, run: str, logs: Path, **options) -> Team:
+    """Run a team to its end; fails unless every worker leaves with 0."""
+    with Team(root, run, logs, **options) as team:
+        codes = team.wait()
+        assert codes == [0] * len(codes), f"exit codes {codes}:\n{team.log()}"
+    return team
+
+
+def outcome(store: Store, step: int) -> dict[str, object]:
+    """Everything of a run that is a function of its configuration: the bits that must not change."""
+    lines = [{key: value for key, value in line.items() if key not in TIMING} for line in read_lines(store)]
+    found: dict[str, object] = {"metrics": lines}
+    for stat in store.list(f"checkpoints/{step}/"):
+        found[stat.name] = store.read(stat.name)  # weights and optimizer slots, and their sums
+    for stat in store.list("samples/"):
+        found[stat.name] = store.read(stat.name)
+    assert len(lines) == step
+    assert f"checkpoints/{step}/manifest.json" in found
+    assert f"samples/{step}.png" in found
+    return found
