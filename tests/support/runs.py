@@ -1,0 +1,38 @@
+"""Training inside the test's own process: quick, for whatever needs neither peers nor a kill."""
+
+import signal
+from contextlib import contextmanager
+
+from trainer import config, layout
+from trainer.cluster import Cluster
+from trainer.train import Options, train
+
+TINY = (
+    "network.generator_units=[16]",
+    "network.discriminator_units=[16]",
+    "steps=12",
+    "batch_size=8",
+    "checkpoints.every_steps=4",
+    "samples.every_steps=6",
+    "metrics.every_steps=2",
+    "xla=off",
+)
+
+
+@contextmanager
+def _handlers_restored():
+    """Training takes SIGTERM and SIGINT for itself; give them back to pytest."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_here(root, *overrides, run="run", preset="mlp", sets=TINY, fresh=False):
+    """Train in this process, alone; returns the exit code."""
+    given = (*sets, *overrides)
+    options = Options(layout.run_path(str(root), "e", run), preset, given, fresh)
+    with _handlers_restored():
+        return train(config.resolve(preset, given), options, Cluster())

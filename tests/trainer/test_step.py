@@ -1,0 +1,152 @@
+"""One step against the page's own recipe, written out plainly, and the layers against Keras'."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import config, streams
+from trainer.cluster import Cluster
+from trainer.networks import SyncBatchNormalization, build, portable_generator
+from trainer.networks.layers import UpConvolution
+from trainer.step import Feed, State, Stepper
+from trainer.strategy import connect
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)
+
+
+def stepper(preset, *overrides):
+    resolved = config.resolve(preset, ("batch_size=8", *overrides))
+    strategy = connect(Cluster())
+    with strategy.scope():
+        state = State(resolved)
+    return resolved, state, Stepper(resolved, strategy, state, Feed(tf.constant(IMAGES), len(IMAGES)))
+
+
+def page_step(resolved, generator, discriminator, time):
+    """The page: D on real and fake, each half a loss, then G against the updated D with the same noise."""
+    step = tf.constant(time - 1, tf.int64)
+    chosen = streams.indices(resolved.seed, step, 8, len(IMAGES), resolved.data.shuffle_window).numpy()
+    real = tf.constant(IMAGES[chosen], tf.float32) / 127.5 - 1
+    noise = streams.noise(resolved.seed, step, 8, resolved.network.latent_size)
+    entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+    losses = []
+    for network, loss in (
+        (discriminator, lambda: 0.5 * (entropy(tf.ones((8, 1)), discriminator(real, training=True))
+                                       + entropy(tf.zeros((8, 1)), discriminator(generator(noise), training=True)))),
+        (generator, lambda: entropy(tf.ones((8, 1)), discriminator(generator(noise, training=True), training=True))),
+    ):  # fmt: skip
+        with tf.GradientTape() as tape:
+            value = loss()
+        gradients = tape.gradient(value, network.trainable_variables)
+        network.optimizer_for_test.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        losses.append(float(value))
+    return losses
+
+
+@pytest.mark.parametrize("xla", ["auto", "off"])
+def test_three_steps_are_the_pages(xla):
+    resolved, state, run = stepper("mlp", f"xla={xla}")
+    networks = build(resolved)
+    for network, ours in zip(networks, state.networks, strict=True):
+        network.set_weights(ours.get_weights())
+        network.optimizer_for_test = keras.optimizers.Adam(2e-4, beta_1=0.5)
+    for time in (1, 2, 3):
+        d_loss, g_loss = page_step(resolved, *networks, time)
+        outcome = run(time - 1, 1, False, 1)
+        assert outcome.metrics["d_loss"] == pytest.approx(d_loss, rel=1e-4)
+        assert outcome.metrics["g_loss"] == pytest.approx(g_loss, rel=1e-4)
+    for network, ours in zip(networks, state.networks, strict=True):
+        for expected, found in zip(network.get_weights(), ours.get_weights(), strict=True):
+            # Adam makes a step of 2e-4 of any gradient, so a rounding of a tiny one can show in full.
+            assert np.abs(expected - found).mean() < 2e-6
+
+
+@pytest.mark.parametrize("preset", ["mlp", "dcgan"])
+def test_many_steps_in_one_call_are_the_same_steps(preset):
+    smaller = () if preset == "mlp" else ("network.generator_filters=[8,4]", "network.discriminator_filters=[4,8]")
+    _, one_by_one, run = stepper(preset, "xla=off", *smaller)
+    for step in range(4):
+        outcome = run(step, 1, False, 1)
+    _, at_once, run = stepper(preset, "xla=off", *smaller)
+    assert run(0, 4, False, 1).metrics == outcome.metrics
+    for name, variable in one_by_one.variables().items():
+        assert variable.numpy().tobytes() == at_once.variables()[name].numpy().tobytes(), name
+
+
+def test_a_call_says_which_step_and_tensor_were_not_finite():
+    _, state, run = stepper("mlp", "xla=off")
+    kernel = state.variables()["generator/hidden_2/kernel"]
+    kernel.assign(tf.fill(kernel.shape, np.nan))
+    outcome = run(6, 3, False, 1)
+    assert (outcome.bad_step, outcome.bad_tensor) == (6, "d_loss")
+    _, state, run = stepper("mlp", "xla=off")
+    state.variables()["adam/generator/pixels/bias/first_moment"].assign(tf.fill((784,), np.inf))
+    outcome = run(0, 3, False, 1)
+    assert (outcome.bad_step, outcome.bad_tensor) == (1, "d_loss")  # the update after it broke the generator
+
+
+def test_every_worker_learns_of_a_stop_and_the_chiefs_proposal():
+    _, _, run = stepper("mlp", "xla=off")
+    assert not run(0, 1, False, 7).stop
+    outcome = run(1, 1, True, 7)
+    assert outcome.stop and outcome.next_count == 7
+
+
+@pytest.mark.parametrize(
+    ("preset", "generator", "discriminator"), [("mlp", 1_506_448, 1_460_225), ("dcgan64", 18_858_883, 4_317_441)]
+)
+def test_parameters_are_those_of_the_papers_tables(preset, generator, discriminator):
+    networks = build(config.resolve(preset))
+    assert networks.generator.count_params() == generator
+    assert networks.discriminator.count_params() == discriminator
+
+
+@pytest.mark.parametrize("preset", ["mlp", "dcgan", "dcgan64"])
+def test_shapes_and_range(preset):
+    resolved = config.resolve(preset)
+    networks = build(resolved)
+    images = networks.generator(streams.noise(0, tf.constant(0, tf.int64), 3, 100), training=False)
+    assert tuple(images.shape) == (3, *resolved.image.shape)
+    assert float(tf.reduce_max(tf.abs(images))) <= 1
+    assert tuple(networks.discriminator(images, training=False).shape) == (3, 1)
+
+
+def test_the_portable_generator_draws_the_same_images():
+    resolved = config.resolve("dcgan")
+    trained = build(resolved).generator
+    latents = streams.sample_latents(1, 4, 100)
+    copy = portable_generator(resolved, trained.get_weights())
+    assert {type(layer).__module__.split(".")[0] for layer in copy.layers} == {"keras"}
+    assert np.array_equal(copy(latents, training=False), trained(latents, training=False))
+
+
+def test_batch_normalization_is_keras_own():
+    inputs = tf.random.stateless_normal((6, 4, 4, 3), [1, 2]) * 3 + 1
+    ours, theirs = SyncBatchNormalization(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
+    for _ in range(2):
+        found, expected = ours(inputs, training=True), theirs(inputs, training=True)
+        assert np.allclose(found, expected, atol=1e-5)
+    for mine, keras_own in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        assert np.allclose(mine, keras_own, atol=1e-5)
+    assert np.allclose(ours(inputs, training=False), theirs(inputs, training=False), atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [2, 4, 8])
+def test_an_up_convolution_and_its_gradients_are_keras_own(side):
+    inputs = tf.random.stateless_normal((5, side, side, 6), [3, 4])
+    ours, theirs = (
+        kind(7, 5, strides=2, padding="same", use_bias=False)
+        for kind in (UpConvolution, keras.layers.Conv2DTranspose)
+    )
+    results = []
+    for layer in (ours, theirs):
+        layer.build(inputs.shape)
+        layer.set_weights([np.random.default_rng(1).standard_normal((5, 5, 7, 6)).astype(np.float32)])
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs)
+            total = tf.reduce_sum(outputs * tf.sin(outputs))
+        results.append([outputs, *tape.gradient(total, [inputs, layer.kernel.value])])
+    for found, expected in zip(*results, strict=True):
+        assert np.allclose(found, expected, rtol=1e-4, atol=1e-3)
