@@ -24,7 +24,7 @@ demo: .venv/demo ## train on 5,000 digits with 2 worker processes; leaves a grid
 	$(BIN)/launcher submit --backend local --preset demo --workers 2 --root runs
 
 test: .venv/dev ## every test that needs no cluster
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .

@@ -19,8 +19,8 @@ from launcher.commands.submit import submit
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
 
 _EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
-# typer brings a click of its own in newer versions; the base of its errors is reached by a name they share.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+# typer brings a click of its own in newer versions, so the base of its errors is found by its name.
+_UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="launcher",

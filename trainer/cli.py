@@ -15,16 +15,24 @@ import typer
 from trainer import config as configuration
 from trainer import layout
 from trainer.data_cli import app as data_app
-from trainer.errors import ConfigError, GantryError
+from trainer.errors import EXIT_DONE, EXIT_USER, ConfigError, GantryError
+
+# typer brings a click of its own in newer versions, so the base of its errors is found by its name.
+_UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="trainer",
-    help="Train a GAN with TensorFlow: one process for each worker, resumed exactly wherever it was stopped.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+
+
+@app.callback(invoke_without_command=True)
+def about(context: typer.Context) -> None:
+    """Train a GAN with TensorFlow: one process for each worker, resumed exactly wherever it was stopped."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 class Format(StrEnum):
@@ -165,12 +173,19 @@ def sample(
 
 
 def main() -> None:
-    """Run the command line; a `GantryError` becomes one line on stderr and its exit code."""
+    """Run the command line; whatever is wrong becomes one line on stderr and an exit code."""
     try:
-        app()
+        code = app(standalone_mode=False) or EXIT_DONE
     except GantryError as error:
-        print(f"error: {error}", file=sys.stderr)
-        leave(error.exit_code)
+        code = _refuse(str(error), error.exit_code)
+    except _UsageError as error:
+        code = _refuse(error.format_message(), EXIT_USER)  # type: ignore[attr-defined]
+    leave(code)
+
+
+def _refuse(text: str, code: int) -> int:
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return code
 
 
 def leave(code: int) -> Any:

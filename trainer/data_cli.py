@@ -1,7 +1,8 @@
 """``python -m trainer data``: look at a set of images, or turn it into shards.
 
 Errors are raised as `trainer.errors.GantryError`; the program that mounts `app` prints them and leaves with
-their exit code.
+their exit code. What needs numpy is imported by the command that does, so that the rest of ``python -m
+trainer`` works where only the launcher is installed.
 """
 
 import json
@@ -15,10 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from trainer import data
-from trainer.data.sources import by
 from trainer.errors import AccessError, DataError
-from trainer.grid import encode_png
 
 app = typer.Typer(help="Look at a set of images, or turn it into shards.", no_args_is_help=True)
 
@@ -59,6 +57,9 @@ def prepare(
     ] = 4096,
 ) -> None:
     """Write a set as TFRecord shards with an index, which can be streamed in training."""
+    from trainer import data
+    from trainer.data.sources import by
+
     console = Console(stderr=True)
     columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
@@ -88,6 +89,10 @@ def show(
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print.")] = Output.TEXT,
 ) -> None:
     """Say how many images a set has, their shape, values, labels and size; write some as a picture."""
+    from trainer import data
+    from trainer.data.sources import by
+    from trainer.grid import encode_png
+
     found = data.open_source(source, _parse(shape))
     summary = data.show(found)
     if out:
@@ -106,7 +111,7 @@ def show(
         typer.echo(f"grid     {out}")
 
 
-def _parse(text: str | None) -> data.Shape | None:
+def _parse(text: str | None) -> tuple[int, int, int] | None:
     if text is None:
         return None
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})x([13])", text)

@@ -10,7 +10,9 @@ from launcher.hints import DEFAULT_EXPERIMENT
 
 
 def submit(
-    preset: Annotated[str, typer.Option("--preset", help="What to train: demo, mlp, dcgan or dcgan64.")],
+    preset: Annotated[
+        str, typer.Option("--preset", help="What to train; `python -m trainer presets` lists them.")
+    ],
     backend: Annotated[
         str, typer.Option("--backend", help="Where to run; only local is there yet.")
     ] = "local",

@@ -109,7 +109,9 @@ def test_the_manifest_is_never_written_over_another_writers(store, monkeypatch):
     keep=st.integers(1, 4),
     keep_every=st.sampled_from([0, 4, 10]),
 )
-def test_pruning_keeps_the_newest_and_every_kth_whole_one(tmp_path_factory, steps, incomplete, keep, keep_every):
+def test_pruning_keeps_the_newest_and_every_kth_whole_one(
+    tmp_path_factory, steps, incomplete, keep, keep_every
+):
     store = LocalStore(tmp_path_factory.mktemp("prune"))
     for step in steps:
         store.write(f"checkpoints/{step}/{DATA}", b"x")

@@ -30,12 +30,17 @@ def page_step(resolved, generator, discriminator, time):
     real = tf.constant(IMAGES[chosen], tf.float32) / 127.5 - 1
     noise = streams.noise(resolved.seed, step, 8, resolved.network.latent_size)
     entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+    ones, zeros = tf.ones((8, 1)), tf.zeros((8, 1))
+
+    def d_loss():
+        on_real = entropy(ones, discriminator(real, training=True))
+        return 0.5 * (on_real + entropy(zeros, discriminator(generator(noise), training=True)))
+
+    def g_loss():
+        return entropy(ones, discriminator(generator(noise, training=True), training=True))
+
     losses = []
-    for network, loss in (
-        (discriminator, lambda: 0.5 * (entropy(tf.ones((8, 1)), discriminator(real, training=True))
-                                       + entropy(tf.zeros((8, 1)), discriminator(generator(noise), training=True)))),
-        (generator, lambda: entropy(tf.ones((8, 1)), discriminator(generator(noise, training=True), training=True))),
-    ):  # fmt: skip
+    for network, loss in ((discriminator, d_loss), (generator, g_loss)):
         with tf.GradientTape() as tape:
             value = loss()
         gradients = tape.gradient(value, network.trainable_variables)
@@ -64,7 +69,9 @@ def test_three_steps_are_the_pages(xla):
 
 @pytest.mark.parametrize("preset", ["mlp", "dcgan"])
 def test_many_steps_in_one_call_are_the_same_steps(preset):
-    smaller = () if preset == "mlp" else ("network.generator_filters=[8,4]", "network.discriminator_filters=[4,8]")
+    smaller = (
+        () if preset == "mlp" else ("network.generator_filters=[8,4]", "network.discriminator_filters=[4,8]")
+    )
     _, one_by_one, run = stepper(preset, "xla=off", *smaller)
     for step in range(4):
         outcome = run(step, 1, False, 1)
@@ -94,7 +101,8 @@ def test_every_worker_learns_of_a_stop_and_the_chiefs_proposal():
 
 
 @pytest.mark.parametrize(
-    ("preset", "generator", "discriminator"), [("mlp", 1_506_448, 1_460_225), ("dcgan64", 18_858_883, 4_317_441)]
+    ("preset", "generator", "discriminator"),
+    [("mlp", 1_506_448, 1_460_225), ("dcgan64", 18_858_883, 4_317_441)],
 )
 def test_parameters_are_those_of_the_papers_tables(preset, generator, discriminator):
     networks = build(config.resolve(preset))

@@ -16,8 +16,10 @@ from trainer.errors import AccessError, ConfigError, DataError, Diverged, Storag
 from trainer.metrics import read_lines
 from trainer.storage import open_store
 
-LINE = ["step", "images", "d_loss", "d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake", "g_loss",
-        "images_per_second"]  # fmt: skip
+LINE = {
+    *("step", "images", "d_loss", "d_loss_real", "d_loss_fake"),
+    *("d_accuracy_real", "d_accuracy_fake", "g_loss", "images_per_second"),
+}
 
 
 def written(path):
@@ -44,7 +46,7 @@ def test_metrics_lines_have_the_names_that_scripts_lean_on(finished):
     lines = list(read_lines(finished))
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
     for line in lines:
-        assert sorted(line) == sorted(LINE)
+        assert line.keys() == LINE
         assert line["images"] == line["step"] * 8
         assert line["d_loss"] == pytest.approx((line["d_loss_real"] + line["d_loss_fake"]) / 2)
         assert 0 <= line["d_accuracy_real"] <= 1
@@ -53,7 +55,12 @@ def test_metrics_lines_have_the_names_that_scripts_lean_on(finished):
 def test_the_status_and_the_result_say_how_it_ended(finished):
     status, result = (json.loads(finished.read(name)) for name in ("status.json", "result.json"))
     assert {"state", "step", "steps", "images_per_second", "eta_seconds", "updated"} <= status.keys()
-    assert (status["state"], status["step"], status["steps"], status["eta_seconds"]) == ("finished", 12, 12, 0)
+    assert (status["state"], status["step"], status["steps"], status["eta_seconds"]) == (
+        "finished",
+        12,
+        12,
+        0,
+    )
     assert (result["state"], result["steps"], result["images"]) == ("finished", 12, 96)
 
 
@@ -124,7 +131,11 @@ def test_resuming_with_other_values_is_refused_by_name_and_changes_nothing(finis
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{", "cannot be read"), (b'{"format": 99}', "format is 99"), (b'{"format": 1, "config": {"stps": 1}}', "stps")],
+    [
+        (b"{", "cannot be read"),
+        (b'{"format": 99}', "format is 99"),
+        (b'{"format": 1, "config": {"stps": 1}}', "stps"),
+    ],
 )
 def test_a_run_directory_of_another_version_is_refused(tmp_path, content, message):
     store = open_store(str(tmp_path / "e" / "run"))
@@ -183,7 +194,6 @@ def test_a_full_disk_ends_the_run_with_the_last_checkpoint_intact(small_disk):
         run_here(small_disk, "checkpoints.keep=9", "steps=40")
     found = checkpoints.newest(open_store(str(small_disk / "e" / "run")), print)
     assert found.step >= 4
-    assert TINY[2] == "steps=12"
 
 
 def test_dcgan_trains_and_moves_its_statistics(tmp_path):

@@ -1,0 +1,80 @@
+"""TF_CONFIG is checked before TensorFlow sees it."""
+
+import json
+import socket
+
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.cluster import Cluster, check_port, from_environment
+from trainer.errors import PeerLost, UserError
+from trainer.strategy import first_line, peers
+
+
+def tf_config(workers, index, kind="worker"):
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": {"type": kind, "index": index}})}
+
+
+@given(st.integers(2, 50), st.data())
+def test_a_sound_tf_config_is_read_as_it_is(count, data):
+    index = data.draw(st.integers(0, count - 1))
+    addresses = [f"gan-{number}.gan:2222" for number in range(count)]
+    cluster = from_environment(tf_config(addresses, index))
+    assert cluster == Cluster(tuple(addresses), index)
+    assert (cluster.workers, cluster.is_chief, cluster.alone) == (count, index == 0, False)
+
+
+@pytest.mark.parametrize("environ", [{}, {"TF_CONFIG": ""}, tf_config(["a:1"], 0)])
+def test_one_worker_is_alone(environ):
+    cluster = from_environment(environ)
+    assert cluster.alone and cluster.is_chief and cluster.workers == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"TF_CONFIG": "{worker"}, "not JSON"),
+        ({"TF_CONFIG": "[]"}, "'cluster' is None"),
+        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "'task' is None"),
+        ({"TF_CONFIG": '{"cluster": {"ps": ["a:1"]}, "task": {}}'}, "'ps'"),
+        (tf_config([], 0), r"cluster.worker is \[\]"),
+        (tf_config("a:1", 0), "a:1"),
+        (tf_config(["a", "b:1"], 0), "'a', expected host:port"),
+        (tf_config(["a:0", "b:1"], 0), "'a:0', expected host:port"),
+        (tf_config(["a:99999", "b:1"], 0), "a:99999"),
+        (tf_config([7, "b:1"], 0), "has 7, expected host:port"),
+        (tf_config(["a:1", "a:1"], 0), "a:1 twice"),
+        (tf_config(["a:1", "b:1"], 2), "task.index is 2, expected 0 to 1"),
+        (tf_config(["a:1", "b:1"], -1), "task.index is -1"),
+        (tf_config(["a:1", "b:1"], True), "task.index is True"),
+        (tf_config(["a:1", "b:1"], "0"), "task.index is '0'"),
+        (tf_config(["a:1", "b:1"], 0, "chief"), "task.type is 'chief'"),
+    ],
+)
+def test_a_contradiction_is_one_line_that_names_the_field(environ, message):
+    with pytest.raises(UserError, match=message) as failure:
+        from_environment(environ)
+    assert "\n" not in str(failure.value) and "TF_CONFIG" in str(failure.value)
+
+
+def test_a_port_in_use_is_refused_and_a_free_one_is_not():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        cluster = Cluster((f"127.0.0.1:{port}", "127.0.0.1:1"), 0)
+        with pytest.raises(UserError, match=f"port {port} of worker 0 is in use"):
+            check_port(cluster)
+    check_port(cluster)
+    assert check_port(Cluster()) is None
+
+
+def test_a_failed_collective_is_a_lost_peer_only_when_there_are_peers():
+    error = tf.errors.UnavailableError(
+        None, None, "Graph execution error:\n\nDetected at node x\n  File y\nreset"
+    )
+    assert first_line(error) == "reset"
+    with pytest.raises(PeerLost, match="worker 1 lost a peer: reset"), peers(Cluster(("a:1", "b:1"), 1)):
+        raise error
+    with pytest.raises(tf.errors.UnavailableError), peers(Cluster()):
+        raise error
