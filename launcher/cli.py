@@ -20,7 +20,9 @@ from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
 
 _EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
-_UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_UsageError: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="launcher",

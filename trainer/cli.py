@@ -18,7 +18,9 @@ from trainer.data_cli import app as data_app
 from trainer.errors import EXIT_DONE, EXIT_USER, ConfigError, GantryError
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
-_UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_UsageError: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="trainer",

@@ -17,6 +17,7 @@ import tensorflow as tf
 from trainer import streams
 from trainer.adam import Adam
 from trainer.config import RunConfig
+from trainer.data import to_unit_range
 from trainer.losses import LOSSES
 from trainer.networks import Networks, build, named_variables
 
@@ -191,7 +192,7 @@ class Stepper:
     def _play_game(self, real: tf.Tensor, noise: tf.Tensor, time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Both updates on this replica's images; returns the sums of `SUMS` and what was finite."""
         state = self._state
-        real = tf.cast(real, tf.float32) / 127.5 - 1.0
+        real = to_unit_range(real)
         with tf.GradientTape(watch_accessed_variables=False) as generator_tape:
             generator_tape.watch(state.generator_weights)
             fake = state.networks.generator(noise, training=True)
