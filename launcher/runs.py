@@ -26,6 +26,7 @@ from launcher.lookup import Found, all_runs, find_run
 from launcher.resuming import resumed_spec
 from launcher.spec import RunSpec
 from launcher.status import RunStatus, read_status
+from trainer import layout
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
 from trainer.layout import RunPath
 from trainer.storage import open_store
@@ -205,8 +206,8 @@ def finish(started: Started) -> Outcome:
         local.discard(path, started.made)
         return Outcome(now, code, said or f"run '{path.name}': {now.explanation}")
     if code == EXIT_DONE:
-        files = command_line("artifacts list", path)
-        return Outcome(now, code, f"run '{path.name}' is finished at step {now.step}; its files: `{files}`")
+        look = f"look at {layout.sample_grid(now.step or 0)} and {layout.LOSS_CURVES} in {path.url}"
+        return Outcome(now, code, f"run '{path.name}' is finished at step {now.step}: {look}")
     reason = now.explanation or now.state
     if said and code == EXIT_FAILED:
         reason += f": {said}"
