@@ -198,8 +198,9 @@ class _Run:
 
     def _leave(self) -> int:
         """Wait for all workers; a chief that leaves earlier would make its peers fail."""
-        with contextlib.suppress(tf.errors.OpError):
-            # A peer may be gone before its answer has come back to us: all work is done by then.
+        # A peer may be gone before its answer has come back. To the chief that is no loss, its work is done;
+        # to a worker it means that the chief died before, and that the run is to be started again.
+        with contextlib.suppress(*([tf.errors.OpError] if self._team.is_chief else [])):
             self._agree(0)
         if self._team.is_chief and not self._team.alone:
             time.sleep(1.0)  # the coordination service lives in the chief: let the others leave first

@@ -17,15 +17,15 @@ DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 1
 
 # Small and quick, with everything that a run does happening several times. 66 divides by 1, 2 and 3.
 SMALL = (
-    "steps=30",
+    "steps=60",
     "batch_size=66",
     # A seed whose first steps meet no activation within rounding of LeakyReLU's kink: where one does (about
     # every second seed), runs with other slices of the batch part from each other by 1e-3 within 20 steps.
     "seed=2",
-    "checkpoints.every_steps=10",
-    "samples.every_steps=10",
+    "checkpoints.every_steps=20",
+    "samples.every_steps=20",
     "metrics.every_steps=1",
-    "metrics.print_every_steps=10",
+    "metrics.print_every_steps=20",
     "xla=off",  # its compiler takes 4 s of a start; one test goes without this
 )
 

@@ -119,7 +119,7 @@ def test_images_named_in_the_help_can_be_drawn_from_a_run(undisturbed, tmp_path)
     refused(
         trainer("sample", "--run-dir", run, "--step", "7", "--out", str(tmp_path / "x.png")),
         "--step 7",
-        "10, 20, 30",
+        "20, 40, 60",
     )
 
 
