@@ -10,10 +10,8 @@ checkpoint stays readable when classes move: ``tf.train.load_checkpoint`` opens 
 """
 
 import json
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,7 +52,8 @@ def save(store: Store, step: int, tensors: Mapping[str, tf.Tensor]) -> None:
     """
     discard(store, step)
     folder = layout.checkpoint_folder(step)
-    with _scratch() as scratch:
+    with scratch_folder() as name:
+        scratch = Path(name)
         _write_files(scratch / _PREFIX, tensors)
         files = []
         for path in sorted(scratch.iterdir()):
@@ -102,7 +101,8 @@ def read(store: Store, step: int) -> Checkpoint:
         CheckpointDamaged: there is no manifest, or a file is missing, cut short or has another crc32c.
     """
     folder = layout.checkpoint_folder(step)
-    with _scratch() as scratch:
+    with scratch_folder() as name:
+        scratch = Path(name)
         for entry in _manifest(store, step):
             path = scratch / Path(entry["name"]).name
             try:
@@ -191,11 +191,6 @@ def _read_files(prefix: Path) -> dict[str, np.ndarray]:
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for files on their way to or from the store."""
-    folder = Path(tempfile.mkdtemp(prefix="gantry-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder for files on their way to or from a store; it goes when the context is left."""
+    return tempfile.TemporaryDirectory(prefix="gantry-", ignore_cleanup_errors=True)

@@ -5,8 +5,6 @@ Everything goes to the background writer in the order in which it must become sa
 """
 
 import json
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -142,13 +140,10 @@ class Chief:
 
     def _export_generator(self) -> None:
         """Write the generator as a model of Keras' own layers."""
-        scratch = Path(tempfile.mkdtemp(prefix="gantry-"))
-        try:
-            path = scratch / Path(layout.GENERATOR).name
+        with checkpoints.scratch_folder() as scratch:
+            path = Path(scratch) / Path(layout.GENERATOR).name
             portable_generator(self._config, self._state.networks.generator.get_weights()).save(path)
             self._store.upload(layout.GENERATOR, path)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
 
     def _last_good(self) -> str:
         steps = checkpoints.complete_steps(self._store)

@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from trainer import streams
 from trainer.config import RunConfig
-from trainer.data import ImageSource
-from trainer.errors import DataError
+from trainer.data import ImageSource, require_streamable
 
 _STEPS_AHEAD = 64  # batches of 64 images of 64x64 RGB: 50 MB
 
@@ -62,16 +61,13 @@ def streams_from_shards(source: ImageSource, config: RunConfig) -> bool:
     """
     data, size_mb = config.data, source.nbytes / 2**20
     wanted = data.placement == "stream" or (data.placement == "auto" and size_mb > data.memory_limit_mb)
-    if wanted and not source.streamable:
+    if wanted:
         why = (
             "data.placement is stream"
             if data.placement == "stream"
             else f"{size_mb:.0f} MiB are more than data.memory_limit_mb {data.memory_limit_mb}"
         )
-        raise DataError(
-            f"data.source {data.source}: {why}, and only shards can be streamed; make them with "
-            f"'python -m trainer data prepare {data.source} tfrecord:<folder>'"
-        )
+        require_streamable(source, f"{why}, and only shards can be streamed")
     return wanted
 
 

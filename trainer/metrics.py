@@ -27,13 +27,14 @@ class MetricsLog:
     @classmethod
     def resume(cls, store: Store, segment_steps: int, step: int) -> "MetricsLog":
         """Go on after `step` steps: later lines are removed, they will be written again."""
-        lines = [line for line in read_lines(store) if line["step"] <= step]
+        found = list(read_lines(store))
+        lines = [line for line in found if line["step"] <= step]
         for stat in list(store.list("metrics/")):
             first = layout.metrics_first_step(stat.name)
             if first is not None and first > step:
                 store.delete(stat.name)
         log = cls(segment_steps, lines)
-        if lines and any(line["step"] > step for line in read_lines(store)):
+        if lines and len(lines) < len(found):
             store.write(*log.current_segment())
         return log
 

@@ -4,15 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import tensorflow as tf
+from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.eager import context as eager_context
 
 from trainer.cluster import Cluster
 from trainer.errors import PeerLost, UserError
-
-try:  # moved between TensorFlow's versions
-    from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
-except ImportError:  # pragma: no cover
-    from tensorflow.core.protobuf import coordination_config_pb2
 
 _REGISTER_SECONDS = 600  # a pod may wait for a node; TensorFlow's own hour is too long to sit unnoticed
 _HEARTBEAT_SECONDS = 10  # TensorFlow's default: a peer that is silent for so long is lost
@@ -56,12 +52,7 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
         return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
     _configure_coordination(cluster)
     try:
-        return tf.distribute.MultiWorkerMirroredStrategy(
-            communication_options=tf.distribute.experimental.CommunicationOptions(
-                # One pack: 16 MB took 36 ms in one, 47 ms in packs of 4 MiB (two processes, loopback).
-                bytes_per_pack=0
-            )
-        )
+        return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.UnknownError as error:
         raise UserError(
             f"TF_CONFIG: cannot listen on {cluster.addresses[cluster.index]}: {first_line(error)}"

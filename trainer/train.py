@@ -7,7 +7,7 @@ What a run was told is in `Options`, what it is in `RunConfig`.
 import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -220,26 +220,14 @@ class _Pace:
             return 1
         return min(_MOST_STEPS, max(1, int(_CALL_SECONDS / self._seconds_per_step)))
 
-    def timed(self, count: int) -> "_Timed":
-        """Measure a call of `count` steps."""
-        return _Timed(self, count)
-
-    def add(self, seconds_per_step: float) -> None:
-        """Take a measurement in; the first call, which compiles, does not count."""
+    @contextlib.contextmanager
+    def timed(self, count: int) -> Iterator[None]:
+        """Measure a call of `count` steps; the first one, which compiles, does not count."""
+        start = time.perf_counter()
+        yield
         self._calls += 1
         if self._calls > 1:
-            self._seconds_per_step = seconds_per_step
-
-
-class _Timed:
-    def __init__(self, pace: _Pace, count: int) -> None:
-        self._pace, self._count = pace, count
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._pace.add((time.perf_counter() - self._start) / self._count)
+            self._seconds_per_step = (time.perf_counter() - start) / count
 
 
 def _to_boundary(config: RunConfig, step: int) -> int:

@@ -37,6 +37,13 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value of the preset; may be repeated."),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", help="Threads of each worker; an even share of the cores by default."),
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", "-d", help="Return at once and let the run go on by itself.")
+]
 Only = Annotated[
     str | None,
     typer.Option(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.commands.common import ROOT, TEXT, Output, Overrides, Root, Run
+from launcher.commands.common import ROOT, TEXT, Detach, Output, Overrides, Root, Run, Threads
 from launcher.commands.following import report_detached, run_in_foreground
 
 if TYPE_CHECKING:
@@ -18,13 +18,8 @@ def resume(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Worker processes; as many as before by default.")
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", help="Threads of each worker; an even share of the cores by default."),
-    ] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return at once and let the run go on by itself.")
-    ] = False,
+    threads: Threads = None,
+    detach: Detach = False,
     output: Output = TEXT,
 ) -> None:
     """Go on with a run from its newest checkpoint.

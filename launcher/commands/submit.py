@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from launcher.commands.common import ROOT, TEXT, Output, Overrides, Root
+from launcher.commands.common import ROOT, TEXT, Detach, Output, Overrides, Root, Threads
 from launcher.commands.following import report_detached, run_in_foreground
 from launcher.hints import DEFAULT_EXPERIMENT
 
@@ -25,13 +25,8 @@ def submit(
         str | None, typer.Option("--name", help="Name of the run; made from preset and date when left out.")
     ] = None,
     overrides: Overrides = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", help="Threads of each worker; an even share of the cores by default."),
-    ] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return at once and let the run go on by itself.")
-    ] = False,
+    threads: Threads = None,
+    detach: Detach = False,
     output: Output = TEXT,
 ) -> None:
     """Start a new run and follow it to its end.

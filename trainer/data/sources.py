@@ -182,11 +182,19 @@ def require_labels(source: ImageSource) -> Labels:
     return source.labels
 
 
-def require_streamable(source: ImageSource) -> None:
-    """Raise `DataError` unless the set can be streamed, naming the command that makes one that can."""
+def require_streamable(source: ImageSource, wanted: str = "") -> None:
+    """Raise `DataError` unless the set can be streamed, naming the command that makes one that can.
+
+    Args:
+        source: the set.
+        wanted: why it is to be streamed, for the message; what it lacks is said when left out.
+    """
     if source.streamable:
         return
-    why = "there is no index.json beside the shards" if source.name.startswith("tfrecord:") else "not shards"
+    lacks = (
+        "there is no index.json beside the shards" if source.name.startswith("tfrecord:") else "not shards"
+    )
+    why = wanted or lacks
     raise problem(
         source.name,
         f"cannot be streamed ({why}); run 'python -m trainer data prepare {source.name} tfrecord:<folder>' "
