@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-	--no-header --python-version 3.11 pyproject.toml requirements/build.in
+	--no-header --python-version 3.11
+PROJECT := pyproject.toml requirements/build.in
+# Declared by mlxtend and TensorFlow, imported by nothing that the image runs: 340 MB.
+UNUSED := $(addprefix --no-emit-package ,cloudpickle joblib libclang narwhals pandas scikit-learn scipy threadpoolctl)
+IMAGE_LOCK := pyproject.toml --extra image -c requirements/bench.txt $(UNUSED)
 # $(call install,SET): the locked packages of requirements/SET.txt and the project itself, editable.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -14,23 +18,34 @@ define install
 	@touch .venv/$(1)
 endef
 
-.PHONY: help demo test lint format bench lock clean
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# The first of these that works; docker without an engine does not.
+BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || command -v podman || command -v buildah || echo docker)
+BUILD = $(BUILDER) build $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
+	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
+	--build-arg SOURCE=$(shell git remote get-url origin 2>/dev/null || echo unknown)
+
+.PHONY: help demo test test-cluster lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/demo ## train on 5,000 digits with 2 worker processes; leaves a grid and loss curves in runs/demo
 	$(BIN)/launcher submit --backend local --preset demo --workers 2 --root runs
 
-test: .venv/dev ## every test that needs no cluster
+test: .venv/dev .venv-checkov/checkov ## every test that needs no cluster
 	$(BIN)/pytest -n 2 --dist loadfile
 
-lint: .venv/dev ## ruff, mypy --strict, import-linter
+test-cluster: .venv/dev ## tests on a Kubernetes: its own (needs root, Go and Debian), or GANTRY_TEST_CONTEXT's
+	$(BIN)/python -m tests.cluster run -- $(BIN)/pytest -m cluster tests/cluster
+
+lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 
 format: .venv/dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff format .
@@ -40,13 +55,23 @@ bench: .venv/bench ## measure speed side by side and write docs/benchmarks.md (i
 	$(BIN)/python -m bench
 
 lock: ## resolve every version anew (needs uv)
-	$(COMPILE) --upgrade --extra dev --extra bench -o requirements/bench.txt
-	$(COMPILE) --extra dev -c requirements/bench.txt -o requirements/dev.txt
-	$(COMPILE) --extra demo -c requirements/bench.txt -o requirements/demo.txt
-	$(COMPILE) --extra trainer -c requirements/bench.txt -o requirements/trainer.txt
+	$(COMPILE) $(PROJECT) --upgrade --extra dev --extra bench -o requirements/bench.txt
+	$(COMPILE) $(PROJECT) --extra dev -c requirements/bench.txt -o requirements/dev.txt
+	$(COMPILE) $(PROJECT) --extra demo -c requirements/bench.txt -o requirements/demo.txt
+	$(COMPILE) $(PROJECT) --extra trainer -c requirements/bench.txt -o requirements/trainer.txt
+	$(COMPILE) $(IMAGE_LOCK) --extra trainer -o requirements/image.txt
+	$(COMPILE) $(IMAGE_LOCK) --extra trainer-gpu -o requirements/image-gpu.txt
+	$(COMPILE) requirements/build.in -c requirements/bench.txt -o requirements/image-build.txt
+	$(COMPILE) requirements/checkov.in --upgrade -o requirements/checkov.txt
+
+image: ## build the image gantry:VERSION; BUILDER and PYTHON_IMAGE may be given
+	$(BUILD) --tag gantry:$(VERSION) .
+
+image-gpu: ## the same with CUDA: gantry:VERSION-gpu
+	$(BUILD) --build-arg TRAINER=image-gpu --tag gantry:$(VERSION)-gpu .
 
 clean: ## remove .venv, caches and build outputs; runs/ stays
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-checkov build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/demo: requirements/demo.txt pyproject.toml
@@ -57,3 +82,9 @@ clean: ## remove .venv, caches and build outputs; runs/ stays
 
 .venv/bench: requirements/bench.txt pyproject.toml
 	$(call install,bench)
+
+.venv-checkov/checkov: requirements/checkov.txt
+	@echo "installing requirements/checkov.txt into .venv-checkov"
+	@test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
+	@.venv-checkov/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	@touch $@

@@ -9,13 +9,16 @@ from typing import Annotated
 
 import typer
 
-from launcher.commands import artifacts
+from launcher.commands import artifacts, config
 from launcher.commands.cancel import cancel
+from launcher.commands.delete import delete
 from launcher.commands.list import list_
 from launcher.commands.logs import logs
+from launcher.commands.render import render
 from launcher.commands.resume import resume
 from launcher.commands.status import status
 from launcher.commands.submit import submit
+from launcher.commands.wait import wait
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
 
 _EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
@@ -31,12 +34,16 @@ app = typer.Typer(
     add_completion=True,
 )
 app.command("submit")(submit)
+app.command("render")(render)
 app.command("status")(status)
 app.command("logs")(logs)
 app.command("list")(list_)
+app.command("wait")(wait)
 app.command("cancel")(cancel)
 app.command("resume")(resume)
+app.command("delete")(delete)
 app.add_typer(artifacts.app, name="artifacts")
+app.add_typer(config.app, name="config")
 
 
 @app.callback(invoke_without_command=True)

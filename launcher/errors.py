@@ -8,14 +8,27 @@
     │   ├── RunExists                2   the name is taken; `resume` continues a run
     │   ├── RunAlive                 2   the run's processes are alive; one attempt at a time
     │   ├── Unsupported              2   this backend or place cannot do that
-    │   └── NotInstalled             2   an extra of the package is missing
+    │   ├── NotInstalled             2   an extra of the package is missing
+    │   ├── ClusterUnreachable       2   no API server answers at the context's address
+    │   ├── NotLoggedIn              2   the cluster does not accept the context's credentials
+    │   ├── NamespaceMissing         2   the cluster has no such namespace
+    │   └── Forbidden                2   the cluster's user lacks a permission; verb and resource are named
     ├── NoSuchRun                    3   no run of that name under the root
     ├── RunFailed                    1   an attempt ended on an error of its own
-    └── RunInterrupted              42   an attempt was cut off; started again, it goes on
+    ├── RunInterrupted              42   an attempt was cut off; started again, it goes on
+    ├── ClusterLost                  1   the API server answered before, and then not for minutes
+    └── ApiRejected                  1   the API server refuses a request, in its own words
+        ├── NotFound                 1   … because there is no such object
+        └── AlreadyExists            1   … because the name is taken
+
+    Transient, Expired                   between the modules of the Kubernetes backend, never shown
 
 Exit code 3 always means "no such run", in every command that takes a run's name. Exit code 42 is the
 trainer's own: stopped in good order, or cut off from outside, and `launcher resume` goes on.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 from trainer.errors import EXIT_RESTART, GantryError, UserError
 
@@ -42,6 +55,22 @@ class NotInstalled(UserError):
     """Something that an extra of the package brings is not installed."""
 
 
+class ClusterUnreachable(UserError):
+    """No API server answers at the context's address, or it is not the one the context trusts."""
+
+
+class NotLoggedIn(UserError):
+    """The API server does not accept the context's credentials."""
+
+
+class NamespaceMissing(UserError):
+    """The cluster has no such namespace."""
+
+
+class Forbidden(UserError):
+    """The user of the cluster lacks a permission; the text names the verb, the resource and the Role."""
+
+
 class NoSuchRun(GantryError):
     """There is no run of that name; the text names the nearest ones."""
 
@@ -56,3 +85,44 @@ class RunInterrupted(GantryError):
     """An attempt was cut off or lost a worker; started again, the run goes on."""
 
     exit_code = EXIT_RESTART
+
+
+class ClusterLost(GantryError):
+    """The API server answered before, and then not for as long as the launcher is patient."""
+
+
+class ApiRejected(GantryError):
+    """The API server refuses a request; the text is the server's own, on one line."""
+
+    def __init__(
+        self, text: str, code: int = 0, reason: str = "", details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        """HTTP status."""
+        self.reason = reason
+        """The server's word for it, such as ``Invalid``."""
+        self.details = details or {}
+        self.retried = False
+        """Whether the request had been sent before without an answer."""
+
+
+class NotFound(ApiRejected):
+    """The cluster has no such object."""
+
+
+class AlreadyExists(ApiRejected):
+    """The cluster has an object of that name."""
+
+
+class Transient(Exception):
+    """A request failed in a way that may pass: refused, cut, late, or the server is busy."""
+
+    def __init__(self, text: str, after: float = 0.0) -> None:
+        super().__init__(text)
+        self.after = after
+        """Seconds the server asks to be left alone."""
+
+
+class Expired(Exception):
+    """The server has forgotten the resource version that a watch wants to go on from (410): list again."""

@@ -1,15 +1,22 @@
-"""Reading the logs of an attempt's workers, once or as they grow."""
+"""Reading the logs of an attempt's workers, once or as they grow.
+
+A worker's log is one file that grows (a process on this machine) or segments that are joined by number, of
+which the last is rewritten while it grows (a pod). Either way what was read stays as it was, so a reader
+remembers one place for each worker, and one listing tells which of them have grown: a run of a thousand
+workers that are silent costs one listing and not a thousand requests.
+"""
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from trainer import layout
 from trainer.errors import ObjectMissing
+from trainer.layout import worker_log_parts
 from trainer.storage import Store
 
-_WORKER_LOG = re.compile(r"logs/(\d+)/worker-(\d+)\.log")
 _READ_BYTES = 1 << 20  # at once from one log
+_POD = re.compile(r"pod (\S+): worker \d+ of \d+, attempt \d+")
 
 
 class LogLine(NamedTuple):
@@ -19,6 +26,23 @@ class LogLine(NamedTuple):
     text: str
 
 
+@dataclass
+class _Place:
+    """How far a worker's log was read."""
+
+    segment: int = -2  # before the first; -1 is the whole log
+    offset: int = 0
+    partial: bytes = b""
+
+
+class _Piece(NamedTuple):
+    """One object of a worker's log."""
+
+    segment: int
+    name: str
+    size: int
+
+
 class LogReader:
     """The logs of one attempt; each `read` returns the lines that are new since the last."""
 
@@ -26,36 +50,61 @@ class LogReader:
         self._store = store
         self._attempt = attempt
         self._only = worker
-        self._offsets: dict[int, int] = {}
-        self._partial: dict[int, bytes] = {}
+        self._places: dict[int, _Place] = {}
 
     def read(self, *, last: bool = False) -> list[LogLine]:
         """New whole lines of every worker; with `last` also a line that was never ended."""
         lines: list[LogLine] = []
-        for worker in log_workers(self._store, self._attempt):
-            if self._only in (None, worker):
-                lines += [LogLine(worker, text) for text in self._read(worker, last)]
+        for worker, pieces in sorted(_pieces(self._store, self._attempt, self._only).items()):
+            place = self._places.setdefault(worker, _Place())
+            texts = self._new(place, sorted(pieces))
+            if last and place.partial:
+                texts.append(shown(place.partial))
+                place.partial = b""
+            lines += [LogLine(worker, text) for text in texts]
         return lines
 
-    def _read(self, worker: int, last: bool) -> Iterator[str]:
-        content = self._partial.get(worker, b"")
-        while chunk := self._chunk(worker):
-            content += chunk
-        *lines, rest = content.split(b"\n")
-        if last and rest:
-            lines, rest = [*lines, rest], b""
-        self._partial[worker] = rest
-        for line in lines:  # a progress bar redraws its line after a carriage return: keep how it ended
-            yield line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
+    def _new(self, place: _Place, pieces: list[_Piece]) -> list[str]:
+        """Whole lines of a worker from its place on, which moves."""
+        raw: list[bytes] = []
+        for index, piece in enumerate(pieces):
+            if piece.segment < place.segment:
+                continue
+            closed = index + 1 < len(pieces)  # it may have grown once more since the listing came to it
+            if piece.segment == place.segment and piece.size <= place.offset and not closed:
+                continue
+            content = b"".join(self._chunks(place, piece))
+            if place.partial and place.offset == len(content) and _begins_pod(content):
+                raw.append(place.partial)  # the pod before died in the middle of a line
+                place.partial = b""
+            *whole, place.partial = (place.partial + content).split(b"\n")
+            raw += whole
+        return [shown(line) for line in raw]
 
-    def _chunk(self, worker: int) -> bytes:
-        offset = self._offsets.get(worker, 0)
-        try:
-            chunk = self._store.read(layout.worker_log(self._attempt, worker), offset, _READ_BYTES)
-        except ObjectMissing:
-            return b""
-        self._offsets[worker] = offset + len(chunk)
-        return chunk
+    def _chunks(self, place: _Place, piece: _Piece) -> Iterator[bytes]:
+        """What a piece holds beyond the place, which moves along."""
+        if piece.segment != place.segment:
+            place.segment, place.offset = piece.segment, 0
+        while True:
+            try:
+                chunk = self._store.read(piece.name, place.offset, _READ_BYTES)
+            except ObjectMissing:
+                return
+            if not chunk:
+                return
+            place.offset += len(chunk)
+            yield chunk
+
+
+def shown(line: bytes) -> str:
+    """A line as it is shown: a progress bar redraws it after a carriage return, so only how it ended."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
+
+
+def pod_of(line: str) -> str | None:
+    """Name of the pod whose log begins with this line, None for any other line."""
+    found = _POD.fullmatch(line)
+    return found[1] if found else None
 
 
 def log_attempts(store: Store) -> list[int]:
@@ -65,8 +114,14 @@ def log_attempts(store: Store) -> list[int]:
 
 def log_workers(store: Store, attempt: int) -> list[int]:
     """Workers that left a log in an attempt."""
-    names = (_WORKER_LOG.fullmatch(found.name) for found in store.list(f"logs/{attempt}/"))
-    return sorted(int(match[2]) for match in names if match)
+    return sorted(_pieces(store, attempt, None))
+
+
+def first_line(store: Store, attempt: int, worker: int) -> str:
+    """How a worker's log begins, at most 1 KiB of it; empty when there is none."""
+    pieces = sorted(_pieces(store, attempt, worker).get(worker, []))
+    content = store.read(pieces[0].name, 0, 1 << 10) if pieces else b""
+    return shown(content.partition(b"\n")[0])
 
 
 def last_error(store: Store, attempt: int, worker: int) -> str | None:
@@ -77,3 +132,17 @@ def last_error(store: Store, attempt: int, worker: int) -> str | None:
     lines = [line.text.strip() for line in LogReader(store, attempt, worker).read(last=True)]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return next(iter(reversed(errors or [line for line in lines if line])), None)
+
+
+def _pieces(store: Store, attempt: int, worker: int | None) -> dict[int, list[_Piece]]:
+    """The objects of each worker's log, or of one worker's, by one listing."""
+    found: dict[int, list[_Piece]] = {}
+    for stat in store.list(f"logs/{attempt}/" if worker is None else f"logs/{attempt}/worker-{worker}."):
+        if parts := worker_log_parts(stat.name):
+            segment = -1 if parts.segment is None else parts.segment
+            found.setdefault(parts.worker, []).append(_Piece(segment, stat.name, stat.size))
+    return found
+
+
+def _begins_pod(content: bytes) -> bool:
+    return pod_of(shown(content.partition(b"\n")[0])) is not None

@@ -3,6 +3,7 @@
 import os
 import shlex
 
+from trainer.errors import UserError
 from trainer.layout import RunPath
 
 DEFAULT_ROOT = "runs"
@@ -14,6 +15,16 @@ def command_line(verb: str, path: RunPath, *more: str) -> str:
     """A command about a run as it can be pasted, such as ``launcher resume demo-1 --root /data``."""
     run = path.name if path.experiment == DEFAULT_EXPERIMENT else f"{path.experiment}/{path.name}"
     words = ["launcher", *verb.split(), run, *more]
-    if path.root.rstrip("/") != os.environ.get(ROOT_VARIABLE, DEFAULT_ROOT).rstrip("/"):
+    if path.root.rstrip("/") != usual_root().rstrip("/"):
         words += ["--root", path.root]
     return shlex.join(words)
+
+
+def usual_root() -> str:
+    """The root that commands go by when none is named, as the environment or a settings' file has it."""
+    from launcher.settings import defaults  # which imports pydantic: not before there is a run to speak of
+
+    try:
+        return str(defaults().values.get("root") or DEFAULT_ROOT)
+    except UserError:  # a damaged file is the next command's to complain of
+        return os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT

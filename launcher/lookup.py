@@ -8,7 +8,12 @@ from trainer import layout
 from trainer.layout import RunPath
 from trainer.storage import Store, open_store
 
-_MARKS = (layout.RUN, layout.LOCAL, layout.STATUS)  # a folder that holds one of these is a run
+_MARKS = (
+    layout.RUN,
+    layout.LOCAL,
+    layout.CLUSTER,
+    layout.STATUS,
+)  # a folder that holds one of these is a run
 
 
 class Found(NamedTuple):
@@ -25,8 +30,12 @@ def all_runs(root: str) -> list[RunPath]:
         RunPath(root, experiment, name)
         for experiment in store.folders()
         for name in store.folders(f"{experiment}/")
-        if any(store.stat(f"{experiment}/{name}/{mark}") for mark in _MARKS)
+        if _is_run(store, experiment, name)
     ]
+
+
+def _is_run(store: Store, experiment: str, name: str) -> bool:
+    return any(store.stat(f"{experiment}/{name}/{mark}") for mark in _MARKS)
 
 
 def find_run(root: str, run: str) -> Found:
@@ -38,10 +47,12 @@ def find_run(root: str, run: str) -> Found:
     """
     experiment, _, name = run.rpartition("/")
     layout.run_path(root, experiment or "gan", name)
-    runs = all_runs(root)
-    found = [path for path in runs if path.name == name and experiment in ("", path.experiment)]
+    store = open_store(root)
+    # Asked for by name: a bucket of 10,000 runs is not listed to find one.
+    groups = [experiment] if experiment else list(store.folders())
+    found = [RunPath(root, group, name) for group in groups if _is_run(store, group, name)]
     if not found:
-        raise NoSuchRun(f"no run '{run}' in root {root}{_nearest(run, runs)}")
+        raise NoSuchRun(f"no run '{run}' in root {root}{_nearest(run, all_runs(root))}")
     if len(found) > 1:
         choices = ", ".join(f"{path.experiment}/{path.name}" for path in found)
         raise SpecError(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from launcher.backends.record import read_record
+from launcher.backends.local.record import read_record
 from launcher.errors import SpecError, Unsupported
 from launcher.lookup import Found
 from launcher.spec import RunSpec, make_spec
@@ -11,36 +11,38 @@ from trainer import layout
 from trainer.config import RunConfig, difference, resolve, validate
 
 
-def resumed_spec(
-    found: Found, overrides: tuple[str, ...], workers: int | None, threads: int | None
-) -> RunSpec:
-    """What a run was asked for, with `overrides` and a number of workers laid over it.
+def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> RunSpec:
+    """What a run was asked for, with `overrides` and changed fields laid over it; None changes nothing.
 
     Raises:
         UserError: a value other than a higher `steps` would change, or nothing says how the run began.
     """
-    record = read_record(found.store)
     run = read_json(found.store, layout.RUN)
-    if run is not None:
-        preset, before, count = run["preset"], _overrides(found, run), int(run.get("world_size") or 1)
-    elif record is not None:
-        preset, before, count = record.preset, record.overrides, record.workers
-    else:
-        raise Unsupported(f"run '{found.path.name}': {found.store.url} has no {layout.RUN} to go on from")
-    if workers is None:
-        workers = record.workers if record else count
+    asked = _asked(found, run)
+    begun = asked.pop("overrides", ())
+    before = tuple(begun) if run is None else _overrides(found, run)
+    asked |= {key: value for key, value in changes.items() if value is not None}
     spec = make_spec(
-        preset,
+        asked.pop("preset"),
         merge(before, overrides),
-        found.path.name,
-        root=found.path.root,
-        experiment=found.path.experiment,
-        workers=workers,
-        threads=threads,
+        **asked | {"name": found.path.name, "root": found.path.root, "experiment": found.path.experiment},
     )
     if run is not None:
         _check_unchanged(_config(found, run), spec.config())
     return spec
+
+
+def _asked(found: Found, run: dict[str, Any] | None) -> dict[str, Any]:
+    """Fields of the specification that the newest attempt was started with."""
+    if cluster := read_json(found.store, layout.CLUSTER):
+        return {key: value for key, value in cluster["spec"].items() if value is not None}
+    if record := read_record(found.store):
+        asked = {"preset": record.preset, "overrides": record.overrides, "workers": record.workers}
+    elif run is not None:
+        asked = {"preset": run["preset"], "overrides": (), "workers": int(run.get("world_size") or 1)}
+    else:
+        raise Unsupported(f"run '{found.path.name}': {found.store.url} has no {layout.RUN} to go on from")
+    return {**asked, "backend": "local"}
 
 
 def _config(found: Found, run: dict[str, Any]) -> RunConfig:

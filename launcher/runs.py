@@ -1,247 +1,250 @@
-"""The launcher's verbs as functions: each takes a root and a run's name and returns data.
+"""The launcher's verbs as functions: each takes a place and a run's name and returns data.
 
 The command line is one caller of these; a script or a notebook is another::
 
     started = submit(make_spec("demo", workers=2))
-    for update in follow(started.path):
+    for update in follow(started.path.root, started.path.name):
         print(update.status.step)
-    print(finish(started).text)
+
+A place is a `Place`, or the text of a root where the rest may be found out.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from launcher.artifacts import Artifact, Download, Transfer, download_files, list_files
-from launcher.backends import local
-from launcher.backends.local import Started, WorkerCommand, trainer_command
-from launcher.backends.record import read_record
-from launcher.backends.state import FINISHED, UNKNOWN
-from launcher.errors import SpecError, Unsupported
-from launcher.follow import LogLine, LogReader, last_error, log_attempts, log_workers
+from launcher.artifacts import Artifact, Download, delete_files, download_files, list_files
+from launcher.backends.base import LogChoice, Outcome, Started, Update, way_on
+from launcher.backends.local.attempts import Started as LocalStarted
+from launcher.backends.local.attempts import WorkerCommand, trainer_command
+from launcher.backends.local.backend import LocalBackend
+from launcher.backends.local.backend import finish as finish_local
+from launcher.errors import RunAlive, SpecError
+from launcher.follow import LogLine
 from launcher.hints import command_line
-from launcher.lookup import Found, all_runs, find_run
+from launcher.listing import list_runs
+from launcher.places import Place, locate
 from launcher.resuming import resumed_spec
 from launcher.spec import RunSpec
-from launcher.status import RunStatus, read_status
-from trainer import layout
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
-from trainer.layout import RunPath
-from trainer.storage import open_store
+from launcher.states import FINISHED, STOPPED
+from launcher.status import RunStatus
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 
-_POLL_SECONDS = 0.25
-_CANCEL_MARGIN_SECONDS = 30.0  # beyond the grace of the workers
+__all__ = [
+    "Deleted",
+    "LogChoice",
+    "Outcome",
+    "Place",
+    "Update",
+    "cancel",
+    "delete",
+    "download_artifacts",
+    "dry_run",
+    "finish",
+    "follow",
+    "list_artifacts",
+    "list_runs",
+    "locate",
+    "logs",
+    "request_stop",
+    "resume",
+    "status",
+    "submit",
+    "wait",
+    "watch",
+    "way_on",
+]
 
 
-class Update(NamedTuple):
-    """What is new of a run that is being followed."""
+class Deleted(NamedTuple):
+    """What a `delete` removed."""
 
-    lines: list[LogLine]
-    status: RunStatus
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an attempt ended."""
-
-    status: RunStatus
-    exit_code: int
-    """0 done, 2 the user's mistake, 42 resume me, 1 anything else."""
-    text: str
-    """One line for a person, with the command to type next."""
+    objects: list[str]
+    """Objects of the cluster, as ``Kind/name``."""
+    files: int
+    bytes: int
 
 
 def submit(spec: RunSpec, command: WorkerCommand = trainer_command, grace_seconds: float = 60.0) -> Started:
-    """Start a new run; returns when its supervisor has taken over, long before it trains.
+    """Start a new run and return long before it trains; `command` and `grace_seconds` are the local backend's.
 
     Raises:
         RunExists, RunAlive: the name is taken.
-        UserError: the root or the workers' program cannot be used; nothing was written.
+        UserError: something that the run needs is missing or refuses; nothing is left behind.
     """
-    return local.start(spec, resuming=False, command=command, grace_seconds=grace_seconds)
+    if spec.backend == "kubernetes":
+        from launcher.backends.kubernetes.submit import start
+
+        return start(spec, resuming=False)
+    return LocalBackend(command, grace_seconds).submit(spec)
+
+
+def dry_run(spec: RunSpec) -> list[str]:
+    """Let the API server judge a run's manifests without keeping them; the names of what it would make.
+
+    Raises:
+        UserError: it refuses one.
+    """
+    from launcher.backends.kubernetes.submit import dry_run
+
+    return dry_run(spec)
 
 
 def resume(
-    root: str,
+    where: Place | str,
     run: str,
     overrides: Iterable[str] = (),
-    workers: int | None = None,
-    threads: int | None = None,
     command: WorkerCommand = trainer_command,
     grace_seconds: float = 60.0,
+    **changes: Any,
 ) -> Started:
     """Start the next attempt of a run, which goes on from its newest complete checkpoint.
+
+    `changes` are fields of `RunSpec` that the attempt has otherwise, such as `workers` and `threads`;
+    those that are None stay as they were.
 
     Raises:
         NoSuchRun: there is none of that name.
         RunAlive: an attempt is under way.
         UserError: a value other than a higher `steps` would change, or the run is finished.
     """
-    found = find_run(root, run)
-    local.check_root(root)
-    local.check_idle(found.path)
-    status = read_status(found)
-    spec = resumed_spec(found, tuple(overrides), workers, threads)
-    if status.state == FINISHED and spec.config().steps <= (status.step or 0):
-        more = command_line("resume", found.path, "--set", f"steps={2 * (status.step or 1)}")
-        raise SpecError(f"run '{run}' is finished at step {status.step}: to train it further, say `{more}`")
-    return local.start(spec, resuming=True, command=command, grace_seconds=grace_seconds)
+    found, backend = locate(where, run)
+    if isinstance(backend, LocalBackend):
+        backend = LocalBackend(command, grace_seconds)
+    backend.check_idle(found)
+    now = backend.status(found)
+    spec = resumed_spec(found, tuple(overrides), **changes)
+    if now.state == FINISHED and spec.config().steps <= (now.step or 0):
+        more = command_line("resume", found.path, "--set", f"steps={2 * (now.step or 1)}")
+        raise SpecError(f"run '{run}' is finished at step {now.step}: to train it further, say `{more}`")
+    return backend.resume(found, spec)
 
 
-def status(root: str, run: str) -> RunStatus:
+def status(where: Place | str, run: str) -> RunStatus:
     """Where a run stands.
 
     Raises:
         NoSuchRun: there is none of that name.
     """
-    return read_status(find_run(root, run))
+    found, backend = locate(where, run)
+    return backend.status(found)
 
 
-def list_runs(root: str) -> list[RunStatus]:
-    """Where every run below a root stands, the newest word last."""
-    runs = [_status_or_unknown(path) for path in all_runs(root)]
-    return sorted(runs, key=lambda run: (run.updated or "", run.experiment, run.run))
+def watch(where: Place | str, run: str, seconds: float = 2.0) -> Iterator[RunStatus]:
+    """Where a run stands, every so many seconds until it has ended.
 
-
-def _status_or_unknown(path: RunPath) -> RunStatus:
-    """A run whose files are damaged must not hide the others."""
-    try:
-        return read_status(Found(path, open_store(path.url)))
-    except GantryError as error:
-        nothing = dict.fromkeys(
-            ("step", "steps", "images_per_second", "eta_seconds", "updated", "age_seconds")
-        )
-        return RunStatus(
-            path.experiment, path.name, path.root, UNKNOWN, str(error),
-            **nothing, checkpoint_step=None, metrics={}, attempt=None, workers=[], preset=None,
-        )  # fmt: skip
+    Raises:
+        NoSuchRun: there is none of that name.
+    """
+    found, backend = locate(where, run)
+    while True:
+        now = backend.status(found)
+        yield now
+        if not now.live:
+            return
+        time.sleep(seconds)
 
 
 def logs(
-    root: str, run: str, attempt: int | None = None, worker: int | None = None, tail: int | None = None
+    where: Place | str, run: str, choice: LogChoice | None = None, **chosen: int | None
 ) -> list[LogLine]:
-    """Lines of a run's logs so far, worker by worker; `tail` keeps that many last lines of each.
+    """Lines of a run's logs so far, worker by worker; `chosen` are fields of a `LogChoice`.
 
     Raises:
         NoSuchRun: there is none of that name.
         SpecError: the run has no such attempt or worker.
     """
-    found = find_run(root, run)
-    attempts = log_attempts(found.store)
-    if attempt is not None and attempt not in attempts:
-        raise SpecError(f"--attempt {attempt}: expected one of {_numbers(attempts)}")
-    if not attempts:
-        return []
-    chosen = attempts[-1] if attempt is None else attempt
-    workers = log_workers(found.store, chosen)
-    if worker is not None and worker not in workers:
-        raise SpecError(f"--worker {worker}: expected one of {_numbers(workers)}")
-    lines: list[LogLine] = []
-    for each in workers if worker is None else [worker]:
-        written = LogReader(found.store, chosen, each).read(last=True)
-        lines += written if tail is None else written[max(0, len(written) - tail) :]
-    return lines
+    found, backend = locate(where, run)
+    return backend.logs(found, choice or LogChoice(**chosen))
 
 
-def _numbers(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers)) or "none, as nothing is logged yet"
+def follow(where: Place | str, run: str, choice: LogChoice | None = None) -> Iterator[Update]:
+    """What a run's newest attempt writes, from its beginning to its end; updates may hold no line.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+    """
+    found, backend = locate(where, run)
+    return backend.follow(found, choice or LogChoice())
 
 
-def follow(path: RunPath, worker: int | None = None) -> Iterator[Update]:
-    """What a run's newest attempt writes, from its beginning to its end; updates may hold no line."""
-    found = Found(path, open_store(path.url))
-    reader: LogReader | None = None
-    while True:
-        now = read_status(found)  # before the logs: nothing is written after a run was seen to be over
-        if reader is None and (attempt := now.attempt or max(log_attempts(found.store), default=None)):
-            reader = LogReader(found.store, attempt, worker)
-        yield Update(reader.read(last=not now.live) if reader else [], now)
-        if not now.live:
-            return
-        time.sleep(_POLL_SECONDS)
+def wait(where: Place | str, run: str, seconds: float | None = None) -> RunStatus | None:
+    """How a run ended, as soon as it has; None when it has not after `seconds`.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+    """
+    found, backend = locate(where, run)
+    return backend.wait(found, seconds)
 
 
-def request_stop(path: RunPath, *, kill: bool = False) -> bool:
+def request_stop(where: Place | str, run: str, *, kill: bool = False) -> bool:
     """Ask a run's workers to save and stop, or kill them, and return at once; False when none is alive."""
-    return local.request_stop(path, kill=kill)
+    found, backend = locate(where, run)
+    return backend.request_stop(found, kill=kill)
 
 
-def cancel(root: str, run: str, *, kill: bool = False) -> RunStatus:
+def cancel(where: Place | str, run: str, *, kill: bool = False) -> RunStatus:
     """Ask a run's workers to save and stop and wait until they are gone; a run that has ended stays as it is.
 
     Raises:
         NoSuchRun: there is none of that name.
-        Unsupported: its processes are not this machine's, this user's or this launcher's.
+        Unsupported: its workers are not to be reached from here.
         GantryError: it did not end in time.
     """
-    found = find_run(root, run)
-    before = read_status(found)
-    if not before.live:
-        return before
-    record = read_record(found.store)
-    if not request_stop(found.path, kill=kill) and (record is None or record.supervisor is None):
-        raise Unsupported(f"run '{run}' was not started by this launcher: stop its processes where they run")
-    local.end_orphans(found.path)
-    deadline = time.monotonic() + (record.grace_seconds if record else 0.0) + _CANCEL_MARGIN_SECONDS
-    while (now := read_status(found)).live:
-        if time.monotonic() > deadline:
-            again = command_line("cancel", found.path, "--now")
-            raise GantryError(f"run '{run}' has not ended after its grace; kill its workers with `{again}`")
-        time.sleep(_POLL_SECONDS)
-    return now
+    found, backend = locate(where, run)
+    return backend.cancel(found, kill=kill)
+
+
+def delete(where: Place | str, run: str, *, artifacts: bool = False) -> Deleted:
+    """Remove a run's objects from the cluster and, with `artifacts`, its files for good.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        RunAlive: it has not ended and its files would be removed under it.
+    """
+    found, backend = locate(where, run)
+    if artifacts and (now := backend.status(found)).live:
+        raise RunAlive(
+            f"run '{now.run}' is {now.state}: stop it with `{command_line('cancel', found.path)}` first"
+        )
+    objects = backend.delete(found)
+    return Deleted(objects, *(delete_files(found.store) if artifacts else (0, 0)))
 
 
 def finish(started: Started) -> Outcome:
-    """How an attempt that is over ended; a run that the trainer refused leaves nothing behind."""
+    """How an attempt that is over ended; a run that the trainer refused leaves nothing on this machine."""
+    if isinstance(started, LocalStarted):
+        return finish_local(started)
     path = started.path
-    found = Found(path, open_store(path.url))
-    now = read_status(found)
-    record = read_record(found.store)
-    code = EXIT_RESTART if record is None or record.exit_code is None else record.exit_code
-    cause = None if record is None or record.cause is None else record.cause
-    said = None if record is None or cause is None else last_error(found.store, record.attempt, cause)
-    if code == EXIT_USER:
-        local.discard(path, started.made)
-        return Outcome(now, code, said or f"run '{path.name}': {now.explanation}")
-    if code == EXIT_DONE:
-        look = f"look at {layout.sample_grid(now.step or 0)} and {layout.LOSS_CURVES} in {path.url}"
-        return Outcome(now, code, f"run '{path.name}' is finished at step {now.step}: {look}")
-    reason = now.explanation or now.state
-    if said and code == EXIT_FAILED:
-        reason += f": {said}"
-    return Outcome(now, code, f"run '{path.name}' {_reason(now, reason)}; {way_on(now)}")
+    now = status(path.root, f"{path.experiment}/{path.name}")
+    if now.state == FINISHED:
+        home = command_line("artifacts download", path, "--to", path.name)
+        return Outcome(
+            now, EXIT_DONE, f"run '{path.name}' is finished at step {now.step}: `{home}` brings it"
+        )
+    if now.state == STOPPED:
+        return Outcome(now, EXIT_RESTART, f"run '{path.name}' stopped; {way_on(now)}")
+    code = EXIT_USER if any(worker.exit_code == EXIT_USER for worker in now.workers) else EXIT_FAILED
+    return Outcome(now, code, f"run '{path.name}' {now.state}: {now.explanation}; {way_on(now)}")
 
 
-def _reason(now: RunStatus, reason: str) -> str:
-    return "stopped" if now.state == "stopped" else f"ended early: {reason}"
-
-
-def way_on(now: RunStatus) -> str:
-    """What is saved of a run that has not finished, and the command that goes on from there."""
-    again = command_line("resume", RunPath(now.root, now.experiment, now.run))
-    saved = "nothing is saved" if now.checkpoint_step is None else f"saved at step {now.checkpoint_step}"
-    return f"{saved}; go on with `{again}`"
-
-
-def list_artifacts(root: str, run: str, only: Iterable[str] = ()) -> list[Artifact]:
+def list_artifacts(where: Place | str, run: str, only: Iterable[str] = ()) -> list[Artifact]:
     """Files of a run, all or those of some kinds (``samples``, ``export``, ``run.json`` and so on).
 
     Raises:
         NoSuchRun: there is none of that name.
         SpecError: the run has nothing of a kind.
     """
-    return list_files(find_run(root, run).store, only)
+    return list_files(locate(where, run).found.store, only)
 
 
-def download_artifacts(
-    root: str, run: str, to: Path, only: Iterable[str] = (), report: Callable[[Transfer], None] | None = None
-) -> Download:
+def download_artifacts(where: Place | str, run: str, to: Path, *choice: Any, **options: Any) -> Download:
     """Copy a run's files into a folder, leaving out those that are there already; see `download_files`.
 
     Raises:
         NoSuchRun: there is none of that name.
         UserError: `to` is no folder, or the run has nothing of a kind.
     """
-    return download_files(find_run(root, run).store, to, only, report)
+    return download_files(locate(where, run).found.store, to, *choice, **options)

@@ -1,11 +1,11 @@
-"""What to run and on how many workers: everything about a run that is not a hyperparameter.
+"""What to run and on what: everything about a run that is not a hyperparameter.
 
-A `RunSpec` is whole and checked before anything is written: a value that the trainer would refuse is
-refused here already, as far as it can be known without the data.
+A `RunSpec` is whole and checked before anything is written or sent: a value that the trainer or the cluster
+would refuse is refused here already, as far as it can be known without the data and without asking.
 """
 
+import math
 import re
-import secrets
 import string
 from collections.abc import Iterable
 from datetime import date
@@ -13,13 +13,20 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from launcher.errors import SpecError
+from launcher.check import FieldError, check_kubernetes, check_local, cores, name_limit
+from launcher.templates import check_profiles
 from trainer import layout
 from trainer.config import RunConfig, resolve
 from trainer.errors import ConfigError
 
+__all__ = ["FieldError", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
+
+KUBERNETES, LOCAL = "kubernetes", "local"
 _RANDOM_LENGTH = 4  # 36^4 = 1.7 million names for each preset and day
 _LABEL_LENGTH = 63
+
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class RunSpec(BaseModel):
@@ -32,28 +39,97 @@ class RunSpec(BaseModel):
     overrides: tuple[str, ...] = ()
     """``key=value`` pairs laid over the preset, later ones winning."""
     root: Annotated[str, Field(min_length=1)] = "runs"
-    """Folder that holds all runs."""
+    """Folder or ``gs://bucket/prefix`` that holds all runs; pods reach a bucket only."""
     experiment: str = "gan"
     """Group of runs that belong together; a DNS label."""
     name: str
-    """Name of the run within its experiment; a DNS label."""
-    workers: Annotated[int, Field(ge=1)] = 1
+    """Name of the run within its experiment; a DNS label, which on Kubernetes begins with a letter."""
+    workers: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Worker processes, each with one replica or more."""
-    threads: Annotated[int, Field(ge=1)] | None = None
-    """Threads of each worker; None shares the cores among them."""
-    backend: Literal["local"] = "local"
-    """Where the workers run."""
+    threads: Positive | None = None
+    """Threads of each worker; None shares the cores among them, or takes those that a pod asks for."""
+    backend: Literal["local", "kubernetes"] = "local"
+    """Where the workers run; when it is not given, `derive_backend` decides."""
+
+    # All that follows is for Kubernetes alone.
+    image: str | None = None
+    """Image of the workers, with a tag other than latest or with a digest."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    """When nodes fetch the image; None leaves what ``k8s/`` says."""
+    gpus: Count = 0
+    """GPUs of each worker, each one a replica."""
+    cpu: str | None = None
+    """Cores that each worker asks for, such as 4 or 500m; None leaves what ``k8s/`` says."""
+    memory: str | None = None
+    """Memory of each worker, such as 8Gi: asked for, and its limit; None leaves what ``k8s/`` says."""
+    context: str | None = None
+    """Context of the kubeconfig; None is the current one."""
+    namespace: str | None = None
+    """Namespace of the cluster; None is the context's."""
+    profiles: tuple[str, ...] = ()
+    """Components of ``k8s/`` that are laid over the Job, sorted; some fields bring theirs along."""
+    queue: str | None = None
+    """Queue of Kueue that the Job waits in; brings the profile kueue."""
+    service_account: str | None = None
+    """ServiceAccount of the namespace that the pods run as."""
+    google_service_account: str | None = None
+    """Service account of Google Cloud that the pods act as; brings the profile workload-identity."""
+    env: dict[str, str] = {}
+    """More of the workers' environment."""
+    backoff_limit: Count = 3
+    """Failed pods after which the run has failed; disruptions do not count."""
+    ttl_seconds_after_finished: Count = 86400
+    """How long the cluster remembers the run when it is over; the bucket keeps it."""
+    active_deadline_seconds: Positive | None = None
+    """Time after which the run is ended, whatever its state."""
+    grace_seconds: Count = 60
+    """What a worker may take to save when it is asked to stop."""
+    manifests: str | None = None
+    """Folder that stands in for ``k8s/``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, values: Any) -> Any:
+        """Fill in what follows from other fields."""
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        if values.get("backend") is None:
+            values["backend"] = derive_backend(values.get("image"), values.get("root"))[0]
+        profiles = values.get("profiles") or ()
+        if isinstance(profiles, list | tuple | set | frozenset) and all(isinstance(p, str) for p in profiles):
+            implied = {profile for field, profile in _IMPLIED.items() if values.get(field)}
+            values["profiles"] = tuple(sorted({*profiles, *implied}))
+            if "gpu" in profiles and not values.get("gpus"):
+                values["gpus"] = 1
+        return values
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         layout.run_path(self.root, self.experiment, self.name)
-        check_batch(self.config(), self.workers)
+        if self.backend == KUBERNETES:
+            check_kubernetes(self)
+        else:
+            check_local(self)
+        check_batch(self.config(), self.workers, self.gpus)
         return self
 
     @property
     def path(self) -> layout.RunPath:
         """The run's place."""
         return layout.RunPath(self.root, self.experiment, self.name)
+
+    @property
+    def replicas(self) -> int:
+        """Replicas that share each global batch."""
+        return self.workers * max(1, self.gpus)
+
+    @property
+    def pod_threads(self) -> int | None:
+        """Threads of each worker in a pod; None leaves it to the trainer."""
+        if self.threads is None and self.cpu is not None:
+            return math.ceil(cores(self.cpu))
+        return self.threads
 
     def config(self) -> RunConfig:
         """The resolved hyperparameters.
@@ -64,46 +140,74 @@ class RunSpec(BaseModel):
         return resolve(self.preset, self.overrides)
 
 
+_IMPLIED = {"gpus": "gpu", "queue": "kueue", "google_service_account": "workload-identity"}
+
+
+def derive_backend(image: Any, root: Any) -> tuple[str, str]:
+    """Where a run belongs that does not say, and why: Kubernetes if it has an image or a bucket."""
+    if image:
+        return KUBERNETES, "as image is given"
+    if str(root).startswith("gs://"):
+        return KUBERNETES, "as root is a bucket"
+    return LOCAL, "as there is no image and root is no bucket"
+
+
 def make_spec(preset: str, overrides: Iterable[str] = (), name: str | None = None, **values: Any) -> RunSpec:
     """A checked `RunSpec`, with a name of its own when none is given.
 
     Raises:
         UserError: a value is wrong; one line names the field, the value and what is expected.
     """
+    overrides = tuple(overrides)
     resolve(preset, overrides)  # first, because a name made from an unknown preset would be blamed instead
     try:
-        return RunSpec(
+        spec = RunSpec(
             preset=preset,
-            overrides=tuple(overrides),
-            name=name or default_name(preset, date.today()),
+            overrides=overrides,
+            name=name or default_name(preset, date.today(), _name_limit(values)),
             **values,
         )
     except ValidationError as failure:
         error = failure.errors()[0]
         field = ".".join(str(part) for part in error["loc"])
         expected = error["msg"].replace("Input should be", "expected")
-        raise SpecError(f"{field} is {error['input']!r}: {expected[0].lower()}{expected[1:]}") from None
+        text = f"{field} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"
+        raise FieldError(field.partition(".")[0], text) from None
+    check_profiles(spec.profiles, spec.manifests)
+    return spec
 
 
-def default_name(preset: str, day: date) -> str:
-    """Preset, date and a short random part: sorts by day and is a DNS label."""
+def _name_limit(values: dict[str, Any]) -> int:
+    backend = values.get("backend") or derive_backend(values.get("image"), values.get("root"))[0]
+    workers = values.get("workers", 1)
+    return name_limit(workers) if backend == KUBERNETES and isinstance(workers, int) else _LABEL_LENGTH
+
+
+def default_name(preset: str, day: date, limit: int = _LABEL_LENGTH) -> str:
+    """Preset, date and a short random part: sorts by day and is a DNS label of at most `limit` characters."""
+    import secrets  # 0.03 s, which a run that has a name need not pay
+
     alphabet = string.ascii_lowercase + string.digits
     tail = f"-{day:%Y%m%d}-" + "".join(secrets.choice(alphabet) for _ in range(_RANDOM_LENGTH))
     head = re.sub(r"[^a-z0-9]+", "-", preset.lower()).strip("-") or "run"
-    return head[: _LABEL_LENGTH - len(tail)].rstrip("-") + tail
+    if not head[0].isalpha():  # pods are named after the run, and begin with a letter
+        head = f"run-{head}"
+    return head[: limit - len(tail)].rstrip("-") + tail
 
 
-def check_batch(config: RunConfig, workers: int) -> None:
-    """Refuse a number of workers that cannot share the global batch evenly.
+def check_batch(config: RunConfig, workers: int, gpus: int = 0) -> None:
+    """Refuse a number of workers, with so many GPUs each, that cannot share the global batch evenly.
 
     Raises:
         ConfigError: with the nearest batch sizes that could be shared.
     """
+    replicas = workers * max(1, gpus)
     try:
-        config.per_replica_batch(workers)
+        config.per_replica_batch(replicas)
     except ValueError:
-        below = config.batch_size // workers * workers
-        near = f"{below} or {below + workers}" if below else str(workers)
+        below = config.batch_size // replicas * replicas
+        near = f"{below} or {below + replicas}" if below else str(replicas)
+        who = f"{workers} workers" + (f" with {gpus} GPUs each" if gpus > 1 else "")
         raise ConfigError(
-            f"batch_size is {config.batch_size}: expected a multiple of the {workers} workers, such as {near}"
+            f"batch_size is {config.batch_size}: expected a multiple of the {who}, such as {near}"
         ) from None

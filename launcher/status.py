@@ -1,14 +1,13 @@
-"""Where a run stands, joined from the files in its folder and the processes on this machine."""
+"""Where a run stands, as data: what every backend fills in and every command prints."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from launcher.backends.local import newest_attempt
-from launcher.backends.record import LocalRecord
-from launcher.backends.state import FINISHED, LIVE_STATES, Alive, join_state, parse_time
 from launcher.lookup import Found
+from launcher.states import FINISHED, LIVE_STATES, State, parse_time
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
 from trainer.storage import Store
@@ -16,13 +15,20 @@ from trainer.storage import Store
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """One worker process of the newest attempt."""
+    """One worker of the newest attempt: a process of this machine or a pod."""
 
     worker: int
-    pid: int
+    """Index of the process, or completion index of the pod."""
     alive: bool
-    exit_code: int | None
-    """None while it lives or when nobody saw its end; the negative signal when one killed it."""
+    exit_code: int | None = None
+    """None while it lives or when nobody saw its end; the negative signal when one killed a process."""
+    pid: int | None = None
+    pod: str | None = None
+    node: str | None = None
+    restarts: int = 0
+    """How many pods of this index ended before this one, and containers before this one in it."""
+    reason: str = ""
+    """The cluster's word about the pod where it is not simply running, such as ImagePullBackOff."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class RunStatus:
     run: str
     root: str
     state: str
-    """starting, running, stopping, stopped, finished, failed, interrupted or unknown."""
+    """pending, queued, starting, running, stopping, stopped, finished, failed, interrupted or unknown."""
     explanation: str
     """One sentence where the state alone does not tell enough, else empty."""
     step: int | None
@@ -46,10 +52,21 @@ class RunStatus:
     """Seconds since then."""
     checkpoint_step: int | None
     """Step of the newest complete checkpoint: where a resumed run goes on."""
+    checkpoint_age_seconds: float | None
+    """Seconds since that checkpoint was complete."""
     metrics: dict[str, Any]
     attempt: int | None
     workers: list[WorkerStatus]
+    world_size: int | None
+    """Workers that the run is meant to have."""
     preset: str | None
+    backend: str | None
+    """``local``, ``kubernetes``, or None for a run that the launcher did not start."""
+    job: str | None = None
+    """Name of the Kubernetes Job, also when it is gone."""
+    namespace: str | None = None
+    restarts: int = 0
+    """Worker pods that ended badly and were replaced, in the newest attempt."""
 
     @property
     def live(self) -> bool:
@@ -61,17 +78,56 @@ class RunStatus:
         """Whether `resume` is the way on."""
         return not self.live and self.state != FINISHED
 
+    @property
+    def ready(self) -> int:
+        """Workers that live."""
+        return sum(worker.alive for worker in self.workers)
 
-def read_status(found: Found) -> RunStatus:
-    """Where a run stands now."""
-    record, living = newest_attempt(found.store)
-    # Read after the processes were looked at: a trainer that has ended since has written its last word.
-    said = read_json(found.store, layout.STATUS)
-    run = read_json(found.store, layout.RUN) or {}
-    time = datetime.now(UTC)
-    state = join_state(record, living, said, time)
-    said = said or {}
-    updated = parse_time(said.get("updated"))
+
+class Files(NamedTuple):
+    """What a run's folder says about it."""
+
+    run: dict[str, Any]
+    """``run.json``, empty when there is none."""
+    said: dict[str, Any] | None
+    """``status.json``, None when there is none."""
+
+    @property
+    def updated(self) -> datetime | None:
+        """Time of the trainer's last word."""
+        return parse_time((self.said or {}).get("updated"))
+
+
+class Checkpoint(NamedTuple):
+    """A complete checkpoint."""
+
+    step: int
+    updated: datetime
+    """When its manifest was written."""
+
+
+def read_files(store: Store) -> Files:
+    """What a run's folder says now.
+
+    Raises:
+        GantryError: a file is damaged.
+    """
+    return Files(read_json(store, layout.RUN) or {}, read_json(store, layout.STATUS))
+
+
+def assemble(
+    found: Found,
+    files: Files,
+    state: State,
+    *,
+    attempt: int | None,
+    workers: Sequence[WorkerStatus] = (),
+    backend: str | None,
+    **more: Any,
+) -> RunStatus:
+    """A run's status from its folder, its state and what the backend knows; `more` are fields of it."""
+    said, time = files.said or {}, datetime.now(UTC)
+    saved = newest_checkpoint(found.store)
     return RunStatus(
         experiment=found.path.experiment,
         run=found.path.name,
@@ -79,33 +135,31 @@ def read_status(found: Found) -> RunStatus:
         state=state.name,
         explanation=state.explanation,
         step=said.get("step"),
-        steps=said.get("steps") or run.get("config", {}).get("steps"),
+        steps=said.get("steps") or files.run.get("config", {}).get("steps"),
         images_per_second=said.get("images_per_second"),
         eta_seconds=said.get("eta_seconds") if state.name in LIVE_STATES else None,
         updated=said.get("updated"),
-        age_seconds=max(0.0, (time - updated).total_seconds()) if updated else None,
-        checkpoint_step=newest_checkpoint(found.store),
+        age_seconds=_age(files.updated, time),
+        checkpoint_step=saved.step if saved else None,
+        checkpoint_age_seconds=_age(saved.updated, time) if saved else None,
         metrics=dict(said.get("metrics") or {}),
-        attempt=record.attempt if record else None,
-        workers=_workers(record, living),
-        preset=record.preset if record else run.get("preset"),
+        attempt=attempt,
+        workers=list(workers),
+        backend=backend,
+        **{"preset": files.run.get("preset"), "world_size": files.run.get("world_size"), **more},
     )
 
 
-def _workers(record: LocalRecord | None, living: Alive) -> list[WorkerStatus]:
-    if record is None:
-        return []
-    lives = living.workers or (False,) * len(record.processes)
-    return [
-        WorkerStatus(worker, process.pid, lives[worker], process.exit_code)
-        for worker, process in enumerate(record.processes)
-    ]
+def _age(moment: datetime | None, time: datetime) -> float | None:
+    return None if moment is None else max(0.0, (time - moment).total_seconds())
 
 
-def newest_checkpoint(store: Store) -> int | None:
-    """Step of the newest checkpoint that has its manifest."""
-    steps = sorted((int(name) for name in store.folders("checkpoints/") if name.isdigit()), reverse=True)
-    return next((step for step in steps if store.stat(layout.checkpoint_manifest(step))), None)
+def newest_checkpoint(store: Store) -> Checkpoint | None:
+    """The newest checkpoint that has its manifest."""
+    for step in sorted((int(name) for name in store.folders("checkpoints/") if name.isdigit()), reverse=True):
+        if manifest := store.stat(layout.checkpoint_manifest(step)):
+            return Checkpoint(step, manifest.updated)
+    return None
 
 
 def read_json(store: Store, name: str) -> dict[str, Any] | None:

@@ -49,6 +49,12 @@ Preset = Annotated[str, typer.Option("--preset", help="Named configuration; 'tra
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override one value, such as optimizer.learning_rate=1e-4.")
 ]
+Root = Annotated[
+    str, typer.Option(envvar="GANTRY_ROOT", help="Folder or gs://bucket/prefix that holds all runs.")
+]
+Experiment = Annotated[str, typer.Option(help="Name of the group of runs.")]
+Run = Annotated[str, typer.Option(help="Name of the run; one that exists is resumed.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of this process; all cores if left out.")]
 RunDir = Annotated[
     str, typer.Option("--run-dir", help="Folder of a run, or gs://bucket/prefix/experiment/run.")
 ]
@@ -116,14 +122,12 @@ def describe(
 @app.command()
 def train(
     preset: Preset,
-    root: Annotated[str, typer.Option(help="Folder or gs://bucket/prefix that holds all runs.")],
-    experiment: Annotated[str, typer.Option(help="Name of the group of runs.")],
-    run: Annotated[str, typer.Option(help="Name of the run; one that exists is resumed.")],
+    root: Root,
+    experiment: Experiment,
+    run: Run,
     overrides: Overrides = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Refuse a run that exists.")] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of this process; all cores if left out.")
-    ] = None,
+    threads: Threads = None,
 ) -> None:
     """Train a run, or go on with it where it was stopped. Peers are found in TF_CONFIG.
 
@@ -142,6 +146,37 @@ def train(
 
     options = training.Options(path, preset, tuple(overrides or ()), fresh, threads)
     leave(training.train(resolved, options, team))
+
+
+@app.command()
+def worker(
+    preset: Preset,
+    root: Root,
+    experiment: Experiment,
+    run: Run,
+    overrides: Overrides = None,
+    threads: Threads = None,
+) -> None:
+    """Be one pod of an Indexed Job: wait for the other workers' pods, then train with them.
+
+    Who it is stands in JOB_COMPLETION_INDEX, GANTRY_JOB, GANTRY_SERVICE, GANTRY_WORKERS, GANTRY_PORT,
+    GANTRY_ATTEMPT and GANTRY_POD. Its log is copied to the run's folder. Exit codes are those of train.
+
+    Example: python -m trainer worker --preset mlp --root gs://bucket/gan --experiment digits --run first
+    """
+    from trainer import termination
+    from trainer import worker as pod
+
+    arguments = ["--preset", preset, "--root", root, "--experiment", experiment, "--run", run]
+    for override in overrides or ():
+        arguments += ["--set", override]
+    if threads is not None:
+        arguments += ["--threads", str(threads)]
+    with termination.explained(os.environ):
+        resolved = configuration.resolve(preset, overrides or ())
+        path = layout.run_path(root, experiment, run)
+        code = pod.work(path, resolved, arguments, os.environ)
+    leave(code)
 
 
 @app.command()

@@ -71,6 +71,12 @@ def from_environment(environ: Mapping[str, str]) -> Cluster:
     return Cluster(addresses, index) if len(addresses) > 1 else Cluster()
 
 
+def tf_config(cluster: Cluster) -> str:
+    """TF_CONFIG of one worker among peers; `from_environment` reads the cluster back from it."""
+    task = {"type": "worker", "index": cluster.index}
+    return json.dumps({"cluster": {"worker": list(cluster.addresses)}, "task": task})
+
+
 def check_port(cluster: Cluster) -> None:
     """Refuse a port that another process listens on; TensorFlow would only say that its server did not start.
 

@@ -13,11 +13,13 @@ RUN = "run.json"  # resolved configuration, versions, world size; written first
 STATUS = "status.json"  # where the run stands, every few seconds
 RESULT = "result.json"  # how it ended; written last
 LOCAL = "local.json"  # the processes of a run on this machine (the launcher's local backend)
+CLUSTER = "cluster.json"  # where a run was submitted to (the launcher's Kubernetes backend)
+MANIFESTS = "manifests.yaml"  # what was submitted there
 GENERATOR = "export/generator.keras"
 LOSS_CURVES = "export/loss.png"
 
 # Kubernetes objects are named after runs, so a run's name is a DNS label from the start (RFC 1123).
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 FORMAT = 1  # of the run directory: raised when an older trainer could not read a newer run
 
@@ -42,7 +44,7 @@ def run_path(root: str, experiment: str, name: str) -> RunPath:
         UserError: a name is not a DNS label (lower case letters, digits and dashes, at most 63).
     """
     for field, value in (("experiment", experiment), ("run", name)):
-        if not _LABEL.fullmatch(value):
+        if not LABEL.fullmatch(value):
             raise UserError(
                 f"{field} '{value}': expected lower case letters, digits and dashes, "
                 "at most 63, beginning and ending with a letter or digit"
@@ -85,6 +87,30 @@ def metrics_first_step(name: str) -> int | None:
 def worker_log(attempt: int, worker: int) -> str:
     """Log of one worker process in one attempt; attempts count from 1."""
     return f"logs/{attempt}/worker-{worker}.log"
+
+
+def worker_log_segment(attempt: int, worker: int, segment: int) -> str:
+    """Piece of a pod's log; segments count from 0, go on with the next pod of the same index, and are joined
+    by number."""
+    return f"logs/{attempt}/worker-{worker}.{segment:05d}.log"
+
+
+class WorkerLog(NamedTuple):
+    """What the name of a log says."""
+
+    attempt: int
+    worker: int
+    segment: int | None
+    """None for the whole log of a worker process on this machine."""
+
+
+def worker_log_parts(name: str) -> WorkerLog | None:
+    """Attempt, worker and segment of a worker's log, None for any other object."""
+    found = re.fullmatch(r"logs/(\d+)/worker-(\d+)(?:\.(\d{5,}))?\.log", name)
+    if not found:
+        return None
+    attempt, worker, segment = found.groups()
+    return WorkerLog(int(attempt), int(worker), None if segment is None else int(segment))
 
 
 def log_attempt(name: str) -> int | None:

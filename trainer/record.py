@@ -1,6 +1,11 @@
-"""``run.json``: what the run is, and whether a process that comes to it may go on."""
+"""``run.json``: what the run is, and whether a process that comes to it may go on.
+
+The launcher's Kubernetes backend writes it before there is any process, to claim the name; the first chief
+adds what only it knows, the versions and the revision that run.
+"""
 
 import json
+import os
 import platform
 import subprocess
 from importlib import metadata
@@ -22,6 +27,8 @@ class Record(NamedTuple):
     """The resolved configuration."""
     values: dict[str, Any]
     """The whole of run.json."""
+    generation: int
+    """Of the object that was read."""
 
 
 def read(store: Store) -> Record | None:
@@ -30,6 +37,10 @@ def read(store: Store) -> Record | None:
     Raises:
         UserError: run.json cannot be read or was written by a newer Gantry.
     """
+    # Asked first: a change in between is found when the generation is made a condition of the next write.
+    found = store.stat(layout.RUN)
+    if found is None:
+        return None
     try:
         text = store.read(layout.RUN)
     except ObjectMissing:
@@ -42,7 +53,7 @@ def read(store: Store) -> Record | None:
         raise UserError(f"{where}: cannot be read as a run's record") from None
     if version != layout.FORMAT:
         raise UserError(f"{where}: format is {version}, this Gantry reads format {layout.FORMAT}")
-    return Record(configuration.validate(values.get("config", {}), where), values)
+    return Record(configuration.validate(values.get("config", {}), where), values, found.generation)
 
 
 def check(store: Store, config: RunConfig, fresh: bool) -> Record | None:
@@ -67,22 +78,47 @@ def check(store: Store, config: RunConfig, fresh: bool) -> Record | None:
 
 
 def write(store: Store, config: RunConfig, old: Record | None, **about: Any) -> None:
-    """Write run.json for a new run, or again when its number of steps grew."""
-    if old is not None and old.config == config:
-        return
-    values = {
-        "format": layout.FORMAT,
-        "created": now(),
-        **about,
-        "seed": config.seed,
-        "versions": _versions(),
-        "git_revision": _git_revision(),
-        "config": config.model_dump(mode="json"),
-    }
-    if old is not None:
-        values = old.values | {"config": values["config"], "extended": now()}
+    """Write run.json for a new run, or again when something is to be added to it.
+
+    Raises:
+        PreconditionFailed: another process began or changed the run meanwhile.
+    """
     # The condition keeps two processes from both beginning the run.
-    store.write(layout.RUN, json.dumps(values, indent=2).encode(), if_generation=0 if old is None else None)
+    if old is None:
+        values = {
+            "format": layout.FORMAT,
+            "created": now(),
+            **about,
+            "seed": config.seed,
+            "versions": _versions(),
+            "git_revision": _git_revision(),
+            "config": config.model_dump(mode="json"),
+        }
+        _put(store, values, 0)
+    elif values := _completed(old) | _extended(old, config):
+        _put(store, old.values | values, old.generation)
+
+
+def _completed(old: Record) -> dict[str, Any]:
+    """What the launcher that claimed the run could not know, empty once a trainer has added it."""
+    versions = old.values.get("versions") or {}
+    if "python" in versions:
+        return {}
+    return {
+        "versions": versions | _versions(),
+        "git_revision": old.values.get("git_revision") or _git_revision(),
+    }
+
+
+def _extended(old: Record, config: RunConfig) -> dict[str, Any]:
+    """The configuration of a run that is to take more steps than it was begun with."""
+    if old.config == config:
+        return {}
+    return {"config": config.model_dump(mode="json"), "extended": now()}
+
+
+def _put(store: Store, values: dict[str, Any], generation: int) -> None:
+    store.write(layout.RUN, json.dumps(values, indent=2).encode(), if_generation=generation)
 
 
 def _versions() -> dict[str, str]:
@@ -96,7 +132,10 @@ def _versions() -> dict[str, str]:
 
 
 def _git_revision() -> str | None:
-    """Revision of the source that runs, None for an installed wheel."""
+    """Revision of the source that runs, as the image says or git; None for an installed wheel."""
+    stated = os.environ.get("GANTRY_GIT_REVISION", "")
+    if stated not in ("", "unknown"):
+        return stated
     folder = Path(__file__).parent
     try:
         found = subprocess.run(

@@ -4,24 +4,27 @@ from typing import Annotated
 
 import typer
 
-from launcher.commands.common import ROOT, TEXT, Output, OutputFormat, Root, Run, print_json
+from launcher.commands.common import TEXT, Context, Namespace, Output, OutputFormat, Root, Run, print_data
+from launcher.commands.place import place_of
 
 
 def cancel(
     run: Run,
-    root: Root = ROOT,
+    root: Root = None,
     now: Annotated[bool, typer.Option("--now", help="Kill the workers without letting them save.")] = False,
+    context: Context = None,
+    namespace: Namespace = None,
     output: Output = TEXT,
 ) -> None:
-    """Let a run save and stop, and wait for it.
+    """Let a run save and stop, and wait for it; its record and its files stay.
 
     Example: launcher cancel demo-20260102-x7k2
     """
     from launcher import runs
 
-    ended = runs.cancel(root, run, kill=now)
-    if output is OutputFormat.json:
-        print_json(ended)
+    ended = runs.cancel(place_of(root, context, namespace), run, kill=now)
+    if output is not OutputFormat.text:
+        print_data(ended, output)
     elif ended.resumable:
         typer.echo(f"run '{ended.run}' is {ended.state}: {runs.way_on(ended)}")
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from launcher.hints import DEFAULT_ROOT, ROOT_VARIABLE
+from launcher.hints import DEFAULT_ROOT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,17 +21,53 @@ class OutputFormat(StrEnum):
 
     text = "text"
     json = "json"
+    yaml = "yaml"
 
 
+def complete_context(incomplete: str) -> list[str]:
+    """Contexts of the kubeconfig, for the shell's completion."""
+    from launcher.kubeconfig import context_names
+
+    return [name for name in context_names() if name.startswith(incomplete)]
+
+
+# Options that may come from a settings' file as well have no default here: `launcher.settings` knows it.
 Root = Annotated[
-    str, typer.Option("--root", envvar=ROOT_VARIABLE, help="Folder that holds all runs.", show_default=True)
+    str | None,
+    typer.Option(
+        "--root",
+        metavar="ROOT",
+        help="Folder or gs://bucket/prefix that holds all runs; else $GANTRY_ROOT, gantry.yaml, or runs.",
+        show_default=False,
+    ),
 ]
+Context = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        help="Context of the kubeconfig; the current one by default.",
+        show_default=False,
+        autocompletion=complete_context,
+    ),
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NAME",
+        help="Namespace of the cluster; the context's by default.",
+        show_default=False,
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone, and no notes.")]
 Run = Annotated[
     str, typer.Argument(metavar="RUN", help="Name of the run, or experiment/name.", show_default=False)
 ]
 Output = Annotated[
     OutputFormat,
-    typer.Option("--output", "-o", help="text for people, json for programs.", show_default=True),
+    typer.Option("--output", "-o", help="text for people, json or yaml for programs.", show_default=True),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -59,7 +95,21 @@ TEXT = OutputFormat.text
 
 def print_json(data: Any) -> None:
     """Write dataclasses, or lists of them, to stdout as JSON."""
-    sys.stdout.write(json.dumps(data, indent=2, default=_plain) + "\n")
+    sys.stdout.write(_json(data) + "\n")
+
+
+def print_data(data: Any, output: OutputFormat) -> None:
+    """Write dataclasses, or lists of them, to stdout as JSON, or as the same in YAML."""
+    if output is not OutputFormat.yaml:
+        print_json(data)
+        return
+    import yaml
+
+    yaml.safe_dump(json.loads(_json(data)), sys.stdout, sort_keys=False, allow_unicode=True)
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=2, default=_plain)
 
 
 def _plain(data: Any) -> Any:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
-from launcher.commands.common import OutputFormat, note, print_json
+from launcher.commands.common import OutputFormat, note, print_data
 from launcher.commands.display import log_stream, make_display
 
 if TYPE_CHECKING:
-    from launcher.backends.local import Started
+    from launcher.backends.base import Started
     from launcher.runs import Outcome
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -39,38 +39,59 @@ class StopRequests:
 
 
 def run_in_foreground(start: "Callable[[], Started]", output: OutputFormat) -> None:
-    """Start an attempt, show it to its end and leave with its exit code.
+    """Start an attempt on this machine, show it to its end and leave with its exit code.
 
     Raises:
         UserError, RunFailed, RunInterrupted: it did not finish, although nobody stopped it.
         typer.Exit: somebody stopped it.
     """
-    from launcher import runs
-
     with StopRequests() as stops:  # before the start: a Ctrl-C while workers start must reach them
         started = start()
-        _show(started, stops, json=output is OutputFormat.json)
-    outcome = runs.finish(started)
-    if output is OutputFormat.json:
-        print_json({**vars(outcome.status), "exit_code": outcome.exit_code})
-    _leave(outcome)
+        _show(started, output, stops)
+    _end(started, output)
 
 
-def _show(started: "Started", stops: StopRequests, *, json: bool) -> None:
+def watch(started: "Started", output: OutputFormat) -> None:
+    """Show an attempt in the cluster to its end and leave with its exit code; Ctrl-C leaves it running.
+
+    Raises:
+        UserError, RunFailed, RunInterrupted: it did not finish.
+    """
+    from launcher.hints import command_line
+
+    try:
+        _show(started, output)
+    except KeyboardInterrupt:
+        note(f"the run goes on; stop it with `{command_line('cancel', started.path)}`")
+        raise
+    _end(started, output)
+
+
+def _show(started: "Started", output: OutputFormat, stops: StopRequests | None = None) -> None:
     from launcher import runs
 
-    told = 0
-    with make_display(log_stream(json), started.path.name) as display:
-        for update in runs.follow(started.path):
+    told, path = 0, started.path
+    where = (path.root, f"{path.experiment}/{path.name}")
+    with make_display(log_stream(output is not OutputFormat.text), path.name) as display:
+        for update in runs.follow(*where):
             display.show(update)
-            if stops.count > told and update.status.live:
+            if stops and stops.count > told and update.status.live:
                 told = stops.count
-                runs.request_stop(started.path, kill=told > 1)
+                runs.request_stop(*where, kill=told > 1)
                 note(
                     "killing the workers"
                     if told > 1
                     else "asking the workers to save and stop; Ctrl-C again kills them"
                 )
+
+
+def _end(started: "Started", output: OutputFormat) -> None:
+    from launcher import runs
+
+    outcome = runs.finish(started)
+    if output is not OutputFormat.text:
+        print_data({**vars(outcome.status), "exit_code": outcome.exit_code}, output)
+    _leave(outcome)
 
 
 def _leave(outcome: "Outcome") -> None:
@@ -92,8 +113,8 @@ def report_detached(started: "Started", output: OutputFormat) -> None:
     from launcher.hints import command_line
 
     path = started.path
-    if output is OutputFormat.json:
-        print_json(runs.status(path.root, f"{path.experiment}/{path.name}"))
+    if output is not OutputFormat.text:
+        print_data(runs.status(path.root, f"{path.experiment}/{path.name}"), output)
         return
     typer.echo(path.name)
     note(

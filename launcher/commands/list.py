@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from launcher.commands.common import (
-    ROOT,
     TEXT,
+    Context,
+    Namespace,
     Output,
     OutputFormat,
     Root,
@@ -12,8 +13,9 @@ from launcher.commands.common import (
     duration,
     note,
     number,
-    print_json,
+    print_data,
 )
+from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,20 +23,23 @@ if TYPE_CHECKING:
     from launcher.status import RunStatus
 
 
-def list_(root: Root = ROOT, output: Output = TEXT) -> None:
-    """List all runs and where each one stands.
+def list_(
+    root: Root = None, context: Context = None, namespace: Namespace = None, output: Output = TEXT
+) -> None:
+    """List all runs, of the root and of the cluster, and where each one stands.
 
     Example: launcher list --root runs -o json
     """
     from launcher import runs
 
-    found = runs.list_runs(root)
-    if output is OutputFormat.json:
-        print_json(found)
+    place = place_of(root, context, namespace)
+    found = runs.list_runs(place)
+    if output is not OutputFormat.text:
+        print_data(found, output)
     elif found:
         console().print(_table(found))
     else:
-        note(f"no runs in {root}")
+        note(f"no runs in {place.root or 'runs'}")
 
 
 def _table(found: "list[RunStatus]") -> "Table":
@@ -42,7 +47,7 @@ def _table(found: "list[RunStatus]") -> "Table":
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("experiment", "run", "state"):
+    for heading in ("experiment", "run", "state", "where"):
         table.add_column(heading, overflow="fold")
     for heading in ("step", "images/s", "updated"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -51,6 +56,7 @@ def _table(found: "list[RunStatus]") -> "Table":
             Text(run.experiment),
             Text(run.run),
             Text(run.state),
+            Text(run.backend or "files"),
             "-" if run.step is None else f"{run.step}/{number(run.steps)}",
             number(run.images_per_second),
             "-" if run.age_seconds is None else f"{duration(run.age_seconds)} ago",

@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.commands.common import ROOT, TEXT, Output, OutputFormat, Root, Run, print_json
+from launcher.commands.common import TEXT, Context, Namespace, Output, OutputFormat, Root, Run, print_data
+from launcher.commands.place import place_of
+from launcher.commands.wait import seconds_of
 
 if TYPE_CHECKING:
-    from launcher.follow import LogLine
+    from launcher.backends.base import LogChoice
+    from launcher.places import Place
 
 
 def logs(
     run: Run,
-    root: Root = ROOT,
+    root: Root = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the run ends; Ctrl-C leaves it running.")
     ] = False,
@@ -23,52 +26,48 @@ def logs(
     tail: Annotated[
         int | None, typer.Option("--tail", min=0, help="Only that many last lines of each.")
     ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="Only the last 10m, 2h…; while there are pods.")
+    ] = None,
     attempt: Annotated[
         int | None, typer.Option("--attempt", min=1, help="An earlier attempt; the newest by default.")
     ] = None,
+    context: Context = None,
+    namespace: Namespace = None,
     output: Output = TEXT,
 ) -> None:
-    """Show what the workers of a run wrote.
+    """Show what the workers of a run wrote, also when their pods are gone.
 
     Example: launcher logs demo-20260102-x7k2 --follow --worker 0
     """
-    if follow:
-        _follow(run, root, worker, tail, attempt, output)
-        return
     from launcher import runs
+
+    place = place_of(root, context, namespace)
+    seconds = None if since is None else seconds_of("--since", since)
+    choice = runs.LogChoice(worker, tail, seconds, attempt)
+    if follow:
+        _follow(place, run, choice, output)
+        return
     from launcher.commands.display import log_text
 
-    lines = runs.logs(root, run, attempt, worker, tail)
-    if output is OutputFormat.json:
-        print_json([line._asdict() for line in lines])
-    else:
+    lines = runs.logs(place, run, choice)
+    if output is OutputFormat.text:
         sys.stdout.write("".join(f"{log_text(line)}\n" for line in lines))
+    else:
+        print_data([line._asdict() for line in lines], output)
 
 
-def _follow(
-    run: str, root: str, worker: int | None, tail: int | None, attempt: int | None, output: OutputFormat
-) -> None:
+def _follow(place: "Place", run: str, choice: "LogChoice", output: OutputFormat) -> None:
     from launcher import runs
     from launcher.commands.display import make_display
     from launcher.errors import SpecError
-    from launcher.lookup import find_run
 
-    if attempt is not None:
-        raise SpecError(f"--attempt {attempt}: expected none with --follow, which follows the newest")
-    if output is OutputFormat.json:
-        raise SpecError("--output json: expected text with --follow, which has no end to close a list at")
-    path = find_run(root, run).path
-    with make_display(sys.stdout, path.name) as display:
-        for update in runs.follow(path, worker):
-            if tail is not None:  # of what was there when we came; all that follows is shown
-                update, tail = update._replace(lines=_last(update.lines, tail)), None
+    if choice.attempt is not None:
+        raise SpecError(f"--attempt {choice.attempt}: expected none with --follow, which follows the newest")
+    if output is not OutputFormat.text:
+        raise SpecError(
+            f"--output {output.value}: expected text with --follow, which has no end to close a list at"
+        )
+    with make_display(sys.stdout, run) as display:
+        for update in runs.follow(place, run, choice):
             display.show(update)
-
-
-def _last(lines: "list[LogLine]", count: int) -> "list[LogLine]":
-    """The last lines of each worker."""
-    kept: list[LogLine] = []
-    for worker in sorted({line.worker for line in lines}):
-        own = [line for line in lines if line.worker == worker]
-        kept += own[max(0, len(own) - count) :]
-    return kept

@@ -1,25 +1,35 @@
 """``launcher resume``: go on with a run that has not finished."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from launcher.commands.common import ROOT, TEXT, Detach, Output, Overrides, Root, Run, Threads
+from launcher.commands.common import TEXT, Context, Detach, Namespace, Output, Overrides, Root, Run, Threads
 from launcher.commands.following import report_detached, run_in_foreground
+from launcher.commands.following import watch as watch_started
+from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
-    from launcher.backends.local import Started
+    from launcher.backends.base import Started
 
 
 def resume(
     run: Run,
-    root: Root = ROOT,
+    root: Root = None,
     overrides: Overrides = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Worker processes; as many as before by default.")
     ] = None,
     threads: Threads = None,
+    image: Annotated[
+        str | None, typer.Option("--image", help="Another image than before; Kubernetes only.")
+    ] = None,
     detach: Detach = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow a run on Kubernetes; local runs are followed anyway.")
+    ] = False,
+    context: Context = None,
+    namespace: Namespace = None,
     output: Output = TEXT,
 ) -> None:
     """Go on with a run from its newest checkpoint.
@@ -30,10 +40,16 @@ def resume(
     """
     from launcher import runs
 
-    def start() -> "Started":
-        return runs.resume(root, run, overrides or (), workers, threads)
+    place = place_of(root, context, namespace)
+    local = runs.locate(place, run).backend.name == "local"
+    changes: dict[str, Any] = {"workers": workers, "threads": threads, "image": image}
 
-    if detach:
-        report_detached(start(), output)
-    else:
+    def start() -> "Started":
+        return runs.resume(place, run, overrides or (), **changes)
+
+    if local and not detach:
         run_in_foreground(start, output)
+    elif watch:
+        watch_started(start(), output)
+    else:
+        report_detached(start(), output)

@@ -1,28 +1,88 @@
-"""``launcher status``: where one run stands."""
+"""``launcher status``: where one run stands, once or redrawn until it ends."""
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
 
-from launcher.commands.common import ROOT, TEXT, Output, OutputFormat, Root, Run, duration, number, print_json
+import typer
+
+from launcher.commands.common import (
+    TEXT,
+    Context,
+    Namespace,
+    Output,
+    OutputFormat,
+    Root,
+    Run,
+    duration,
+    number,
+    print_data,
+)
+from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
     from launcher.status import RunStatus, WorkerStatus
 
+_SHOWN_WORKERS = 8  # more than fit a screen are summed up; -o json has all
 
-def status(run: Run, root: Root = ROOT, output: Output = TEXT) -> None:
+
+def status(
+    run: Run,
+    root: Root = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Redraw until the run ends; Ctrl-C leaves it running.")
+    ] = False,
+    context: Context = None,
+    namespace: Namespace = None,
+    output: Output = TEXT,
+) -> None:
     """Say where a run stands.
 
-    State, step, speed, losses, processes, and the command that goes on with it.
+    State, step, speed, losses, last checkpoint, workers, and the command that goes on with it. Asks the
+    cluster and the run's folder; when the cluster has forgotten the run, the folder alone.
 
-    Example: launcher status demo-20260102-x7k2 -o json
+    Example: launcher status demo-20260102-x7k2 --watch
     """
     from launcher import runs
 
-    found = runs.status(root, run)
-    if output is OutputFormat.json:
-        print_json(found)
+    place = place_of(root, context, namespace)
+    if watch:
+        _watch(runs.watch(place, run), output)
+    elif output is OutputFormat.text:
+        sys.stdout.write("".join(f"{line}\n" for line in describe(runs.status(place, run))))
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in describe(found)))
+        print_data(runs.status(place, run), output)
+
+
+def _watch(states: "Iterable[RunStatus]", output: OutputFormat) -> None:
+    """Redraw on a terminal; elsewhere write what changed, one JSON document for each change if asked to."""
+    from launcher.errors import SpecError
+
+    if output not in (TEXT, OutputFormat.json):
+        raise SpecError(f"--output {output.value}: expected text or json with --watch")
+    if output is TEXT and sys.stdout.isatty():
+        _redraw(states)
+        return
+    told: object = None
+    for now in states:
+        news = (now.state, now.explanation, now.step, now.workers)
+        if news == told:
+            continue
+        told = news
+        if output is TEXT:
+            sys.stdout.write("".join(f"{line}\n" for line in describe(now)))
+        else:
+            print_data(now, output)
+        sys.stdout.flush()
+
+
+def _redraw(states: "Iterable[RunStatus]") -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(auto_refresh=False) as live:
+        for now in states:
+            live.update(Text("\n".join(describe(now))), refresh=True)
 
 
 def describe(now: "RunStatus") -> list[str]:
@@ -40,16 +100,38 @@ def describe(now: "RunStatus") -> list[str]:
     ]:
         lines.append("  " + ", ".join(losses))
     if now.workers:
-        lines.append(f"  attempt {now.attempt}: " + ", ".join(_worker(worker) for worker in now.workers))
-    if now.live and now.checkpoint_step is not None:
-        lines.append(f"  saved at step {now.checkpoint_step}")
+        lines += _workers(now)
+    if now.checkpoint_step is not None:
+        lines.append(f"  saved at step {now.checkpoint_step}, {duration(now.checkpoint_age_seconds)} ago")
     if now.resumable:
         lines.append("  " + runs.way_on(now))
     return lines
 
 
-def _worker(worker: "WorkerStatus") -> str:
-    from launcher.backends.processes import ending
+def _workers(now: "RunStatus") -> list[str]:
+    if now.job is None:
+        return [f"  attempt {now.attempt}: " + ", ".join(_process(worker) for worker in now.workers)]
+    restarts = f", {now.restarts} restarts" if now.restarts else ""
+    where = f"  attempt {now.attempt}, job {now.job}: {now.ready} of {number(now.world_size)} workers ready{restarts}"
+    # Those in trouble first: with 1,000 workers they are what one looks for.
+    shown = sorted(now.workers, key=lambda worker: (worker.alive and not worker.reason, worker.worker))
+    lines = [where, *(f"    {_pod(worker)}" for worker in shown[:_SHOWN_WORKERS])]
+    if len(shown) > _SHOWN_WORKERS:
+        lines.append(f"    and {len(shown) - _SHOWN_WORKERS} more")
+    return lines
+
+
+def _process(worker: "WorkerStatus") -> str:
+    from launcher.backends.local.processes import ending
 
     how = f"process {worker.pid}" if worker.alive else ending(worker.exit_code)
     return f"worker {worker.worker} {how}"
+
+
+def _pod(worker: "WorkerStatus") -> str:
+    how = "ready" if worker.alive else "not ready"
+    if worker.exit_code is not None:
+        how = f"ended with exit code {worker.exit_code}"
+    text = f"worker {worker.worker} {how}" + (f", {worker.reason}" if worker.reason else "")
+    text += f", on {worker.node}" if worker.node else ""
+    return text + (f", {worker.restarts} restarts" if worker.restarts else "")

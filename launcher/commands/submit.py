@@ -1,57 +1,97 @@
 """``launcher submit``: start a new run."""
 
-from typing import Annotated
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.commands.common import ROOT, TEXT, Detach, Output, Overrides, Root, Threads
-from launcher.commands.following import report_detached, run_in_foreground
-from launcher.hints import DEFAULT_EXPERIMENT
+from launcher.commands.common import TEXT, Detach, Output, OutputFormat, Quiet
+from launcher.commands.following import report_detached, run_in_foreground, watch
+from launcher.commands.options import RunFlags, with_run_flags
+
+if TYPE_CHECKING:
+    from launcher.backends.base import Started
+    from launcher.spec import RunSpec
 
 
+class DryRun(StrEnum):
+    """How far a run is taken that shall not start."""
+
+    client = "client"
+    server = "server"
+
+
+@with_run_flags
 def submit(
-    preset: Annotated[
-        str, typer.Option("--preset", help="What to train; `python -m trainer presets` lists them.")
-    ],
-    backend: Annotated[
-        str, typer.Option("--backend", help="Where to run; only local is there yet.")
-    ] = "local",
-    workers: Annotated[int, typer.Option("--workers", help="Worker processes that train together.")] = 1,
-    root: Root = ROOT,
-    experiment: Annotated[
-        str, typer.Option("--experiment", help="Group of runs that belong together.")
-    ] = DEFAULT_EXPERIMENT,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the run; made from preset and date when left out.")
-    ] = None,
-    overrides: Overrides = None,
-    threads: Threads = None,
+    flags: RunFlags,
     detach: Detach = False,
+    follow: Annotated[
+        bool,
+        typer.Option("--watch", help="On Kubernetes: follow the run to its end; Ctrl-C leaves it running."),
+    ] = False,
+    dry_run: Annotated[
+        DryRun | None,
+        typer.Option(
+            "--dry-run",
+            help="On Kubernetes: client prints what would be sent, server asks the cluster as well.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Quiet = False,
     output: Output = TEXT,
 ) -> None:
-    """Start a new run and follow it to its end.
+    """Start a new run: on this machine, or on Kubernetes if it has an image or its root is a bucket.
 
-    Ctrl-C lets the workers save and stop. Leaves with 0 when the run is finished, 42 when it was stopped or
-    cut off and can be resumed, 2 when it was refused and 1 when it failed.
+    A local run is followed to its end, and Ctrl-C lets its workers save and stop. A run on Kubernetes goes on
+    by itself, unless --watch follows it. Who follows leaves with 0 when the run is finished, 42 when it was
+    stopped or cut off and can be resumed, 2 when it was refused and 1 when it failed.
 
     Example: launcher submit --preset demo --workers 2 --set steps=2000
-    """
-    from launcher import runs
-    from launcher.errors import Unsupported
-    from launcher.spec import make_spec
 
-    if backend != "local":
-        raise Unsupported(f"--backend {backend}: expected local, the only one there is yet")
-    spec = make_spec(
-        preset,
-        overrides or (),
-        name,
-        root=root,
-        experiment=experiment,
-        workers=workers,
-        threads=threads,
-    )
-    if detach:
-        report_detached(runs.submit(spec), output)
+    Example: launcher submit -f run.yaml --image REGISTRY/gantry:0.1.0 --root gs://bucket/gan --watch
+    """
+    spec = flags.spec()
+    if spec.backend == "kubernetes":
+        _submit_to_cluster(spec, dry_run, output, follow=follow and not detach, quiet=quiet)
+    elif dry_run is not None:
+        from launcher.errors import SpecError
+
+        raise SpecError(f"--dry-run {dry_run.value}: expected none, as backend is local and sends nothing")
+    elif detach:
+        from launcher import runs
+
+        _report(runs.submit(spec), output, quiet=quiet)
     else:
+        from launcher import runs
+
         run_in_foreground(lambda: runs.submit(spec), output)
+
+
+def _submit_to_cluster(
+    spec: "RunSpec", dry_run: DryRun | None, output: OutputFormat, *, follow: bool, quiet: bool
+) -> None:
+    from launcher.render import render, to_json, to_yaml
+
+    manifests = render(spec)  # before the client is loaded: a mistake in k8s/ shows at once
+    if dry_run is not None:
+        if dry_run is DryRun.server:
+            from launcher import runs
+
+            runs.dry_run(spec)
+        sys.stdout.write((to_json if output is OutputFormat.json else to_yaml)(manifests))
+        return
+    from launcher import runs
+
+    started = runs.submit(spec)
+    if follow:
+        watch(started, output)
+    else:
+        _report(started, output, quiet=quiet)
+
+
+def _report(started: "Started", output: OutputFormat, *, quiet: bool) -> None:
+    if quiet and output is OutputFormat.text:
+        typer.echo(started.path.name)
+    else:
+        report_detached(started, output)

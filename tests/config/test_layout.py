@@ -22,8 +22,31 @@ def test_a_name_gives_its_step_back_and_is_a_decent_name(step):
         layout.metrics_segment(step),
         layout.sample_grid(step),
         layout.worker_log(step, 0),
+        layout.worker_log_segment(step, 0, step),
     ):
         assert check_name(name) == name
+
+
+@given(steps, steps, steps)
+def test_a_log_says_its_attempt_worker_and_segment(attempt, worker, segment):
+    whole, piece = layout.worker_log(attempt, worker), layout.worker_log_segment(attempt, worker, segment)
+    assert layout.worker_log_parts(whole) == (attempt, worker, None)
+    assert layout.worker_log_parts(piece) == (attempt, worker, segment)
+    assert layout.log_attempt(piece) == attempt
+
+
+@given(st.integers(0, 99998))
+def test_segments_are_listed_in_their_order(segment):
+    names = [layout.worker_log_segment(1, 0, number) for number in (segment, segment + 1)]
+    assert names == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "name", ["logs/1/supervisor.log", "logs/1/worker-0.1.log", "logs/1/worker-x.log", "logs/worker-0.log",
+             "logs/1/worker-0.00000.log.gz", "logs/1/worker-0.00000.00001.log", "logs/1/worker-0.log\n"]
+)  # fmt: skip
+def test_other_names_are_no_workers_log(name):
+    assert layout.worker_log_parts(name) is None
 
 
 @pytest.mark.parametrize(

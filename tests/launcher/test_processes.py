@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from launcher.backends import processes
-from launcher.backends.processes import (
+from launcher.backends.local import processes
+from launcher.backends.local.processes import (
     ending,
     free_ports,
     identify,
@@ -19,8 +19,8 @@ from launcher.backends.processes import (
     tf_config,
     worker_environment,
 )
-from launcher.backends.record import LocalRecord, Process
-from launcher.backends.supervise import attempt_exit_code
+from launcher.backends.local.record import LocalRecord, Process
+from launcher.backends.local.supervise import attempt_exit_code
 from launcher.errors import Unsupported
 from trainer.errors import GantryError
 

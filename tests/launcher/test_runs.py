@@ -114,7 +114,7 @@ def test_a_growing_log_gives_each_line_once(past_run):
 def test_a_past_run_is_followed_to_its_end_at_once(past_run, root):
     past = past_run()
     write_log(past, 0, b"a\nb")
-    (update,) = runs.follow(runs.find_run(root, "past").path)
+    (update,) = runs.follow(root, "past")
     assert [line.text for line in update.lines] == ["a", "b"]
 
 

@@ -3,8 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from launcher.backends.record import LocalRecord, Process
-from launcher.backends.state import Alive, State, join_state, parse_time
+from launcher.backends.local.record import LocalRecord, Process
+from launcher.backends.local.state import Alive, join_state
+from launcher.states import State, parse_time
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 STARTED = NOW - timedelta(minutes=5)

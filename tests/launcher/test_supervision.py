@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from launcher import runs
-from launcher.backends.processes import is_alive
-from launcher.backends.record import read_record
+from launcher.backends.local.processes import is_alive
+from launcher.backends.local.record import read_record
 from launcher.errors import NoSuchRun, RunAlive, RunExists, SpecError
 from launcher.spec import make_spec
 from tests.launcher.conftest import FAKE
@@ -31,7 +31,7 @@ def running(started):
 
 
 def to_the_end(started):
-    lines = [line for update in runs.follow(started.path) for line in update.lines]
+    lines = [line for update in runs.follow(started.path.root, started.path.name) for line in update.lines]
     return runs.finish(started), lines
 
 
@@ -137,7 +137,7 @@ def test_a_living_run_is_not_started_twice(submit, root, fake):
 def test_the_lock_alone_refuses_a_second_supervisor(submit, root, fake, monkeypatch):
     started = submit("train")
     running(started)
-    monkeypatch.setattr("launcher.backends.local.check_idle", lambda path: None)
+    monkeypatch.setattr("launcher.backends.local.attempts.check_idle", lambda path: None)
     with pytest.raises(RunAlive):
         runs.resume(root, "one", command=fake("train"))
     assert record_of(started).attempt == 1

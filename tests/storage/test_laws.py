@@ -4,6 +4,7 @@ The server that stands in for Cloud Storage checks no preconditions on resumable
 deletes, so conditional uploads are asked of small objects only.
 """
 
+import gzip
 import os
 import threading
 
@@ -12,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainer.errors import AccessError, ObjectMissing, PreconditionFailed
-from trainer.storage import LocalStore, check_name, crc32c
+from trainer.storage import LocalStore, check_name, crc32c, open_store
+from trainer.storage.base import PART_BYTES
 
 each_store = settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
@@ -189,6 +191,67 @@ def test_a_listing_is_by_prefix_and_sorted_by_name(store):
     for found in store.list():
         assert found == store.stat(found.name)
         assert found.size == len(found.name)
+
+
+def test_a_bucket_knows_sums_without_reading_and_a_folder_does_not_pretend_to(store):
+    store.write("a", b"content")
+    for found in (store.stat("a"), *store.list()):
+        assert found.crc32c == (None if isinstance(store, LocalStore) else crc32c(b"content"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 7])
+def test_parts_are_the_content_and_no_larger_than_promised(store, size):
+    content = os.urandom(size)
+    store.write("a", content)
+    found = store.stat("a")
+    for start in sorted({0, size // 2, max(0, size - 1), size}):
+        parts = list(store.parts(found, start))
+        assert b"".join(parts) == content[start:]
+        assert all(0 < len(part) <= PART_BYTES for part in parts)
+
+
+def test_parts_are_of_the_version_that_was_listed(store):
+    store.write("a", b"old")
+    old = store.stat("a")
+    store.write("a", b"new")
+    with pytest.raises(ObjectMissing):
+        list(store.parts(old))
+    store.delete("a")
+    with pytest.raises(ObjectMissing):
+        list(store.parts(old))
+
+
+def test_parts_are_the_bytes_that_are_stored(gcs_root):
+    """What says of itself that it is compressed is handed over as it is: size and sum are of that."""
+    from google.cloud import storage
+
+    bucket, prefix = gcs_root.removeprefix("gs://").split("/", 1)
+    blob = storage.Client(project=None).bucket(bucket).blob(f"{prefix}/log")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(gzip.compress(b"line\n" * 1000))
+    store = open_store(gcs_root)
+    found = store.stat("log")
+    stored = b"".join(store.parts(found))
+    assert (len(stored), crc32c(stored)) == (found.size, found.crc32c)
+    assert gzip.decompress(stored) == b"line\n" * 1000
+
+
+def test_as_many_connections_are_kept_as_a_download_has_threads(gcs_root, caplog):
+    store = open_store(gcs_root)
+    store.write("a", b"content")
+    found, barrier = store.stat("a"), threading.Barrier(20)
+
+    def read():
+        barrier.wait()
+        for _ in range(5):
+            assert list(store.parts(found)) == [b"content"]
+
+    threads = [threading.Thread(target=read) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "pool is full" not in caplog.text
 
 
 def test_folders_are_those_directly_below(store):

@@ -92,6 +92,13 @@ def test_bad_input_is_one_line_and_writes_nothing(tmp_path, arguments, parts):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_root_may_stand_in_the_environment(tmp_path):
+    root = str(tmp_path / "file")
+    (tmp_path / "file").touch()
+    refused(trainer(*TRAIN[:-1], env={"GANTRY_ROOT": root}), f"root {root}", "expected a folder")
+    assert "--root" in trainer(*TRAIN[:-1], env={"GANTRY_ROOT": ""}).stderr
+
+
 @pytest.mark.parametrize(
     ("config", "parts"),
     [
@@ -130,6 +137,7 @@ def test_every_command_has_help_with_an_example():
         ["config"],
         ["describe"],
         ["train"],
+        ["worker"],
         ["sample"],
         ["data", "prepare"],
         ["data", "show"],

@@ -11,6 +11,7 @@ import google_crc32c
 from trainer.errors import AccessError
 
 CHUNK_BYTES = 1 << 20  # read at once when a file is summed or copied
+PART_BYTES = 8 << 20  # at most of one part of an object on its way into a local file
 UNFINISHED = ".unfinished-"  # begins the name of a file being written; no object may be called so
 
 
@@ -25,6 +26,8 @@ class Stat(NamedTuple):
     """Changes with every write; compare for equality only."""
     updated: datetime
     """When it was last written; for people, never compared for order."""
+    crc32c: str | None = None
+    """As GCS writes it (see `crc32c`); None where the store knows it only by reading, as a folder does."""
 
 
 class Store(Protocol):
@@ -57,8 +60,15 @@ class Store(Protocol):
     def download(self, name: str, path: Path) -> None:
         """Copy an object to a local file, which appears only when it is whole."""
 
+    def parts(self, found: Stat, start: int = 0) -> Iterator[bytes]:
+        """The object just as a listing showed it, from `start` on, in parts of at most `PART_BYTES`.
+
+        Raises:
+            ObjectMissing: it is gone, or was replaced since it was listed.
+        """
+
     def stat(self, name: str) -> Stat | None:
-        """One object's size and generation, None when there is none."""
+        """One object as a listing shows it, None when there is none."""
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """All objects whose names begin with `prefix`, sorted by name."""

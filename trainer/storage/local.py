@@ -80,6 +80,19 @@ class LocalStore:
             finally:
                 partial.unlink(missing_ok=True)
 
+    def parts(self, found: Stat, start: int = 0) -> Iterator[bytes]:
+        """A file's content up to the size it was listed with; a log may grow meanwhile."""
+        with self._reading(found.name):
+            file = self._path(found.name).open("rb")
+        with file, self._errors(found.name):
+            if _generation(os.fstat(file.fileno())) != found.generation:
+                raise ObjectMissing(f"{self.url}/{found.name}: was replaced meanwhile")
+            file.seek(start)
+            left = found.size - start
+            while left > 0 and (part := file.read(min(left, CHUNK_BYTES))):
+                left -= len(part)
+                yield part
+
     def stat(self, name: str) -> Stat | None:
         """Size and generation of a file."""
         path = self._path(name)

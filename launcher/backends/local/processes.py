@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from launcher.backends.record import Process
+from launcher.backends.local.record import Process
 from launcher.errors import SpecError, Unsupported
 
 # Below the ports that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections, so that

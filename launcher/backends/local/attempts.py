@@ -20,10 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from launcher.backends.processes import available_cores, free_ports, is_alive, send, share_threads
-from launcher.backends.record import LocalRecord, now, read_record, write_record
-from launcher.backends.state import Alive
-from launcher.backends.supervise import supervisor_log
+from launcher.backends.local.processes import available_cores, free_ports, is_alive, send, share_threads
+from launcher.backends.local.record import LocalRecord, now, read_record, write_record
+from launcher.backends.local.state import Alive
+from launcher.backends.local.supervise import supervisor_log
 from launcher.errors import NotInstalled, RunAlive, RunExists, Unsupported
 from launcher.hints import command_line
 from launcher.spec import RunSpec
@@ -255,7 +255,7 @@ def _launch(folder: Path, record: LocalRecord, lock: int) -> LocalRecord:
     log.parent.mkdir(exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "launcher.backends.supervise", str(folder)],
+            [sys.executable, "-m", "launcher.backends.local.supervise", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

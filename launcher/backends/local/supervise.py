@@ -1,4 +1,4 @@
-"""The process that owns the workers of one attempt: ``python -m launcher.backends.supervise <run folder>``.
+"""The process that owns an attempt's workers: ``python -m launcher.backends.local.supervise <run folder>``.
 
 It lives in a session of its own, so that it outlasts the terminal that submitted the run, and does three
 things: it starts the workers named in ``local.json``, it ends all of them when one ends badly (a strategy
@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from launcher.backends.processes import identify, send, spawn, worker_environment
-from launcher.backends.record import LocalRecord, now, read_record, write_record
+from launcher.backends.local.processes import identify, send, spawn, worker_environment
+from launcher.backends.local.record import LocalRecord, now, read_record, write_record
 from trainer import layout
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
 from trainer.storage import LocalStore

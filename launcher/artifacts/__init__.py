@@ -1,0 +1,18 @@
+"""The files that a run leaves behind: listed, copied out of its store, and removed.
+
+::
+
+    listing    what the store holds, page by page
+    selecting  which of it was asked for
+    places     where in the local folder an object goes, and that it cannot leave it
+    fetching   one object: left alone, resumed or copied, compared by crc32c, renamed
+    crew       threads that take objects from a bounded queue
+    download   all of them together
+    deleting   a whole run's files removed
+"""
+
+from launcher.artifacts.deleting import Removed, delete_files
+from launcher.artifacts.download import Download, Transfer, download_files
+from launcher.artifacts.listing import Artifact, list_files
+
+__all__ = ["Artifact", "Download", "Removed", "Transfer", "delete_files", "download_files", "list_files"]

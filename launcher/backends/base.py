@@ -1,0 +1,106 @@
+"""What a backend is: a place where workers run, and what can be asked of a run there.
+
+There are two, processes on this machine and pods of a Kubernetes Job. Both leave the same files in the run's
+folder, so a backend adds only what the folder cannot tell: which workers live, and how they are stopped.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from launcher.follow import LogLine
+from launcher.hints import command_line
+from launcher.lookup import Found
+from launcher.spec import RunSpec
+from launcher.status import RunStatus
+from trainer.layout import RunPath
+
+
+Jobs = Callable[[], Mapping[str, dict[str, Any]]]
+"""The Jobs of a namespace by name, asked for when they are first wanted."""
+
+
+class Update(NamedTuple):
+    """What is new of a run that is being followed."""
+
+    lines: list[LogLine]
+    status: RunStatus
+
+
+class LogChoice(NamedTuple):
+    """Which lines of a run's logs are wanted."""
+
+    worker: int | None = None
+    """One worker only."""
+    tail: int | None = None
+    """Only that many last lines of each worker, of those that are there already."""
+    since_seconds: float | None = None
+    """Only lines of the last so many seconds; pods only, as files hold no times."""
+    attempt: int | None = None
+    """An earlier attempt than the newest."""
+
+
+class Started(Protocol):
+    """An attempt that is under way."""
+
+    @property
+    def path(self) -> RunPath:
+        """The run's place."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended."""
+
+    status: RunStatus
+    exit_code: int
+    """0 done, 2 the user's mistake, 42 resume me, 1 anything else."""
+    text: str
+    """One line for a person, with the command to type next."""
+
+
+class Backend(Protocol):
+    """Where a run's workers live; every method takes a run that exists."""
+
+    name: str
+
+    def status(self, found: Found) -> RunStatus:
+        """Where the run stands now."""
+
+    def listed(self, found: Found, jobs: Jobs) -> RunStatus:
+        """The same for a table of many runs: cheap, with what is asked for once for all of them."""
+
+    def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
+        """Lines so far, worker by worker.
+
+        Raises:
+            SpecError: there is no such attempt or worker.
+        """
+
+    def follow(self, found: Found, choice: LogChoice) -> Iterator[Update]:
+        """What the newest attempt writes, from its beginning to its end; updates may hold no line."""
+
+    def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
+        """How the run ended, None when it has not after `seconds`."""
+
+    def check_idle(self, found: Found) -> None:
+        """Raise `RunAlive` while an attempt is under way."""
+
+    def resume(self, found: Found, spec: RunSpec) -> Started:
+        """Start the next attempt."""
+
+    def request_stop(self, found: Found, *, kill: bool = False) -> bool:
+        """Ask the workers to save and stop, or kill them, and return at once; False when there are none."""
+
+    def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
+        """The same, and wait until they are gone; a run that has ended stays as it is."""
+
+    def delete(self, found: Found) -> list[str]:
+        """Remove what the backend keeps of a run that has ended, except its files; the names of it."""
+
+
+def way_on(now: RunStatus) -> str:
+    """What is saved of a run that has not finished, and the command that goes on from there."""
+    again = command_line("resume", RunPath(now.root, now.experiment, now.run))
+    saved = "nothing is saved" if now.checkpoint_step is None else f"saved at step {now.checkpoint_step}"
+    return f"{saved}; go on with `{again}`"

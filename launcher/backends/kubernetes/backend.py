@@ -1,0 +1,175 @@
+"""Runs whose workers are pods of an Indexed Job: the cluster and the run's folder, joined.
+
+The folder outlives the Job, so everything but stopping works without the cluster. One that cannot be reached
+is no reason to hide what the folder says.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from launcher.backends.base import Jobs, LogChoice, Update
+from launcher.backends.kubernetes import observe, stop, submit
+from launcher.backends.kubernetes.api import Api, connect
+from launcher.backends.kubernetes.labels import belongs
+from launcher.backends.kubernetes.log_stream import Begin
+from launcher.backends.kubernetes.logs import PodLogs, read_logs
+from launcher.backends.kubernetes.pods import PodStatus
+from launcher.backends.kubernetes.record import ClusterRecord, read_record
+from launcher.backends.kubernetes.watch import wait
+from launcher.errors import ClusterUnreachable, SpecError
+from launcher.follow import LogLine
+from launcher.hints import command_line
+from launcher.kubeconfig import context_names
+from launcher.lookup import Found
+from launcher.spec import RunSpec
+from launcher.states import parse_time
+from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
+from launcher.stored_logs import stored_logs
+from trainer.errors import GantryError
+
+_STATUS_SECONDS = 2.0  # between two looks at the run while its logs are followed
+_LINES_SECONDS = 0.25
+
+
+class KubernetesBackend:
+    """Pods of a cluster."""
+
+    name = "kubernetes"
+
+    def __init__(self, found: Found, context: str | None = None, namespace: str | None = None) -> None:
+        record = read_record(found.store)
+        if record is None:
+            raise GantryError(f"{found.path.url}: its record of the cluster was removed meanwhile")
+        self.record: ClusterRecord = record
+        self._context, self._namespace = context, namespace
+
+    @cached_property
+    def api(self) -> Api:
+        """The run's cluster: as the options say, else as it was submitted, else the current context."""
+        context = self._context
+        if context is None and self.record.context in context_names():
+            context = self.record.context
+        return connect(context, self._namespace or self.record.namespace)
+
+    def status(self, found: Found) -> RunStatus:
+        """Where a run stands, from the cluster and the folder; from the folder alone when there is no cluster."""
+        try:
+            seen = observe.look(self.api, self.record.job)
+        except ClusterUnreachable as error:
+            return self._without_cluster(found, error)
+        # Read after the pods were looked at: a trainer that has ended since has written its last word.
+        return self._joined(found, read_files(found.store), seen)
+
+    def listed(self, found: Found, jobs: Jobs) -> RunStatus:
+        """The same from the Jobs that are known already, without pods."""
+        job = jobs().get(self.record.job)
+        seen = observe.Seen(job if job is not None and belongs(job, found.path) else None)
+        return self._joined(found, read_files(found.store), seen, pods=False)
+
+    def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
+        """Lines so far, of the pods while there are any, else of the folder."""
+        if choice.attempt not in (None, self.record.attempt):
+            return stored_logs(found.store, choice.attempt, choice.worker, choice.tail)
+        self._check_worker(choice.worker)
+        return read_logs(
+            self.api,
+            found.store,
+            self.record.job,
+            self.record.attempt,
+            worker=choice.worker,
+            begin=Begin(choice.tail, choice.since_seconds),
+        )
+
+    def follow(self, found: Found, choice: LogChoice) -> Iterator[Update]:
+        """What the workers write and where the run stands, until its Job has ended and all was read."""
+        self._check_worker(choice.worker)
+        begin = Begin(choice.tail, choice.since_seconds)
+        now = self.status(found)
+        due = time.monotonic() + _STATUS_SECONDS
+        with PodLogs(
+            self.api, found.store, self.record.job, self.record.attempt, worker=choice.worker, begin=begin
+        ) as pods:
+            while not pods.done:
+                lines = pods.read(_LINES_SECONDS)
+                if time.monotonic() > due:
+                    now, due = self.status(found), time.monotonic() + _STATUS_SECONDS
+                yield Update(lines, now)
+        yield Update([], self.wait(found, None) or now)
+
+    def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
+        """How the run ended, told by a watch within a second; None when it has not after `seconds`."""
+        ended = wait(self.api, self.record.job, seconds)
+        return None if ended.end == "late" else self.status(found)
+
+    def check_idle(self, found: Found) -> None:
+        """Refuse a run whose pods live."""
+        submit.check_idle(self.api, self.record.job, found.path)
+
+    def resume(self, found: Found, spec: RunSpec) -> submit.Submitted:
+        """Submit the next attempt."""
+        return submit.start(spec, resuming=True)
+
+    def request_stop(self, found: Found, *, kill: bool = False) -> bool:
+        """Ask the pods to save and stop; False when the Job has ended or is gone."""
+        return stop.request_stop(self.api, self.record.job, kill=kill)
+
+    def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
+        """Ask the pods to save and stop and wait until they are gone; the Job stays, suspended."""
+        if not stop.cancel(self.api, self.record.job, kill=kill):
+            again = command_line("cancel", found.path, "--now")
+            raise GantryError(
+                f"run '{found.path.name}' has not ended after its grace; kill its pods with `{again}`"
+            )
+        return self.status(found)
+
+    def delete(self, found: Found) -> list[str]:
+        """Remove every Job of the run, and what belongs to them."""
+        return stop.delete(self.api, found.path)
+
+    def _joined(self, found: Found, files: Files, seen: observe.Seen, pods: bool = True) -> RunStatus:
+        submitted, time_now = parse_time(self.record.submitted), datetime.now(UTC)
+        here = observe.join(seen, files.said, submitted, time_now, self.record.workers)
+        return assemble(
+            found,
+            files,
+            here.state,
+            attempt=self.record.attempt,
+            workers=[_worker(pod) for pod in here.workers] if pods else [],
+            restarts=here.restarts,
+            **self._known(),
+        )
+
+    def _without_cluster(self, found: Found, error: ClusterUnreachable) -> RunStatus:
+        files = read_files(found.store)
+        here = observe.join(observe.Seen(None), files.said, None, datetime.now(UTC))
+        state = here.state._replace(explanation=f"as its folder says, for there is {error}")
+        if files.said is not None:
+            state = state._replace(name=str(files.said.get("state", state.name)))
+        return assemble(found, files, state, attempt=self.record.attempt, **self._known())
+
+    def _known(self) -> dict[str, Any]:
+        return {
+            "backend": self.name,
+            "job": self.record.job,
+            "namespace": self.record.namespace,
+            "world_size": self.record.workers,
+        }
+
+    def _check_worker(self, worker: int | None) -> None:
+        if worker is not None and worker >= self.record.workers:
+            raise SpecError(f"--worker {worker}: expected 0 to {self.record.workers - 1}")
+
+
+def _worker(pod: PodStatus) -> WorkerStatus:
+    return WorkerStatus(
+        worker=pod.worker,
+        alive=pod.ready,
+        exit_code=pod.exit_code,
+        pod=pod.pod,
+        node=pod.node,
+        restarts=pod.restarts,
+        reason=pod.reason,
+    )

@@ -1,0 +1,122 @@
+"""What a submission writes into the run's folder before the cluster hears of it, and can take back.
+
+``run.json`` claims the name of a new run: whoever writes it first has it. ``cluster.json`` claims the next
+attempt of a run that is resumed. ``manifests.yaml`` is what is about to be sent.
+"""
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import metadata
+
+from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.errors import RunAlive, RunExists
+from launcher.hints import command_line
+from launcher.spec import RunSpec
+from trainer import layout
+from trainer.errors import ObjectMissing, PreconditionFailed
+from trainer.layout import RunPath
+from trainer.storage import Store
+
+
+class Claim:
+    """The records of one submission in one run's folder."""
+
+    def __init__(self, path: RunPath, store: Store) -> None:
+        self._path = path
+        self._store = store
+        self._generation = _generation(store, layout.CLUSTER)
+        self._before = {name: _content(store, name) for name in (layout.CLUSTER, layout.MANIFESTS)}
+        self._written: dict[str, bytes] = {}
+
+    @property
+    def previous(self) -> ClusterRecord | None:
+        """The newest attempt so far."""
+        text = self._before[layout.CLUSTER]
+        where = f"{self._store.url}/{layout.CLUSTER}"
+        return None if text is None else ClusterRecord.from_json(text, where)
+
+    def next_attempt(self) -> int:
+        """One more than any attempt that has left a trace, on this cluster or elsewhere."""
+        known = [int(name) for name in self._store.folders("logs/") if name.isdigit()]
+        previous = self.previous
+        return max([0, *known, *([previous.attempt] if previous else [])]) + 1
+
+    def check_new(self) -> None:
+        """Refuse a name that is taken.
+
+        Raises:
+            RunExists: with the ways out.
+        """
+        if self._store.stat(layout.RUN) is not None:
+            raise taken(self._path)
+
+    def write(self, spec: RunSpec, record: ClusterRecord, manifests: str, *, new: bool) -> None:
+        """Claim the name or the attempt, then say what is sent and where.
+
+        Raises:
+            RunExists, RunAlive: somebody else has claimed it in this moment.
+        """
+        try:
+            if new:
+                self._put(layout.RUN, run_json(spec), if_generation=0)
+            self._put(layout.CLUSTER, record.to_json(), if_generation=self._generation)
+        except PreconditionFailed:
+            if new:
+                raise taken(self._path) from None
+            raise RunAlive(f"run '{self._path.name}': somebody else resumes it in this moment") from None
+        self._put(layout.MANIFESTS, manifests.encode())
+
+    def _put(self, name: str, content: bytes, if_generation: int | None = None) -> None:
+        self._written[name] = content  # before it is: a write that is cut off may have been done
+        self._store.write(name, content, if_generation)
+
+    def take_back(self) -> None:
+        """Leave the folder as it was found, except for what others have written meanwhile."""
+        for name, content in reversed(self._written.items()):
+            if _content(self._store, name) != content:
+                continue
+            before = self._before.get(name)
+            if before is None:
+                self._store.delete(name)
+            else:
+                self._store.write(name, before)
+        self._written.clear()
+
+
+def run_json(spec: RunSpec) -> bytes:
+    """``run.json`` as a launcher begins it; the trainer adds its own versions and its source's revision."""
+    config = spec.config()
+    begun = {
+        "format": layout.FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "preset": spec.preset,
+        "overrides": list(spec.overrides),
+        "world_size": spec.workers,
+        "seed": config.seed,
+        "image": spec.image,
+        "git_revision": None,
+        "versions": {"launcher": metadata.version("gantry")},
+        "config": config.model_dump(mode="json"),
+    }
+    return json.dumps(begun, indent=2).encode()
+
+
+def taken(path: RunPath) -> RunExists:
+    """The refusal of a name that a run has."""
+    return RunExists(
+        f"name '{path.name}' is taken in experiment '{path.experiment}': continue that run with "
+        f"`{command_line('resume', path)}`, remove it with `{command_line('delete', path, '--artifacts')}`, "
+        "or choose another --name"
+    )
+
+
+def _content(store: Store, name: str) -> bytes | None:
+    with suppress(ObjectMissing):
+        return store.read(name)
+    return None
+
+
+def _generation(store: Store, name: str) -> int:
+    found = store.stat(name)
+    return found.generation if found else 0

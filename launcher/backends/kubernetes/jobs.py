@@ -1,0 +1,63 @@
+"""What a Job's own words mean; pure functions of the object as the API server shows it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from launcher.backends.kubernetes.labels import ATTEMPT, queue_of
+
+# The controller decides a Job's end with the first two, then stops the pods that are left, and only when the
+# last one is gone says the other two. The decision is final, so it is what counts.
+_GOOD = ("SuccessCriteriaMet", "Complete")
+_BAD = ("FailureTarget", "Failed")
+
+
+class Verdict(NamedTuple):
+    """How a Job ended."""
+
+    succeeded: bool
+    reason: str
+    """The controller's word, such as ``PodFailurePolicy``."""
+    message: str
+
+
+def verdict(job: Mapping[str, Any]) -> Verdict | None:
+    """How a Job ended, None while that is open; some of its pods may still be stopping."""
+    conditions = {each["type"]: each for each in status(job).get("conditions") or []}
+    for kinds, succeeded in ((_BAD, False), (_GOOD, True)):
+        for kind in kinds:
+            found = conditions.get(kind)
+            if found and found.get("status") == "True":
+                return Verdict(succeeded, str(found.get("reason") or ""), str(found.get("message") or ""))
+    return None
+
+
+def status(job: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The status of an object that may have none yet."""
+    found: Mapping[str, Any] = job.get("status") or {}
+    return found
+
+
+def is_suspended(job: Mapping[str, Any]) -> bool:
+    """Whether a Job may have no pods: cancelled, waiting in a queue, or not yet begun."""
+    return bool(job["spec"].get("suspend"))
+
+
+def is_deleted(job: Mapping[str, Any]) -> bool:
+    """Whether a Job is on its way out."""
+    return "deletionTimestamp" in job["metadata"]
+
+
+def is_stopped(job: Mapping[str, Any]) -> bool:
+    """Whether a Job makes no more pods by itself; those it has made may still be stopping."""
+    return verdict(job) is not None or (is_suspended(job) and queue_of(job) is None)
+
+
+def workers_of(job: Mapping[str, Any]) -> int:
+    """How many workers a Job has."""
+    return int(job["spec"].get("completions") or job["spec"].get("parallelism") or 1)
+
+
+def attempt_of(job: Mapping[str, Any]) -> int | None:
+    """Which attempt of its run a Job is."""
+    text = str((job["metadata"].get("labels") or {}).get(ATTEMPT) or "")
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,57 @@
+"""``cluster.json``: where the newest attempt of a run was submitted to."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from trainer import layout
+from trainer.errors import GantryError, ObjectMissing
+from trainer.storage import Store
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ClusterRecord:
+    """One attempt on a cluster."""
+
+    attempt: int
+    job: str
+    namespace: str
+    context: str
+    """Name of the kubeconfig's context on the workstation that submitted it."""
+    server: str
+    """Address of the API server, which tells the cluster where contexts have other names."""
+    workers: int
+    submitted: str
+    """ISO time, UTC."""
+    spec: dict[str, Any]
+    """The `RunSpec` as JSON, for the next attempt."""
+    format: int = field(default=FORMAT)
+
+    @classmethod
+    def from_json(cls, text: bytes, where: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            GantryError: it is something else.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            if values["format"] != FORMAT:
+                raise GantryError(f"{where}: format {values['format']}, this launcher reads {FORMAT}")
+            return cls(**values)
+        except (ValueError, TypeError, KeyError) as error:
+            raise GantryError(f"{where}: not a record of a run on a cluster ({error})") from error
+
+    def to_json(self) -> bytes:
+        """The record as indented JSON."""
+        return json.dumps(asdict(self), indent=2).encode()
+
+
+def read_record(store: Store) -> ClusterRecord | None:
+    """The newest attempt in a run's folder, None for a run that was never submitted to a cluster."""
+    try:
+        return ClusterRecord.from_json(store.read(layout.CLUSTER), f"{store.url}/{layout.CLUSTER}")
+    except ObjectMissing:
+        return None

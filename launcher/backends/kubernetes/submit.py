@@ -1,0 +1,209 @@
+"""Submitting a run: all of it or nothing.
+
+The order makes every moment safe to be cut off at. The name is claimed in the run's folder; the Job is
+created suspended, so that no pod exists before its Service does; its children follow, owned by it; then the
+Job may begin. On the way back one delete of the Job takes the children along, and only when nothing of it
+can be left in the cluster are the run's records taken back too.
+
+What is sent is what `render` returns, byte for byte, with one addition that nobody can know before: the
+children's ownerReferences, which hold the Job's uid.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from launcher.backends.kubernetes.api import Api, Object, connect
+from launcher.backends.kubernetes.claim import Claim
+from launcher.backends.kubernetes.jobs import is_stopped
+from launcher.backends.kubernetes.labels import belongs, of_job, queue_of
+from launcher.backends.kubernetes.login import IN_CLUSTER
+from launcher.backends.kubernetes.pods import is_there
+from launcher.backends.kubernetes.preflight import preflight
+from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.errors import AlreadyExists, RunAlive, RunExists, SpecError
+from launcher.hints import command_line
+from launcher.render import render, to_yaml
+from launcher.spec import RunSpec
+from trainer.errors import GantryError
+from trainer.layout import RunPath
+from trainer.storage import open_store
+
+_UNDO_PATIENCE = 20.0  # seconds; whoever pressed Ctrl-C does not wait two minutes for a server that is away
+
+Manifests = list[Object]
+
+
+class Submitted(NamedTuple):
+    """An attempt that the cluster has taken over."""
+
+    path: RunPath
+    attempt: int
+    job: str
+    namespace: str
+    context: str
+
+
+def start(spec: RunSpec, *, resuming: bool) -> Submitted:
+    """Submit the next attempt of a run; returns when the cluster has all of it, long before it trains.
+
+    Raises:
+        RunExists: a new run was asked for and there is one of that name.
+        RunAlive: an attempt is under way.
+        UserError: the cluster or the bucket refuses it; nothing was kept.
+        ClusterLost: the API server went away; the text says whether something may be left there.
+    """
+    api = connect(spec.context, spec.namespace)
+    spec = _placed(spec, api)
+    store = open_store(spec.path.url)
+    store.check()
+    claim = Claim(spec.path, store)
+    if not resuming:
+        claim.check_new()
+    previous = _here(api, claim.previous)
+    if previous is not None:
+        check_idle(api, previous.job, spec.path)
+    attempt = claim.next_attempt() if resuming else 1
+    manifests = render(spec, attempt)
+    try:
+        preflight(api, manifests)
+        job = _submit(api, manifests, claim, spec, attempt, resuming)
+    except AlreadyExists as error:
+        raise _in_the_way(api, error, spec.path) from error
+    if previous is not None:
+        # It may be suspended, and would then stay for ever; a finished one's place is the run's folder.
+        api.delete("Job", previous.job)
+    return Submitted(spec.path, attempt, job, api.namespace, api.context)
+
+
+def dry_run(spec: RunSpec) -> list[str]:
+    """Let the API server judge what would be submitted, and keep nothing; the names, as ``Kind/name``.
+
+    Raises:
+        UserError: it refuses something.
+    """
+    api = connect(spec.context, spec.namespace)
+    manifests = render(_placed(spec, api))
+    try:
+        preflight(api, manifests)
+    except AlreadyExists as error:
+        raise _in_the_way(api, error, spec.path) from error
+    return [f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in manifests]
+
+
+def check_idle(api: Api, job: str, path: RunPath) -> None:
+    """Refuse a run whose Job has not ended.
+
+    Raises:
+        RunAlive: with the commands that follow and stop it.
+    """
+    found = api.get("Job", job)
+    ended = found is None or not belongs(found, path) or is_stopped(found)
+    # Pods outlive their Job by the time they take to save, and two attempts must never share a folder.
+    if not ended or any(
+        is_there(pod) and belongs(pod, path) for pod in api.list("Pod", of_job(job))["items"]
+    ):
+        raise RunAlive(
+            f"run '{path.name}' is under way as Job '{job}' in namespace '{api.namespace}': follow it with "
+            f"`{command_line('logs', path, '--follow')}`, stop it with `{command_line('cancel', path)}`"
+        )
+
+
+def create_all(api: Api, manifests: Manifests) -> Object:
+    """Create a suspended Job and what it owns, then let it begin unless a queue decides that.
+
+    Raises:
+        ApiRejected: one is refused; what was made before stays.
+    """
+    job = api.create(manifests[0])
+    for child in manifests[1:]:
+        api.create(owned(child, job))
+    if queue_of(job) is None:
+        job = api.patch("Job", job["metadata"]["name"], {"spec": {"suspend": False}})
+    return job
+
+
+def owned(child: Mapping[str, Any], job: Mapping[str, Any]) -> Object:
+    """A manifest with the reference that lets it go when its Job goes."""
+    owner = {
+        "apiVersion": job["apiVersion"],
+        "kind": job["kind"],
+        "name": job["metadata"]["name"],
+        "uid": job["metadata"]["uid"],
+        "controller": False,
+        "blockOwnerDeletion": True,
+    }
+    return {**child, "metadata": {**child["metadata"], "ownerReferences": [owner]}}
+
+
+def remove_all(api: Api, manifests: Manifests) -> None:
+    """Take back what `create_all` has made through the same `Api`, however far it came."""
+    name = manifests[0]["metadata"]["name"]
+    found = api.get("Job", name)
+    if found is not None and api.made(found):
+        api.delete("Job", name, uid=found["metadata"]["uid"])
+
+
+def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt: int, resuming: bool) -> str:
+    job = str(manifests[0]["metadata"]["name"])
+    record = ClusterRecord(
+        attempt=attempt,
+        job=job,
+        namespace=api.namespace,
+        context=api.context,
+        server=api.server,
+        workers=spec.workers,
+        submitted=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        spec=spec.model_dump(mode="json"),
+    )
+    sent = False
+    try:
+        claim.write(spec, record, to_yaml(manifests), new=not resuming)
+        sent = True
+        create_all(api, manifests)
+    except BaseException as error:  # Ctrl-C too
+        _take_back(api, manifests if sent else [], claim, error)
+        raise
+    return job
+
+
+def _take_back(api: Api, manifests: Manifests, claim: Claim, error: BaseException) -> None:
+    """Undo a submission; while something may be left in the cluster, the run's records tell of it."""
+    try:
+        if manifests:
+            api.transport.patience = _UNDO_PATIENCE
+            remove_all(api, manifests)
+        claim.take_back()
+    except (GantryError, KeyboardInterrupt) as failure:
+        left = f"Job '{manifests[0]['metadata']['name']}' in namespace '{api.namespace}'" if manifests else ""
+        where = " and ".join(filter(None, [left, "the run's folder"]))
+        because = str(error) or "interrupted"
+        raise GantryError(f"{because}; not all could be taken back ({failure}): look at {where}") from error
+
+
+def _placed(spec: RunSpec, api: Api) -> RunSpec:
+    """The run with its place said: its next attempt goes there whatever context is current by then."""
+    context = None if api.context == IN_CLUSTER else api.context
+    return spec.model_copy(update={"context": context, "namespace": api.namespace})
+
+
+def _here(api: Api, previous: ClusterRecord | None) -> ClusterRecord | None:
+    """The previous attempt if its Job is in reach; one of another cluster is its own concern."""
+    if previous and (previous.server, previous.namespace) == (api.server, api.namespace):
+        return previous
+    return None
+
+
+def _in_the_way(api: Api, error: AlreadyExists, path: RunPath) -> GantryError:
+    """What to do about an object that has a name which a submission needs."""
+    name, resource = str(error.details.get("name")), str(error.details.get("kind"))
+    job = api.get("Job", name)
+    if job is not None and belongs(job, path):
+        return RunExists(
+            f"name '{path.name}' is taken: namespace '{api.namespace}' still has its Job '{name}'; "
+            f"remove it with `{command_line('delete', path)}` or choose another --name"
+        )
+    return SpecError(
+        f"name '{path.name}': namespace '{api.namespace}' has another '{name}' among its {resource}; "
+        "choose another --name"
+    )

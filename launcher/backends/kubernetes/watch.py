@@ -1,0 +1,66 @@
+"""Waiting for the end of a Job, through everything that may happen to the connection meanwhile.
+
+A list gives the Job and the resource version from which a watch goes on. Whenever the watch ends (the server
+ends each after some minutes, forgets old versions, is restarted, or the connection is cut) the Job is listed
+again, so that no change is missed; the list waits for a server that is away.
+"""
+
+import time
+from typing import Literal, NamedTuple
+
+from launcher.backends.kubernetes.api import Api, Object
+from launcher.backends.kubernetes.jobs import is_stopped
+from launcher.errors import Expired, Transient
+
+_WATCH_SECONDS = 300.0  # a firewall on the way forgets a silent connection sooner or later
+_PAUSE_SECONDS = 0.2  # between a watch that was cut and the next list
+
+
+class Waited(NamedTuple):
+    """Why the waiting is over."""
+
+    end: Literal["stopped", "gone", "late"]
+    """``stopped``: decided, or suspended by a person; ``gone``: deleted; ``late``: time is up."""
+    job: Object | None
+    """The Job as it was last seen, None for one that was gone from the start."""
+
+
+def wait(api: Api, job: str, timeout: float | None = None) -> Waited:
+    """Wait until a Job is decided, suspended or deleted, at most `timeout` seconds.
+
+    A Job is decided as soon as its controller says so (``SuccessCriteriaMet``, ``FailureTarget``): the last
+    word (``Complete``, ``Failed``) comes only when its last pod is gone, a grace period later.
+
+    Raises:
+        ClusterLost: the API server stayed away for minutes.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    fields, last = f"metadata.name={job}", None
+    while True:
+        listed = api.list("Job", fields=fields)
+        if not listed["items"]:
+            return Waited("gone", last)
+        last = listed["items"][0]
+        if is_stopped(last):
+            return Waited("stopped", last)
+        left = _WATCH_SECONDS if deadline is None else deadline - time.monotonic()
+        if left <= 0:
+            return Waited("late", last)
+        try:
+            ended = _watch(api, fields, listed["metadata"]["resourceVersion"], min(left, _WATCH_SECONDS))
+        except (Transient, Expired):
+            time.sleep(_PAUSE_SECONDS)
+            continue
+        if ended is not None:
+            return ended
+
+
+def _watch(api: Api, fields: str, version: str, seconds: float) -> Waited | None:
+    """The end of a Job, None when it was not seen within some seconds."""
+    for event in api.watch("Job", resource_version=version, timeout=seconds, fields=fields):
+        kind, found = event["type"], event["object"]
+        if kind == "DELETED":
+            return Waited("stopped" if is_stopped(found) else "gone", found)
+        if kind != "BOOKMARK" and is_stopped(found):
+            return Waited("stopped", found)
+    return None

@@ -1,0 +1,113 @@
+"""Where a run is: below a root that was named, in the folder ``runs`` here, or where its Job says.
+
+A Job carries its run's root as an annotation, so ``launcher logs RUN`` works with no root configured for as
+long as the cluster remembers the run.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from launcher.backends.base import Backend
+from launcher.backends.local.backend import LocalBackend
+from launcher.errors import ClusterUnreachable, NoSuchRun, SpecError
+from launcher.hints import DEFAULT_ROOT
+from launcher.kubeconfig import current
+from launcher.lookup import Found, find_run
+from trainer import layout
+from trainer.layout import RunPath
+from trainer.storage import open_store
+
+if TYPE_CHECKING:  # the client takes 0.4 s to import, which local runs need not pay
+    from launcher.backends.kubernetes.api import Api
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to look for runs; what is None is found out."""
+
+    root: str | None = None
+    """Folder or ``gs://bucket/prefix``; None looks in ``runs`` and then asks the cluster."""
+    context: str | None = None
+    """Context of the kubeconfig; None is the run's own, else the current one."""
+    namespace: str | None = None
+    """Namespace of the cluster; None is the run's own, else the context's."""
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether a cluster could be asked: a context was named, or a kubeconfig has a current one.
+
+        Raises:
+            SpecError: there is no context of that name.
+        """
+        return current(self.context) is not None
+
+    def connect(self) -> "Api":
+        """The cluster to ask about runs that are not known yet."""
+        from launcher.backends.kubernetes.api import connect
+
+        return connect(self.context, self.namespace)
+
+
+class Located(NamedTuple):
+    """A run and the backend that its workers are of."""
+
+    found: Found
+    backend: Backend
+
+
+def locate(where: Place | str, run: str) -> Located:
+    """The run called `run`, which is a name or ``experiment/name``; a `where` that is a text is a root.
+
+    Raises:
+        NoSuchRun: there is none; the text names the nearest ones.
+        UserError: the name is in several experiments, or is no name that a run could have.
+    """
+    place = where if isinstance(where, Place) else Place(root=where)
+    try:
+        found = find_run(place.root or DEFAULT_ROOT, run)
+    except NoSuchRun as missing:
+        if place.root is not None or not place.has_cluster:
+            raise
+        found = _ask_cluster(place, run, missing)
+    return Located(found, backend_of(found, place))
+
+
+def backend_of(found: Found, place: Place) -> Backend:
+    """The backend that started a run; the local one, which reads files alone, where none did."""
+    if found.store.stat(layout.CLUSTER) is None:
+        return LocalBackend()
+    from launcher.backends.kubernetes.backend import KubernetesBackend
+
+    return KubernetesBackend(found, place.context, place.namespace)
+
+
+def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
+    """Find a run by the labels of its Jobs."""
+    from launcher.backends.kubernetes.observe import jobs
+
+    experiment, _, name = run.rpartition("/")
+    try:
+        api = place.connect()
+        paths = {path for path in map(run_of, jobs(api)) if path and path.name == name}
+    except ClusterUnreachable as error:
+        raise NoSuchRun(f"{missing}, and no cluster to ask: {error}") from None
+    paths = {path for path in paths if experiment in ("", path.experiment)}
+    if not paths:
+        raise NoSuchRun(f"{missing}; no Job of it in namespace '{api.namespace}' either")
+    if len(paths) > 1:
+        raise SpecError(f"run is '{run}': expected --root too, as it is in {_urls(paths)}")
+    path = paths.pop()
+    return Found(path, open_store(path.url))
+
+
+def _urls(paths: Iterable[RunPath]) -> str:
+    return ", ".join(sorted(path.url for path in paths))
+
+
+def run_of(job: dict[str, Any]) -> RunPath | None:
+    """The run that a Job belongs to, None for one whose labels do not say."""
+    labels = job["metadata"].get("labels") or {}
+    root = (job["metadata"].get("annotations") or {}).get("gantry/root")
+    name, experiment = labels.get("app.kubernetes.io/instance"), labels.get("app.kubernetes.io/part-of")
+    return RunPath(root, experiment, name) if root and name and experiment else None

@@ -1,0 +1,190 @@
+"""A run's values in their places in the manifests of ``k8s/``.
+
+The Job comes first, suspended: its children are made with it as their owner, and then it is set going. Every
+object of an attempt is named after the Job, and every selector chooses this attempt's pods alone.
+"""
+
+from typing import Any
+
+from launcher.errors import SpecError
+from launcher.kubeconfig import DEFAULT_NAMESPACE, current
+from launcher.render.kustomize import load
+from launcher.render.paths import Manifest
+from launcher.spec import RunSpec
+from launcher.templates import check_profiles, folder
+
+NAME, INSTANCE, PART_OF, MANAGED_BY = (
+    f"app.kubernetes.io/{key}" for key in ("name", "instance", "part-of", "managed-by")
+)
+ATTEMPT, ROOT = "gantry/attempt", "gantry/root"
+CONTAINER = "trainer"
+_POD = "spec.template.spec"
+_TRAINER = f"{_POD}.containers[name={CONTAINER}]"
+# Keys by which a pod names another object of its namespace.
+_REFERENCES = ("name", "claimName", "secretName", "serviceAccountName", "subdomain")
+_SELECTORS = {
+    "Service": "spec.selector",
+    "NetworkPolicy": "spec.podSelector.matchLabels",
+    "PodDisruptionBudget": "spec.selector.matchLabels",
+}
+
+
+def job_name(run: str, attempt: int = 1) -> str:
+    """Name of the Job of an attempt, counted from 1: the run's own name for the first."""
+    return run if attempt == 1 else f"{run}-r{attempt}"
+
+
+def service_name(run: str, attempt: int = 1) -> str:
+    """Name of the headless Service that gives an attempt's pods their names."""
+    return job_name(run, attempt)
+
+
+def render(spec: RunSpec, attempt: int = 1) -> list[dict[str, Any]]:
+    """What is sent to the cluster for one attempt of a run: the Job, suspended, and then its children.
+
+    Raises:
+        SpecError: the run is a local one, a profile is unknown, or ``k8s/`` lacks something.
+    """
+    if spec.backend != "kubernetes":
+        raise SpecError(f"backend is {spec.backend}: expected kubernetes, as processes have no manifests")
+    check_profiles(spec.profiles, spec.manifests)
+    source = folder(spec.manifests)
+    objects = load(source, spec.profiles)
+    jobs = [manifest for manifest in objects if manifest.kind == "Job"]
+    if len(jobs) != 1:
+        raise SpecError(f"{source}: expected one Job, found {len(jobs)}")
+    objects.sort(key=lambda manifest: manifest.kind != "Job")
+    namespace = _namespace(spec)
+    _rename(jobs[0].name, job_name(spec.name, attempt), objects)
+    for manifest in objects:
+        _label(manifest, spec, attempt)
+        manifest.put("metadata.namespace", namespace)
+    _fill_job(jobs[0], spec, attempt)
+    for manifest in objects[1:]:
+        _fill_child(manifest, spec)
+    return [manifest.data for manifest in objects]
+
+
+def _namespace(spec: RunSpec) -> str:
+    if spec.namespace is not None:
+        return spec.namespace
+    context = current(spec.context)
+    return context.namespace if context else DEFAULT_NAMESPACE
+
+
+def _rename(old: str, new: str, objects: list[Manifest]) -> None:
+    """Name every object after the attempt, and what the pods say of them."""
+    names = {}
+    for manifest in objects:
+        name = manifest.name
+        if name != old and not name.startswith(f"{old}-"):
+            raise SpecError(
+                f"{manifest.source}: metadata.name is '{name}': expected {old} or {old}-…, after the Job, "
+                "as every run makes its own"
+            )
+        names[name] = new + name.removeprefix(old)
+        manifest.set("metadata.name", names[name])
+    job = objects[0]
+    job.get(f"{_POD}.subdomain")
+    _refer(job.get(_POD), names)
+
+
+def _refer(node: Any, names: dict[str, str]) -> None:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in _REFERENCES and isinstance(value, str):
+                node[key] = names.get(value, value)
+            else:
+                _refer(value, names)
+    elif isinstance(node, list):
+        for value in node:
+            _refer(value, names)
+
+
+def _label(manifest: Manifest, spec: RunSpec, attempt: int) -> None:
+    """The labels of an object and of its pods, and in selectors those that choose the attempt's pods."""
+    chosen = {NAME: "gantry", INSTANCE: spec.name, ATTEMPT: str(attempt)}
+    labels = {**chosen, PART_OF: spec.experiment, MANAGED_BY: "gantry"}
+    for where in ("metadata", "spec.template.metadata") if manifest.kind == "Job" else ("metadata",):
+        for key, value in labels.items():
+            manifest.set(f'{where}.labels["{key}"]', value)
+    if path := _SELECTORS.get(manifest.kind):
+        for key in chosen:
+            manifest.get(f'{path}["{key}"]')
+    _choose(manifest.data.get("spec"), chosen)
+
+
+def _choose(node: Any, chosen: dict[str, str]) -> None:
+    """Make every selector that means the demo's pods mean the attempt's."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("matchLabels", "selector") and isinstance(value, dict) and INSTANCE in value:
+                value.update(chosen)
+            else:
+                _choose(value, chosen)
+    elif isinstance(node, list):
+        for value in node:
+            _choose(value, chosen)
+
+
+def _fill_job(job: Manifest, spec: RunSpec, attempt: int) -> None:
+    job.set("spec.suspend", True)
+    job.set("spec.completions", spec.workers)
+    job.set("spec.parallelism", spec.workers)
+    job.set("spec.backoffLimit", spec.backoff_limit)
+    job.set("spec.ttlSecondsAfterFinished", spec.ttl_seconds_after_finished)
+    if spec.active_deadline_seconds is not None:
+        job.put("spec.activeDeadlineSeconds", spec.active_deadline_seconds)
+    if spec.queue is not None:
+        job.set('metadata.labels["kueue.x-k8s.io/queue-name"]', spec.queue)
+    for where in ("metadata", "spec.template.metadata"):
+        job.set(f'{where}.annotations["{ROOT}"]', spec.root)
+    job.set(f"{_POD}.terminationGracePeriodSeconds", spec.grace_seconds)
+    if spec.service_account is not None:
+        job.put(f"{_POD}.serviceAccountName", spec.service_account)
+    _fill_container(job, spec, attempt)
+
+
+def _fill_container(job: Manifest, spec: RunSpec, attempt: int) -> None:
+    job.set(f"{_TRAINER}.image", spec.image)
+    if spec.image_pull_policy is not None:
+        job.put(f"{_TRAINER}.imagePullPolicy", spec.image_pull_policy)
+    job.set(f"{_TRAINER}.args", [literal(word) for word in arguments(spec)])
+    if spec.cpu is not None:
+        job.set(f"{_TRAINER}.resources.requests.cpu", spec.cpu)
+    if spec.memory is not None:
+        job.set(f"{_TRAINER}.resources.requests.memory", spec.memory)
+        job.set(f"{_TRAINER}.resources.limits.memory", spec.memory)
+    if spec.gpus:
+        job.set(f'{_TRAINER}.resources.limits["nvidia.com/gpu"]', spec.gpus)
+    own = {"SERVICE": service_name(spec.name, attempt), "WORKERS": spec.workers, "ATTEMPT": attempt}
+    for name, value in own.items():
+        job.set(f"{_TRAINER}.env[name=GANTRY_{name}].value", str(value))
+    for name in ("JOB", "POD", "PORT", "PEER_SECONDS"):
+        job.get(f"{_TRAINER}.env[name=GANTRY_{name}]")
+    given = [{"name": name, "value": literal(value)} for name, value in sorted(spec.env.items())]
+    kept = [entry for entry in job.get(f"{_TRAINER}.env") if entry.get("name") not in spec.env]
+    job.set(f"{_TRAINER}.env", kept + given)
+
+
+def arguments(spec: RunSpec) -> list[str]:
+    """What the image's entry point, the trainer, is told."""
+    words = ["worker", "--preset", spec.preset, "--root", spec.root]
+    words += ["--experiment", spec.experiment, "--run", spec.name]
+    for override in spec.overrides:
+        words += ["--set", override]
+    if spec.pod_threads is not None:
+        words += ["--threads", str(spec.pod_threads)]
+    return words
+
+
+def literal(text: str) -> str:
+    """A text as it must be written where Kubernetes puts variables in place of ``$(NAME)``."""
+    return text.replace("$", "$$")
+
+
+def _fill_child(manifest: Manifest, spec: RunSpec) -> None:
+    if manifest.kind == "PodDisruptionBudget":
+        manifest.set("spec.minAvailable", spec.workers - 1)
+    if manifest.kind == "ServiceAccount" and spec.google_service_account is not None:
+        manifest.set('metadata.annotations["iam.gke.io/gcp-service-account"]', spec.google_service_account)

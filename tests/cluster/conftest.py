@@ -1,0 +1,145 @@
+"""The cluster, a namespace and a bucket of a test's own, and the commands a user types; a failure shows the pods.
+
+Everything collected here carries the marker `cluster`, which a plain pytest leaves out.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import reporting
+from tests.cluster.harness import access
+from tests.cluster.kubectl import Kubectl
+
+HERE = Path(__file__).parent
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    names = getattr(item, "funcargs", {})
+    if report.when == "call" and report.failed and "namespace" in names and "kubectl" in names:
+        report.sections.append(("the namespace's pods and events", reporting.describe(names["kubectl"])))
+    return report
+
+
+@pytest.fixture(scope="session")
+def cluster() -> access.Cluster:
+    """The cluster under test: what it is called, where it is, and what may be done with it."""
+    try:
+        return access.find()
+    except LookupError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def own_cluster(cluster: access.Cluster) -> access.Cluster:
+    """The cluster whose API server the test may stop, whose audit log it may read, and whose other users it may be."""
+    if cluster.api_server is None:
+        pytest.skip("needs control over the API server, which the cluster of GANTRY_TEST_CONTEXT does not give")
+    return cluster
+
+
+@pytest.fixture
+def namespace(cluster: access.Cluster) -> Iterator[str]:
+    """A fresh namespace that enforces Pod Security "restricted"; deleted afterwards, without waiting for its end."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    call = Kubectl(cluster, name)
+    call("create", "namespace", name)
+    level = "pod-security.kubernetes.io/enforce"
+    call("label", "namespace", name, f"{level}=restricted", f"{level}-version=latest")
+    deadline = time.monotonic() + 30
+    # Without its service account, pods are refused; the controller makes it a moment later.
+    while call("get", "serviceaccount", "default", check=False).returncode:
+        assert time.monotonic() < deadline, "the namespace got no service account"
+        time.sleep(0.05)
+    yield name
+    call("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def kubectl(cluster: access.Cluster, namespace: str) -> Kubectl:
+    """``kubectl("get", "pods", "-o=name").stdout``, in the test's namespace, as admin unless told otherwise."""
+    return Kubectl(cluster, namespace)
+
+
+@pytest.fixture
+def bucket(cluster: access.Cluster) -> str:
+    """A ``gs://`` root that no other test uses, which pods and the workstation reach by the same address."""
+    name = f"test-{uuid.uuid4().hex}"
+    if cluster.root:
+        return f"{cluster.root.rstrip('/')}/{name}"
+    from google.cloud import storage
+
+    storage.Client(project="test").create_bucket(name)
+    return f"gs://{name}"
+
+
+class Launcher:
+    """The command ``launcher`` as a user types it: a process of its own in the test's scratch folder."""
+
+    def __init__(self, cluster: access.Cluster, folder: Path) -> None:
+        self._program = shutil.which("launcher")
+        # No settings of the person who runs the tests: the user's configuration folder is an empty one.
+        self._environment = os.environ | {"XDG_CONFIG_HOME": str(folder / "config"), "NO_COLOR": "1"}
+        if cluster.kubeconfig:
+            self._environment["KUBECONFIG"] = cluster.kubeconfig
+        self._folder, self._running = folder, list[subprocess.Popen[str]]()
+
+    def __call__(
+        self, *argv: str, timeout: float = 300, env: dict[str, str] | None = None, check: bool = False
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run it to its end; `env` adds to the environment, `check` wants exit code 0."""
+        done = subprocess.run(
+            [self._program, *argv],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self._environment | (env or {}),
+            cwd=self._folder,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"launcher {' '.join(argv)}: {done.stdout}{done.stderr}"
+        return done
+
+    def start(self, *argv: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+        """Start it and go on; its output is a pipe, its input empty. It is killed when the test ends."""
+        process = subprocess.Popen(
+            [self._program, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._environment | (env or {}),
+            cwd=self._folder,
+        )
+        self._running.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Kill what still runs."""
+        for process in self._running:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def launcher(cluster: access.Cluster, tmp_path: Path) -> Iterator[Launcher]:
+    """``launcher("status", run)`` runs to the end; ``launcher.start("logs", run, "-f")`` gives a Popen."""
+    command = Launcher(cluster, tmp_path)
+    yield command
+    command.stop()

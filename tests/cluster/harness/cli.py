@@ -1,0 +1,135 @@
+"""``python -m tests.cluster``: up, run, exec, load, clean.
+
+up              start a cluster and keep it until Ctrl-C; leaves a kubectl to try things with
+run -- COMMAND  start one, run the command inside it, remove it; the command's exit code
+exec -- COMMAND run the command inside the one that `up` keeps
+load            build the image anew and give it to the running cluster
+clean           remove everything the cache holds
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.cluster.harness import cluster, images, node
+from tests.cluster.harness.access import command_environment
+from tests.cluster.harness.processes import IN_NETWORK
+from tests.cluster.harness.settings import CACHE, LOGS, STATE, ClusterError, say
+
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one verb; the exit code."""
+    verbs = {"up": up, "run": run, "exec": execute, "load": load, "clean": clean}
+    verb, *rest = argv or [""]
+    if verb not in verbs or (bool(rest) != (verb in ("run", "exec"))):
+        print(__doc__, file=sys.stderr)
+        return 2
+    for number in ENDINGS:
+        signal.signal(number, _interrupt)
+    try:
+        return verbs[verb](rest[1:] if rest[:1] == ["--"] else rest)
+    except ClusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def up(_: Sequence[str]) -> int:
+    """Start a cluster and wait for a signal."""
+    with _cluster():
+        say("try: python -m tests.cluster exec -- kubectl get pods -A   (or: -- bash); Ctrl-C removes all")
+        signal.pause()
+    return 0
+
+
+def run(command: Sequence[str]) -> int:
+    """Start a cluster, run a command in it, remove it."""
+    with _cluster():
+        say(f"running {' '.join(command)}")
+        return _call(command)
+
+
+def execute(command: Sequence[str]) -> int:
+    """Run a command in the cluster that another process keeps."""
+    _need_running()
+    return _call(command)
+
+
+def load(_: Sequence[str]) -> int:
+    """Bring the running cluster's image up to date; pods that start from now on take it."""
+    _need_running()
+    images.ensure_images()
+    node.load_images()
+    return 0
+
+
+def clean(_: Sequence[str]) -> int:
+    """Remove binaries, images and layers."""
+    with _lock():
+        cluster.stop()
+        shutil.rmtree(CACHE, ignore_errors=True)
+    return 0
+
+
+def _call(command: Sequence[str]) -> int:
+    """Run it in the network namespace; it has the terminal, so Ctrl-C reaches it, and is given 30 s to end."""
+    process = subprocess.Popen([*IN_NETWORK, *command], env=command_environment())
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+
+
+@contextmanager
+def _cluster() -> Iterator[None]:
+    """A cluster that is removed whatever happens; signals wait while it is."""
+    with _lock():
+        try:
+            cluster.start()
+            yield
+        finally:
+            for number in (*ENDINGS, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+            cluster.stop()
+            say(f"removed; its logs are in {LOGS}")
+
+
+@contextmanager
+def _lock() -> Iterator[None]:
+    """One cluster at a time: they would share names and addresses."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE.parent / f"{CACHE.name}.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ClusterError(
+                f"process {file.read().strip()} keeps a cluster; "
+                "use it with: python -m tests.cluster exec -- COMMAND"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _need_running() -> None:
+    if not (STATE / "services").exists():
+        raise ClusterError("no cluster is running; start one with: python -m tests.cluster up")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,86 @@
+"""A run on a real cluster as a user types it, and the same run on this machine: the same bits."""
+
+import json
+
+from tests.cluster.flags import on
+from tests.cluster.waiting import wait_until
+from tests.support.teams import SMALL, outcome
+from trainer.storage import open_store
+
+# Threads are given, as the number decides in which order sums are taken: the bits depend on it.
+SAME = ["--preset", "mlp", "--workers", "2", "--threads", "1", "--name", "same"]
+SETS = [word for pair in SMALL for word in ("--set", pair)]
+
+
+def test_a_run_on_the_cluster_has_the_bits_of_a_local_one(launcher, namespace, bucket, cluster, tmp_path):
+    submitted = launcher("submit", *SAME, *SETS, *on(cluster, namespace, bucket))
+    assert submitted.returncode == 0, submitted.stderr
+    assert submitted.stdout == "same\n"
+
+    following = launcher.start("logs", "same", "--root", bucket, "-f")
+    steps = set()
+
+    def status():
+        found = json.loads(launcher("status", "same", "--root", bucket, "-o", "json").stdout)
+        steps.add(found["step"])
+        return found
+
+    wait_until(lambda: status()["state"] == "running", "workers that train")
+    waited = launcher("wait", "same", "--root", bucket, "--timeout", "5m")
+    assert waited.returncode == 0, waited.stdout + waited.stderr
+    out, err = following.communicate(timeout=60)
+    assert following.returncode == 0, err
+    assert "worker-0 | pod same-0-" in out
+    assert "worker-1 | pod same-1-" in out
+    assert out.count("worker-0 | finished 60 steps") == 1
+    found = status()
+    assert (found["state"], found["step"], found["checkpoint_step"]) == ("finished", 60, 60)
+    assert [worker["exit_code"] for worker in found["workers"]] == [0, 0]
+
+    local = launcher("submit", *SAME, *SETS, "--root", str(tmp_path / "runs"), "--backend", "local")
+    assert local.returncode == 0, local.stderr
+    to = tmp_path / "out"
+    brought = launcher("artifacts", "download", "same", "--root", bucket, "--to", str(to))
+    assert brought.returncode == 0, brought.stderr
+    assert outcome(open_store(str(to)), 60) == outcome(open_store(str(tmp_path / "runs/gan/same")), 60)
+    assert (to / "export/generator.keras").stat().st_size > 1_000_000
+
+    # After the cluster has forgotten the run, its folder still knows everything.
+    deleted = launcher("delete", "same", "--root", bucket)
+    assert deleted.returncode == 0, deleted.stderr
+    assert status()["state"] == "finished"
+    stored = launcher("logs", "same", "--root", bucket)
+    assert "finished 60 steps" in stored.stdout
+    assert sorted(stored.stdout.splitlines()) == sorted(out.splitlines())
+    listed = json.loads(launcher("list", "--root", bucket, "-o", "json").stdout)
+    assert [(run["run"], run["state"], run["job"]) for run in listed] == [("same", "finished", "same")]
+
+
+def test_cancel_saves_and_resume_goes_on_with_another_number_of_workers(launcher, namespace, bucket, cluster):
+    begin = ["--preset", "mlp", "--workers", "2", "--threads", "1", "--name", "long", "--set", "batch_size=12"]
+    begin += ["--set", "steps=100000", "--set", "checkpoints.every_steps=200", "--set", "xla=off"]
+    submitted = launcher("submit", *begin, *on(cluster, namespace, bucket))
+    assert submitted.returncode == 0, submitted.stderr
+
+    def status():
+        return json.loads(launcher("status", "long", "--root", bucket, "-o", "json").stdout)
+
+    wait_until(lambda: (status()["step"] or 0) > 0, "a first step")
+    cancelled = launcher("cancel", "long", "--root", bucket, "-o", "json")
+    assert cancelled.returncode == 0, cancelled.stderr
+    stopped = json.loads(cancelled.stdout)
+    assert stopped["state"] == "stopped"
+    assert stopped["checkpoint_step"] == stopped["step"] > 0
+    assert launcher("wait", "long", "--root", bucket).returncode == 1
+
+    more = stopped["step"] + 100_000  # it cannot end by itself before it is looked at
+    resumed = launcher("resume", "long", "--root", bucket, "--workers", "1", "--set", f"steps={more}")
+    assert resumed.returncode == 0, resumed.stderr
+    wait_until(lambda: status()["state"] == "running", "the second attempt")
+    wait_until(lambda: status()["step"] > stopped["step"], "steps of the second attempt")
+    again = status()
+    assert (again["attempt"], again["job"], len(again["workers"])) == (2, "long-r2", 1)
+    assert launcher("cancel", "long", "--root", bucket).returncode == 0
+    gone = launcher("delete", "long", "--root", bucket, "--artifacts", "--yes")
+    assert gone.returncode == 0, gone.stderr
+    assert launcher("status", "long", "--root", bucket).returncode == 3

@@ -1,0 +1,18 @@
+"""Waiting for what a cluster does, with an end."""
+
+import time
+from collections.abc import Callable
+
+_DEADLINE_SECONDS = 180.0  # two workers import TensorFlow on two busy cores in 20 s
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = _DEADLINE_SECONDS) -> None:
+    """Ask again and again until the answer is true.
+
+    Raises:
+        AssertionError: it has not become so in time.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.3)

@@ -1,0 +1,66 @@
+"""Pods of an Indexed Job as processes of this machine: ``python -m trainer worker``.
+
+On loopback their names cannot be resolved and all would listen on one port, so that TF_CONFIG gives the
+addresses; that the names work is shown on a real cluster by ``tests/cluster``.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.teams import DEADLINE_SECONDS, SMALL, Team, free_ports
+from trainer import layout
+from trainer.storage import Store
+
+
+def environment(index=0, workers=1, **changes) -> dict[str, str]:
+    """What Kubernetes and the manifests give a pod."""
+    values = {
+        "JOB_COMPLETION_INDEX": index, "GANTRY_JOB": "gan", "GANTRY_SERVICE": "gan", "GANTRY_PORT": 2222,
+        "GANTRY_WORKERS": workers, "GANTRY_ATTEMPT": 1, "GANTRY_POD": f"gan-{index}-x7k2p", **changes,
+    }  # fmt: skip
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def arguments(root: str, run: str, sets=SMALL) -> list[str]:
+    """What the container is told."""
+    told = ["worker", "--preset", "mlp", "--root", root, "--experiment", "e", "--run", run, "--threads", "1"]
+    return told + [word for value in sets for word in ("--set", value)]
+
+
+class Pods(Team):
+    """The pods of one job."""
+
+    def __init__(self, root: str, run: str, logs: Path, *, workers: int = 1, sets=SMALL, **changes) -> None:
+        addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
+        logs.mkdir(parents=True, exist_ok=True)
+        self.logs = [logs / f"{run}-pod-{index}.log" for index in range(workers)]
+        self.messages = [logs / f"{run}-pod-{index}.termination" for index in range(workers)]
+        self.processes = []
+        for index, log in enumerate(self.logs):
+            given = environment(index, workers, GANTRY_TERMINATION_LOG=self.messages[index], **changes)
+            if workers > 1:
+                task = {"type": "worker", "index": index}
+                given["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+            with log.open("wb") as output:
+                self.processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", "trainer", *arguments(root, run, sets)],
+                        env=os.environ | given, stdout=output, stderr=output, start_new_session=True,
+                    )
+                )  # fmt: skip
+
+    def kill(self, *workers: int) -> None:
+        """End the pods; one that is asked to stop takes its trainer with it."""
+        self.ask_to_stop(*workers)
+        for index in workers or range(len(self.processes)):
+            self.processes[index].wait(DEADLINE_SECONDS)
+
+
+def copied(store: Store, worker: int, attempt: int = 1) -> bytes:
+    """A worker's log as the run's folder has it."""
+    names = [stat.name for stat in store.list(f"logs/{attempt}/")]
+    found = [(log.segment, name) for name in names if (log := layout.worker_log_parts(name)).worker == worker]
+    return b"".join(store.read(name) for _, name in sorted(found))

@@ -1,0 +1,79 @@
+"""run.json: claimed by the launcher, completed by the first chief, extended by a later one."""
+
+import json
+
+import pytest
+
+from trainer import config, record
+from trainer.errors import PreconditionFailed, UserError
+
+MLP = config.resolve("mlp", ())
+ABOUT = {"preset": "mlp", "overrides": [], "world_size": 2}
+
+
+def claim(store, **changes):
+    values = {
+        "format": 1, "created": "2026-11-01T12:00:00+00:00", **ABOUT, "seed": 0, "image": "registry/gantry:1",
+        "git_revision": None, "versions": {"launcher": "0.1.0"}, "config": MLP.model_dump(mode="json"), **changes,
+    }  # fmt: skip
+    store.write("run.json", json.dumps(values).encode(), if_generation=0)
+    return values
+
+
+def read(store):
+    return json.loads(store.read("run.json"))
+
+
+def test_the_first_chief_adds_what_runs_to_a_claimed_run_and_changes_nothing_else(store, monkeypatch):
+    monkeypatch.setenv("GANTRY_GIT_REVISION", "abc123")
+    claimed = claim(store)
+    record.write(store, MLP, record.check(store, MLP, fresh=False), **ABOUT)
+    found = read(store)
+    assert found["versions"].pop("launcher") == "0.1.0" and "python" in found["versions"]
+    assert found == claimed | {"git_revision": "abc123", "versions": found["versions"]}
+
+
+def test_what_the_launcher_knew_is_kept(store, monkeypatch):
+    monkeypatch.setenv("GANTRY_GIT_REVISION", "abc123")
+    claim(store, git_revision="def456")
+    record.write(store, MLP, record.check(store, MLP, fresh=False), **ABOUT)
+    assert read(store)["git_revision"] == "def456"
+
+
+def test_a_run_that_a_trainer_began_is_not_written_again(store, monkeypatch):
+    record.write(store, MLP, None, **ABOUT)
+    before = store.stat("run.json")
+    monkeypatch.setenv("GANTRY_GIT_REVISION", "of another image")
+    record.write(store, MLP, record.check(store, MLP, fresh=False), **ABOUT)
+    assert store.stat("run.json") == before
+
+
+def test_a_claimed_run_can_be_completed_and_extended_at_once(store):
+    claim(store)
+    longer = config.resolve("mlp", [f"steps={MLP.steps + 1}"])
+    record.write(store, longer, record.check(store, longer, fresh=False), **ABOUT)
+    found = read(store)
+    assert found["config"]["steps"] == MLP.steps + 1 and "extended" in found and "python" in found["versions"]
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_two_chiefs_do_not_both_begin_a_run(store, claimed):
+    if claimed:
+        claim(store)
+    known = [record.check(store, MLP, fresh=False) for _ in range(2)]
+    record.write(store, MLP, known[0], **ABOUT)
+    with pytest.raises(PreconditionFailed, match=r"run\.json"):
+        record.write(store, MLP, known[1], **ABOUT)
+
+
+def test_a_claimed_run_is_no_fresh_one(store):
+    claim(store)
+    with pytest.raises(UserError, match="--fresh"):
+        record.check(store, MLP, fresh=True)
+
+
+@pytest.mark.parametrize("stated", ["", "unknown"])
+def test_an_image_of_unknown_revision_leaves_the_question_to_git(store, monkeypatch, stated):
+    monkeypatch.setenv("GANTRY_GIT_REVISION", stated)
+    record.write(store, MLP, None, **ABOUT)
+    assert read(store)["git_revision"] not in ("", "unknown")
