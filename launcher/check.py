@@ -91,8 +91,8 @@ def check_kubernetes(spec: "RunSpec") -> None:
         FieldError: the first field that is wrong.
     """
     _check_name(spec.name, spec.workers)
-    _check_root(spec)
-    _check_image(spec.image, spec.root)
+    _check_image(spec)
+    _check_root(spec.root)
     for field, value in (("cpu", spec.cpu), ("memory", spec.memory)):
         if value is not None:
             _check_quantity(field, value)
@@ -119,27 +119,12 @@ def _check_name(name: str, workers: int) -> None:
         )
 
 
-def _check_root(spec: "RunSpec") -> None:
-    if not spec.root.startswith("gs://"):
-        raise refuse(
-            "root",
-            spec.root,
-            "gs://<bucket>/<prefix>, as pods cannot reach a folder of this machine; "
-            "with --backend local the workers run here",
-        )
-    if not _BUCKET.fullmatch(spec.root):
-        raise refuse(
-            "root", spec.root, "gs://<bucket>/<prefix> with a bucket of 3 or more a-z, 0-9, '-', '_', '.'"
-        )
-
-
-def _check_image(image: str | None, root: str) -> None:
+def _check_image(spec: "RunSpec") -> None:
+    image = spec.image
     if image is None:
-        raise FieldError(
-            "image",
-            f"image is not given: expected NAME:TAG, as pods need one and root {root} is for Kubernetes "
-            "(the local backend expects a folder)",
-        )
+        bucket = f"root {spec.root} is a bucket (the local backend expects a folder)"
+        why = bucket if spec.root.startswith("gs://") else "backend is kubernetes"
+        raise FieldError("image", f"image is not given: expected NAME:TAG for the pods, as {why}")
     found = _IMAGE.fullmatch(image)
     if not found:
         raise refuse("image", image, "NAME:TAG or NAME@sha256:<64 digits>, such as registry/gantry:0.1.0")
@@ -150,6 +135,20 @@ def _check_image(image: str | None, root: str) -> None:
     if found["tag"] == "latest":
         raise refuse(
             "image", image, "a tag other than latest, which may mean another image when a pod is replaced"
+        )
+
+
+def _check_root(root: str) -> None:
+    if not root.startswith("gs://"):
+        raise refuse(
+            "root",
+            root,
+            "gs://<bucket>/<prefix>, as pods cannot reach a folder of this machine; "
+            "with --backend local the workers run here",
+        )
+    if not _BUCKET.fullmatch(root):
+        raise refuse(
+            "root", root, "gs://<bucket>/<prefix> with a bucket of 3 or more a-z, 0-9, '-', '_', '.'"
         )
 
 
@@ -179,7 +178,7 @@ def _check_quantity(field: str, value: str) -> None:
         raise refuse(
             field,
             value,
-            f"at least {_SMALLEST_MEMORY // MEGABYTE}Mi, such as 8Gi (without a unit it is bytes)",
+            f"at least {_SMALLEST_MEMORY // MEGABYTE}Mi, such as 8Gi (no unit means bytes)",
         )
 
 

@@ -35,13 +35,13 @@ def profile_names(manifests: str | None = None) -> list[str]:
 
 
 def check_profiles(profiles: Iterable[str], manifests: str | None = None) -> None:
-    """Refuse a profile that there is no component for.
+    """Refuse a profile that there is no component for, and a folder that holds no manifests.
 
     Raises:
-        FieldError: with the nearest, and all that there are.
+        FieldError: with the nearest profile, and all that there are.
     """
+    known = profile_names(manifests)
     for profile in profiles:
-        known = profile_names(manifests)
         if profile not in known:
             near = difflib.get_close_matches(profile, known, n=1)
             hint = f" (did you mean '{near[0]}'?)" if near else ""

@@ -7,14 +7,39 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from launcher.commands.common import duration, number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.text import Text
+
     from launcher.follow import LogLine
     from launcher.runs import Update
     from launcher.status import RunStatus
+
+_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 
 def log_text(line: "LogLine") -> str:
     """A line of a worker as it is shown."""
     return f"worker-{line.worker} | {line.text}"
+
+
+def coloured(line: "LogLine") -> "Text":
+    """The same with the worker's name in a colour of its own; what it wrote is text and not rich's markup."""
+    from rich.text import Text
+
+    return Text.assemble((f"worker-{line.worker} |", _COLOURS[line.worker % len(_COLOURS)]), f" {line.text}")
+
+
+def write_lines(stream: TextIO, lines: "Iterable[LogLine]") -> None:
+    """Write lines as they are shown, coloured where the stream is a terminal and NO_COLOR is unset."""
+    if not stream.isatty():
+        stream.writelines(f"{log_text(line)}\n" for line in lines)
+        return
+    from rich.console import Console
+
+    console = Console(file=stream, highlight=False)
+    for line in lines:
+        console.print(coloured(line), soft_wrap=True)
 
 
 class PlainDisplay:
@@ -70,7 +95,7 @@ class BarDisplay:
     def show(self, update: "Update") -> None:
         """Print what is new above the bar and move the bar."""
         for line in update.lines:
-            self.write(log_text(line))
+            self._progress.console.print(coloured(line), soft_wrap=True)
         now = update.status
         fields: dict[str, Any] = {"more": _more(now)}
         self._progress.update(self._task, completed=now.step or 0, total=now.steps, **fields)

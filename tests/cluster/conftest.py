@@ -1,4 +1,6 @@
-"""The cluster, a namespace and a bucket of a test's own, and the commands a user types; a failure shows the pods.
+"""The cluster, a namespace and a bucket of a test's own, and the commands a user types.
+
+A failure shows the namespace's pods and events.
 
 Everything collected here carries the marker `cluster`, which a plain pytest leaves out.
 """
@@ -48,15 +50,17 @@ def cluster() -> access.Cluster:
 
 @pytest.fixture
 def own_cluster(cluster: access.Cluster) -> access.Cluster:
-    """The cluster whose API server the test may stop, whose audit log it may read, and whose other users it may be."""
+    """A cluster whose API server the test may stop, whose audit log it may read, whose users it may be."""
     if cluster.api_server is None:
-        pytest.skip("needs control over the API server, which the cluster of GANTRY_TEST_CONTEXT does not give")
+        pytest.skip(
+            "needs control over the API server, which the cluster of GANTRY_TEST_CONTEXT does not give"
+        )
     return cluster
 
 
 @pytest.fixture
 def namespace(cluster: access.Cluster) -> Iterator[str]:
-    """A fresh namespace that enforces Pod Security "restricted"; deleted afterwards, without waiting for its end."""
+    """A fresh namespace that enforces Pod Security "restricted"; deleted when the test ends."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     call = Kubectl(cluster, name)
     call("create", "namespace", name)
@@ -73,7 +77,7 @@ def namespace(cluster: access.Cluster) -> Iterator[str]:
 
 @pytest.fixture
 def kubectl(cluster: access.Cluster, namespace: str) -> Kubectl:
-    """``kubectl("get", "pods", "-o=name").stdout``, in the test's namespace, as admin unless told otherwise."""
+    """``kubectl("get", "pods", "-o=name").stdout``, in the test's namespace and as admin."""
     return Kubectl(cluster, namespace)
 
 

@@ -40,7 +40,9 @@ class Kubectl:
 
     def apply(self, *objects: dict[str, Any]) -> None:
         """Apply objects that are given as Python values."""
-        self("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+        self(
+            "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        )
 
     def get(self, *argv: str) -> Any:
         """An object, or a list with its `items`: ``get("job", "a")["status"]``."""
@@ -59,6 +61,10 @@ class Kubectl:
 
         def code() -> list[int]:
             statuses = self.get("pod", pod)["status"].get("containerStatuses", [])
-            return [status["state"]["terminated"]["exitCode"] for status in statuses if "terminated" in status["state"]]
+            return [
+                status["state"]["terminated"]["exitCode"]
+                for status in statuses
+                if "terminated" in status["state"]
+            ]
 
         return int(self.wait_for(f"pod {pod} ended", code, seconds)[0])

@@ -5,7 +5,9 @@ from typing import Any
 from tests.cluster.harness.access import Cluster
 
 
-def pod(cluster: Cluster, name: str, *args: str, command: list[str] | None = None, **spec: Any) -> dict[str, Any]:
+def pod(
+    cluster: Cluster, name: str, *args: str, command: list[str] | None = None, **spec: Any
+) -> dict[str, Any]:
     """A pod that runs the image with `args`, or `command` in place of its entry point."""
     environment = {}
     if cluster.storage_url:

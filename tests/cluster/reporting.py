@@ -4,7 +4,7 @@ from tests.cluster.kubectl import Kubectl
 
 
 def describe(kubectl: Kubectl) -> str:
-    """Jobs, pods, the ends of their logs and the events of the namespace, as far as the API server answers."""
+    """Jobs, pods, the ends of their logs and the namespace's events, as far as the API server answers."""
     questions: list[tuple[str, ...]] = [
         ("get", "jobs,pods,services", "-o=wide"),
         ("get", "events", "--sort-by=.lastTimestamp"),

@@ -13,7 +13,10 @@ def test_the_node_is_ready_and_of_a_supported_version(kubectl):
     assert nodes
     for node in nodes:
         assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
-        assert [int(part) for part in node["status"]["nodeInfo"]["kubeletVersion"][1:].split(".")[:2]] >= [1, 31]
+        assert [int(part) for part in node["status"]["nodeInfo"]["kubeletVersion"][1:].split(".")[:2]] >= [
+            1,
+            31,
+        ]
 
 
 def test_the_namespace_refuses_a_privileged_pod(cluster, kubectl):
@@ -32,7 +35,7 @@ def test_the_image_runs_restricted(cluster, kubectl):
 
 
 def test_the_images_init_forwards_signals_and_the_exit_code(cluster, kubectl):
-    program = "import signal, time; signal.signal(15, lambda *_: exit(42)); print('up', flush=True); time.sleep(600)"
+    program = "import signal, time; signal.signal(15, lambda *_: exit(42)); print('up'); time.sleep(600)"
     command = ["dumb-init", "--", "python", "-c", program]
     kubectl.apply(pod(cluster, "init", command=command, terminationGracePeriodSeconds=60))
     kubectl.wait_for("the pod prints", lambda: "up" in kubectl("logs", "init", check=False).stdout)
@@ -74,14 +77,17 @@ def test_a_pod_writes_to_the_bucket_what_the_workstation_reads(cluster, kubectl,
         "from trainer.storage import open_store\n"
         f"store = open_store('{bucket}/a')\n"
         "store.write('small', b'1')\n"
-        "store.write('large', bytes(9 << 20))\n"  # over 8 MB: a resumable upload, which follows the server's links
+        "store.write('large', bytes(9 << 20))\n"  # over 8 MB: by the server's links
         "assert store.read('large') == bytes(9 << 20)\n"
     )
     kubectl.apply(python(cluster, "writer", program))
     assert kubectl.finished("writer") == 0
     name, _, prefix = bucket.removeprefix("gs://").partition("/")
     blobs = storage.Client(project="test").list_blobs(name, prefix=f"{prefix}/a/".lstrip("/"))
-    assert sorted((blob.name.rpartition("/")[2], blob.size) for blob in blobs) == [("large", 9 << 20), ("small", 1)]
+    assert sorted((blob.name.rpartition("/")[2], blob.size) for blob in blobs) == [
+        ("large", 9 << 20),
+        ("small", 1),
+    ]
 
 
 def test_the_api_server_goes_away_and_comes_back(own_cluster, kubectl):

@@ -102,3 +102,15 @@ def past_run(root):
         return folder
 
     return write
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A working folder where no setting, no root and no kubeconfig of this machine counts."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    monkeypatch.delenv("GANTRY_ROOT", raising=False)
+    return folder

@@ -91,8 +91,8 @@ def test_help_imports_nothing_heavy(arguments):
         ("submit --preset mlp --experiment A_b", 2, "experiment 'A_b': expected"),
         ("submit --preset mlp --threads 0", 2, "threads is 0: expected"),
         ("submit --preset mlp --root gs://b/p", 2, "the local backend expects a folder"),
-        ("submit --preset mlp --backend moon", 2, "--backend moon: expected local"),
-        ("submit --preset mlp -o yaml", 2, "'yaml'"),
+        ("submit --preset mlp --backend moon", 2, "backend is 'moon': expected 'local'"),
+        ("submit --preset mlp -o xml", 2, "'xml'"),
         ("status one", 3, "no run 'one' in root runs, which holds no runs"),
         ("logs one", 3, "no run 'one'"),
         ("logs one --follow", 3, "no run 'one'"),
@@ -127,8 +127,8 @@ def test_a_mistake_is_one_line_and_writes_nothing(tmp_path, monkeypatch, capsys,
 def test_reports_of_a_past_run(launcher, past_run, root, tmp_path):
     past_run(files=("samples/20.png", "logs/1/worker-0.log"))
     listed = launcher("list", "--root", root).stdout.splitlines()
-    assert listed[0].split() == ["experiment", "run", "state", "step", "images/s", "updated"]
-    assert listed[1].split()[:5] == ["gan", "past", "finished", "20/10000", "123"]
+    assert listed[0].split() == ["experiment", "run", "state", "where", "step", "images/s", "updated"]
+    assert listed[1].split()[:6] == ["gan", "past", "finished", "files", "20/10000", "123"]
     assert json.loads(launcher("list", "--root", root, "-o", "json").stdout)[0]["run"] == "past"
     told = launcher("status", "past", "--root", root).stdout
     assert told.startswith("gan/past: finished\n  step 20 of 10000, 123 images/s")
@@ -185,6 +185,7 @@ def test_the_plain_display_prefixes_lines(past_run, root):
 def test_the_bar_shows_the_step_and_leaves_brackets_alone(past_run, root, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
     stream = io.StringIO()
     stream.isatty = lambda: True
     with make_display(stream, "past") as display:

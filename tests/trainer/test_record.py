@@ -14,7 +14,8 @@ ABOUT = {"preset": "mlp", "overrides": [], "world_size": 2}
 def claim(store, **changes):
     values = {
         "format": 1, "created": "2026-11-01T12:00:00+00:00", **ABOUT, "seed": 0, "image": "registry/gantry:1",
-        "git_revision": None, "versions": {"launcher": "0.1.0"}, "config": MLP.model_dump(mode="json"), **changes,
+        "git_revision": None, "versions": {"launcher": "0.1.0"}, "config": MLP.model_dump(mode="json"),
+        **changes,
     }  # fmt: skip
     store.write("run.json", json.dumps(values).encode(), if_generation=0)
     return values
@@ -62,8 +63,9 @@ def test_two_chiefs_do_not_both_begin_a_run(store, claimed):
         claim(store)
     known = [record.check(store, MLP, fresh=False) for _ in range(2)]
     record.write(store, MLP, known[0], **ABOUT)
+    longer = config.resolve("mlp", [f"steps={MLP.steps + 1}"])  # the same bytes would be taken for our own
     with pytest.raises(PreconditionFailed, match=r"run\.json"):
-        record.write(store, MLP, known[1], **ABOUT)
+        record.write(store, longer, known[1], **ABOUT)
 
 
 def test_a_claimed_run_is_no_fresh_one(store):

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.backends.kubernetes.kinds import kind_of
 from launcher.backends.kubernetes.login import log_in, place
+from launcher.backends.kubernetes.network import reason_of
 from launcher.backends.kubernetes.rejections import rejection
-from launcher.backends.kubernetes.transport import Request, Transport, reason_of
+from launcher.backends.kubernetes.transport import Request, Transport
 from launcher.errors import AlreadyExists, ApiRejected, NotFound, Transient
 
 if TYPE_CHECKING:

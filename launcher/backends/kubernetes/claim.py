@@ -69,7 +69,11 @@ class Claim:
 
     def _put(self, name: str, content: bytes, if_generation: int | None = None) -> None:
         self._written[name] = content  # before it is: a write that is cut off may have been done
-        self._store.write(name, content, if_generation)
+        try:
+            self._store.write(name, content, if_generation)
+        except PreconditionFailed:
+            del self._written[name]
+            raise
 
     def take_back(self) -> None:
         """Leave the folder as it was found, except for what others have written meanwhile."""

@@ -52,6 +52,19 @@ def is_stopped(job: Mapping[str, Any]) -> bool:
     return verdict(job) is not None or (is_suspended(job) and queue_of(job) is None)
 
 
+def has_pods(job: Mapping[str, Any] | None) -> bool:
+    """Whether pods of a Job have not ended, by its own counts, which lag behind by a moment."""
+    counts = status(job) if job is not None else {}
+    return bool(counts.get("active") or counts.get("terminating"))
+
+
+def missing_workers(job: Mapping[str, Any]) -> int:
+    """How many workers neither run nor are done, by the Job's own counts."""
+    counts = status(job)
+    there = int(counts.get("ready") or 0) + int(counts.get("succeeded") or 0)
+    return max(0, workers_of(job) - there)
+
+
 def workers_of(job: Mapping[str, Any]) -> int:
     """How many workers a Job has."""
     return int(job["spec"].get("completions") or job["spec"].get("parallelism") or 1)

@@ -3,7 +3,6 @@
 `look` asks the cluster, in two requests or three; `join` is a pure function of what it saw.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,17 +10,15 @@ from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes import jobs as job_words
 from launcher.backends.kubernetes.api import Api, Object
-from launcher.backends.kubernetes.jobs import Verdict
 from launcher.backends.kubernetes.labels import CANCELLED, MANAGED, annotation, of_job, queue_of
 from launcher.backends.kubernetes.pods import (
     PodStatus,
-    event_time,
     is_there,
     newest_pods,
-    one_line,
     phase_of,
     pod_status,
 )
+from launcher.backends.kubernetes.reasons import refusal, why_failed
 from launcher.errors import Forbidden
 from launcher.states import (
     FAILED,
@@ -42,7 +39,7 @@ from launcher.states import (
 )
 
 # Between the record of a submission and the moment its Job is there and may begin.
-HANDOVER = timedelta(seconds=30)
+HANDOVER = timedelta(seconds=10)
 _STUCK_PODS = 3  # whose events are asked for; what keeps one waiting mostly keeps all
 
 
@@ -50,7 +47,8 @@ class Seen(NamedTuple):
     """What the cluster shows of one attempt."""
 
     job: Mapping[str, Any] | None
-    pods: Sequence[Mapping[str, Any]] = ()
+    pods: Sequence[Mapping[str, Any]] | None = None
+    """None when nobody looked at them: the Job's own counts are all that is known."""
     events: Sequence[Mapping[str, Any]] = ()
     """About the Job and about pods that cannot start; empty where nothing is unclear."""
 
@@ -120,13 +118,13 @@ def join(
     number there, for a Job that is gone.
     """
     job = seen.job
-    pods = _own(job, seen.pods)
+    pods = _own(job, seen.pods or ())
     count = job_words.workers_of(job) if job is not None else workers or 0
     by_worker = newest_pods(pods)
-    if job is None and not pods:
+    if seen.pods is None or (job is None and not pods):
         count = 0
     shown = [pod_status(worker, by_worker.get(worker, ()), seen.events) for worker in range(count)]
-    busy = any(map(is_there, pods))
+    busy = any(map(is_there, pods)) or (seen.pods is None and job_words.has_pods(job))
     failed = int(job_words.status(job).get("failed") or 0) if job is not None else 0
     replaced = failed - sum(worker.phase in ("Failed", "Terminating") for worker in shown)
     return Observation(
@@ -155,18 +153,19 @@ def _state(
     time: datetime,
 ) -> State:
     job = seen.job
-    fresh = submitted is not None and time - submitted < HANDOVER
+    updated = parse_time((said or {}).get("updated"))
+    fresh = submitted is not None and time - submitted < HANDOVER and (updated is None or updated < submitted)
     if job is None:
         if busy:
             return State(STOPPING, "its Job was deleted; its pods save and stop")
         return State(STARTING, "it is being submitted") if fresh else _forgotten(said, time)
     if end := job_words.verdict(job):
-        return State(FINISHED) if end.succeeded else State(FAILED, _why(end, job, workers, busy))
+        return State(FINISHED) if end.succeeded else State(FAILED, why_failed(end, job, workers, busy))
     if job_words.is_deleted(job):
         return State(STOPPING, "its Job is being deleted")
     if job_words.is_suspended(job):
         return _suspended(job, busy, fresh)
-    return _under_way(seen, workers, said, submitted, time)
+    return _under_way(seen, job, workers, said, updated, time)
 
 
 def _forgotten(said: Mapping[str, Any] | None, time: datetime) -> State:
@@ -193,22 +192,26 @@ def _suspended(job: Mapping[str, Any], busy: bool, fresh: bool) -> State:
 
 def _under_way(
     seen: Seen,
+    job: Mapping[str, Any],
     workers: Sequence[PodStatus],
     said: Mapping[str, Any] | None,
-    submitted: datetime | None,
+    updated: datetime | None,
     time: datetime,
 ) -> State:
     """A Job that is to run: pending until every worker runs, then what its trainer says."""
     waiting = [worker for worker in workers if not (worker.ready or worker.done)]
+    if seen.pods is None and (missing := job_words.missing_workers(job)):
+        return State(PENDING, f"{missing} of its {job_words.workers_of(job)} workers do not run")
     if waiting:
         ready = len(workers) - len(waiting)
-        refused = _refusal(seen.events) if any(worker.pod is None for worker in waiting) else ""
+        refused = refusal(seen.events) if any(worker.pod is None for worker in waiting) else ""
         text = refused or min(waiting, key=_urgency).explanation
         if len(workers) > 1:
             text += f"; {ready} of {len(workers)} workers run"
         return State(PENDING, text)
-    updated = parse_time((said or {}).get("updated"))
-    if said is None or updated is None or (submitted is not None and updated < submitted):
+    # The cluster's clock and not ours: the trainer's runs with it.
+    created = parse_time(job["metadata"].get("creationTimestamp"))
+    if said is None or updated is None or (created is not None and updated < created):
         return State(STARTING)
     if time - updated > SILENCE:
         minutes = (time - updated).total_seconds() / 60
@@ -221,52 +224,3 @@ def _urgency(worker: PodStatus) -> tuple[int, int]:
     """What a person wants to read first: what will not pass by itself."""
     passing = ("ContainerCreating", "Pending", "Terminating", "")
     return (worker.reason in passing, worker.worker)
-
-
-def _refusal(events: Sequence[Mapping[str, Any]]) -> str:
-    """Why the Job could not make a pod, from its newest event."""
-    refused = [event for event in events if event.get("reason") == "FailedCreate"]
-    if not refused:
-        return ""
-    text = one_line(max(refused, key=event_time).get("message"))
-    for pattern, plain in _REFUSALS:
-        if found := re.search(pattern, text):
-            return plain.format(*found.groups())
-    return f"its pods cannot be made: {text}"
-
-
-_REFUSALS = (
-    (r"exceeded quota: (.*)", "the namespace's quota is used up: {0}"),
-    (r"failed quota: (.*)", "the namespace's quota wants more said: {0}"),
-    (
-        r"error looking up service account ([^/]+)/([^:]+):",
-        "service account '{1}' does not exist in namespace '{0}'",
-    ),
-    (r'violates PodSecurity "([^"]+)": (.*)', 'Pod Security "{0}" of the namespace refuses its pods: {1}'),
-    (r"no PriorityClass with name (\S+)", "priority class '{0}' does not exist"),
-)
-
-
-def _why(end: Verdict, job: Mapping[str, Any], workers: Sequence[PodStatus], busy: bool) -> str:
-    """Why a Job failed: the controller's reason, and the worker that gave it."""
-    cause = _cause(end, workers)
-    if end.reason == "PodFailurePolicy":
-        text = cause.explanation if cause else one_line(end.message)
-    elif end.reason == "BackoffLimitExceeded":
-        failed = int(job_words.status(job).get("failed") or 0)
-        limit = job["spec"].get("backoffLimit")
-        text = f"its workers ended badly {failed} times, more than its limit of {limit}"
-        text += f"; {cause.explanation}" if cause else ""
-    elif end.reason == "DeadlineExceeded":
-        text = f"it ran longer than its deadline of {job['spec'].get('activeDeadlineSeconds')} s"
-    else:
-        text = f"{end.reason}: {one_line(end.message)}"
-    return text + ("; those that are left are being stopped" if busy else "")
-
-
-def _cause(end: Verdict, workers: Sequence[PodStatus]) -> PodStatus | None:
-    """The worker that ended a Job: the one its message names, else the one that says most."""
-    failed = [worker for worker in workers if worker.phase == "Failed"]
-    named = [worker for worker in failed if worker.pod and f"/{worker.pod} " in f"{end.message} "]
-    order = {2: 0, 42: 2, 143: 2}  # the user's mistake explains most, a lost peer least
-    return min(named or failed, key=lambda worker: order.get(worker.exit_code or 1, 1), default=None)

@@ -52,7 +52,7 @@ def worker_of(pod: Mapping[str, Any]) -> int | None:
     """Completion index of a pod, None for a stranger."""
     metadata = pod["metadata"]
     marks = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}
-    text = str(marks.get(COMPLETION_INDEX) or marks.get("batch.kubernetes.io/job-completion-index", ""))
+    text = str(marks.get(COMPLETION_INDEX, ""))
     return int(text) if text.isdigit() else None
 
 

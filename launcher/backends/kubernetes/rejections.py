@@ -29,11 +29,13 @@ def rejection(code: int, body: bytes, context: str, after: str | None = None) ->
     status = _status(body)
     reason = str(status.get("reason") or "")
     text = " ".join(str(status.get("message") or "").split()) or f"HTTP status {code}"
-    details = status.get("details") or {}
-    if code in _BUSY or (code == 409 and reason == "Conflict"):  # a quota was counted by two at once, say
-        return Transient(
-            f"it answers {code}: {text[:200]}", float(after) if after and after.isdigit() else 0.0
-        )
+    found = status.get("details")
+    details = found if isinstance(found, dict) else {}
+    # Two writers met, at a quota's count say; a condition of ours that does not hold is another matter.
+    met = code == 409 and reason == "Conflict" and "recondition" not in text
+    if code in _BUSY or met:
+        pause = float(after) if after and after.isdigit() else 0.0
+        return Transient(f"status {code}, {text[:200]}", pause)
     if code == 401:
         return NotLoggedIn(
             f"context '{context}': the cluster does not accept its credentials, which may have expired; "
@@ -41,8 +43,8 @@ def rejection(code: int, body: bytes, context: str, after: str | None = None) ->
         )
     if code == 410:
         return Expired(text)
-    if code == 403 and (found := _CANNOT.search(text)):
-        return _forbidden(found, context)
+    if code == 403 and (cannot := _CANNOT.search(text)):
+        return _forbidden(cannot, context)
     if code == 403 and "blockOwnerDeletion" in text:  # where OwnerReferencesPermissionEnforcement is on
         return Forbidden(
             f"the user of context '{context}' may not update jobs/finalizers.batch; {ROLE} grants it"

@@ -13,6 +13,7 @@ from launcher.backends.kubernetes.jobs import verdict
 from launcher.backends.kubernetes.labels import CANCELLED, belongs, of_job, of_run, queue_of
 from launcher.backends.kubernetes.pods import is_there
 from launcher.errors import NotFound
+from trainer.errors import GantryError
 from trainer.layout import RunPath
 
 GRACE_MARGIN = 30.0  # seconds beyond the grace of the pods until they are missed
@@ -22,7 +23,7 @@ _KILL_SECONDS = 15.0
 
 
 def request_stop(api: Api, job: str, *, kill: bool = False) -> bool:
-    """Ask a Job's pods to save and leave, or kill them, and return at once; False when it has none to stop."""
+    """Ask a Job's pods to save and leave, or kill them, and return at once; False when there are none."""
     found = api.get("Job", job)
     if found is not None and verdict(found) is None:
         try:
@@ -71,6 +72,9 @@ def delete(api: Api, path: RunPath) -> list[str]:
     """Remove the Jobs of all attempts of a run with all they own, and wait; the names of what was removed.
 
     Pods that run get SIGTERM and their grace. Objects of a namesake in another root are left alone.
+
+    Raises:
+        GantryError: a pod does not go, as when its node is lost.
     """
     jobs = [job for job in api.list("Job", of_run(path))["items"] if belongs(job, path)]
     for job in jobs:
@@ -88,7 +92,9 @@ def _wait_deleted(api: Api, job: Object) -> None:
     deadline = time.monotonic() + grace + GRACE_MARGIN
     while (found := api.get("Job", name)) and found["metadata"]["uid"] == uid:
         if time.monotonic() > deadline:
-            return
+            raise GantryError(
+                f"Job '{name}' in namespace '{api.namespace}' is being deleted, but its pods are still there"
+            )
         time.sleep(_POLL_SECONDS)
 
 

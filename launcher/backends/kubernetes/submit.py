@@ -153,7 +153,7 @@ def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt
         context=api.context,
         server=api.server,
         workers=spec.workers,
-        submitted=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        submitted=datetime.now(UTC).isoformat(timespec="microseconds"),
         spec=spec.model_dump(mode="json"),
     )
     sent = False

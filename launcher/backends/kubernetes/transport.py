@@ -12,7 +12,6 @@ are off, because they know neither rule.
 """
 
 import json
-import ssl
 import sys
 import threading
 import time
@@ -21,12 +20,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
+from launcher.backends.kubernetes.network import is_untrusted, reason_of
 from launcher.backends.kubernetes.rejections import rejection
 from launcher.errors import ApiRejected, ClusterLost, ClusterUnreachable, Forbidden, NotLoggedIn, Transient
 
 if TYPE_CHECKING:
-    import urllib3
     from kubernetes.client import ApiClient
+    from urllib3 import BaseHTTPResponse
 
 PATIENCE = 120.0  # seconds; a control plane of one node is upgraded in less
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Transport:
         """Address of the API server."""
         return str(self._client.configuration.host)
 
-    def send(self, request: Request, read_timeout: float = _READ_SECONDS) -> "urllib3.BaseHTTPResponse":
+    def send(self, request: Request, read_timeout: float = _READ_SECONDS) -> "BaseHTTPResponse":
         """The response to a request once it is good, its body not yet read; the caller closes it.
 
         Raises:
@@ -117,7 +117,7 @@ class Transport:
                 time.sleep(max(pause, min(failure.after, _LONGEST_PAUSE)))
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _answer(self, request: Request, read_timeout: float, tries: int) -> "urllib3.BaseHTTPResponse":
+    def _answer(self, request: Request, read_timeout: float, tries: int) -> "BaseHTTPResponse":
         """A good response to one try; a token that is not accepted is renewed once."""
         response = self._once(request, read_timeout)
         if response.status == 401:
@@ -128,13 +128,13 @@ class Transport:
         self._judge(response, tries)
         return response
 
-    def _once(self, request: Request, read_timeout: float) -> "urllib3.BaseHTTPResponse":
+    def _once(self, request: Request, read_timeout: float) -> "BaseHTTPResponse":
         """One try; turns what the network did into `Transient` or, before any answer, into its final word."""
         from urllib3 import Timeout
         from urllib3.exceptions import HTTPError
 
         try:
-            return self._client.rest_client.pool_manager.request(
+            response: BaseHTTPResponse = self._client.rest_client.pool_manager.request(
                 request.method,
                 self.server + request.address,
                 body=request.content,
@@ -143,10 +143,11 @@ class Transport:
                 retries=False,
                 preload_content=False,
             )
+            return response
         except (HTTPError, OSError) as failure:
             raise self._failed(failure) from failure
 
-    def _body(self, response: "urllib3.BaseHTTPResponse") -> bytes:
+    def _body(self, response: "BaseHTTPResponse") -> bytes:
         from urllib3.exceptions import HTTPError
 
         try:
@@ -157,11 +158,11 @@ class Transport:
             response.release_conn()
 
     def _failed(self, failure: Exception) -> Exception:
-        if not self._reached or _untrusted(failure):
+        if not self._reached or is_untrusted(failure):
             return self._unreachable(reason_of(failure))
         return Transient(reason_of(failure))
 
-    def _judge(self, response: "urllib3.BaseHTTPResponse", tries: int) -> None:
+    def _judge(self, response: "BaseHTTPResponse", tries: int) -> None:
         """Return when a response is good, raise what it means when it is not."""
         if response.status < 300:
             self._heard()
@@ -206,47 +207,6 @@ class Transport:
             known, self._silent = self._silent, True
         if not known:
             self.note(f"the API server at {self.server} does not answer ({failure}); trying again")
-
-
-def reason_of(failure: BaseException) -> str:
-    """What the network did, in a few words."""
-    from urllib3 import exceptions as lib
-
-    if isinstance(failure, lib.ProxyError):
-        return f"the proxy does not answer: {reason_of(failure.original_error)}"
-    if isinstance(failure, lib.NameResolutionError):
-        return "its name cannot be resolved"
-    if isinstance(failure, lib.ConnectTimeoutError) and not isinstance(failure, lib.NewConnectionError):
-        return f"no connection within {_CONNECT_SECONDS:.0f} s"
-    if isinstance(failure, lib.ReadTimeoutError | TimeoutError):
-        return "no answer in time"
-    for cause in _causes(failure):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted: {cause.verify_message or cause.reason}"
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS: {(cause.reason or str(cause)).lower().replace('_', ' ')}"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-    if isinstance(failure, lib.ProtocolError):
-        return "the connection was cut"
-    return " ".join(str(failure).split())[:200]
-
-
-def _causes(failure: BaseException) -> list[BaseException]:
-    """An error and what it was made from, outermost first."""
-    found: list[BaseException] = []
-    todo: list[object] = [failure]
-    while todo:
-        error = todo.pop(0)
-        if isinstance(error, BaseException) and error not in found:
-            found.append(error)
-            todo += [*error.args, error.__cause__, error.__context__]
-    return found
-
-
-def _untrusted(failure: BaseException) -> bool:
-    """Whether it is another server than the context's: trying again would not help."""
-    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(failure))
 
 
 def _note_on_stderr(text: str) -> None:

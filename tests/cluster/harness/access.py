@@ -1,7 +1,7 @@
-"""What a command inside the cluster finds in its environment, and what tests ask and do: the other side of the fence.
+"""The cluster as a command inside it finds it in its environment, and what a test may ask of it.
 
-Two kinds of cluster: the harness' own, whose API server a test may stop and whose audit log it may read; and one
-of the developer's, named by GANTRY_TEST_CONTEXT, of which only kubectl and a storage address are known.
+There are two kinds: the harness' own, whose API server a test may stop and whose audit log it may read; and
+one of the developer's, named by GANTRY_TEST_CONTEXT, of which a context and a storage address are known.
 """
 
 import json
@@ -37,7 +37,7 @@ class ApiServer:
         self._service: Service = recorded_service("api-server")
 
     def stop(self) -> None:
-        """Kill it: connections break, new ones are refused. Asked politely, it would drain them for a minute."""
+        """Kill it: connections break, new ones are refused. Asked to end, it would drain them first."""
         self._service.stop(grace=0)
 
     def start(self) -> None:
@@ -62,7 +62,7 @@ class AuditLog:
     """What the API server received: writes to Jobs, Services, ConfigMaps, service accounts, policies."""
 
     def entries(self, namespace: str) -> list[dict[str, Any]]:
-        """The completed requests for a namespace, oldest first, each with requestObject and responseObject."""
+        """A namespace's completed requests, oldest first, each with requestObject and responseObject."""
         with control_plane.AUDIT_LOG.open() as log:
             found = [json.loads(line) for line in log if f'"namespace":"{namespace}"' in line]
         return [entry for entry in found if entry.get("objectRef", {}).get("namespace") == namespace]
@@ -115,6 +115,8 @@ def find() -> Cluster:
             )
         return Cluster(context, image, os.environ.get("KUBECONFIG"), storage, root)
     if os.environ.get("GANTRY_CLUSTER") != "own":
-        raise LookupError("no cluster here; run make test-cluster, or: python -m tests.cluster exec -- pytest")
+        raise LookupError(
+            "no cluster here; run make test-cluster, or: python -m tests.cluster exec -- pytest"
+        )
     config = str(users.kubeconfig("admin"))
     return Cluster(CONTEXT, IMAGE, config, STORAGE_URL, None, NODE_ADDRESS, ApiServer(), AuditLog())

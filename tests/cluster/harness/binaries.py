@@ -1,6 +1,7 @@
-"""The cluster's binaries, compiled from Go modules: tests/cluster/go pins Kubernetes and etcd by their hashes.
+"""The cluster's binaries, compiled from Go modules.
 
-CoreDNS and fake-gcs-server install by version, which takes the versions of all they need from their own go.mod.
+tests/cluster/go pins Kubernetes and etcd by their hashes. CoreDNS and fake-gcs-server install by version,
+which takes the versions of all they need from their own go.mod.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ OPTIONS = ("-trimpath", "-buildvcs=false")
 
 
 def ensure_binaries() -> Path:
-    """The folder that holds them, compiled when the cache has none for these versions: 11 minutes on 2 cores."""
+    """The folder that holds them, compiled when the cache has none for these versions (11 minutes)."""
     folder = CACHE / f"binaries-{_key()}"
     if folder.exists():
         return folder
@@ -53,6 +54,5 @@ def _compile(target: Path) -> None:
 
 
 def _key() -> str:
-    parts = [(MODULE / "go.mod").read_bytes(), (MODULE / "go.sum").read_bytes(), KUBERNETES, *BY_VERSION]
-    text = b"\n".join(part if isinstance(part, bytes) else part.encode() for part in parts)
-    return hashlib.sha256(text).hexdigest()[:12]
+    parts = [(MODULE / "go.mod").read_text(), (MODULE / "go.sum").read_text(), KUBERNETES, *BY_VERSION]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

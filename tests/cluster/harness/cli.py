@@ -80,7 +80,7 @@ def clean(_: Sequence[str]) -> int:
 
 
 def _call(command: Sequence[str]) -> int:
-    """Run it in the network namespace; it has the terminal, so Ctrl-C reaches it, and is given 30 s to end."""
+    """Run it in the network namespace; Ctrl-C reaches it too, and it is given 30 s to end."""
     process = subprocess.Popen([*IN_NETWORK, *command], env=command_environment())
     try:
         return process.wait()

@@ -1,4 +1,4 @@
-"""The whole cluster: start in order, stop in the opposite one, and leave nothing behind, not of a killed run either."""
+"""The whole cluster: start in order, stop in the opposite one, leave nothing behind, also of a killed run."""
 
 import os
 import shutil
@@ -58,7 +58,7 @@ def _node_ready(binaries: Path) -> bool:
 
 
 def stop() -> None:
-    """Stop and remove whatever of a cluster there is: processes, containers, mounts, cgroups, network, files."""
+    """Stop and remove what there is of a cluster: processes, containers, mounts, cgroups, network, files."""
     if not STATE.exists() and not network.FILE.exists():
         return
     say("removing the cluster")

@@ -1,4 +1,4 @@
-"""etcd, API server, controller manager, scheduler; and what pods use: names (CoreDNS) and a Cloud Storage server."""
+"""etcd, API server, controller manager, scheduler; and for pods CoreDNS and a Cloud Storage server."""
 
 import subprocess
 from pathlib import Path
@@ -88,7 +88,7 @@ def api_server_ready(binaries: Path) -> bool:
 
 
 def start_controllers(binaries: Path) -> list[Service]:
-    """Start the controller manager and the scheduler; their default rates throttle 100 pods to half a minute."""
+    """Start controller manager and scheduler; their default rates throttle 100 pods to half a minute."""
     common = ("--leader-elect=false", "--kube-api-qps=200", "--kube-api-burst=400")
     manager = (
         "--use-service-account-credentials=true",
@@ -113,7 +113,12 @@ def start_storage(binaries: Path) -> Service:
     """Start fake-gcs-server, its objects in memory, and return when it answers."""
     host, port = STORAGE_URL.removeprefix("http://").split(":")
     where = ("-scheme", "http", "-host", host, "-port", port)
-    names = ("-external-url", STORAGE_URL, "-public-host", f"{host}:{port}")  # in its links, such as an upload's
+    names = (
+        "-external-url",
+        STORAGE_URL,
+        "-public-host",
+        f"{host}:{port}",
+    )  # in its links, such as an upload's
     command = (str(binaries / "fake-gcs-server"), "-backend", "memory", "-log-level", "error")
     service = Service("storage", (*command, *where, *names)).start()
     wait_until("Cloud Storage server", _storage_answers, 20, service)

@@ -11,7 +11,15 @@ import tempfile
 from pathlib import Path
 
 from tests.cluster.harness.processes import run
-from tests.cluster.harness.settings import BASE_IMAGE, CACHE, IMAGE, PAUSE_IMAGE, REPOSITORY, ClusterError, say
+from tests.cluster.harness.settings import (
+    BASE_IMAGE,
+    CACHE,
+    IMAGE,
+    PAUSE_IMAGE,
+    REPOSITORY,
+    ClusterError,
+    say,
+)
 
 LAYOUT = CACHE / "oci"
 INPUTS = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "requirements", "launcher", "trainer")
@@ -31,7 +39,9 @@ def ensure_images() -> None:
 
 def _buildah(*argv: str | Path, **options: object) -> str:
     """Run buildah on a storage in the cache, so that layers are kept and `clean` removes them."""
-    return run("buildah", "--root", CACHE / "buildah", "--runroot", "/run/gantry-buildah", *argv, **options).strip()  # type: ignore[arg-type]
+    return run(
+        "buildah", "--root", CACHE / "buildah", "--runroot", "/run/gantry-buildah", *argv, **options
+    ).strip()  # type: ignore[arg-type]
 
 
 def _exists(image: str) -> bool:
@@ -52,15 +62,21 @@ def _push(image: str) -> None:
 def _build_base() -> None:
     """A Debian with Python, as small as it gets: what python:3.11-slim-bookworm is elsewhere.
 
-    This machine's authorities go in, because a build sees neither the machine's files nor its environment, and
-    packages may come through a mirror that only they vouch for.
+    This machine's authorities go in, because a build sees neither the machine's files nor its environment,
+    and packages may come through a mirror that only they vouch for.
     """
     say("building the base image (1 minute)")
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch) / "root"
         wanted = "python3,python3-venv,ca-certificates"
         run("debootstrap", "--variant=minbase", f"--include={wanted}", "bookworm", root, log="debootstrap")
-        for waste in ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists"):
+        for waste in (
+            "usr/share/doc",
+            "usr/share/man",
+            "usr/share/locale",
+            "var/cache/apt",
+            "var/lib/apt/lists",
+        ):
             shutil.rmtree(root / waste)
         if AUTHORITIES.exists():
             shutil.copy(AUTHORITIES, root / AUTHORITIES.relative_to("/"))

@@ -1,4 +1,4 @@
-"""The node: containerd and kubelet, with what a machine without CAP_SYS_RESOURCE or with cgroup v1 needs said."""
+"""The node: containerd and kubelet, told to do without CAP_SYS_RESOURCE and with cgroup v1."""
 
 import json
 import subprocess
@@ -187,5 +187,3 @@ def start_kubelet(binaries: Path, kubeconfig: Path) -> Service:
         f"--hostname-override={NODE}",
     )
     return Service("kubelet", argv).start()
-
-

@@ -27,7 +27,9 @@ def ensure_packages() -> None:
         ClusterError: this is not root, or there is no apt-get; the text says what to do instead.
     """
     if os.geteuid() != 0:
-        raise ClusterError("a cluster of its own needs root; or set GANTRY_TEST_CONTEXT to a cluster you have")
+        raise ClusterError(
+            "a cluster of its own needs root; or set GANTRY_TEST_CONTEXT to a cluster you have"
+        )
     missing = sorted({package for command, package in PROVIDES.items() if shutil.which(command) is None})
     if not missing:
         return

@@ -1,7 +1,7 @@
-"""Processes that outlive the command that started them: a service is a file that says how and under which pid.
+"""Services: processes that a file describes, with the command and the pid.
 
-Whoever can read the file can stop the service and start it again: the harness, a test that takes the API server
-away for 20 seconds, and the next run, which clears up after one that was killed.
+Whoever can read the file can stop the service and start it again: the harness, a test that takes the API
+server away for 20 seconds, and the next run, which clears up after one that was killed.
 """
 
 import json
@@ -39,7 +39,9 @@ def run(*argv: str | Path, log: str | None = None, **options: object) -> str:
     return output if log else done.stdout
 
 
-def wait_until(what: str, check: Callable[[], object], seconds: float, service: "Service | None" = None) -> None:
+def wait_until(
+    what: str, check: Callable[[], object], seconds: float, service: "Service | None" = None
+) -> None:
     """Ask `check` until it is true.
 
     Raises:

@@ -9,7 +9,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 CACHE = Path(os.environ.get("GANTRY_CACHE") or Path.home() / ".cache" / "gantry")
 """Kept between runs: binaries, images, containerd's unpacked layers, logs of the last run."""
 STATE = Path("/var/lib/gantry-cluster")
-"""One run's files. A fixed short path: sockets below it may have 107 characters, and a later run must find it."""
+"""One run's files, in a place that a later run finds and that is short: a socket's path has 107 characters."""
 LOGS = CACHE / "logs"
 
 CONTEXT = "gantry-test"

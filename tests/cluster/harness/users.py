@@ -29,7 +29,7 @@ def kubeconfig(user: str) -> Path:
 
 
 def write_users() -> None:
-    """Write the tokens and the kubeconfigs; the certificate they name is made by the API server's first start."""
+    """Write tokens and kubeconfigs; the certificate they name is made by the API server's first start."""
     TOKENS.parent.mkdir(parents=True, exist_ok=True)
     TOKENS.write_text("".join(f'{us}-token,{name},{us},"{group}"\n' for us, (name, group) in USERS.items()))
     for user in USERS:

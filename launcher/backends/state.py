@@ -1,2 +1,0 @@
-"""Moved to launcher.states."""
-from launcher.states import *  # noqa: F403

@@ -1,0 +1,116 @@
+"""What a submission writes into a run's folder: claimed once, taken back whole, in both kinds of store."""
+
+import json
+
+import pytest
+
+from launcher.backends.kubernetes.claim import Claim
+from launcher.backends.kubernetes.record import ClusterRecord, read_record
+from launcher.errors import RunAlive, RunExists
+from launcher.spec import make_spec
+from trainer import layout
+from trainer.errors import GantryError
+
+SPEC = make_spec(
+    "mlp",
+    (),
+    "one",
+    image="reg/gantry:1",
+    root="gs://runs/gan",
+    backend="kubernetes",
+    context="c",
+    namespace="team",
+)
+
+
+def record(attempt=1, seconds=0):
+    return ClusterRecord(
+        attempt=attempt,
+        job="one" if attempt == 1 else f"one-r{attempt}",
+        namespace="team",
+        context="c",
+        server="https://c",
+        workers=1,
+        submitted=f"2026-11-20T12:00:{seconds:02}+00:00",
+        spec=SPEC.model_dump(mode="json"),
+    )
+
+
+def content(store):
+    return {found.name: store.read(found.name) for found in store.list()}
+
+
+def claimed(store, attempt=1):
+    claim = Claim(SPEC.path, store)
+    claim.write(SPEC, record(attempt), f"attempt: {attempt}\n", new=attempt == 1)
+    return claim
+
+
+def test_a_claim_says_what_is_sent_and_where(store):
+    claimed(store)
+    assert read_record(store) == record()
+    assert store.read(layout.MANIFESTS) == b"attempt: 1\n"
+    run = json.loads(store.read(layout.RUN))
+    assert run["config"] == SPEC.config().model_dump(mode="json")
+    assert (run["preset"], run["world_size"], run["image"]) == ("mlp", 1, "reg/gantry:1")
+    assert run["git_revision"] is None
+    assert list(run["versions"]) == ["launcher"]
+
+
+def test_a_claim_of_a_new_name_is_taken_back_whole(store):
+    claimed(store).take_back()
+    assert content(store) == {}
+
+
+def test_the_second_claim_of_a_name_is_refused_and_harms_nothing(store):
+    second = Claim(SPEC.path, store)  # both looked before either wrote
+    claimed(store)
+    before = content(store)
+    with pytest.raises(RunExists, match=r"launcher resume one.*launcher delete one --artifacts.*--name"):
+        second.write(SPEC, record(), "", new=True)
+    second.take_back()
+    assert content(store) == before
+    with pytest.raises(RunExists):
+        Claim(SPEC.path, store).check_new()
+
+
+def test_a_resume_that_is_taken_back_leaves_the_attempt_before(store):
+    claimed(store)
+    before = content(store)
+    claim = claimed(store, 2)
+    assert read_record(store) == record(2)
+    claim.take_back()
+    assert content(store) == before
+
+
+def test_of_two_resumes_the_second_is_refused_and_harms_nothing(store):
+    claimed(store)
+    second = Claim(SPEC.path, store)
+    claimed(store, 2)
+    before = content(store)
+    with pytest.raises(RunAlive, match="somebody else resumes it"):
+        second.write(SPEC, record(2, seconds=1), "", new=False)
+    second.take_back()
+    assert content(store) == before
+
+
+def test_what_others_wrote_since_is_not_taken_back(store):
+    claim = claimed(store)
+    store.write(layout.RUN, b"the trainer's")
+    claim.take_back()
+    assert content(store) == {layout.RUN: b"the trainer's"}
+
+
+def test_attempts_count_on_from_any_trace(store):
+    assert Claim(SPEC.path, store).next_attempt() == 1
+    claimed(store)
+    assert Claim(SPEC.path, store).next_attempt() == 2
+    store.write(layout.worker_log(4, 0), b"")  # of a launcher on some other machine
+    assert Claim(SPEC.path, store).next_attempt() == 5
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"[]", b"{}", b'{"format": 2}', b'{"format": 1, "job": "x"}'])
+def test_a_damaged_record_is_named(store, damaged):
+    store.write(layout.CLUSTER, damaged)
+    with pytest.raises(GantryError, match=r"cluster\.json: "):
+        read_record(store)
