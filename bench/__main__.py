@@ -10,6 +10,7 @@ from subprocess import CalledProcessError
 
 from bench import report
 from bench.contestant import ROOT, ContestantFailed
+from bench.download import download
 from bench.growth import growth
 from bench.report import Section
 from bench.setting import Setting, torch_version
@@ -23,6 +24,7 @@ _PARTS: dict[str, Callable[[Setting], Section]] = {
     "workers": workers,
     "stall": stall,
     "growth": growth,
+    "download": download,
 }
 
 

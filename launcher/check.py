@@ -200,9 +200,12 @@ def _check_accounts(spec: "RunSpec") -> None:
 
 def _check_env(env: dict[str, str]) -> None:
     for name, value in env.items():
+        expected = None
         if not _ENV.fullmatch(name):
-            raise refuse("env", name, "names of letters, digits and '_' that begin with no digit")
-        if name in _RESERVED:
-            raise refuse("env", name, "another name, as this one says who a worker is")
-        if "\0" in value:
-            raise refuse("env", name, "a value without a zero byte")
+            expected = "names of letters, digits and '_' that begin with no digit"
+        elif name in _RESERVED:
+            expected = "another name, as this one says who a worker is"
+        elif "\0" in value:
+            expected = "a value without a zero byte"
+        if expected:
+            raise FieldError(f"env.{name}", f"env is '{name}': expected {expected}")

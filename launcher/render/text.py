@@ -8,7 +8,7 @@ import yaml
 
 # Plain in YAML 1.2 or to PyYAML, but a number or a boolean to Go's reader: 1e3, 0o17, 1_000, y, off.
 _MISREAD = re.compile(
-    r"[-+.]?[0-9][-+.:_0-9a-fox]*|y|n|yes|no|on|off|true|false|null|~|\.inf|\.nan", re.IGNORECASE
+    r"[-+.]*[0-9][-+.:_0-9a-fox]*|y|n|yes|no|on|off|true|false|null|~|\.inf|\.nan", re.IGNORECASE
 )
 _WIDE = 1 << 20  # no line is folded
 

@@ -12,7 +12,7 @@ from tests.cluster.kubectl import Kubectl
 
 
 class Relay:
-    """Passes connections on to the API server of a kubeconfig, inside a ``with``; `kubeconfig` leads through it."""
+    """Passes connections on to the API server inside a ``with``; its `kubeconfig` leads through it."""
 
     def __init__(self, kubectl: Kubectl, folder: Path) -> None:
         config = json.loads(kubectl("config", "view", "--raw", "--minify", "--flatten", "-o=json").stdout)

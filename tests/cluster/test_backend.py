@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from launcher.backends.kubernetes import observe, stop, submit, watch
+from launcher.backends.kubernetes import observe, stop, submit, transport, watch
 from launcher.backends.kubernetes.api import connect
 from launcher.backends.kubernetes.jobs import verdict
 from launcher.backends.kubernetes.record import read_record
 from launcher.errors import (
     AlreadyExists,
     ApiRejected,
+    ClusterLost,
     ClusterUnreachable,
     Forbidden,
     NamespaceMissing,
@@ -31,6 +32,7 @@ from launcher.spec import RunSpec, make_spec
 from launcher.states import FAILED, RUNNING, STOPPED, parse_time
 from tests.support.proxy import Proxy
 from trainer import layout
+from trainer.errors import GantryError
 from trainer.storage import open_store
 
 ROLE = Path(__file__).parents[2] / "docs" / "launcher-role.yaml"
@@ -444,13 +446,89 @@ def test_lost_answers_do_no_harm(cluster, spec, namespace, tmp_path, monkeypatch
         kubectl.wait_for("its end", lambda: api.get("Job", "lost") is None)
 
 
+def test_a_watch_that_is_told_its_version_is_too_old(cluster, api, spec, namespace, tmp_path, monkeypatch):
+    submit.start(spec("old", image="localhost/gantry:absent"), resuming=False)
+    with plain_proxy(cluster, tmp_path) as (proxy, kubeconfig):
+        monkeypatch.setenv("KUBECONFIG", kubeconfig)
+        proxied, waited = connect("proxied", namespace), []
+        proxy.answer(410, method="GET", contains="watch=true", times=None)
+        thread = threading.Thread(target=lambda: waited.append(watch.wait(proxied, "old", 60)))
+        thread.start()
+        stop.request_stop(api, "old")
+        thread.join(60)
+        assert waited[0].end == "stopped"  # seen by listing again
+
+
+def test_a_server_that_stays_away_ends_in_one_line(cluster, namespace, tmp_path, monkeypatch, capsys):
+    with plain_proxy(cluster, tmp_path) as (proxy, kubeconfig):
+        monkeypatch.setenv("KUBECONFIG", kubeconfig)
+        reached, fresh = connect("proxied", namespace), connect("proxied", namespace)
+        reached.read("/version")
+        reached.transport.patience = 1.0
+        proxy.answer(503, times=None)
+        with pytest.raises(
+            ClusterLost, match=r"^the API server at http://\S+ has not answered for 1 s: status 503"
+        ):
+            reached.list("Job")
+        assert capsys.readouterr().err.count("\n") == 1
+        with pytest.raises(ClusterUnreachable, match="context 'proxied' at http://"):
+            fresh.list("Job")
+
+
+def test_a_submission_that_loses_the_server_tells_what_is_left(
+    cluster, api, spec, kubectl, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(transport, "PATIENCE", 1.0)
+    monkeypatch.setattr(submit, "_UNDO_PATIENCE", 1.0)
+    run = spec("cut", context="proxied", image="localhost/gantry:absent")
+    with plain_proxy(cluster, tmp_path) as (proxy, kubeconfig):
+        monkeypatch.setenv("KUBECONFIG", kubeconfig)
+        proxy.answer(503, method="POST", contains="/services?fieldManager", times=None, skip=1)  # the dry run
+        with pytest.raises(ClusterLost):
+            submit.start(run, resuming=False)
+        nothing_left(kubectl, run)
+    with plain_proxy(cluster, tmp_path) as (proxy, kubeconfig):
+        monkeypatch.setenv("KUBECONFIG", kubeconfig)
+        proxy.answer(503, method="PATCH", times=None)
+        proxy.answer(503, method="DELETE", times=None)
+        with pytest.raises(GantryError, match=r"not all could be taken back.*Job 'cut' in namespace"):
+            submit.start(run, resuming=False)
+        assert layout.CLUSTER in files(run)  # so that `launcher delete` finds it
+    assert stop.delete(api, run.path) == ["Job/cut"]
+
+
+def test_credentials_of_a_plugin_are_renewed_when_they_are_refused(
+    own_cluster, namespace, tmp_path, monkeypatch
+):
+    known = yaml.safe_load(Path(own_cluster.kubeconfig).read_text())
+    user = known["users"][0]
+    token, plugin, calls = user["user"]["token"], tmp_path / "plugin", tmp_path / "calls"
+    answer = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    old, new = (json.dumps({**answer, "status": {"token": each}}) for each in ("expired", token))
+    plugin.write_text(
+        f"#!/bin/sh\necho >> {calls}\n[ $(wc -l < {calls}) = 1 ] && echo '{old}' || echo '{new}'\n"
+    )
+    plugin.chmod(0o755)
+    user["user"] = {
+        "exec": {"apiVersion": answer["apiVersion"], "command": str(plugin), "interactiveMode": "Never"}
+    }
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(known))
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    api = connect(own_cluster.context, namespace)
+    assert api.list("Job")["items"] == []
+    assert api.list("Pod")["items"] == []
+    assert calls.read_text() == "\n\n"
+
+
 def test_an_api_server_that_goes_away(own_cluster, api, spec, capsys):
     """For 20 s, under a wait and in the middle of a submission."""
     submit.start(spec("through", image="localhost/gantry:absent"), resuming=False)
     waited, submitted = [], []
     other = connect(api.context, api.namespace)
     manifests = render(spec("meanwhile", image="localhost/gantry:absent"))
-    other.create(manifests[0], dry_run=True)  # the submission has had its first answers
+    for each in (api, other):
+        each.create(manifests[0], dry_run=True)  # both have had a first answer
     threads = [
         threading.Thread(target=lambda: waited.append(watch.wait(api, "through", 180))),
         threading.Thread(target=lambda: submitted.append(submit.create_all(other, manifests))),

@@ -45,7 +45,7 @@ def test_nothing_is_left_of_a_refused_submit(submit, kubectl, namespace, bucket)
     assert list(open_store(bucket).list()) == []
 
 
-def test_a_cluster_that_cannot_be_reached(launcher, tmp_path):
+def test_a_cluster_that_cannot_be_reached(launcher, bucket, tmp_path):
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(
         json.dumps(
@@ -60,7 +60,7 @@ def test_a_cluster_that_cannot_be_reached(launcher, tmp_path):
         )
     )
     done = launcher(
-        "submit", "--preset", "mlp", "--image", "gantry:1", "--root", "gs://bucket/gan",
+        "submit", "--preset", "mlp", "--image", "gantry:1", "--root", bucket,
         env={"KUBECONFIG": str(kubeconfig)},
     )  # fmt: skip
     refused(done, "gone", "https://127.0.0.1:9")

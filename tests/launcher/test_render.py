@@ -90,7 +90,7 @@ def test_everything_of_an_attempt_carries_its_name_and_chooses_its_pods_alone(at
         "app.kubernetes.io/managed-by": "gantry",
         "gantry/attempt": str(attempt),
     }
-    chosen = {key: labels[key] for key in list(labels)[:2] + ["gantry/attempt"]}
+    chosen = {key: labels[key] for key in (*list(labels)[:2], "gantry/attempt")}
     assert set(found) == {"Job", "Service", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"}
     for manifest in found.values():
         assert manifest["metadata"]["name"] == name

@@ -152,7 +152,7 @@ def test_defaults_are_what_every_command_goes_by(desk, write, monkeypatch):
         ("env: {A: [1]}\n", "run.yaml:1:10: env.A is a list: expected a text"),
         ("env: {A: 1, A: 2}\n", "run.yaml:1:13: A is there twice"),
         ("set: steps=2\n", "run.yaml:1:6: set is 'steps=2': expected a mapping"),
-        ("set: {optimizer: {}, steps: }\n", "run.yaml:1:28: set.steps is empty"),
+        ("set: {optimizer: {}, steps: }\n", "run.yaml:1:29: set.steps is empty"),
         (
             "set:\n  optimizer: {beta1: 0.1}\n  optimizer.beta1: 0.2\n",
             "run.yaml:3:20: set.optimizer.beta1 is there twice",
@@ -184,7 +184,7 @@ def test_a_mistake_in_a_file_is_named_by_line_and_column(write, text, words):
         ("image: a:1\nroot: runs\n", "gantry.yaml:2:7: root is 'runs': expected gs://"),
         (RUN + "profiles: [spto]\n", "gantry.yaml:4:11: unknown profile 'spto'"),
         (RUN + "memory: 8\n", "gantry.yaml:4:9: memory is '8'"),
-        (RUN + "env: {GANTRY_JOB: x}\n", "env is 'GANTRY_JOB'"),
+        (RUN + "env: {GANTRY_JOB: x}\n", "gantry.yaml:4:19: env is 'GANTRY_JOB'"),
     ],
 )
 def test_a_value_that_cannot_be_is_named_where_it_is_written(write, text, words):

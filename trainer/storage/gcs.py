@@ -50,7 +50,7 @@ class GcsStore:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         try:
             self._client = storage.Client(project=None)  # objects need no project
-            _keep_connections(self._client._http)
+            _settle(self._client._http, self._client.api_endpoint)
         except (auth.GoogleAuthError, OSError) as error:
             raise AccessError(
                 f"gs://{bucket}: no Google credentials found; run 'gcloud auth application-default login' "
@@ -244,8 +244,15 @@ class _Part:
         return len(content)
 
 
-def _keep_connections(session: Any) -> None:
-    """Let as many threads as a download may have keep a connection each."""
+def _settle(session: Any, url: str) -> None:
+    """Let every thread of a download keep a connection, and read the environment once, not at every request.
+
+    Proxies and certificates are taken from the environment as before; looking them up again and again was an
+    eighth of the work for a megabyte.
+    """
+    found = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify, session.cert = found["proxies"], found["verify"], found["cert"]
+    session.trust_env = False
     for scheme in ("https://", "http://"):
         # An adapter of another class holds a client certificate and is left as it is.
         if type(session.get_adapter(scheme)) is HTTPAdapter:

@@ -1,0 +1,162 @@
+"""Downloads: ours against google-cloud-storage one by one, and memory against the number of objects.
+
+``python -m bench.download ours|theirs BUCKET`` is a contestant; `download` is the referee. The server is the
+real fake-gcs-server with its objects in memory, on the same cores as the contestants.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.contestant import Contestant, Group, serve, usable_cpus
+from bench.report import Goal, Section, table
+from bench.rounds import ratios, ready, spread
+from bench.setting import Setting
+
+_LARGE, _SMALL = 1_000_000, 1_000  # bytes of one object
+_WHY = (
+    "Server, client and file system share the cores: working in parallel gains at most their number, and the "
+    "rest must come from what the client saves for each object. Writing the files costs both contestants the "
+    "same."
+)
+_GROWTH_MIB = 4.0  # what the names of 9,000 files more may take, and the noise of an allocator
+
+
+def download(setting: Setting) -> Section:
+    """Speed with 1 GB in 1,000 objects, memory with 1,000 and 10,000 small ones."""
+    large, many = setting.amount(1000, 100), (setting.amount(1000, 100), setting.amount(10_000, 1000))
+    with _server() as fill:
+        fill("large", large, _LARGE)
+        for count in many:
+            fill(f"small-{count}", count, _SMALL)
+        times = _speed(setting)
+        peaks = [_memory(setting, f"small-{count}") for count in many]
+    ratio = ratios(times["theirs"], times["ours"])
+    goals = [
+        Goal(
+            f"download of {large / 1000:.1f} GB in {large:,} objects, against google-cloud-storage one by one",
+            "at least 3 times", ratio.text(), ratio.middle >= 3, _WHY,
+        ),
+        Goal(
+            f"peak memory of a download over that of a ready process, {many[1]:,} against {many[0]:,} objects",
+            "no growth", f"{peaks[1]:.1f} against {peaks[0]:.1f} MiB", peaks[1] - peaks[0] < _GROWTH_MIB,
+            "The listing is streamed in pages of 1,000; what is left is the result's list of names.",
+        ),
+    ]  # fmt: skip
+    text = (
+        "A folder is filled from an empty one in every round. *One by one* is `blob.download_to_filename` over "
+        "`list_blobs`; ours is `download_files` with its 8 threads, which also compares each file's crc32c, "
+        "writes under another name first and can be resumed. The server works on the same two cores, so its "
+        "own time bounds the ratio."
+    )
+    rows = [
+        (name, spread(taken).text(), f"{large * _LARGE / 1e6 / spread(taken).middle:,.0f}")
+        for name, taken in times.items()
+    ]
+    return Section("Downloads", text, goals, [table(("contestant", "seconds", "MB/s"), rows)])
+
+
+def _speed(setting: Setting) -> dict[str, list[float]]:
+    contestants = {
+        name: Contestant("bench.download", (name, "large", setting.scratch), cpus=usable_cpus()[:2])
+        for name in ("theirs", "ours")
+    }
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    with ready(contestants):
+        for number in range(setting.amount(5, 2)):
+            for name, it in list(contestants.items())[:: -1 if number % 2 else 1]:
+                times[name].append(Group([it]).run(1))
+                Group([it], "clean").run(
+                    1
+                )  # else the disk would be busy with one's files in the other's turn
+    return times
+
+
+def _memory(setting: Setting, bucket: str) -> float:
+    """Peak of resident memory in one download, over what the process had when it was ready, in MiB."""
+    contestant = Contestant("bench.download", ("ours", bucket, setting.scratch), cpus=usable_cpus()[:2])
+    with ready({bucket: contestant}):
+        Group([contestant]).run(1)
+        return contestant.peak_mib - float(contestant.about["rss_mib"])
+
+
+@contextmanager
+def _server() -> Iterator[Callable[[str, int, int], None]]:
+    """A server that the contestants find by the environment; the function fills a new bucket of it."""
+    from tests.support.gcs import GcsServer
+
+    server = GcsServer()
+    server.start()
+    before = os.environ.get("STORAGE_EMULATOR_HOST")
+    os.environ["STORAGE_EMULATOR_HOST"] = server.url
+    try:
+        yield _fill
+    finally:
+        os.environ.pop("STORAGE_EMULATOR_HOST")
+        if before is not None:
+            os.environ["STORAGE_EMULATOR_HOST"] = before
+        server.stop()
+
+
+def _fill(bucket: str, count: int, size: int) -> None:
+    from google.cloud import storage
+
+    from trainer.storage import open_store
+
+    storage.Client(project=None).create_bucket(bucket)
+    store, content = open_store(f"gs://{bucket}"), os.urandom(size)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda number: store.write(f"samples/{number}.png", content), range(count)):
+            pass
+
+
+def _ours(bucket: str) -> Callable[[Path], object]:
+    from launcher.artifacts import download_files
+    from trainer.storage import open_store
+
+    store = open_store(f"gs://{bucket}")
+    store.stat("samples/0.png")
+    return lambda to: download_files(store, to)
+
+
+def _theirs(bucket: str) -> Callable[[Path], object]:
+    from google.cloud import storage
+
+    client = storage.Client(project=None)
+    client.bucket(bucket).get_blob("samples/0.png")
+
+    def run(to: Path) -> None:
+        (to / "samples").mkdir()
+        for blob in client.list_blobs(bucket):
+            blob.download_to_filename(to / blob.name)
+
+    return run
+
+
+def main() -> None:
+    """Serve as a contestant; a step is a whole download into an empty folder."""
+    who, bucket, scratch = sys.argv[1:]
+    fetch = {"ours": _ours, "theirs": _theirs}[who](bucket)
+    folders: list[Path] = []
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            folders.append(Path(tempfile.mkdtemp(dir=scratch)))
+            fetch(folders[-1])
+
+    def clean(count: int) -> None:
+        while folders:
+            shutil.rmtree(folders.pop())
+
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    rss_mib = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    serve({"run": run, "clean": clean}, {"rss_mib": rss_mib})
+
+
+if __name__ == "__main__":
+    main()
