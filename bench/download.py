@@ -39,20 +39,20 @@ def download(setting: Setting) -> Section:
     ratio = ratios(times["theirs"], times["ours"])
     goals = [
         Goal(
-            f"download of {large / 1000:.1f} GB in {large:,} objects, against google-cloud-storage one by one",
+            f"download of {large / 1000:.1f} GB in {large:,} objects, against the client library one by one",
             "at least 3 times", ratio.text(), ratio.middle >= 3, _WHY,
         ),
         Goal(
-            f"peak memory of a download over that of a ready process, {many[1]:,} against {many[0]:,} objects",
+            f"peak memory that a download adds to a process, {many[1]:,} against {many[0]:,} objects",
             "no growth", f"{peaks[1]:.1f} against {peaks[0]:.1f} MiB", peaks[1] - peaks[0] < _GROWTH_MIB,
             "The listing is streamed in pages of 1,000; what is left is the result's list of names.",
         ),
     ]  # fmt: skip
     text = (
-        "A folder is filled from an empty one in every round. *One by one* is `blob.download_to_filename` over "
-        "`list_blobs`; ours is `download_files` with its 8 threads, which also compares each file's crc32c, "
-        "writes under another name first and can be resumed. The server works on the same two cores, so its "
-        "own time bounds the ratio."
+        "Every round fills an empty folder. *One by one* is the loop over `list_blobs` that calls "
+        "`blob.download_to_filename`; ours is `download_files` with its 8 threads, which also compares the "
+        "crc32c, writes under another name first and can be resumed. The server (fake-gcs-server, objects in "
+        "memory) works on the same two cores, so its own time bounds the ratio."
     )
     rows = [
         (name, spread(taken).text(), f"{large * _LARGE / 1e6 / spread(taken).middle:,.0f}")
@@ -71,9 +71,8 @@ def _speed(setting: Setting) -> dict[str, list[float]]:
         for number in range(setting.amount(5, 2)):
             for name, it in list(contestants.items())[:: -1 if number % 2 else 1]:
                 times[name].append(Group([it]).run(1))
-                Group([it], "clean").run(
-                    1
-                )  # else the disk would be busy with one's files in the other's turn
+                # Else the disk would be busy with the files of one in the turn of the other.
+                Group([it], "clean").run(1)
     return times
 
 

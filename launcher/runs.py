@@ -67,7 +67,7 @@ class Deleted(NamedTuple):
 
 
 def submit(spec: RunSpec, command: WorkerCommand = trainer_command, grace_seconds: float = 60.0) -> Started:
-    """Start a new run and return long before it trains; `command` and `grace_seconds` are the local backend's.
+    """Start a new run and return long before it trains; `command` and `grace_seconds` are for local ones.
 
     Raises:
         RunExists, RunAlive: the name is taken.

@@ -15,7 +15,6 @@ from launcher.spec import RunSpec
 from launcher.status import RunStatus
 from trainer.layout import RunPath
 
-
 Jobs = Callable[[], Mapping[str, dict[str, Any]]]
 """The Jobs of a namespace by name, asked for when they are first wanted."""
 

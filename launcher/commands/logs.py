@@ -27,7 +27,8 @@ def logs(
         int | None, typer.Option("--tail", min=0, help="Only that many last lines of each.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="Only the last 10m, 2h…; while there are pods.")
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only the last 10m, 2h…; while there are pods."),
     ] = None,
     attempt: Annotated[
         int | None, typer.Option("--attempt", min=1, help="An earlier attempt; the newest by default.")

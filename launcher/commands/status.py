@@ -112,7 +112,8 @@ def _workers(now: "RunStatus") -> list[str]:
     if now.job is None:
         return [f"  attempt {now.attempt}: " + ", ".join(_process(worker) for worker in now.workers)]
     restarts = f", {now.restarts} restarts" if now.restarts else ""
-    where = f"  attempt {now.attempt}, job {now.job}: {now.ready} of {number(now.world_size)} workers ready{restarts}"
+    ready = f"{now.ready} of {number(now.world_size)} workers ready"
+    where = f"  attempt {now.attempt}, job {now.job}: {ready}{restarts}"
     # Those in trouble first: with 1,000 workers they are what one looks for.
     shown = sorted(now.workers, key=lambda worker: (worker.alive and not worker.reason, worker.worker))
     lines = [where, *(f"    {_pod(worker)}" for worker in shown[:_SHOWN_WORKERS])]

@@ -16,7 +16,8 @@ def wait(
     run: Run,
     root: Root = None,
     timeout: Annotated[
-        str | None, typer.Option("--timeout", metavar="TIME", help="Give up after that long: 90s, 30m, 2h, 1d.")
+        str | None,
+        typer.Option("--timeout", metavar="TIME", help="Give up after that long: 90s, 30m, 2h, 1d."),
     ] = None,
     context: Context = None,
     namespace: Namespace = None,

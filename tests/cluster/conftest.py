@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -120,12 +121,14 @@ class Launcher:
         assert not check or done.returncode == 0, f"launcher {' '.join(argv)}: {done.stdout}{done.stderr}"
         return done
 
-    def start(self, *argv: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
-        """Start it and go on; its output is a pipe, its input empty. It is killed when the test ends."""
+    def start(
+        self, *argv: str, env: dict[str, str] | None = None, stdout: int | IO[bytes] = subprocess.PIPE
+    ) -> "subprocess.Popen[str]":
+        """Start it and go on; its output is a pipe or a file, its input empty; killed when the test ends."""
         process = subprocess.Popen(
             [self._program, *argv],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             env=self._environment | (env or {}),

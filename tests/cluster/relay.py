@@ -68,10 +68,13 @@ class Relay:
                 near, _ = self._listener.accept()
             except OSError:  # closed
                 return
-            if self._refusing:
+            try:
+                if self._refusing:
+                    raise ConnectionRefusedError
+                far = socket.create_connection(self._there)
+            except OSError:
                 near.close()
                 continue
-            far = socket.create_connection(self._there)
             with self._lock:
                 self._open |= {near, far}
             for source, sink in ((near, far), (far, near)):

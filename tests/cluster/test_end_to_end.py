@@ -57,7 +57,18 @@ def test_a_run_on_the_cluster_has_the_bits_of_a_local_one(launcher, namespace, b
 
 
 def test_cancel_saves_and_resume_goes_on_with_another_number_of_workers(launcher, namespace, bucket, cluster):
-    begin = ["--preset", "mlp", "--workers", "2", "--threads", "1", "--name", "long", "--set", "batch_size=12"]
+    begin = [
+        "--preset",
+        "mlp",
+        "--workers",
+        "2",
+        "--threads",
+        "1",
+        "--name",
+        "long",
+        "--set",
+        "batch_size=12",
+    ]
     begin += ["--set", "steps=100000", "--set", "checkpoints.every_steps=200", "--set", "xla=off"]
     submitted = launcher("submit", *begin, *on(cluster, namespace, bucket))
     assert submitted.returncode == 0, submitted.stderr

@@ -1,4 +1,4 @@
-"""What a cluster cannot do, through the command line: one line, the right exit code, and nothing left behind."""
+"""What a cluster cannot do, through the command line: one line, an exit code, and nothing left behind."""
 
 import json
 from pathlib import Path

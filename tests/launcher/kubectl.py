@@ -8,8 +8,8 @@ import pytest
 
 
 def _find() -> str | None:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gantry"
-    built = sorted(cache.glob("**/kubectl")) if cache.is_dir() else []
+    cache = Path(os.environ.get("GANTRY_CACHE") or "~/.cache/gantry").expanduser()
+    built = sorted(cache.glob("*/kubectl")) if cache.is_dir() else []
     return os.environ.get("KUBECTL") or (str(built[-1]) if built else shutil.which("kubectl"))
 
 

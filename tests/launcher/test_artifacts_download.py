@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 from launcher.artifacts import download_files, list_files
 from launcher.artifacts.places import UNFINISHED, part_path
 from launcher.errors import SpecError
+from tests.launcher.waiting import wait_until
 from trainer.errors import AccessError, StorageError
 from trainer.storage import open_store
 from trainer.storage.base import PART_BYTES
@@ -345,11 +348,12 @@ def test_a_download_that_is_killed_is_resumed(bucket, gcs_root, gcs_proxy, tmp_p
     big = os.urandom(BIG)
     bucket.write("export/big", big)
     bucket.write("export/little", b"little")
-    held = gcs_proxy.hold(method="GET", contains="alt=media", skip=3)  # the little one and two parts pass
+    held = gcs_proxy.hold(method="GET", contains="export/big", skip=2)
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, gcs_root, str(tmp_path / "out")], stderr=subprocess.DEVNULL
     )
     assert held.reached.wait(60)
+    wait_until((tmp_path / "out/export/little").exists, "the little file")
     process.send_signal(sent)
     assert process.wait(30) != 0  # although one of its threads still waits for an answer
     assert content_of(tmp_path / "out") == {"export/little": b"little"}
@@ -385,6 +389,32 @@ def test_the_json_of_a_download(past_run, root, launcher, tmp_path):
     table = launcher("artifacts", "list", "past", "--root", root, "--only", "samples").stdout.splitlines()
     assert table[0].split() == ["name", "size", "updated"]
     assert table[1].split()[:3] == ["samples/20.png", "140", "B"]
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"), [([], True), (["-q"], False), (["-o", "json"], False), (["-o", "yaml"], False)]
+)
+def test_the_bar_is_for_people_at_a_terminal(past_run, root, tmp_path, options, shown):
+    past_run(files=("samples/20.png",))
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "launcher", "artifacts", "download", "past", "--root", root]
+    done = subprocess.run(
+        [*command, "--to", str(tmp_path / "out"), *options],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
+        timeout=120,
+        check=True,
+    )
+    os.close(theirs)
+    drawn = b""
+    with suppress(OSError):  # how the kernel says that the other side is closed
+        while piece := os.read(ours, 1 << 16):
+            drawn += piece
+    os.close(ours)
+    assert (b"past" in drawn) is shown
+    assert not re.search(rb"\x1b\[[0-9;]*[34][0-7]", drawn)  # NO_COLOR
+    assert b"\x1b" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class KubernetesBackend:
         return connect(context, self._namespace or self.record.namespace)
 
     def status(self, found: Found) -> RunStatus:
-        """Where a run stands, from the cluster and the folder; from the folder alone when there is no cluster."""
+        """Where a run stands, from the cluster and the folder, or the folder alone when no cluster answers."""
         try:
             seen = observe.look(self.api, self.record.job)
         except ClusterUnreachable as error:

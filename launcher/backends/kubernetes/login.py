@@ -41,6 +41,7 @@ def log_in(context: str | None) -> "ApiClient":
     Raises:
         ClusterUnreachable: what kubeconfig says cannot be used.
     """
+    import urllib3
     from kubernetes import config
     from kubernetes.client import ApiClient, Configuration
     from yaml import YAMLError
@@ -62,6 +63,8 @@ def log_in(context: str | None) -> "ApiClient":
         raise ClusterUnreachable(f"no cluster reachable: context '{name}': {_one_line(error)}") from error
     if complaints:
         raise ClusterUnreachable(f"no cluster reachable: context '{name}': {complaints[0]}")
+    if not settings.verify_ssl:  # insecure-skip-tls-verify: the user has said so, once is enough
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return ApiClient(settings)
 
 

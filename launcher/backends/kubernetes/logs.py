@@ -64,6 +64,7 @@ class PodLogs:
         self._begin, self._worker = begin, worker
         self._pods = Pods(api, job)
         self._queue: queue.Queue[Any] = queue.Queue(_QUEUED)
+        self._failure: Exception | None = None
         self._closed = threading.Event()
         self._logs: dict[int, WorkerLog] = {}
         self._threads: list[threading.Thread] = []
@@ -86,19 +87,18 @@ class PodLogs:
             GantryError: no more can be read.
         """
         lines: list[LogLine] = []
-        if self.done:
-            return lines
-        try:
-            item = self._queue.get(timeout=wait_seconds)
-            while item is not _DONE:
+        with suppress(queue.Empty):
+            while not self.done and self._failure is None:
+                item = self._queue.get(timeout=0 if lines else wait_seconds)
                 if isinstance(item, Exception):
-                    self.close()
-                    raise item
-                lines += item
-                item = self._queue.get_nowait()
-            self.done = True
-        except queue.Empty:
-            pass
+                    self._failure = item
+                elif item is _DONE:
+                    self.done = True
+                else:
+                    lines += item
+        if self._failure and not lines:
+            self.close()
+            raise self._failure
         return lines
 
     def close(self) -> None:

@@ -36,9 +36,7 @@ class LocalBackend:
 
     def submit(self, spec: RunSpec) -> attempts.Started:
         """Start a new run; returns when its supervisor has taken over, long before it trains."""
-        return attempts.start(
-            spec, resuming=False, command=self._command, grace_seconds=self._grace_seconds
-        )
+        return attempts.start(spec, resuming=False, command=self._command, grace_seconds=self._grace_seconds)
 
     def resume(self, found: Found, spec: RunSpec) -> attempts.Started:
         """Start the next attempt of a run."""

@@ -1,4 +1,4 @@
-"""The state of a local run, joined from what its trainer says, what the launcher wrote down and what is alive."""
+"""The state of a local run, joined from its trainer's words, the launcher's record and what is alive."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

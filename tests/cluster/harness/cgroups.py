@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-NAME = "gantry-cluster"
+from tests.cluster.harness.settings import NAME
+
 TOP = Path("/sys/fs/cgroup")
 
 

@@ -16,8 +16,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.cluster.harness import cluster, images, node
+from tests.cluster.harness import cluster, images
 from tests.cluster.harness.access import command_environment
+from tests.cluster.harness.loading import load_images
 from tests.cluster.harness.processes import IN_NETWORK
 from tests.cluster.harness.settings import CACHE, LOGS, STATE, ClusterError, say
 
@@ -51,7 +52,10 @@ def up(_: Sequence[str]) -> int:
 
 
 def run(command: Sequence[str]) -> int:
-    """Start a cluster, run a command in it, remove it."""
+    """Start a cluster, run a command in it, remove it; or run it on that of GANTRY_TEST_CONTEXT."""
+    if context := os.environ.get("GANTRY_TEST_CONTEXT"):
+        say(f"on the cluster of context {context}")
+        return subprocess.run(command, check=False).returncode
     with _cluster():
         say(f"running {' '.join(command)}")
         return _call(command)
@@ -67,7 +71,7 @@ def load(_: Sequence[str]) -> int:
     """Bring the running cluster's image up to date; pods that start from now on take it."""
     _need_running()
     images.ensure_images()
-    node.load_images()
+    load_images()
     return 0
 
 

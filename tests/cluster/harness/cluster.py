@@ -6,9 +6,10 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.cluster.harness import cgroups, control_plane, network, node
+from tests.cluster.harness import cgroups, containerd, control_plane, network, node
 from tests.cluster.harness.binaries import ensure_binaries
 from tests.cluster.harness.images import ensure_images
+from tests.cluster.harness.loading import load_images
 from tests.cluster.harness.packages import ensure_packages
 from tests.cluster.harness.processes import IN_NETWORK, recorded, wait_until
 from tests.cluster.harness.settings import LOGS, NODE, STATE, say
@@ -35,8 +36,8 @@ def start() -> Path:
     cgroups.create()
     write_users()
     control_plane.start_etcd(binaries)
-    node.start_containerd()
-    node.load_images()
+    containerd.start_containerd()
+    load_images()
     control_plane.start_api_server(binaries)
     say("starting controllers, names, storage and the kubelet")
     control_plane.start_controllers(binaries)
@@ -66,9 +67,8 @@ def stop() -> None:
     first = ("kubelet",) if "kubelet" in services else ()
     for name in (*first, *(name for name in services if name not in (*first, *LAST))):
         services.pop(name).stop(grace=2)
-    containerd = services.get("containerd")
-    if containerd and containerd.running():
-        node.remove_containers()
+    if "containerd" in services and services["containerd"].running():
+        containerd.remove_containers()
     for name in LAST:
         if name in services:
             services[name].stop(grace=3)
@@ -86,7 +86,7 @@ def _kill_shims() -> None:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if words[0].endswith(b"containerd-shim-runc-v2") and str(node.SOCKET).encode() in words:
+        if words[0].endswith(b"containerd-shim-runc-v2") and str(containerd.SOCKET).encode() in words:
             os.kill(int(path.parent.name), signal.SIGKILL)
 
 

@@ -1,12 +1,12 @@
-"""The images: the project's own Dockerfile on a Debian made here, and the sandbox's.
+"""The images: the project's own Dockerfile on a Debian made here, and what holds a pod's namespaces.
 
-They are written, uncompressed, as an OCI layout in the cache. A blob that lies there is not written again, and
-one that containerd has is not sent again (node.py): after a change of the code that leaves a layer of 1 MB.
+They lie in a storage of buildah's in the cache, so that a change of the code rebuilds the last layer alone.
 """
 
 import hashlib
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -15,20 +15,22 @@ from tests.cluster.harness.settings import (
     BASE_IMAGE,
     CACHE,
     IMAGE,
+    NAME,
     PAUSE_IMAGE,
     REPOSITORY,
     ClusterError,
     say,
 )
 
-LAYOUT = CACHE / "oci"
+STORAGE = ("buildah", "--root", str(CACHE / "buildah"), "--runroot", f"/run/{NAME}-buildah")
+ENVIRONMENT = {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "overlay"}
 INPUTS = ("Dockerfile", ".dockerignore", "pyproject.toml", "README.md", "requirements", "launcher", "trainer")
+WASTE = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def ensure_images() -> None:
     """Build what is not up to date, in this order: base, pause, the project's."""
-    os.environ |= {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "overlay"}
     base = os.environ.get("PYTHON_IMAGE", BASE_IMAGE)
     if base == BASE_IMAGE and not _exists(BASE_IMAGE):
         _build_base()
@@ -37,26 +39,30 @@ def ensure_images() -> None:
     _build_trainer(base)
 
 
-def _buildah(*argv: str | Path, **options: object) -> str:
-    """Run buildah on a storage in the cache, so that layers are kept and `clean` removes them."""
-    return run(
-        "buildah", "--root", CACHE / "buildah", "--runroot", "/run/gantry-buildah", *argv, **options
-    ).strip()  # type: ignore[arg-type]
+def image_id(image: str) -> str:
+    """What identifies an image's content.
+
+    Raises:
+        ClusterError: there is none of the name.
+    """
+    return _buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", image)
+
+
+def export(image: str) -> "subprocess.Popen[bytes]":
+    """A process that writes the image to its standard output, as a docker archive."""
+    argv = [*STORAGE, "push", "--quiet", image, "docker-archive:/dev/stdout"]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, env=os.environ | ENVIRONMENT)
+
+
+def _buildah(*argv: str | Path, log: str | None = None) -> str:
+    return run(*STORAGE, *argv, log=log, env=os.environ | ENVIRONMENT).strip()
 
 
 def _exists(image: str) -> bool:
     try:
-        _buildah("inspect", "--type", "image", image)
+        return bool(image_id(image))
     except ClusterError:
         return False
-    return (LAYOUT / "index.json").exists() or image == BASE_IMAGE
-
-
-def _push(image: str) -> None:
-    """Write it into the layout; blobs that are there already are left."""
-    LAYOUT.mkdir(parents=True, exist_ok=True)
-    tag = image.partition("/")[2].replace(":", "-")
-    _buildah("push", "--quiet", "--disable-compression", image, f"oci:{LAYOUT}:{tag}")
 
 
 def _build_base() -> None:
@@ -70,13 +76,7 @@ def _build_base() -> None:
         root = Path(scratch) / "root"
         wanted = "python3,python3-venv,ca-certificates"
         run("debootstrap", "--variant=minbase", f"--include={wanted}", "bookworm", root, log="debootstrap")
-        for waste in (
-            "usr/share/doc",
-            "usr/share/man",
-            "usr/share/locale",
-            "var/cache/apt",
-            "var/lib/apt/lists",
-        ):
+        for waste in WASTE:
             shutil.rmtree(root / waste)
         if AUTHORITIES.exists():
             shutil.copy(AUTHORITIES, root / AUTHORITIES.relative_to("/"))
@@ -93,7 +93,6 @@ def _build_pause() -> None:
     _buildah("add", "--quiet", container, str(busybox), "/busybox")
     _buildah("config", "--entrypoint", '["/busybox","sleep","infinity"]', "--user", "65535:65535", container)
     _buildah("commit", "--quiet", "--rm", container, PAUSE_IMAGE)
-    _push(PAUSE_IMAGE)
 
 
 def _build_trainer(base: str) -> None:
@@ -102,10 +101,9 @@ def _build_trainer(base: str) -> None:
         return
     say("building the image (3 minutes when the locked packages changed, else seconds)")
     stamp.unlink(missing_ok=True)
-    argv = ("build", "--layers", "--pull-never", "--build-arg", f"PYTHON_IMAGE={base}", "--tag", IMAGE)
+    source = ("--pull-never",) if base == BASE_IMAGE else ()
+    argv = ("build", "--layers", *source, "--build-arg", f"PYTHON_IMAGE={base}", "--tag", IMAGE)
     _buildah(*argv, REPOSITORY, log="image")
-    say("writing the image's new layers")
-    _push(IMAGE)
     stamp.write_text(key)
 
 

@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 from tests.cluster.harness.processes import IN_NETWORK, run
-from tests.cluster.harness.settings import NETWORK, NODE_ADDRESS
+from tests.cluster.harness.settings import NAME, NODE_ADDRESS
 
-FILE = Path("/run/netns") / NETWORK
+FILE = Path("/run/netns") / NAME
 
 
 def create() -> None:
     """Make it; there must be none of the name."""
-    run("ip", "netns", "add", NETWORK)
+    run("ip", "netns", "add", NAME)
     for line in (
         "ip link set lo up",
         "ip link add gantry0 type bridge",
@@ -29,4 +29,4 @@ def create() -> None:
 def remove() -> None:
     """Delete it, if there is one."""
     if FILE.exists():
-        subprocess.run(["ip", "netns", "delete", NETWORK], check=False)
+        subprocess.run(["ip", "netns", "delete", NAME], check=False)

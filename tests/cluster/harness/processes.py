@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.harness.settings import LOGS, NETWORK, STATE, ClusterError, tail
+from tests.cluster.harness.settings import LOGS, NAME, STATE, ClusterError, tail
 
-IN_NETWORK = ("nsenter", f"--net=/run/netns/{NETWORK}", "--")
+IN_NETWORK = ("nsenter", f"--net=/run/netns/{NAME}", "--")
 
 
-def run(*argv: str | Path, log: str | None = None, **options: object) -> str:
+def run(
+    *argv: str | Path, log: str | None = None, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> str:
     """Run a command to its end and return what it printed; `log` names a file that gets it instead.
 
     Raises:
@@ -26,17 +28,19 @@ def run(*argv: str | Path, log: str | None = None, **options: object) -> str:
     """
     command = [str(part) for part in argv]
     if log is None:
-        done = subprocess.run(command, capture_output=True, text=True, **options)  # type: ignore[call-overload]
-        output = done.stdout + done.stderr
+        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, check=False)
+        code, output, end = done.returncode, done.stdout, done.stdout + done.stderr
     else:
         path = LOGS / f"{log}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as sink:
-            done = subprocess.run(command, stdout=sink, stderr=subprocess.STDOUT, **options)  # type: ignore[call-overload]
-        output = tail(path)
-    if done.returncode:
-        raise ClusterError(f"{' '.join(command)[:200]}: exit code {done.returncode}\n{output[-4000:]}")
-    return output if log else done.stdout
+            code = subprocess.run(
+                command, stdout=sink, stderr=subprocess.STDOUT, cwd=cwd, env=env, check=False
+            ).returncode
+        output = end = tail(path)
+    if code:
+        raise ClusterError(f"{' '.join(command)[:200]}: exit code {code}\n{end[-4000:]}")
+    return output
 
 
 def wait_until(

@@ -8,12 +8,13 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 CACHE = Path(os.environ.get("GANTRY_CACHE") or Path.home() / ".cache" / "gantry")
 """Kept between runs: binaries, images, containerd's unpacked layers, logs of the last run."""
-STATE = Path("/var/lib/gantry-cluster")
-"""One run's files, in a place that a later run finds and that is short: a socket's path has 107 characters."""
+NAME = os.environ.get("GANTRY_CLUSTER_NAME", "gantry-cluster")
+"""A second cluster beside the first needs another name, and another GANTRY_CACHE."""
+STATE = Path("/var/lib") / NAME
+"""One run's files, where a later run finds them; short, as a socket's path has 107 characters at most."""
 LOGS = CACHE / "logs"
 
 CONTEXT = "gantry-test"
-NETWORK = "gantry-cluster"
 NODE = "gantry-node"
 NODE_ADDRESS = "10.199.0.1"
 POD_SUBNET = "10.244.0.0/24"

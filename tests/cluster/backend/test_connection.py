@@ -1,0 +1,158 @@
+"""Who may connect, what it takes, and what happens when the API server goes away."""
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from launcher.backends.kubernetes import observe, stop, submit, watch
+from launcher.backends.kubernetes.api import connect
+from launcher.errors import (
+    ClusterLost,
+    ClusterUnreachable,
+    Forbidden,
+    NotLoggedIn,
+)
+from launcher.render import render
+from tests.cluster.backend.helpers import files, plain_proxy
+
+ROLE = Path(__file__).parents[3] / "docs" / "launcher-role.yaml"
+
+
+def test_the_documented_role_is_what_it_takes(own_cluster, spec, kubectl, namespace, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", own_cluster.user_kubeconfig("limited"))
+    run = spec("bound", image="localhost/gantry:absent", profiles=("network-policy",))
+    with pytest.raises(Forbidden) as refused:
+        submit.start(run, resuming=False)
+    for each in (
+        "create jobs.batch",
+        "get pods/log",
+        "list events",
+        "create networkpolicies.networking.k8s.io",
+    ):
+        assert each in str(refused.value)
+    assert "docs/launcher-role.yaml" in str(refused.value)
+    assert files(run) == []
+    role, binding = yaml.safe_load_all(ROLE.read_text())
+    binding["subjects"] = [{"kind": "User", "name": "limited", "apiGroup": "rbac.authorization.k8s.io"}]
+    kubectl.apply(role, binding)
+    api = connect(own_cluster.context, namespace)
+    submit.start(run, resuming=False)
+    assert [job["metadata"]["name"] for job in observe.jobs(api)] == ["bound"]
+    assert observe.look(api, "bound").job is not None
+    assert watch.wait(api, "bound", 0.1).end == "late"
+    assert stop.cancel(api, "bound", kill=True)
+    assert submit.start(run, resuming=True).job == "bound-r2"
+    assert stop.cancel(api, "bound-r2", kill=True)
+    assert stop.delete(api, run.path) == ["Job/bound-r2"]
+
+
+def test_users_that_the_cluster_does_not_know(own_cluster, namespace, tmp_path, monkeypatch):
+    known = yaml.safe_load(Path(own_cluster.kubeconfig).read_text())
+
+    def error(user, **cluster):
+        config = {**known, "users": [{"name": known["users"][0]["name"], "user": user}]}
+        config["clusters"] = [
+            {**known["clusters"][0], "cluster": {**known["clusters"][0]["cluster"], **cluster}}
+        ]
+        path = tmp_path / "config"
+        path.write_text(yaml.safe_dump(config))
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        with pytest.raises((NotLoggedIn, ClusterUnreachable)) as refused:
+            connect(own_cluster.context, namespace).list("Job")
+        assert "\n" not in str(refused.value)
+        assert own_cluster.context in str(refused.value)
+        return str(refused.value)
+
+    assert "log in again" in error({"token": "nonsense"})
+    assert "log in again" in error({})
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}
+    assert "exec" in error({"exec": {**plugin, "command": "false"}})
+    admin = known["users"][0]["user"]
+    assert "refused" in error(admin, server="https://127.0.0.1:1")
+    assert "not trusted" in error(admin, **{"certificate-authority": "/etc/ssl/certs/ca-certificates.crt"})
+    assert "absent.crt" in error(admin, **{"certificate-authority": "/absent.crt"})
+
+
+def test_credentials_of_a_plugin_are_renewed_when_they_are_refused(
+    own_cluster, namespace, tmp_path, monkeypatch
+):
+    known = yaml.safe_load(Path(own_cluster.kubeconfig).read_text())
+    user = known["users"][0]
+    token, plugin, calls = user["user"]["token"], tmp_path / "plugin", tmp_path / "calls"
+    answer = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    old, new = (json.dumps({**answer, "status": {"token": each}}) for each in ("expired", token))
+    plugin.write_text(
+        f"#!/bin/sh\necho >> {calls}\n[ $(wc -l < {calls}) = 1 ] && echo '{old}' || echo '{new}'\n"
+    )
+    plugin.chmod(0o755)
+    user["user"] = {
+        "exec": {"apiVersion": answer["apiVersion"], "command": str(plugin), "interactiveMode": "Never"}
+    }
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(known))
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    api = connect(own_cluster.context, namespace)
+    assert api.list("Job")["items"] == []
+    assert api.list("Pod")["items"] == []
+    assert calls.read_text() == "\n\n"
+
+
+def test_a_watch_that_is_told_its_version_is_too_old(cluster, api, spec, namespace, tmp_path, monkeypatch):
+    submit.start(spec("old", image="localhost/gantry:absent"), resuming=False)
+    with plain_proxy(cluster, tmp_path) as (proxy, kubeconfig):
+        monkeypatch.setenv("KUBECONFIG", kubeconfig)
+        proxied, waited = connect("proxied", namespace), []
+        proxy.answer(410, method="GET", contains="watch=true", times=None)
+        thread = threading.Thread(target=lambda: waited.append(watch.wait(proxied, "old", 60)))
+        thread.start()
+        stop.request_stop(api, "old")
+        thread.join(60)
+        assert waited[0].end == "stopped"  # seen by listing again
+
+
+def test_a_server_that_stays_away_ends_in_one_line(cluster, namespace, tmp_path, monkeypatch, capsys):
+    with plain_proxy(cluster, tmp_path) as (proxy, kubeconfig):
+        monkeypatch.setenv("KUBECONFIG", kubeconfig)
+        reached, fresh = connect("proxied", namespace), connect("proxied", namespace)
+        reached.read("/version")
+        reached.transport.patience = 1.0
+        proxy.answer(503, times=None)
+        with pytest.raises(
+            ClusterLost, match=r"^the API server at http://\S+ has not answered for 1 s: status 503"
+        ):
+            reached.list("Job")
+        assert capsys.readouterr().err.count("\n") == 1
+        with pytest.raises(ClusterUnreachable, match="context 'proxied' at http://"):
+            fresh.list("Job")
+
+
+def test_an_api_server_that_goes_away(own_cluster, api, spec, capsys):
+    """For 20 s, under a wait and in the middle of a submission."""
+    submit.start(spec("through", image="localhost/gantry:absent"), resuming=False)
+    waited, submitted = [], []
+    other = connect(api.context, api.namespace)
+    manifests = render(spec("meanwhile", image="localhost/gantry:absent"))
+    for each in (api, other):
+        each.create(manifests[0], dry_run=True)  # both have had a first answer
+    threads = [
+        threading.Thread(target=lambda: waited.append(watch.wait(api, "through", 180))),
+        threading.Thread(target=lambda: submitted.append(submit.create_all(other, manifests))),
+    ]
+    threads[0].start()
+    with own_cluster.api_server.away(20):
+        threads[1].start()
+    threads[1].join(120)
+    assert submitted[0]["spec"]["suspend"] is False
+    assert not waited
+    stop.request_stop(other, "through")
+    threads[0].join(60)
+    assert waited[0].end == "stopped"
+    assert capsys.readouterr().err.count("does not answer") == 2  # once for each
+    began = time.monotonic()
+    with own_cluster.api_server.away(0), pytest.raises(ClusterUnreachable, match=api.context):
+        connect(api.context, api.namespace).list("Job")
+    assert time.monotonic() - began < 60  # first contact is not patient
