@@ -12,6 +12,7 @@ from bench import report
 from bench.contestant import ROOT, ContestantFailed
 from bench.download import download
 from bench.growth import growth
+from bench.launching import launching
 from bench.report import Section
 from bench.setting import Setting, torch_version
 from bench.single import dcgan, mlp
@@ -25,6 +26,7 @@ _PARTS: dict[str, Callable[[Setting], Section]] = {
     "stall": stall,
     "growth": growth,
     "download": download,
+    "launching": launching,
 }
 
 

@@ -45,7 +45,7 @@ def download(setting: Setting) -> Section:
         Goal(
             f"peak memory that a download adds to a process, {many[1]:,} against {many[0]:,} objects",
             "no growth", f"{peaks[1]:.1f} against {peaks[0]:.1f} MiB", peaks[1] - peaks[0] < _GROWTH_MIB,
-            "The listing is streamed in pages of 1,000; what is left is the result's list of names.",
+            "The listing is streamed in pages of 500; what is left is the result's list of names.",
         ),
     ]  # fmt: skip
     text = (

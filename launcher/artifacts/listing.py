@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from launcher.errors import SpecError
 from trainer.storage import Stat, Store, check_name
 
-_KEPT = 2000  # objects of a listing held in memory, 0.4 kB each; a longer listing is asked for again
+_KEPT = 1000  # objects of a listing held in memory, 0.4 kB each; a longer listing is asked for again
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,12 @@ def test_the_image_runs_restricted(cluster, kubectl):
     assert [line.split()[0] for line in printed.splitlines()] == list(preset_names())
 
 
+def test_the_image_trains_alone(cluster, kubectl):
+    run = ("--root", "/tmp/runs", "--experiment", "digits", "--run", "first")
+    kubectl.apply(pod(cluster, "alone", "train", "--preset", "demo", "--set", "steps=20", *run))
+    assert kubectl.finished("alone", 180) == 0, kubectl("logs", "alone").stdout
+
+
 def test_the_images_init_forwards_signals_and_the_exit_code(cluster, kubectl):
     program = "import signal, time; signal.signal(15, lambda *_: exit(42)); print('up'); time.sleep(600)"
     command = ["dumb-init", "--", "python", "-c", program]

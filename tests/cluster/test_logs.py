@@ -33,11 +33,11 @@ class Run:
         self.store = open_store(f"{bucket}/gan/one")
         self._cluster = cluster
 
-    def start(self, program, workers=1):
+    def start(self, program, workers=1, grace_seconds=2):
         """Start a Job whose workers run `program` after the line that names the pod."""
         pod = python(self._cluster, "one", HEADER + textwrap.dedent(program))
         labels = {"app.kubernetes.io/instance": "one", "gantry/attempt": "1"}
-        spec = pod["spec"] | {"terminationGracePeriodSeconds": 30}
+        spec = pod["spec"] | {"terminationGracePeriodSeconds": grace_seconds}
         container = spec["containers"][0]
         container["name"] = "trainer"
         name = {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
@@ -162,7 +162,8 @@ def test_a_deleted_pod_is_followed_to_its_end_and_then_its_replacement(run):
         for number in range(60):
             print("line", number, flush=True)
             time.sleep(0.1)
-        """
+        """,
+        grace_seconds=30,
     )
     first = run.pod()
     with run.follow() as logs:

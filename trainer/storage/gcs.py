@@ -16,7 +16,6 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import exceptions as http
-from requests.adapters import HTTPAdapter
 
 from trainer.errors import AccessError, ObjectMissing, PreconditionFailed, StorageError
 from trainer.storage.base import (
@@ -28,10 +27,10 @@ from trainer.storage.base import (
     check_prefix,
     crc32c,
 )
+from trainer.storage.transport import Part, settle
 
 _TIMEOUT_SECONDS = 60  # for one request; the library retries up to two minutes altogether
-_CONNECTIONS = 64  # kept open for the threads of a download; requests keeps 10 and throws the others away
-_PAGE = 1000  # objects of one answer: Cloud Storage gives no more, other servers all they have
+_PAGE = 500  # objects of one answer, 5 kB each while it is parsed; unasked, some servers send all they have
 _FIELDS = "items(name,size,generation,updated,crc32c),nextPageToken"  # a fifth of a whole listing
 # What each call needs, to be named when it is refused.
 _PERMISSIONS = {
@@ -50,7 +49,7 @@ class GcsStore:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         try:
             self._client = storage.Client(project=None)  # objects need no project
-            _settle(self._client._http, self._client.api_endpoint)
+            settle(self._client._http, self._client.api_endpoint)
         except (auth.GoogleAuthError, OSError) as error:
             raise AccessError(
                 f"gs://{bucket}: no Google credentials found; run 'gcloud auth application-default login' "
@@ -119,7 +118,7 @@ class GcsStore:
         blob = self._bucket.blob(self._prefix + check_name(found.name), generation=found.generation)
         for begin in range(start, found.size, PART_BYTES):
             whole = begin == 0 and found.size <= PART_BYTES
-            part = _Part()
+            part = Part()
             with self._errors("read", found.name):
                 blob.download_to_file(
                     part,
@@ -231,32 +230,6 @@ class GcsStore:
             raise AccessError(f"{where}: {_one_line(error)}") from error
         except (api.GoogleAPIError, http.RequestException, DataCorruption, InvalidResponse, OSError) as error:
             raise StorageError(f"{where}: {_one_line(error)}") from error
-
-
-class _Part:
-    """A file to the library that keeps the one piece it is given, without a copy."""
-
-    content = b""
-
-    def write(self, content: bytes) -> int:
-        """Take the piece."""
-        self.content = content
-        return len(content)
-
-
-def _settle(session: Any, url: str) -> None:
-    """Let every thread of a download keep a connection, and read the environment once, not at every request.
-
-    Proxies and certificates are taken from the environment as before; looking them up again and again was an
-    eighth of the work for a megabyte.
-    """
-    found = session.merge_environment_settings(url, {}, None, None, None)
-    session.proxies, session.verify, session.cert = found["proxies"], found["verify"], found["cert"]
-    session.trust_env = False
-    for scheme in ("https://", "http://"):
-        # An adapter of another class holds a client certificate and is left as it is.
-        if type(session.get_adapter(scheme)) is HTTPAdapter:
-            session.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
 
 
 def _one_line(error: Exception) -> str:

@@ -14,7 +14,8 @@ TOP = Path("/sys/fs/cgroup")
 def create() -> None:
     """Make it in the one hierarchy of version 2, or in each of version 1; the kubelet wants to find it."""
     for hierarchy in _hierarchies():
-        (hierarchy / NAME).mkdir(exist_ok=True)
+        if hierarchy.name != "unified":  # version 2 without controllers, beside version 1: runc's own matter
+            (hierarchy / NAME).mkdir(exist_ok=True)
 
 
 def remove() -> None:
@@ -32,8 +33,7 @@ def _hierarchies() -> Iterator[Path]:
         yield TOP
         return
     for folder in sorted(TOP.iterdir()):
-        # "cpuacct" may be a link to "cpu,cpuacct"; "unified" is version 2 without a controller.
-        if folder.is_dir() and not folder.is_symlink() and folder.name != "unified":
+        if folder.is_dir() and not folder.is_symlink():  # "cpu" may be a link to "cpu,cpuacct"
             yield folder
 
 

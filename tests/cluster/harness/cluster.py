@@ -77,6 +77,11 @@ def stop() -> None:
     cgroups.remove()
     network.remove()
     shutil.rmtree(STATE, ignore_errors=True)
+    for link in Path("/var/log/containers").glob(
+        "*.log"
+    ):  # the kubelet's, to logs that were in the state folder
+        if link.is_symlink() and str(link.readlink()).startswith(f"{STATE}/"):
+            link.unlink()
 
 
 def _kill_shims() -> None:
