@@ -49,11 +49,11 @@ def logs(
     if follow:
         _follow(place, run, choice, output)
         return
-    from launcher.commands.display import log_text
+    from launcher.commands.display import write_lines
 
     lines = runs.logs(place, run, choice)
     if output is OutputFormat.text:
-        sys.stdout.write("".join(f"{log_text(line)}\n" for line in lines))
+        write_lines(sys.stdout, lines)
     else:
         print_data([line._asdict() for line in lines], output)
 

@@ -31,6 +31,7 @@ def wait(
     Example: launcher wait demo-20260102-x7k2 --timeout 2h
     """
     from launcher import runs
+    from launcher.states import FINISHED
 
     seconds = None if timeout is None else seconds_of("--timeout", timeout)
     now = runs.wait(place_of(root, context, namespace), run, seconds)
@@ -42,7 +43,7 @@ def wait(
         typer.echo(f"run '{now.run}' is {now.state} at step {now.step}{told}")
     else:
         print_data(now, output)
-    if now.resumable:
+    if now.state != FINISHED:
         raise typer.Exit(_EXIT_FAILED)
 
 

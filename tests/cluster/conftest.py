@@ -67,7 +67,8 @@ def namespace(cluster: access.Cluster) -> Iterator[str]:
     call("create", "namespace", name)
     level = "pod-security.kubernetes.io/enforce"
     call("label", "namespace", name, f"{level}=restricted", f"{level}-version=latest")
-    deadline = time.monotonic() + 30
+    # After an outage of the API server the controllers come back only after 20 to 30 s.
+    deadline = time.monotonic() + 120
     # Without its service account, pods are refused; the controller makes it a moment later.
     while call("get", "serviceaccount", "default", check=False).returncode:
         assert time.monotonic() < deadline, "the namespace got no service account"

@@ -4,11 +4,14 @@ The folder outlives the Job, so everything but stopping works without the cluste
 is no reason to hide what the folder says.
 """
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from launcher.backends.base import Jobs, LogChoice, Update
 from launcher.backends.kubernetes import observe, stop, submit
@@ -55,7 +58,7 @@ class KubernetesBackend:
         return connect(context, self._namespace or self.record.namespace)
 
     def status(self, found: Found) -> RunStatus:
-        """Where a run stands, from the cluster and the folder, or the folder alone when no cluster answers."""
+        """Where a run stands, from cluster and folder, or the folder alone when no cluster answers."""
         try:
             seen = observe.look(self.api, self.record.job)
         except ClusterUnreachable as error:
@@ -87,22 +90,27 @@ class KubernetesBackend:
         """What the workers write and where the run stands, until its Job has ended and all was read."""
         self._check_worker(choice.worker)
         begin = Begin(choice.tail, choice.since_seconds)
-        now = self.status(found)
-        due = time.monotonic() + _STATUS_SECONDS
-        with PodLogs(
-            self.api, found.store, self.record.job, self.record.attempt, worker=choice.worker, begin=begin
-        ) as pods:
+        job, attempt = self.record.job, self.record.attempt
+        with (
+            PodLogs(self.api, found.store, job, attempt, worker=choice.worker, begin=begin) as pods,
+            _Latest(lambda: self.status(found)) as latest,
+        ):
+            if pods.note:
+                self.api.transport.note(pods.note)
             while not pods.done:
-                lines = pods.read(_LINES_SECONDS)
-                if time.monotonic() > due:
-                    now, due = self.status(found), time.monotonic() + _STATUS_SECONDS
-                yield Update(lines, now)
-        yield Update([], self.wait(found, None) or now)
+                yield Update(pods.read(_LINES_SECONDS), latest.status)
+        yield Update([], self.wait(found, None) or latest.status)
 
     def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
         """How the run ended, told by a watch within a second; None when it has not after `seconds`."""
-        ended = wait(self.api, self.record.job, seconds)
-        return None if ended.end == "late" else self.status(found)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        if wait(self.api, self.record.job, seconds).end == "late":
+            return None
+        while (now := self.status(found)).live:  # a cancelled Job's pods save before they leave
+            if deadline is not None and time.monotonic() > deadline:
+                return None
+            time.sleep(_LINES_SECONDS)
+        return now
 
     def check_idle(self, found: Found) -> None:
         """Refuse a run whose pods live."""
@@ -161,6 +169,27 @@ class KubernetesBackend:
     def _check_worker(self, worker: int | None) -> None:
         if worker is not None and worker >= self.record.workers:
             raise SpecError(f"--worker {worker}: expected 0 to {self.record.workers - 1}")
+
+
+class _Latest:
+    """A status that a thread keeps current: lines do not wait for the bucket or a server that is away."""
+
+    def __init__(self, ask: Callable[[], RunStatus]) -> None:
+        self.status, self._ask, self._closed = ask(), ask, threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._refresh, name="status", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+
+    def _refresh(self) -> None:
+        while not self._closed.wait(_STATUS_SECONDS):
+            with suppress(GantryError):  # whoever reads the lines meets the same trouble and tells it
+                self.status = self._ask()
 
 
 def _worker(pod: PodStatus) -> WorkerStatus:

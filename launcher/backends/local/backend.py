@@ -20,6 +20,7 @@ from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, Gant
 from trainer.storage import open_store
 
 _POLL_SECONDS = 0.25
+_BUCKET_POLL_SECONDS = 2.0  # for a run in a bucket that no launcher started: each look costs requests
 _CANCEL_MARGIN_SECONDS = 30.0  # beyond the grace of the workers
 
 
@@ -92,7 +93,7 @@ class LocalBackend:
             yield Update(lines, now)
             if not now.live:
                 return
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_pause(found))
 
     def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
         """How the run ended, None when it has not after `seconds`."""
@@ -100,7 +101,7 @@ class LocalBackend:
         while (now := self.status(found)).live:
             if deadline is not None and time.monotonic() > deadline:
                 return None
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_pause(found))
         return now
 
     def request_stop(self, found: Found, *, kill: bool = False) -> bool:
@@ -154,6 +155,10 @@ def finish(started: attempts.Started) -> Outcome:
         reason += f": {said}"
     how = "stopped" if now.state == "stopped" else f"ended early: {reason}"
     return Outcome(now, code, f"run '{path.name}' {how}; {way_on(now)}")
+
+
+def _pause(found: Found) -> float:
+    return _BUCKET_POLL_SECONDS if found.path.root.startswith("gs://") else _POLL_SECONDS
 
 
 def _workers(record: LocalRecord, living: Alive) -> list[WorkerStatus]:
