@@ -4,6 +4,7 @@ The folder outlives the Job, so everything but stopping works without the cluste
 is no reason to hide what the folder says.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from launcher.backends.kubernetes.watch import wait
 from launcher.errors import ClusterUnreachable, SpecError
 from launcher.follow import LogLine
 from launcher.hints import command_line
-from launcher.kubeconfig import context_names
+from launcher.kubeconfig import context_names, current
 from launcher.lookup import Found
 from launcher.spec import RunSpec
 from launcher.states import parse_time
@@ -51,10 +52,12 @@ class KubernetesBackend:
 
     @cached_property
     def api(self) -> Api:
-        """The run's cluster: as the options say, else as it was submitted, else the current context."""
-        context = self._context
-        if context is None and self.record.context in context_names():
-            context = self.record.context
+        """The run's cluster.
+
+        Raises:
+            ClusterUnreachable: none of the user's contexts is of the cluster that it was submitted to.
+        """
+        context = self._context or context_of(self.record)
         return connect(context, self._namespace or self.record.namespace)
 
     def status(self, found: Found) -> RunStatus:
@@ -77,14 +80,15 @@ class KubernetesBackend:
         if choice.attempt not in (None, self.record.attempt):
             return stored_logs(found.store, choice.attempt, choice.worker, choice.tail)
         self._check_worker(choice.worker)
-        return read_logs(
-            self.api,
-            found.store,
-            self.record.job,
-            self.record.attempt,
-            worker=choice.worker,
-            begin=Begin(choice.tail, choice.since_seconds),
-        )
+        begin = Begin(choice.tail, choice.since_seconds)
+        job, attempt = self.record.job, self.record.attempt
+        try:
+            return read_logs(self.api, found.store, job, attempt, worker=choice.worker, begin=begin)
+        except ClusterUnreachable as error:
+            if choice.since_seconds is not None:
+                raise
+            sys.stderr.write(f"note: this is the copy in the run's folder, for there is {error}\n")
+            return stored_logs(found.store, attempt, choice.worker, choice.tail)
 
     def follow(self, found: Found, choice: LogChoice) -> Iterator[Update]:
         """What the workers write and where the run stands, until its Job has ended and all was read."""
@@ -117,8 +121,9 @@ class KubernetesBackend:
         submit.check_idle(self.api, self.record.job, found.path)
 
     def resume(self, found: Found, spec: RunSpec) -> submit.Submitted:
-        """Submit the next attempt."""
-        return submit.start(spec, resuming=True)
+        """Submit the next attempt to the same cluster, whatever this workstation calls it."""
+        where = {"context": self._context or context_of(self.record), "namespace": self.api.namespace}
+        return submit.start(spec.model_copy(update=where), resuming=True)
 
     def request_stop(self, found: Found, *, kill: bool = False) -> bool:
         """Ask the pods to save and stop; False when the Job has ended or is gone."""
@@ -169,6 +174,27 @@ class KubernetesBackend:
     def _check_worker(self, worker: int | None) -> None:
         if worker is not None and worker >= self.record.workers:
             raise SpecError(f"--worker {worker}: expected 0 to {self.record.workers - 1}")
+
+
+def context_of(record: ClusterRecord) -> str | None:
+    """The context for the cluster that a run was submitted to, None where there is no kubeconfig.
+
+    Names of contexts are each workstation's own, so the server's address tells: a Job that is not there must
+    not be taken for one that is gone.
+
+    Raises:
+        ClusterUnreachable: no context has that address.
+    """
+    names = context_names()
+    if not names:
+        return None
+    same = [name for name in names if (context := current(name)) and context.server == record.server]
+    if not same:
+        raise ClusterUnreachable(
+            f"no cluster reachable: the run was submitted to {record.server} as context '{record.context}', "
+            "and no context of the kubeconfig has that address (--context names one that is the same cluster)"
+        )
+    return record.context if record.context in same else same[0]
 
 
 class _Latest:
