@@ -69,7 +69,8 @@ def check_local(spec: "RunSpec") -> None:
         FieldError: the first field that is for Kubernetes only, or a root that is a bucket.
     """
     if spec.root.startswith("gs://"):
-        raise refuse("root", spec.root, "a folder, as backend is local (the local backend expects a folder)")
+        alone = f"`python -m trainer train --root {spec.root}` trains into a bucket with one worker"
+        raise refuse("root", spec.root, f"a folder, as backend is local; {alone}")
     fields = type(spec).model_fields
     for field in kubernetes_fields(fields):
         value = getattr(spec, field)
@@ -122,7 +123,7 @@ def _check_name(name: str, workers: int) -> None:
 def _check_image(spec: "RunSpec") -> None:
     image = spec.image
     if image is None:
-        bucket = f"root {spec.root} is a bucket (the local backend expects a folder)"
+        bucket = f"root {spec.root} is a bucket, which the local backend cannot use"
         why = bucket if spec.root.startswith("gs://") else "backend is kubernetes"
         raise FieldError("image", f"image is not given: expected NAME:TAG for the pods, as {why}")
     found = _IMAGE.fullmatch(image)

@@ -83,25 +83,6 @@ def test_an_image_that_does_not_exist(submit, launcher, bucket):
     assert "image" in explanation()
 
 
-def test_a_node_that_is_too_small(submit, launcher, bucket):
-    assert submit("--memory", "900Gi", name="large").returncode == 0
-
-    def explanation():
-        return json.loads(launcher("status", "large", "--root", bucket, "-o", "json").stdout)["explanation"]
-
-    wait_until(lambda: "memory" in explanation(), "the scheduler's reason")
-
-
-def test_a_quota_that_is_used_up(submit, launcher, kubectl, namespace, bucket):
-    kubectl("create", "quota", "small", "--hard=pods=0")
-    assert submit(name="over").returncode == 0
-
-    def explanation():
-        return json.loads(launcher("status", "over", "--root", bucket, "-o", "json").stdout)["explanation"]
-
-    wait_until(lambda: "quota" in explanation(), "the quota's refusal")
-
-
 def test_a_mistake_in_the_data_fails_at_once(submit, launcher, bucket, kubectl, namespace):
     assert submit("--set", "data.source=idx:/absent", name="wrong").returncode == 0
     waited = launcher("wait", "wrong", "--root", bucket, "--timeout", "3m")

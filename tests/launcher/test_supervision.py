@@ -231,10 +231,9 @@ def test_workers_that_cannot_start_are_a_failure(root):
     assert "No such file" in (folder(started) / "logs/1/supervisor.log").read_text()
 
 
-def test_a_bucket_is_refused_by_the_local_backend(fake):
-    spec = make_spec("mlp", name="one", root="gs://bucket/runs")
+def test_a_bucket_is_refused_by_the_local_backend():
     with pytest.raises(UserError, match="python -m trainer"):
-        runs.submit(spec, command=fake("train"))
+        make_spec("mlp", name="one", root="gs://bucket/runs", backend="local")
 
 
 def test_a_root_that_is_a_file_is_refused(tmp_path, fake):
