@@ -51,8 +51,10 @@ format: .venv/dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/bench ## measure speed side by side and write docs/benchmarks.md (installs PyTorch, 15 minutes)
+bench: .venv/bench ## measure speed side by side and write docs/benchmarks*.md (installs PyTorch, 30 minutes)
 	$(BIN)/python -m bench
+	$(BIN)/python -m tests.cluster run -- $(BIN)/python -m bench --only download,launching \
+		--out docs/benchmarks-kubernetes.md
 
 lock: ## resolve every version anew (needs uv)
 	$(COMPILE) $(PROJECT) --upgrade --extra dev --extra bench -o requirements/bench.txt

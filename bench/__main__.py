@@ -28,6 +28,9 @@ _PARTS: dict[str, Callable[[Setting], Section]] = {
     "download": download,
     "launching": launching,
 }
+# What a workstation waits for has a page of its own, measured inside a cluster.
+_WORKSTATION = ("download", "launching")
+_TRAINING = [name for name in _PARTS if name not in _WORKSTATION]
 
 
 def main() -> None:
@@ -54,7 +57,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "--only", type=_parts, default=list(_PARTS), help=f"comma-separated parts of {', '.join(_PARTS)}"
+        "--only", type=_parts, default=_TRAINING, help=f"comma-separated parts of {', '.join(_PARTS)}"
     )
     parser.add_argument("--quick", action="store_true", help="few steps and rounds: does it run at all?")
     parser.add_argument("--torch-python", default=sys.executable, help="a Python that has PyTorch")

@@ -77,6 +77,11 @@ def test_cancel_saves_and_resume_goes_on_with_another_number_of_workers(launcher
         return json.loads(launcher("status", "long", "--root", bucket, "-o", "json").stdout)
 
     wait_until(lambda: (status()["step"] or 0) > 0, "a first step")
+    # While the cluster has its Job, a run is found with no root named.
+    unnamed = launcher("status", "long", "-n", namespace, "-o", "json")
+    assert json.loads(unnamed.stdout)["root"] == bucket, unnamed.stderr
+    listed = json.loads(launcher("list", "-n", namespace, "-o", "json").stdout)
+    assert [(run["run"], run["state"]) for run in listed] == [("long", "running")]
     cancelled = launcher("cancel", "long", "--root", bucket, "-o", "json")
     assert cancelled.returncode == 0, cancelled.stderr
     stopped = json.loads(cancelled.stdout)
