@@ -4,10 +4,11 @@ import sys
 from functools import cached_property
 from typing import Any
 
+from launcher.backends.kubernetes.labels import run_of
 from launcher.errors import ClusterUnreachable, Forbidden
 from launcher.hints import DEFAULT_ROOT
 from launcher.lookup import Found, all_runs
-from launcher.places import Place, backend_of, run_of
+from launcher.places import Place, backend_of
 from launcher.states import UNKNOWN, State
 from launcher.status import Files, RunStatus, assemble
 from trainer.errors import GantryError

@@ -6,15 +6,16 @@ long as the cluster remembers the run.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.backends.base import Backend
+from launcher.backends.kubernetes.labels import run_of
+from launcher.backends.kubernetes.record import read_record
 from launcher.backends.local.backend import LocalBackend
 from launcher.errors import ClusterUnreachable, NoSuchRun, SpecError
 from launcher.hints import DEFAULT_ROOT
 from launcher.kubeconfig import current
 from launcher.lookup import Found, find_run
-from trainer import layout
 from trainer.layout import RunPath
 from trainer.storage import open_store
 
@@ -75,11 +76,12 @@ def locate(where: Place | str, run: str) -> Located:
 
 def backend_of(found: Found, place: Place) -> Backend:
     """The backend that started a run; the local one, which reads files alone, where none did."""
-    if found.store.stat(layout.CLUSTER) is None:
+    record = read_record(found.store)
+    if record is None:
         return LocalBackend()
     from launcher.backends.kubernetes.backend import KubernetesBackend
 
-    return KubernetesBackend(found, place.context, place.namespace)
+    return KubernetesBackend(record, place.context, place.namespace)
 
 
 def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
@@ -103,11 +105,3 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
 
 def _urls(paths: Iterable[RunPath]) -> str:
     return ", ".join(sorted(path.url for path in paths))
-
-
-def run_of(job: dict[str, Any]) -> RunPath | None:
-    """The run that a Job belongs to, None for one whose labels do not say."""
-    labels = job["metadata"].get("labels") or {}
-    root = (job["metadata"].get("annotations") or {}).get("gantry/root")
-    name, experiment = labels.get("app.kubernetes.io/instance"), labels.get("app.kubernetes.io/part-of")
-    return RunPath(root, experiment, name) if root and name and experiment else None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from launcher.backends.kubernetes.record import read_record as read_cluster_record
 from launcher.backends.local.record import read_record
 from launcher.errors import SpecError, Unsupported
 from launcher.lookup import Found
@@ -34,8 +35,8 @@ def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> Ru
 
 def _asked(found: Found, run: dict[str, Any] | None) -> dict[str, Any]:
     """Fields of the specification that the newest attempt was started with."""
-    if cluster := read_json(found.store, layout.CLUSTER):
-        return {key: value for key, value in cluster["spec"].items() if value is not None}
+    if cluster := read_cluster_record(found.store):
+        return {key: value for key, value in cluster.spec.items() if value is not None}
     if record := read_record(found.store):
         asked = {"preset": record.preset, "overrides": record.overrides, "workers": record.workers}
     elif run is not None:

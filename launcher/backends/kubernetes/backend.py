@@ -21,7 +21,7 @@ from launcher.backends.kubernetes.labels import belongs
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
 from launcher.backends.kubernetes.pods import PodStatus
-from launcher.backends.kubernetes.record import ClusterRecord, read_record
+from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.backends.kubernetes.watch import wait
 from launcher.errors import ClusterUnreachable, SpecError
 from launcher.follow import LogLine
@@ -43,11 +43,10 @@ class KubernetesBackend:
 
     name = "kubernetes"
 
-    def __init__(self, found: Found, context: str | None = None, namespace: str | None = None) -> None:
-        record = read_record(found.store)
-        if record is None:
-            raise GantryError(f"{found.path.url}: its record of the cluster was removed meanwhile")
-        self.record: ClusterRecord = record
+    def __init__(
+        self, record: ClusterRecord, context: str | None = None, namespace: str | None = None
+    ) -> None:
+        self.record = record
         self._context, self._namespace = context, namespace
 
     @cached_property

@@ -37,6 +37,13 @@ def belongs(found: Mapping[str, Any], path: RunPath) -> bool:
     return same_root and all(labels.get(key) == value for key, value in expected.items())
 
 
+def run_of(found: Mapping[str, Any]) -> RunPath | None:
+    """The run that an object belongs to, None for one that does not say."""
+    labels, root = found["metadata"].get("labels") or {}, annotation(found, ROOT)
+    name, experiment = labels.get(INSTANCE), labels.get(PART_OF)
+    return RunPath(root, experiment, name) if root and name and experiment else None
+
+
 def annotation(found: Mapping[str, Any], key: str) -> str | None:
     """An annotation of an object."""
     value = (found["metadata"].get("annotations") or {}).get(key)

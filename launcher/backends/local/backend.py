@@ -73,14 +73,12 @@ class LocalBackend:
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
         """Lines so far, from the files."""
-        if choice.since_seconds is not None:
-            raise SpecError("--since: expected none for this run, as the files of its logs hold no times")
+        _refuse_since(choice)
         return stored_logs(found.store, choice.attempt, choice.worker, choice.tail)
 
     def follow(self, found: Found, choice: LogChoice) -> Iterator[Update]:
         """What the newest attempt writes, read from its files as they grow."""
-        if choice.since_seconds is not None:
-            raise SpecError("--since: expected none for this run, as the files of its logs hold no times")
+        _refuse_since(choice)
         reader: LogReader | None = None
         tail = choice.tail
         while True:
@@ -155,6 +153,11 @@ def finish(started: attempts.Started) -> Outcome:
         reason += f": {said}"
     how = "stopped" if now.state == "stopped" else f"ended early: {reason}"
     return Outcome(now, code, f"run '{path.name}' {how}; {way_on(now)}")
+
+
+def _refuse_since(choice: LogChoice) -> None:
+    if choice.since_seconds is not None:
+        raise SpecError("--since: expected none for this run, as the files of its logs hold no times")
 
 
 def _pause(found: Found) -> float:
