@@ -15,6 +15,7 @@ RESULT = "result.json"  # how it ended; written last
 LOCAL = "local.json"  # the processes of a run on this machine (the launcher's local backend)
 CLUSTER = "cluster.json"  # where a run was submitted to (the launcher's Kubernetes backend)
 MANIFESTS = "manifests.yaml"  # what was submitted there
+CANCEL = "cancel.json"  # a person's wish to stop one attempt, by which its pods leave with 0
 GENERATOR = "export/generator.keras"
 LOSS_CURVES = "export/loss.png"
 
@@ -58,8 +59,18 @@ def checkpoint_folder(step: int) -> str:
 
 
 def checkpoint_manifest(step: int) -> str:
-    """Manifest of a checkpoint; without it the checkpoint does not exist."""
+    """Manifest of a checkpoint; without it the checkpoint does not exist.
+
+    One of no bytes is a writer's claim that the checkpoint is being written, and no checkpoint either: whoever
+    lists objects asks `is_complete`.
+    """
     return f"checkpoints/{step}/manifest.json"
+
+
+def is_complete(name: str, size: int) -> bool:
+    """Whether an object of that name and size is the manifest that makes a checkpoint complete."""
+    step = checkpoint_step(name)
+    return step is not None and name == checkpoint_manifest(step) and size > 0
 
 
 def checkpoint_step(name: str) -> int | None:
