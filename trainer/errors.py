@@ -6,10 +6,14 @@
     ├── UserError              2   a mistake in the configuration, the data or the call
     │   ├── ConfigError        2   a key or a value of the configuration
     │   ├── DataError          2   a data set: missing, empty, damaged, of the wrong shape
-    │   └── AccessError        2   a folder or bucket that is missing or refuses
-    ├── StorageError           1   storage failed although it was asked rightly (disk full, outage)
+    │   ├── AccessError        2   a folder or bucket that is missing or refuses
+    │   └── RunHeld            2   another process trains the run
+    ├── StorageError           1   storage failed although it was asked rightly (outage)
+    │   ├── DiskFull           1   no space left: waiting mends nothing
     │   ├── ObjectMissing      1   the object is not there
     │   └── PreconditionFailed 1   another writer got there first
+    ├── StorageAway           42   storage did not answer for as long as we are willing to wait
+    ├── LeaseLost             42   another process has taken the run over from us
     ├── CheckpointDamaged      1   a checkpoint whose files are not those of its manifest
     ├── Diverged               1   NaN or Inf in a loss or a gradient
     └── PeerLost              42   another worker is gone: restart me and I resume
@@ -48,8 +52,16 @@ class AccessError(UserError):
     """A folder or bucket does not exist or refuses us."""
 
 
+class RunHeld(UserError):
+    """Another process, which is alive, trains the run."""
+
+
 class StorageError(GantryError):
     """Storage failed although it was asked rightly."""
+
+
+class DiskFull(StorageError):
+    """There is no space left on the disk of the store or of the scratch folder."""
 
 
 class ObjectMissing(StorageError):
@@ -58,6 +70,18 @@ class ObjectMissing(StorageError):
 
 class PreconditionFailed(StorageError):
     """The object is not at the generation the caller expected."""
+
+
+class StorageAway(GantryError):
+    """Storage did not answer for as long as the run is willing to wait for it."""
+
+    exit_code = EXIT_RESTART
+
+
+class LeaseLost(GantryError):
+    """Another process has taken the run over; this one must not write any more."""
+
+    exit_code = EXIT_RESTART
 
 
 class CheckpointDamaged(GantryError):

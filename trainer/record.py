@@ -68,10 +68,7 @@ def check(store: Store, config: RunConfig, fresh: bool) -> Record | None:
         return None
     if fresh:
         raise UserError(f"--fresh: the run {store.url} exists; choose another --run or leave --fresh out")
-    changed = configuration.difference(record.config, config)
-    if "steps" in changed and config.steps > record.config.steps:
-        del changed["steps"]
-    if changed:
+    if changed := configuration.conflicts(record.config, config):
         fields = ", ".join(f"{name} (was {old}, now {new})" for name, (old, new) in changed.items())
         raise ConfigError(f"the run {store.url} was begun with other values: {fields}; only steps may grow")
     return record

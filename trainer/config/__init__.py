@@ -1,6 +1,7 @@
 """What a run is: validated, serialisable, with presets. Free of TensorFlow, so the launcher reads it too."""
 
 from trainer.config.resolve import (
+    conflicts,
     difference,
     flatten,
     preset_description,
@@ -17,6 +18,7 @@ __all__ = [
     "Dcgan",
     "Mlp",
     "RunConfig",
+    "conflicts",
     "difference",
     "flatten",
     "preset_description",

@@ -80,6 +80,19 @@ def difference(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
     }
 
 
+def conflicts(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """What keeps a run that was begun as `old` from going on as `new`: `difference`, less what may change.
+
+    `steps` may grow, and `recovery` says nothing about the result.
+    """
+    found = difference(old, new)
+    return {
+        key: values
+        for key, values in found.items()
+        if not key.startswith("recovery.") and not (key == "steps" and new.steps > old.steps)
+    }
+
+
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested mapping as one level of dotted keys."""
     flat: dict[str, Any] = {}

@@ -128,6 +128,19 @@ class Metrics(Section):
     """Steps between two printed lines, rounded up to a line of `metrics/`."""
 
 
+class Recovery(Section):
+    """How long to put up with trouble; nothing here changes a result, so a resumed run may change it."""
+
+    heartbeat_seconds: Annotated[int, Field(ge=2, le=600)] = 10
+    """Silence after which a worker is taken for lost (TensorFlow's coordination service: 10)."""
+    stall_seconds: Annotated[int, Field(ge=1)] = 600
+    """Time without a step after which a worker restarts itself; at least ten times what a call of steps takes."""
+    storage_patience_seconds: Annotated[int, Field(ge=1)] = 600
+    """How long storage may be away while training has to wait for it."""
+    restarts_without_progress: Annotated[int, Field(ge=0)] = 5
+    """Restarts of the trainer in a pod without a newer checkpoint, after which the pod gives up."""
+
+
 class RunConfig(Section):
     """A whole run: enough to reproduce it."""
 
@@ -155,6 +168,8 @@ class RunConfig(Section):
     """The grids a person looks at."""
     metrics: Metrics = Metrics()
     """Losses and speed over time."""
+    recovery: Recovery = Recovery()
+    """Patience with lost workers and storage."""
 
     @model_validator(mode="after")
     def _dcgan_halves(self) -> "RunConfig":
