@@ -98,7 +98,7 @@ class Rule:
     """Matching requests that pass untouched at first."""
     times: int | None = 1
     """Requests that it acts on after that; None for all."""
-    used: int = 0
+    used: int = field(default=0, init=False)
     """Requests that it acted on."""
 
     def choose(self, request: Request) -> "Rule | None":
