@@ -206,6 +206,8 @@ def _check_env(env: dict[str, str]) -> None:
             expected = "names of letters, digits and '_' that begin with no digit"
         elif name in _RESERVED:
             expected = "another name, as this one says who a worker is"
+        elif name == "GANTRY_GRACE_SECONDS":
+            expected = "--grace instead, which sets it too"
         elif "\0" in value:
             expected = "a value without a zero byte"
         if expected:

@@ -1,5 +1,7 @@
 """From the folder of a run to the specification of its next attempt."""
 
+import math
+import sys
 from typing import Any
 
 from launcher.backends.kubernetes.record import read_record as read_cluster_record
@@ -11,9 +13,15 @@ from launcher.status import read_json
 from trainer import layout
 from trainer.config import RunConfig, difference, resolve, validate
 
+# A checkpoint may have to wait for one that is on its way, and then the log's end is uploaded.
+_GRACE_FACTOR, _GRACE_MARGIN = 2, 20
+_LONGEST_SAVE = 86400.0  # seconds; more is a mistake of a clock
+
 
 def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> RunSpec:
     """What a run was asked for, with `overrides` and changed fields laid over it; None changes nothing.
+
+    Pods get a longer grace, which is told on stderr, where the last checkpoint took too long for theirs.
 
     Raises:
         UserError: a value other than a higher `steps` would change, or nothing says how the run began.
@@ -23,6 +31,8 @@ def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> Ru
     begun = asked.pop("overrides", ())
     before = tuple(begun) if run is None else _overrides(found, run)
     asked |= {key: value for key, value in changes.items() if value is not None}
+    if "grace_seconds" in asked and changes.get("grace_seconds") is None:
+        asked["grace_seconds"] = _enough_grace(found, asked["grace_seconds"])
     spec = make_spec(
         asked.pop("preset"),
         merge(before, overrides),
@@ -44,6 +54,21 @@ def _asked(found: Found, run: dict[str, Any] | None) -> dict[str, Any]:
     else:
         raise Unsupported(f"run '{found.path.name}': {found.store.url} has no {layout.RUN} to go on from")
     return {**asked, "backend": "local"}
+
+
+def _enough_grace(found: Found, before: int) -> int:
+    """The grace that pods had, or a longer one, told on stderr, if the last checkpoint hardly fits in it."""
+    took = (read_json(found.store, layout.STATUS) or {}).get("checkpoint_seconds")
+    if not isinstance(took, int | float) or not 0 <= took < _LONGEST_SAVE:
+        return before
+    enough = math.ceil(_GRACE_FACTOR * took) + _GRACE_MARGIN
+    if enough <= before:
+        return before
+    sys.stderr.write(
+        f"note: the last checkpoint took {took:.0f} s to save, so pods get {enough} s of grace instead of "
+        f"{before}; --grace sets another\n"
+    )
+    return enough
 
 
 def _config(found: Found, run: dict[str, Any]) -> RunConfig:

@@ -96,13 +96,13 @@ def resume(
     run: str,
     overrides: Iterable[str] = (),
     command: WorkerCommand = trainer_command,
-    grace_seconds: float = 60.0,
+    grace_seconds: float | None = None,
     **changes: Any,
 ) -> Started:
     """Start the next attempt of a run, which goes on from its newest complete checkpoint.
 
-    `changes` are fields of `RunSpec` that the attempt has otherwise, such as `workers` and `threads`;
-    those that are None stay as they were.
+    `changes` are fields of `RunSpec` that the attempt has otherwise; those that are None stay as they were,
+    but for a grace that is too short for the run's checkpoints.
 
     Raises:
         NoSuchRun: there is none of that name.
@@ -111,7 +111,9 @@ def resume(
     """
     found, backend = locate(where, run)
     if isinstance(backend, LocalBackend):
-        backend = LocalBackend(command, grace_seconds)
+        backend = LocalBackend(command, 60.0 if grace_seconds is None else grace_seconds)
+    else:
+        changes["grace_seconds"] = grace_seconds
     backend.check_idle(found)
     now = backend.status(found)
     spec = resumed_spec(found, tuple(overrides), **changes)
@@ -221,9 +223,8 @@ def finish(started: Started) -> Outcome:
     now = status(path.root, f"{path.experiment}/{path.name}")
     if now.state == FINISHED:
         home = command_line("artifacts download", path, "--to", path.name)
-        return Outcome(
-            now, EXIT_DONE, f"run '{path.name}' is finished at step {now.step}: `{home}` brings it"
-        )
+        text = f"run '{path.name}' is finished at step {now.step}: `{home}` brings it"
+        return Outcome(now, EXIT_DONE, text)
     if now.state == STOPPED:
         return Outcome(now, EXIT_RESTART, f"run '{path.name}' stopped; {way_on(now)}")
     code = EXIT_USER if any(worker.exit_code == EXIT_USER for worker in now.workers) else EXIT_FAILED

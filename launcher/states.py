@@ -8,6 +8,7 @@ PENDING = "pending"  # the cluster has not started its workers: no node, no imag
 QUEUED = "queued"  # suspended until a queue admits it
 STARTING = "starting"  # processes are alive, no word from the trainer yet
 RUNNING = "running"
+RESTARTING = "restarting"  # a worker was lost; those left wait for it and all go on from the last checkpoint
 STOPPING = "stopping"  # asked to save and stop, not yet gone
 STOPPED = "stopped"  # saved and stopped because it was asked to
 FINISHED = "finished"
@@ -15,9 +16,10 @@ FAILED = "failed"  # ended on an error of its own
 INTERRUPTED = "interrupted"  # cut off: resuming it is all it needs
 UNKNOWN = "unknown"
 
-LIVE_STATES = frozenset({PENDING, QUEUED, STARTING, RUNNING, STOPPING})
+LIVE_STATES = frozenset({PENDING, QUEUED, STARTING, RUNNING, RESTARTING, STOPPING})
 # The trainer writes its status every few seconds; a run that nobody supervises is taken for dead after this.
 SILENCE = timedelta(seconds=60)
+_RESTART_SILENCE = timedelta(minutes=11)  # a pod waits ten minutes for the others, and says so when it begins
 
 
 class State(NamedTuple):
@@ -41,6 +43,8 @@ def by_status(status: Mapping[str, Any] | None, updated: datetime | None, time: 
     if status is None:
         return State(UNKNOWN, "nothing is written about how it stands")
     said = str(status.get("state", UNKNOWN))
-    if said in LIVE_STATES and (updated is None or time - updated > SILENCE):
-        return State(INTERRUPTED, "its trainer has written nothing for over a minute")
+    silence = _RESTART_SILENCE if said == RESTARTING else SILENCE
+    if said in LIVE_STATES and (updated is None or time - updated > silence):
+        span = "ten minutes" if said == RESTARTING else "a minute"
+        return State(INTERRUPTED, f"its trainer has written nothing for over {span}")
     return State(said, str(status.get("message") or ""))

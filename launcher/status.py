@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.lookup import Found
-from launcher.states import FINISHED, LIVE_STATES, State, parse_time
+from launcher.states import FINISHED, LIVE_STATES, RESTARTING, State, parse_time
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
 from trainer.storage import Store
@@ -39,7 +39,8 @@ class RunStatus:
     run: str
     root: str
     state: str
-    """pending, queued, starting, running, stopping, stopped, finished, failed, interrupted or unknown."""
+    """pending, queued, starting, running, restarting, stopping, stopped, finished, failed, interrupted or
+    unknown."""
     explanation: str
     """One sentence where the state alone does not tell enough, else empty."""
     step: int | None
@@ -54,6 +55,8 @@ class RunStatus:
     """Step of the newest complete checkpoint: where a resumed run goes on."""
     checkpoint_age_seconds: float | None
     """Seconds since that checkpoint was complete."""
+    checkpoint_seconds: float | None
+    """How long the last one took to save and to upload; a pod that is asked to stop needs as much grace."""
     metrics: dict[str, Any]
     attempt: int | None
     workers: list[WorkerStatus]
@@ -66,7 +69,12 @@ class RunStatus:
     """Name of the Kubernetes Job, also when it is gone."""
     namespace: str | None = None
     restarts: int = 0
-    """Worker pods that ended badly and were replaced, in the newest attempt."""
+    """Worker pods that ended badly and were replaced, in the newest attempt; `backoff_limit` counts these."""
+    trainer_restarts: int = 0
+    """How often the newest attempt's trainers began again inside their pods, from a checkpoint; a pod that is
+    replaced is one of the reasons."""
+    storage: str | None = None
+    """What is wrong with the run's storage while training goes on without it, None when nothing is."""
 
     @property
     def live(self) -> bool:
@@ -127,6 +135,7 @@ def assemble(
 ) -> RunStatus:
     """A run's status from its folder, its state and what the backend knows; `more` are fields of it."""
     said, time = files.said or {}, datetime.now(UTC)
+    live = state.name in LIVE_STATES
     saved = newest_checkpoint(found.store)
     return RunStatus(
         experiment=found.path.experiment,
@@ -137,16 +146,23 @@ def assemble(
         step=said.get("step"),
         steps=said.get("steps") or files.run.get("config", {}).get("steps"),
         images_per_second=said.get("images_per_second"),
-        eta_seconds=said.get("eta_seconds") if state.name in LIVE_STATES else None,
+        eta_seconds=said.get("eta_seconds") if live and state.name != RESTARTING else None,
         updated=said.get("updated"),
         age_seconds=_age(files.updated, time),
         checkpoint_step=saved.step if saved else None,
         checkpoint_age_seconds=_age(saved.updated, time) if saved else None,
+        checkpoint_seconds=said.get("checkpoint_seconds"),
         metrics=dict(said.get("metrics") or {}),
         attempt=attempt,
         workers=list(workers),
         backend=backend,
-        **{"preset": files.run.get("preset"), "world_size": files.run.get("world_size"), **more},
+        **{
+            "preset": files.run.get("preset"),
+            "world_size": files.run.get("world_size"),
+            "trainer_restarts": said.get("restarts") or 0,
+            "storage": said.get("storage") if live else None,
+            **more,
+        },
     )
 
 
@@ -155,9 +171,10 @@ def _age(moment: datetime | None, time: datetime) -> float | None:
 
 
 def newest_checkpoint(store: Store) -> Checkpoint | None:
-    """The newest checkpoint that has its manifest."""
+    """The newest checkpoint that is complete."""
     for step in sorted((int(name) for name in store.folders("checkpoints/") if name.isdigit()), reverse=True):
-        if manifest := store.stat(layout.checkpoint_manifest(step)):
+        manifest = store.stat(layout.checkpoint_manifest(step))
+        if manifest and layout.is_complete(manifest.name, manifest.size):
             return Checkpoint(step, manifest.updated)
     return None
 

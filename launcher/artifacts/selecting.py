@@ -1,8 +1,8 @@
 """Which files of a run a download takes.
 
-A checkpoint without a manifest does not exist (see `trainer.layout`): its files may still be on their way, or
-stay unfinished for ever, so they are never taken. The manifests are fetched after everything else, so that
-the law holds in the local folder too, wherever the download is cut off.
+A checkpoint without a manifest, or with an empty one, does not exist (see `trainer.layout`): its files may
+still be on their way, or stay unfinished for ever, so they are never taken. The manifests are fetched after
+everything else, so that the law holds in the local folder too, wherever the download is cut off.
 """
 
 from collections import Counter
@@ -74,7 +74,7 @@ class Survey:
     checkpoints: Counter[int] = field(default_factory=Counter)
     """Bytes by step, complete or not."""
     manifests: dict[int, Stat] = field(default_factory=dict)
-    """By step."""
+    """Of complete checkpoints, by step."""
     grid: Stat | None = None
 
     def add(self, found: Stat) -> None:
@@ -83,7 +83,7 @@ class Survey:
         self.bytes[kind_of(found.name)] += 0 if checkpoint is not None else found.size
         if checkpoint is not None:
             self.checkpoints[checkpoint] += found.size
-            if found.name == layout.checkpoint_manifest(checkpoint):
+            if layout.is_complete(found.name, found.size):
                 self.manifests[checkpoint] = found
         elif grid is not None and self._is_wanted(grid):
             self.grid = found
@@ -125,7 +125,7 @@ class Plan:
 
     @property
     def left_out(self) -> list[str]:
-        """Folders of checkpoints that have no manifest, when all checkpoints were asked for."""
+        """Folders of checkpoints that are not complete, when all checkpoints were asked for."""
         if self._selection.one_step or not self._selection.wants("checkpoints"):
             return []
         unfinished = self._seen.checkpoints.keys() - self._seen.manifests.keys()

@@ -24,6 +24,14 @@ def resume(
     image: Annotated[
         str | None, typer.Option("--image", help="Another image than before; Kubernetes only.")
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", help="Other memory of each worker, such as 8Gi; Kubernetes only."),
+    ] = None,
+    grace_seconds: Annotated[
+        int | None,
+        typer.Option("--grace", metavar="SECONDS", help="What a worker may take to save when it is stopped."),
+    ] = None,
     detach: Detach = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow a run on Kubernetes; local runs are followed anyway.")
@@ -34,7 +42,8 @@ def resume(
 ) -> None:
     """Go on with a run from its newest checkpoint.
 
-    Only `steps` can be set to another, higher value; the number of workers may change freely.
+    Only `steps` can be set to another, higher value; the number of workers may change freely. Pods get more
+    grace than before, which is told, where the last checkpoint took too long to save for it.
 
     Example: launcher resume demo-20260102-x7k2 --set steps=8000
     """
@@ -42,7 +51,8 @@ def resume(
 
     place = place_of(root, context, namespace)
     local = runs.locate(place, run).backend.name == "local"
-    changes: dict[str, Any] = {"workers": workers, "threads": threads, "image": image}
+    changes: dict[str, Any] = {"workers": workers, "threads": threads, "image": image, "memory": memory}
+    changes["grace_seconds"] = grace_seconds
 
     def start() -> "Started":
         return runs.resume(place, run, overrides or (), **changes)

@@ -65,7 +65,7 @@ def _watch(states: "Iterable[RunStatus]", output: OutputFormat) -> None:
         return
     told: object = None
     for now in states:
-        news = (now.state, now.explanation, now.step, now.workers)
+        news = (now.state, now.explanation, now.step, now.workers, bool(now.storage))
         if news == told:
             continue
         told = news
@@ -102,7 +102,11 @@ def describe(now: "RunStatus") -> list[str]:
     if now.workers:
         lines += _workers(now)
     if now.checkpoint_step is not None:
-        lines.append(f"  saved at step {now.checkpoint_step}, {duration(now.checkpoint_age_seconds)} ago")
+        took = "" if now.checkpoint_seconds is None else f", in {now.checkpoint_seconds:.1f} s"
+        ago = duration(now.checkpoint_age_seconds)
+        lines.append(f"  saved at step {now.checkpoint_step}, {ago} ago{took}")
+    if now.storage:
+        lines.append(f"  storage {now.storage}")
     if now.resumable:
         lines.append("  " + runs.way_on(now))
     return lines
@@ -111,15 +115,20 @@ def describe(now: "RunStatus") -> list[str]:
 def _workers(now: "RunStatus") -> list[str]:
     if now.job is None:
         return [f"  attempt {now.attempt}: " + ", ".join(_process(worker) for worker in now.workers)]
-    restarts = f", {now.restarts} restarts" if now.restarts else ""
+    news = f", restarted {_times(now.trainer_restarts)}" if now.trainer_restarts else ""
+    news += f", pods replaced {_times(now.restarts)}" if now.restarts else ""
     ready = f"{now.ready} of {number(now.world_size)} workers ready"
-    where = f"  attempt {now.attempt}, job {now.job}: {ready}{restarts}"
+    where = f"  attempt {now.attempt}, job {now.job}: {ready}{news}"
     # Those in trouble first: with 1,000 workers they are what one looks for.
     shown = sorted(now.workers, key=lambda worker: (worker.alive and not worker.reason, worker.worker))
     lines = [where, *(f"    {_pod(worker)}" for worker in shown[:_SHOWN_WORKERS])]
     if len(shown) > _SHOWN_WORKERS:
         lines.append(f"    and {len(shown) - _SHOWN_WORKERS} more")
     return lines
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _process(worker: "WorkerStatus") -> str:
@@ -135,4 +144,4 @@ def _pod(worker: "WorkerStatus") -> str:
         how = f"ended with exit code {worker.exit_code}"
     text = f"worker {worker.worker} {how}" + (f", {worker.reason}" if worker.reason else "")
     text += f", on {worker.node}" if worker.node else ""
-    return text + (f", {worker.restarts} restarts" if worker.restarts else "")
+    return text + (f", replaced {_times(worker.restarts)}" if worker.restarts else "")

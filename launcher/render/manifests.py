@@ -157,7 +157,12 @@ def _fill_container(job: Manifest, spec: RunSpec, attempt: int) -> None:
         job.set(f"{_TRAINER}.resources.limits.memory", spec.memory)
     if spec.gpus:
         job.set(f'{_TRAINER}.resources.limits["nvidia.com/gpu"]', spec.gpus)
-    own = {"SERVICE": service_name(spec.name, attempt), "WORKERS": spec.workers, "ATTEMPT": attempt}
+    own = {
+        "SERVICE": service_name(spec.name, attempt),
+        "WORKERS": spec.workers,
+        "ATTEMPT": attempt,
+        "GRACE_SECONDS": spec.grace_seconds,
+    }
     for name, value in own.items():
         job.set(f"{_TRAINER}.env[name=GANTRY_{name}].value", str(value))
     for name in ("JOB", "POD", "PORT", "PEER_SECONDS"):

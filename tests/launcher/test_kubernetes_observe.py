@@ -14,6 +14,7 @@ from launcher.states import (
     LIVE_STATES,
     PENDING,
     QUEUED,
+    RESTARTING,
     RUNNING,
     STARTING,
     STOPPED,
@@ -38,6 +39,9 @@ RUNS = [pod(0), pod(1)]
         (said("starting"), STARTING),
         (said("running"), RUNNING),
         (said("stopping"), STOPPING),
+        (said("restarting"), RESTARTING),
+        (said("restarting", age=-100), STARTING),
+        (said("stopped"), RESTARTING),  # as a pod was, and not by a person
         (said("stopped", age=-100), STARTING),  # the word of the attempt before
         (said("finished"), RUNNING),  # its pods still end
     ],
@@ -115,7 +119,7 @@ NO_ROOM = (
     ],
 )
 def test_a_worker_that_does_not_run_is_explained(stuck, reason, text):
-    here = at(Seen(job(), [pod(0), stuck]), said())
+    here = at(Seen(job(), [pod(0), stuck]), said(age=-100))
     assert here.state == (PENDING, f"{text}; 1 of 2 workers run")
     assert here.workers[1].reason == reason
     assert here.workers[1].explanation == text
@@ -218,7 +222,8 @@ LOST = pod(0, phase="Failed", state=ended(42, "worker 1 is gone"))
             [("FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit")] * 2,
             [pod(0, phase="Failed", state=ended(1, reason="OOMKilled")), pod(1, going=True)],
             "too many pods of its workers ended badly (4, its limit is 3); "
-            "worker 0 ran out of memory (its limit is 2Gi); those that are left are being stopped",
+            "worker 0's container ran out of memory (limit 2Gi); submit or resume with a larger --memory; "
+            "those that are left are being stopped",
         ),
         (
             [("Failed", "DeadlineExceeded", "Job was active longer than specified deadline")],
@@ -302,7 +307,9 @@ def test_a_job_that_is_gone_leaves_the_word_of_its_trainer(word, state):
 
 
 def test_a_job_without_a_look_at_its_pods():
-    assert at(Seen(job(ready=1, active=2)), said()).state == (PENDING, "1 of its 2 workers do not run")
+    text = "1 of its 2 workers do not run"
+    assert at(Seen(job(ready=1, active=2)), None).state == (PENDING, text)
+    assert at(Seen(job(ready=1, active=2)), said()).state == (RESTARTING, text)
     here = at(Seen(job(ready=1, succeeded=1, active=1, failed=2)), said())
     assert (here.state.name, here.busy, here.restarts, here.workers) == (RUNNING, True, 2, [])
     assert at(Seen(job(conditions=[("Failed", "DeadlineExceeded", "")])), said()).state.name == FAILED
@@ -330,7 +337,7 @@ pods = st.lists(
 )
 words = st.none() | st.builds(
     said,
-    st.sampled_from(["starting", "running", "stopped", "finished", "failed", "odd"]),
+    st.sampled_from(["starting", "running", "restarting", "stopped", "finished", "failed", "odd"]),
     st.integers(-100, 100),
 )
 
@@ -340,13 +347,19 @@ words = st.none() | st.builds(
     seen_pods=pods | st.none(),
     word=words,
     suspend=st.booleans(),
+    cancelled=st.booleans(),
     seconds=st.integers(0, 1000),
 )
-def test_laws(kinds, seen_pods, word, suspend, seconds):
-    mine = job(workers=3, conditions=[(kind, "Any", "") for kind in kinds], suspend=suspend)
+def test_laws(kinds, seen_pods, word, suspend, cancelled, seconds):
+    marks = {"gantry/cancelled": stamp(5)} if cancelled else {}
+    conditions = [(kind, "Any", "") for kind in kinds]
+    mine = job(workers=3, conditions=conditions, suspend=suspend, annotations=marks)
     here = at(Seen(mine, seen_pods), word, seconds=seconds)
     failed, done = {"FailureTarget", "Failed"} & {*kinds}, {"SuccessCriteriaMet", "Complete"} & {*kinds}
-    if failed:
+    if cancelled and (failed or done):
+        assert here.state.name in {STOPPING, STOPPED, FINISHED if done else FAILED, FAILED}
+        assert here.state.name != FINISHED or word["state"] == "finished"
+    elif failed:
         assert here.state.name == FAILED  # whatever its pods and its trainer say
         assert here.state.explanation
     elif done:

@@ -50,6 +50,7 @@ def test_the_job_has_the_run_s_values_and_waits():
     assert {key: job["spec"][key] for key in wanted} == wanted
     pod = job["spec"]["template"]["spec"]
     assert (pod["terminationGracePeriodSeconds"], pod["serviceAccountName"]) == (30, "own")
+    assert environment(job)["GANTRY_GRACE_SECONDS"] == "30"
     trainer = container(job)
     assert (trainer["image"], trainer["imagePullPolicy"]) == ("registry/gantry:0.1.0", "Never")
     assert trainer["resources"] == {
@@ -70,8 +71,8 @@ def test_the_trainer_is_told_the_run_and_who_it_is():
         "fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-name']"}
     }
     assert told["GANTRY_POD"] == {"fieldRef": {"fieldPath": "metadata.name"}}
-    plain = ("SERVICE", "WORKERS", "ATTEMPT", "PORT", "PEER_SECONDS")
-    assert [told[f"GANTRY_{key}"] for key in plain] == ["one-r2", "4", "2", "2222", "600"]
+    plain = ("SERVICE", "WORKERS", "ATTEMPT", "PORT", "PEER_SECONDS", "GRACE_SECONDS")
+    assert [told[f"GANTRY_{key}"] for key in plain] == ["one-r2", "4", "2", "2222", "600", "60"]
 
 
 @pytest.mark.parametrize(("attempt", "name"), [(1, "one"), (2, "one-r2"), (99, "one-r99")])

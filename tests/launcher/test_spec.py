@@ -127,6 +127,7 @@ def test_a_wrong_value_is_named_in_one_line(values, words):
         ({"env": {"A-B": "x"}}, ["env is 'A-B'"]),
         ({"env": {"GANTRY_JOB": "x"}}, ["env is 'GANTRY_JOB'", "who a worker is"]),
         ({"env": {"TF_CONFIG": "x"}}, ["env is 'TF_CONFIG'"]),
+        ({"env": {"GANTRY_GRACE_SECONDS": "5"}}, ["env is 'GANTRY_GRACE_SECONDS'", "--grace"]),
         ({"image_pull_policy": "Often"}, ["image_pull_policy is 'Often'", "'Always'"]),
         ({"manifests": "/nowhere"}, ["manifests is '/nowhere'", "kustomization.yaml"]),
     ],

@@ -103,6 +103,21 @@ def test_silence_is_explained():
     assert state == State("interrupted", "its trainer has written nothing for over a minute")
 
 
+@pytest.mark.parametrize(
+    ("minutes", "state"),
+    [
+        (
+            5,
+            State("restarting", "worker 1 is gone"),
+        ),  # a pod waits for the others for ten minutes, in silence
+        (12, State("interrupted", "its trainer has written nothing for over ten minutes")),
+    ],
+)
+def test_a_restart_may_take_as_long_as_a_new_pod_does(minutes, state):
+    word = {**said("restarting", timedelta(minutes=minutes)), "message": "worker 1 is gone"}
+    assert join_state(None, Alive(False, ()), word, NOW) == state
+
+
 def test_times_without_a_zone_are_utc_and_nonsense_is_none():
     assert parse_time("2026-01-02T12:00:00") == NOW
     assert parse_time("yesterday") is None

@@ -17,6 +17,7 @@ from typing import Any, Self
 from launcher.backends.base import Jobs, LogChoice, Update
 from launcher.backends.kubernetes import observe, stop, submit
 from launcher.backends.kubernetes.api import Api, connect
+from launcher.backends.kubernetes.cancellation import announce_cancel
 from launcher.backends.kubernetes.labels import belongs
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
@@ -126,11 +127,11 @@ class KubernetesBackend:
 
     def request_stop(self, found: Found, *, kill: bool = False) -> bool:
         """Ask the pods to save and stop; False when the Job has ended or is gone."""
-        return stop.request_stop(self.api, self.record.job, kill=kill)
+        return stop.request_stop(self.api, self.record.job, kill=kill, announce=self._announcement(found))
 
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
         """Ask the pods to save and stop and wait until they are gone; the Job stays, suspended."""
-        if not stop.cancel(self.api, self.record.job, kill=kill):
+        if not stop.cancel(self.api, self.record.job, kill=kill, announce=self._announcement(found)):
             again = command_line("cancel", found.path, "--now")
             raise GantryError(
                 f"run '{found.path.name}' has not ended after its grace; kill its pods with `{again}`"
@@ -141,9 +142,13 @@ class KubernetesBackend:
         """Remove every Job of the run, and what belongs to them."""
         return stop.delete(self.api, found.path)
 
+    def _announcement(self, found: Found) -> Callable[[], None]:
+        return lambda: announce_cancel(found.store, self.record.attempt)
+
     def _joined(self, found: Found, files: Files, seen: observe.Seen, pods: bool = True) -> RunStatus:
         submitted, time_now = parse_time(self.record.submitted), datetime.now(UTC)
         here = observe.join(seen, files.said, submitted, time_now, self.record.workers)
+        stale: dict[str, Any] = {} if here.told else {"trainer_restarts": 0, "storage": None}
         return assemble(
             found,
             files,
@@ -151,6 +156,7 @@ class KubernetesBackend:
             attempt=self.record.attempt,
             workers=[_worker(pod) for pod in here.workers] if pods else [],
             restarts=here.restarts,
+            **stale,
             **self._known(),
         )
 

@@ -5,20 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from launcher.backends.kubernetes.endings import (
+    CONTAINER,
+    conditions_of,
+    ending,
+    leaving,
+    node_is_silent,
+)
 from launcher.backends.kubernetes.labels import COMPLETION_INDEX
-from trainer.errors import EXIT_DONE, EXIT_RESTART, EXIT_USER
+from launcher.backends.kubernetes.wording import about, because, event_time, one_line
+from trainer.errors import EXIT_DONE
 
-CONTAINER = "trainer"
 _NO_IMAGE = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 )
 _BEING_MADE = frozenset({"", "ContainerCreating", "PodInitializing"})
-_MEANINGS = {
-    EXIT_USER: "a mistake in the configuration or the data",
-    EXIT_RESTART: "to be started again",
-    137: "killed",
-    143: "stopped from outside",
-}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class PodStatus:
     phase: str
     """Pending, Running, Succeeded, Failed, Terminating, or Missing."""
     ready: bool
-    """Whether its container runs."""
+    """Whether its container runs, on a node that answers."""
     restarts: int
     """Earlier pods of this index that the cluster still knows, and restarts of the container."""
     exit_code: int | None
@@ -41,6 +42,8 @@ class PodStatus:
     """The cluster's word where it is not simply running, such as ImagePullBackOff."""
     explanation: str
     """The same as a sentence about "worker i", empty where there is nothing to say."""
+    before: str = ""
+    """The same about the pod that this one has replaced, where the cluster still knows it."""
 
     @property
     def done(self) -> bool:
@@ -91,24 +94,43 @@ def pod_status(
         return PodStatus(worker, None, None, "Missing", False, 0, None, "", f"worker {worker} has no pod")
     pod = pods[0]
     status, phase, container = pod.get("status") or {}, phase_of(pod), _container(pod)
-    ended = (container.get("state") or {}).get("terminated")
-    if phase == "Pending":
-        reason, text = _trouble(pod, container, events)
-    elif phase in ("Failed", "Succeeded") or ended:
-        reason, text = _ending(pod, ended or {})
-    else:
-        reason, text = ("Terminating", "is being stopped") if phase == "Terminating" else ("", "")
+    ended = _ended(container)
+    reason, text = _standing(pod, events)
+    runs = phase == "Running" and bool(container.get("ready", status.get("phase") == "Running"))
     return PodStatus(
         worker=worker,
         pod=pod["metadata"]["name"],
         node=(pod.get("spec") or {}).get("nodeName"),
         phase=phase,
-        ready=phase == "Running" and bool(container.get("ready", status.get("phase") == "Running")),
+        ready=runs and not node_is_silent(pod),
         restarts=len(pods) - 1 + int(container.get("restartCount") or 0),
         exit_code=None if ended is None else int(ended.get("exitCode", 0)),
         reason=reason,
-        explanation=f"worker {worker} {text}" if text else "",
+        explanation=about(worker, text),
+        before=about(worker, _standing(pods[1], ())[1]) if len(pods) > 1 else "",
     )
+
+
+def _ended(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return (container.get("state") or {}).get("terminated")
+
+
+def _standing(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The reason why a pod does not simply run, and the rest of a sentence about its worker."""
+    phase, container = phase_of(pod), _container(pod)
+    ended = _ended(container)
+    if phase == "Pending":
+        return _trouble(pod, container, events)
+    if phase in ("Failed", "Succeeded") or ended:
+        return ending(pod, ended or {})
+    reason, text = leaving(pod) if phase == "Terminating" else ("", "")
+    if node_is_silent(pod):
+        silent = f"node '{(pod.get('spec') or {}).get('nodeName')}' does not answer"
+        return (
+            reason or "NodeNotReady",
+            f"{text}; its {silent}" if text else f"is not heard of, as its {silent}",
+        )
+    return reason, text
 
 
 def _container(pod: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -131,13 +153,12 @@ def _trouble(
     if reason in _NO_IMAGE:
         return reason, _no_image(str(container.get("image") or "of the trainer"), message)
     if reason not in _BEING_MADE:
-        return reason, f"cannot start: {reason}{_because(message)}"
-    conditions = {each["type"]: each for each in (pod.get("status") or {}).get("conditions") or []}
-    placed = conditions.get("PodScheduled") or {}
+        return reason, f"cannot start: {reason}{because(message)}"
+    placed = conditions_of(pod).get("PodScheduled") or {}
     if placed.get("status") == "False":
         # What preemption could do is the scheduler's own affair.
         message = re.split(r",? (?:no new claims|preemption:)", one_line(placed.get("message")))[0]
-        return str(placed.get("reason") or "Unschedulable"), f"has no node{_because(message.rstrip('.'))}"
+        return str(placed.get("reason") or "Unschedulable"), f"has no node{because(message.rstrip('.'))}"
     if not (pod.get("spec") or {}).get("nodeName"):
         return "Pending", "waits for the scheduler"
     name = pod["metadata"]["name"]
@@ -158,60 +179,4 @@ def _trouble(
 def _no_image(image: str, message: str) -> str:
     """A failed pull, without the runtime's saying over and over which image it is about."""
     why = re.sub(r'(?:Back-off pulling|failed to (?:pull|resolve|unpack))[^"]*"[^"]*": ', "", message)
-    return f"cannot start: image '{image}' cannot be pulled{_because(why.removeprefix('ErrImagePull: '))}"
-
-
-def _ending(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> tuple[str, str]:
-    """How a pod ended."""
-    status = pod.get("status") or {}
-    conditions = {each["type"]: each for each in status.get("conditions") or []}
-    code = ended.get("exitCode")
-    reason = str(ended.get("reason") or "")
-    said = last_line(ended.get("message"))
-    if code == EXIT_DONE or status.get("phase") == "Succeeded":
-        return "Completed", ""
-    disrupted = conditions.get("DisruptionTarget") or {}
-    if disrupted.get("status") == "True" or status.get("reason"):
-        word = str(status.get("reason") or disrupted.get("reason"))
-        message = one_line(status.get("message") or disrupted.get("message"))
-        return word, f"was taken from its node ({word}){_because(message)}"
-    if reason == "OOMKilled":
-        limit = _memory_limit(pod)
-        return reason, "ran out of memory" + (f" (its limit is {limit})" if limit else "")
-    if code is None:
-        return "Failed", "ended, and nobody saw how"
-    if reason not in ("", "Error", "Completed"):
-        return reason, f"could not start ({reason}){_because(one_line(ended.get('message')))}"
-    meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
-    return f"exit {code}", f"exited with code {code}{meaning}{_because(said)}"
-
-
-def _memory_limit(pod: Mapping[str, Any]) -> str | None:
-    for container in (pod.get("spec") or {}).get("containers") or []:
-        if container.get("name") == CONTAINER:
-            limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
-            return None if limit is None else str(limit)
-    return None
-
-
-def _because(message: str) -> str:
-    return f": {message}" if message else ""
-
-
-def one_line(text: object, longest: int = 400) -> str:
-    """A message of the cluster without its line ends, cut where it is very long."""
-    line = re.sub(r"\s+", " ", str(text or "")).strip()
-    return line if len(line) <= longest else line[: longest - 1] + "…"
-
-
-def last_line(text: object) -> str:
-    """The last line of a termination message: what the trainer said when it gave up."""
-    lines = [line for line in str(text or "").splitlines() if line.strip()]
-    return one_line(lines[-1]).removeprefix("error: ") if lines else ""
-
-
-def event_time(event: Mapping[str, Any]) -> str:
-    """When an event was last seen, for comparing."""
-    series = event.get("series") or {}
-    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
-    return max((str(time) for time in times if time), default="")
+    return f"cannot start: image '{image}' cannot be pulled{because(why.removeprefix('ErrImagePull: '))}"

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from launcher.backends.kubernetes.jobs import Verdict, status
-from launcher.backends.kubernetes.pods import PodStatus, event_time, one_line
+from launcher.backends.kubernetes.pods import PodStatus
+from launcher.backends.kubernetes.wording import event_time, one_line
+from trainer.errors import EXIT_RESTART, EXIT_USER
 
 _REFUSALS = (
     (r"exceeded quota: (.*)", "the namespace's quota is used up: {0}"),
@@ -52,5 +54,11 @@ def _cause(end: Verdict, workers: Sequence[PodStatus]) -> PodStatus | None:
     """The worker that ended a Job: the one its message names, else the one that says most."""
     failed = [worker for worker in workers if worker.phase == "Failed"]
     named = [worker for worker in failed if worker.pod and f"/{worker.pod} " in f"{end.message} "]
-    order = {2: 0, 42: 2, 143: 2}  # the user's mistake explains most, a lost peer least
-    return min(named or failed, key=lambda worker: order.get(worker.exit_code or 1, 1), default=None)
+    return min(named or failed, key=_says_little, default=None)
+
+
+def _says_little(worker: PodStatus) -> int:
+    """0 for an end that explains others', 2 for one that others explain."""
+    if worker.exit_code == EXIT_USER or worker.reason == "OOMKilled":
+        return 0
+    return 2 if worker.exit_code in (EXIT_RESTART, 143) or worker.reason == "Deleted" else 1

@@ -2,10 +2,11 @@
 
 A Job is cancelled by suspending it: its pods get SIGTERM and their grace, save, and leave; the Job stays as
 the record of what ran. A queue would only admit it again, so a queued Job is deleted, and the run's folder is
-the record.
+the record. Before either it is announced, so that pods can tell a person's wish from a drained node.
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from launcher.backends.kubernetes.api import Api, Object
@@ -22,10 +23,18 @@ _POLL_SECONDS = 0.25
 _KILL_SECONDS = 15.0
 
 
-def request_stop(api: Api, job: str, *, kill: bool = False) -> bool:
-    """Ask a Job's pods to save and leave, or kill them, and return at once; False when there are none."""
+def _silently() -> None:
+    """Announce nothing."""
+
+
+def request_stop(api: Api, job: str, *, kill: bool = False, announce: Callable[[], None] = _silently) -> bool:
+    """Ask a Job's pods to save and leave, or kill them, and return at once; False when there are none.
+
+    `announce` is called before, unless the Job has ended.
+    """
     found = api.get("Job", job)
     if found is not None and verdict(found) is None:
+        announce()
         try:
             _suspend(api, found)
         except NotFound:
@@ -62,9 +71,9 @@ def wait_gone(api: Api, job: str, seconds: float | None = None, *, kill: bool = 
     return True
 
 
-def cancel(api: Api, job: str, *, kill: bool = False) -> bool:
+def cancel(api: Api, job: str, *, kill: bool = False, announce: Callable[[], None] = _silently) -> bool:
     """Stop a Job's pods and wait until they are gone; False when some did not go."""
-    request_stop(api, job, kill=kill)
+    request_stop(api, job, kill=kill, announce=announce)
     return wait_gone(api, job, kill=kill)
 
 

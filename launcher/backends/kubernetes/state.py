@@ -1,0 +1,164 @@
+"""The state of an attempt on a cluster, joined from its Job, its workers' pods and the run's own words.
+
+Pure functions; `observe` gathers what they look at.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from launcher.backends.kubernetes import jobs as job_words
+from launcher.backends.kubernetes.absence import absent, being_replaced, not_begun
+from launcher.backends.kubernetes.labels import CANCELLED, annotation, queue_of
+from launcher.backends.kubernetes.pods import PodStatus
+from launcher.backends.kubernetes.reasons import why_failed
+from launcher.states import (
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    LIVE_STATES,
+    PENDING,
+    QUEUED,
+    RESTARTING,
+    RUNNING,
+    SILENCE,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    UNKNOWN,
+    State,
+    by_status,
+    parse_time,
+)
+
+# Between the record of a submission and the moment its Job is there and may begin.
+HANDOVER = timedelta(seconds=10)
+
+
+class Word(NamedTuple):
+    """What the trainer, or the supervisor of it, wrote last about an attempt."""
+
+    state: str
+    updated: datetime
+    message: str
+    restarts: int
+
+    @property
+    def begun(self) -> bool:
+        """Whether training has begun: a worker that is missing now was there before."""
+        return self.state != STARTING or self.restarts > 0
+
+
+class Seen(NamedTuple):
+    """What the cluster shows of one attempt."""
+
+    job: Mapping[str, Any] | None
+    pods: Sequence[Mapping[str, Any]] | None = None
+    """None when nobody looked at them: the Job's own counts are all that is known."""
+    events: Sequence[Mapping[str, Any]] = ()
+    """About the Job and about pods that cannot start; empty where nothing is unclear."""
+
+
+def word_of(job: Mapping[str, Any], said: Mapping[str, Any] | None) -> Word | None:
+    """What ``status.json`` says of this very Job, None while it speaks of an attempt before."""
+    updated = parse_time((said or {}).get("updated"))
+    # The cluster's clock and not ours: the trainer's runs with it.
+    created = parse_time(job["metadata"].get("creationTimestamp"))
+    if said is None or updated is None or (created is not None and updated < created):
+        return None
+    message, restarts = str(said.get("message") or ""), said.get("restarts")
+    restarts = restarts if isinstance(restarts, int) else 0
+    return Word(str(said.get("state", RUNNING)), updated, message, restarts)
+
+
+def state_of(
+    seen: Seen,
+    workers: Sequence[PodStatus],
+    busy: bool,
+    said: Mapping[str, Any] | None,
+    submitted: datetime | None,
+    time: datetime,
+) -> State:
+    """Where an attempt stands; `busy` tells whether pods of it have not ended."""
+    job = seen.job
+    updated = parse_time((said or {}).get("updated"))
+    fresh = submitted is not None and time - submitted < HANDOVER and (updated is None or updated < submitted)
+    if job is None:
+        if busy:
+            return State(STOPPING, "its Job was deleted; its pods save and stop")
+        return State(STARTING, "it is being submitted") if fresh else _forgotten(said, time)
+    word = word_of(job, said)
+    if end := job_words.verdict(job):
+        return _decided(end, job, workers, busy, word)
+    if job_words.is_deleted(job):
+        return State(STOPPING, "its Job is being deleted")
+    if job_words.is_suspended(job):
+        return _suspended(job, busy, fresh)
+    return _under_way(seen, job, workers, word, time)
+
+
+def _forgotten(said: Mapping[str, Any] | None, time: datetime) -> State:
+    """The state of a run whose Job is gone, as its own folder tells it."""
+    word = str((said or {}).get("state", UNKNOWN))
+    if word in LIVE_STATES:
+        return State(INTERRUPTED, "its Job is gone from the cluster before it was finished")
+    if said is None:
+        return State(UNKNOWN, "its Job is gone from the cluster, and its trainer never wrote a word")
+    return by_status(said, parse_time(said.get("updated")), time)
+
+
+def _decided(
+    end: job_words.Verdict,
+    job: Mapping[str, Any],
+    workers: Sequence[PodStatus],
+    busy: bool,
+    word: Word | None,
+) -> State:
+    """A Job that its controller has decided.
+
+    Pods that a person stopped leave with 0, by which their Job becomes complete; the trainer knows better.
+    """
+    asked = annotation(job, CANCELLED) is not None or job_words.is_deleted(job)
+    state = word.state if word else None
+    if asked and (state == STOPPED or (end.succeeded and state != FINISHED)):
+        return State(STOPPING, "its pods save and stop") if busy else State(STOPPED)
+    return State(FINISHED) if end.succeeded else State(FAILED, why_failed(end, job, workers, busy))
+
+
+def _suspended(job: Mapping[str, Any], busy: bool, fresh: bool) -> State:
+    if busy:
+        return State(STOPPING, "its pods save and stop")
+    if queue := queue_of(job):
+        return State(QUEUED, f"it waits in queue '{queue}'")
+    if annotation(job, CANCELLED):
+        return State(STOPPED)
+    if fresh:
+        return State(STARTING, "it is being submitted")
+    return State(STOPPED, "its Job is suspended, and not by this launcher")
+
+
+def _under_way(
+    seen: Seen, job: Mapping[str, Any], workers: Sequence[PodStatus], word: Word | None, time: datetime
+) -> State:
+    """A Job that is to run: pending, or restarting, until every worker runs; then what its trainer says."""
+    begun = word is not None and word.begun
+    missing = len(absent(workers)) if seen.pods is not None else job_words.missing_workers(job)
+    if missing:
+        if seen.pods is None:
+            text = f"{missing} of its {job_words.workers_of(job)} workers do not run"
+        else:
+            text = (being_replaced if begun else not_begun)(workers, seen.events)
+        return State(RESTARTING if begun else PENDING, text)
+    return State(STARTING) if word is None else _spoken(word, time)
+
+
+def _spoken(word: Word, time: datetime) -> State:
+    """What the trainer says while all workers run."""
+    silent = time - word.updated
+    minutes = f"{silent.total_seconds() / 60:.0f} min"
+    if word.state in (RESTARTING, STOPPED):  # it stopped for a pod that is gone, and for nobody else
+        text = word.message or "its trainers have stopped and begin again"
+        return State(RESTARTING, text + (f"; for {minutes}" if silent > SILENCE else ""))
+    if silent > SILENCE:
+        return State(RUNNING, f"its trainer has written nothing for {minutes}")
+    return State(word.state if word.state in (STARTING, STOPPING) else RUNNING)

@@ -1,0 +1,53 @@
+"""The grace of a resumed run's pods: enough for what its checkpoints were seen to take."""
+
+import json
+
+import pytest
+
+from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.lookup import Found
+from launcher.resuming import resumed_spec
+from launcher.spec import make_spec
+from trainer.storage import LocalStore
+
+BEFORE = make_spec(
+    "mlp", (), "one", image="reg/gantry:1", root="gs://runs/gan", backend="kubernetes", namespace="team"
+)
+
+
+@pytest.fixture
+def found(tmp_path):
+    """A run of a cluster, as its folder tells it, from what its trainer wrote last."""
+
+    def make(**status):
+        store = LocalStore(tmp_path)
+        record = ClusterRecord(1, "one", "team", "c", "https://c", 1, "", BEFORE.model_dump(mode="json"))
+        store.write("cluster.json", record.to_json())
+        if status:
+            store.write("status.json", json.dumps(status).encode())
+        return Found(BEFORE.path, store)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("seconds", "grace"), [(20.0, 60), (20.1, 61), (100, 220), (0.0, 60), (None, 60), ("3", 60), (1e9, 60)]
+)
+def test_checkpoints_that_take_long_get_their_grace(found, capsys, seconds, grace):
+    assert resumed_spec(found(checkpoint_seconds=seconds), ()).grace_seconds == grace
+    told = capsys.readouterr().err
+    assert told.count("\n") == (grace > 60)
+    assert grace == 60 or f"{grace} s of grace instead of 60" in told
+
+
+def test_a_grace_that_is_asked_for_is_taken(found, capsys):
+    assert resumed_spec(found(checkpoint_seconds=100.0), (), grace_seconds=5).grace_seconds == 5
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_says_nothing_keeps_its_grace(found):
+    assert resumed_spec(found(), (), grace_seconds=None).grace_seconds == 60
+
+
+def test_more_memory_than_before(found):
+    assert resumed_spec(found(), (), memory="16Gi").memory == "16Gi"
