@@ -1,29 +1,35 @@
 """Checkpoints that are whole or do not exist.
 
 A checkpoint is a folder ``checkpoints/<step>/`` of TensorFlow checkpoint files and a ``manifest.json`` with
-their names, sizes and crc32c. The commit protocol: upload the files, then write the manifest on the condition
-that there is none. A reader looks at manifests only, newest first, and takes the first whose files are all
-there and have the sums it lists; the rest is skipped with a warning that names it.
+their names, sizes and crc32c. The commit protocol: claim the step with an empty manifest, upload the files,
+then write the manifest on the condition that the claim is still ours. Whoever claims the step after us, while
+we were paused, say, makes our manifest impossible, so that no manifest ever stands beside another writer's
+files. A reader looks at manifests only, newest first, and takes the first whose files are all there and have
+the sums it lists; the rest is skipped with a warning that names it.
 
 The tensors are saved under our own names (`State.variables`), not as TensorFlow's object graph, so that a
 checkpoint stays readable when classes move: ``tf.train.load_checkpoint`` opens it anywhere.
 """
 
 import json
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from trainer import layout
-from trainer.errors import CheckpointDamaged, ObjectMissing
+from trainer.errors import CheckpointDamaged, DiskFull, ObjectMissing
 from trainer.storage import Store, crc32c
 
 _PREFIX = "state"  # of the files' names: state.index, state.data-00000-of-00001
 _FORMAT = 1  # of the manifest
+_PAUSES_SECONDS = (0.2, 1.0, 2.0)
+T = TypeVar("T")
 
 
 class Checkpoint(NamedTuple):
@@ -47,21 +53,23 @@ def snapshot(variables: Mapping[str, tf.Variable]) -> dict[str, tf.Tensor]:
 def save(store: Store, step: int, tensors: Mapping[str, tf.Tensor]) -> None:
     """Write a whole checkpoint; the last thing written is its manifest.
 
-    What an earlier attempt left at this step is removed first, its manifest before its files, so that a
-    reader never finds a manifest beside files of another attempt.
+    Raises:
+        PreconditionFailed: another writer has claimed the step meanwhile.
+        DiskFull: the scratch folder is.
     """
-    discard(store, step)
+    claim = store.write(layout.checkpoint_manifest(step), b"")
     folder = layout.checkpoint_folder(step)
     with scratch_folder() as name:
         scratch = Path(name)
         _write_files(scratch / _PREFIX, tensors)
+        paths = sorted(scratch.iterdir())
+        _remove_others(store, step, {path.name for path in paths})
         files = []
-        for path in sorted(scratch.iterdir()):
+        for path in paths:
             store.upload(folder + path.name, path)
             files.append({"name": path.name, "size": path.stat().st_size, "crc32c": crc32c(path)})
     manifest = {"format": _FORMAT, "step": step, "files": files}
-    content = json.dumps(manifest, indent=2).encode()
-    store.write(layout.checkpoint_manifest(step), content, if_generation=0)
+    store.write(layout.checkpoint_manifest(step), json.dumps(manifest, indent=2).encode(), claim)
 
 
 def complete_steps(store: Store) -> list[int]:
@@ -74,18 +82,16 @@ def complete_steps(store: Store) -> list[int]:
         {step for name in sizes if (step := layout.checkpoint_step(name)) is not None}, reverse=True
     )
     return [
-        step for step in steps if layout.checkpoint_manifest(step) in sizes and _is_whole(store, step, sizes)
+        step
+        for step in steps
+        if sizes.get(layout.checkpoint_manifest(step)) and _is_whole(store, step, sizes)
     ]
 
 
 def newest(store: Store, warn: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that is whole; each damaged one on the way is named to `warn`."""
-    names = [stat.name for stat in store.list("checkpoints/")]
-    manifests = {
-        step
-        for name in names
-        if (step := layout.checkpoint_step(name)) and name == layout.checkpoint_manifest(step)
-    }
+    found = [stat for stat in store.list("checkpoints/") if layout.is_complete(stat.name, stat.size)]
+    manifests = {step for stat in found if (step := layout.checkpoint_step(stat.name))}
     for step in sorted(manifests, reverse=True):
         try:
             return read(store, step)
@@ -106,7 +112,7 @@ def read(store: Store, step: int) -> Checkpoint:
         for entry in _manifest(store, step):
             path = scratch / Path(entry["name"]).name
             try:
-                store.download(folder + entry["name"], path)
+                _fetch(store, folder + entry["name"], path)
             except ObjectMissing:
                 raise _damaged(store, step, f"{entry['name']} is missing") from None
             _check_file(store, step, path, entry)
@@ -115,9 +121,19 @@ def read(store: Store, step: int) -> Checkpoint:
 
 def discard(store: Store, step: int) -> None:
     """Remove whatever lies in a checkpoint's folder, its manifest first."""
-    store.delete(layout.checkpoint_manifest(step))
-    for stat in list(store.list(layout.checkpoint_folder(step))):
-        store.delete(stat.name)
+    found = list(store.list(layout.checkpoint_folder(step)))
+    for stat in sorted(found, key=lambda stat: stat.name != layout.checkpoint_manifest(step)):
+        store.delete(stat.name, stat.generation)
+
+
+def discard_after(store: Store, step: int) -> None:
+    """Remove what lies beyond `step`, where a run goes on: damaged, or begun and never completed.
+
+    Else a damaged checkpoint would pass for the newest of those that `prune` keeps.
+    """
+    found = {layout.checkpoint_step(stat.name) for stat in store.list("checkpoints/")}
+    for later in sorted(later for later in found if later is not None and later > step):
+        discard(store, later)
 
 
 def prune(store: Store, keep: int, keep_every: int) -> list[int]:
@@ -145,7 +161,7 @@ def prune(store: Store, keep: int, keep_every: int) -> list[int]:
 def _manifest(store: Store, step: int) -> list[dict[str, Any]]:
     """The entries of a checkpoint's manifest."""
     try:
-        manifest = json.loads(store.read(layout.checkpoint_manifest(step)))
+        manifest = json.loads(_insist(lambda: store.read(layout.checkpoint_manifest(step))))
         files: list[dict[str, Any]] = manifest["files"]
         if manifest["step"] != step or not all({"name", "size", "crc32c"} <= entry.keys() for entry in files):
             raise ValueError
@@ -154,6 +170,29 @@ def _manifest(store: Store, step: int) -> list[dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _damaged(store, step, "manifest.json cannot be read") from None
     return files
+
+
+def _remove_others(store: Store, step: int, names: Set[str]) -> None:
+    """Remove what an earlier attempt left in a step's folder beside the files that are to be written."""
+    folder = layout.checkpoint_folder(step)
+    mine = {layout.checkpoint_manifest(step), *(folder + name for name in names)}
+    for stat in list(store.list(folder)):
+        if stat.name not in mine:
+            store.delete(stat.name, stat.generation)
+
+
+def _insist(read: Callable[[], T]) -> T:
+    """Read what a listing or a manifest has shown; a cache on the way may deny it for a moment."""
+    for pause in _PAUSES_SECONDS:
+        try:
+            return read()
+        except ObjectMissing:
+            time.sleep(pause)
+    return read()
+
+
+def _fetch(store: Store, name: str, path: Path) -> None:
+    _insist(lambda: store.download(name, path))
 
 
 def _is_whole(store: Store, step: int, sizes: Mapping[str, int]) -> bool:
@@ -177,13 +216,18 @@ def _damaged(store: Store, step: int, what: str) -> CheckpointDamaged:
 
 
 def _write_files(prefix: Path, tensors: Mapping[str, tf.Tensor]) -> None:
-    with tf.device("/cpu:0"):
-        tf.raw_ops.SaveV2(
-            prefix=str(prefix),
-            tensor_names=list(tensors),
-            shape_and_slices=[""] * len(tensors),
-            tensors=list(tensors.values()),
-        )
+    try:
+        with tf.device("/cpu:0"):
+            tf.raw_ops.SaveV2(
+                prefix=str(prefix),
+                tensor_names=list(tensors),
+                shape_and_slices=[""] * len(tensors),
+                tensors=list(tensors.values()),
+            )
+    except tf.errors.OpError as error:
+        free = shutil.disk_usage(prefix.parent).free
+        text = " ".join(str(error.message).split())[:200]
+        raise DiskFull(f"scratch folder {prefix.parent} ({free} bytes free): {text}") from error
 
 
 def _read_files(prefix: Path) -> dict[str, np.ndarray]:

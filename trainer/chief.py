@@ -7,32 +7,52 @@ Everything goes to the background writer in the order in which it must become sa
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from trainer import checkpoints, layout
+from trainer import checkpoints, guard, layout
 from trainer.config import RunConfig
-from trainer.errors import EXIT_RESTART, Diverged, GantryError
+from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost
+from trainer.guard import Hold
 from trainer.metrics import MetricsLog, loss_curves
 from trainer.networks import portable_generator
 from trainer.progress import ProgressPrinter, line
 from trainer.samples import GridSampler
 from trainer.status import StatusWriter, now
 from trainer.step import State
-from trainer.storage import Store
+from trainer.supervision import Supervision
 from trainer.writer import BackgroundWriter
 
+KEEP_SECONDS = 60.0  # at most, for what is in flight when a peer is lost; as long as a pod's grace
+STOP_SECONDS = (
+    5.0  # of a pod's grace that are gone before its checkpoint begins: a call of steps, start and end
+)
 _SEGMENT_SECONDS = 5.0  # between two writes of the current metrics segment; a bucket allows one a second
+
+
+class About(NamedTuple):
+    """What the chief knows of the process it is in."""
+
+    workers: int = 1
+    """How many train together."""
+    supervision: Supervision = Supervision()
+    """What its supervisor says."""
 
 
 class Chief:
     """Writes everything a run leaves behind, and prints."""
 
-    def __init__(self, config: RunConfig, store: Store, state: State, step: int, workers: int) -> None:
-        self._config, self._store, self._state, self._workers = config, store, state, workers
+    def __init__(self, config: RunConfig, hold: Hold, state: State, step: int, about: About) -> None:
+        """Begin after `step` steps; what lies beyond them is of an earlier attempt and goes."""
+        self._config, self._hold, self._state, self._about = config, hold, state, about
+        self._store = store = hold.store
         self._metrics = MetricsLog.resume(store, config.checkpoints.every_steps, step)
         self._grid = GridSampler(config, state.networks.generator)
         self._writer = BackgroundWriter()
-        self._status = StatusWriter(store, config.steps, step)
+        hold.outage.somebody_waits = lambda: self._writer.somebody_waits
+        told = about.supervision
+        more = {"restarts": told.restarts, "restarted_because": told.because or None}
+        self._status = StatusWriter(hold.status, config.steps, step, lambda: hold.outage.line, **more)
+        self._warned_of_grace = False
         self._printer = ProgressPrinter(config.steps, step)
         self._saved_step = step
         self._segment_written = time.monotonic()
@@ -64,6 +84,7 @@ class Chief:
     def finish(self) -> None:
         """The run took its last step: export and write the result."""
         self._writer.drain()
+        self._hold.outage.somebody_waits = lambda: True
         step, lines = self._config.steps, self._metrics.lines
         self._export_generator()
         self._store.write(layout.LOSS_CURVES, loss_curves(lines))
@@ -73,7 +94,7 @@ class Chief:
             "state": "finished",
             "steps": step,
             "images": step * self._config.batch_size,
-            "workers": self._workers,
+            "workers": self._about.workers,
             "metrics": lines[-1] if lines else None,
             "checkpoint": layout.checkpoint_folder(step),
             "attempt": {  # of this process alone
@@ -90,7 +111,9 @@ class Chief:
 
     def fail(self, error: GantryError) -> GantryError:
         """Keep what was handed in, say in the status why the run ended, and return the error to raise."""
-        self._writer.close()
+        if isinstance(error, LeaseLost):
+            return error
+        self._writer.close(KEEP_SECONDS)
         if isinstance(error, Diverged):
             error = Diverged(f"{error}; {self._last_good()}")
         self._close("stopped" if error.exit_code == EXIT_RESTART else "failed", message=str(error))
@@ -133,10 +156,24 @@ class Chief:
         self._stalled += time.perf_counter() - start
 
     def _save_and_prune(self, step: int, tensors: Any) -> None:
-        rules = self._config.checkpoints
+        rules, start = self._config.checkpoints, time.monotonic()
         checkpoints.save(self._store, step, tensors)
-        self._status.update(checkpoint_step=step, checkpoint_time=now())
+        seconds = round(time.monotonic() - start, 3)
+        self._status.update(checkpoint_step=step, checkpoint_time=now(), checkpoint_seconds=seconds)
+        self._compare_with_grace(seconds)
         checkpoints.prune(self._store, rules.keep, rules.keep_every)
+
+    def _compare_with_grace(self, seconds: float) -> None:
+        """Say once that a pod that is asked to stop will be killed before its checkpoint is safe."""
+        grace = self._about.supervision.grace_seconds
+        needed = seconds + STOP_SECONDS
+        if grace is not None and needed > grace and not self._warned_of_grace:
+            self._warned_of_grace = True
+            guard.say(
+                f"warning: a checkpoint took {seconds:.0f} s to save, and a pod that is asked to stop has "
+                f"{grace:.0f} s; give it {2 * needed:.0f} s (launcher resume raises it by itself, submit "
+                "takes --grace)"
+            )
 
     def _export_generator(self) -> None:
         """Write the generator as a model of Keras' own layers."""
@@ -154,3 +191,4 @@ class Chief:
     def _close(self, state: str, **values: Any) -> None:
         self._printer.close()
         self._status.close(state, **values)
+        self._hold.lease.release()

@@ -131,21 +131,25 @@ def train(
 ) -> None:
     """Train a run, or go on with it where it was stopped. Peers are found in TF_CONFIG.
 
-    Exit codes: 0 done, 2 your mistake (nothing was written), 42 stopped or lost a peer (start it again and it
-    goes on), 1 anything else.
+    Exit codes: 0 done, 2 your mistake (nothing was written), 42 stopped, lost a peer or storage (start it
+    again and it goes on), 1 anything else.
 
     Example: python -m trainer train --preset mlp --root runs --experiment digits --run first
     """
-    from trainer import cluster
+    from trainer import cluster, supervision
+    from trainer.emergency import Emergency, listen_to_supervisor
 
     resolved = configuration.resolve(preset, overrides or ())
     path = layout.run_path(root, experiment, run)
     team = cluster.from_environment(os.environ)
+    told, emergency = supervision.from_environment(os.environ), Emergency()
+    if told.supervised:  # before the seconds that TensorFlow takes to load
+        listen_to_supervisor(emergency)
     _load_tensorflow()
     from trainer import train as training
 
-    options = training.Options(path, preset, tuple(overrides or ()), fresh, threads)
-    leave(training.train(resolved, options, team))
+    options = training.Options(path, preset, tuple(overrides or ()), fresh, threads, told)
+    leave(training.train(resolved, options, team, emergency))
 
 
 @app.command()
@@ -157,10 +161,11 @@ def worker(
     overrides: Overrides = None,
     threads: Threads = None,
 ) -> None:
-    """Be one pod of an Indexed Job: wait for the other workers' pods, then train with them.
+    """Be one pod of an Indexed Job: meet the other workers' pods and train with them, as often as need be.
 
-    Who it is stands in JOB_COMPLETION_INDEX, GANTRY_JOB, GANTRY_SERVICE, GANTRY_WORKERS, GANTRY_PORT,
-    GANTRY_ATTEMPT and GANTRY_POD. Its log is copied to the run's folder. Exit codes are those of train.
+    A trainer that dies or loses a peer is started again in the same pod. Who the pod is stands in
+    JOB_COMPLETION_INDEX, GANTRY_JOB, GANTRY_SERVICE, GANTRY_WORKERS, GANTRY_PORT, GANTRY_ATTEMPT and GANTRY_POD.
+    Its log is copied to the run's folder. Exit codes are those of train, and 0 when the attempt was cancelled.
 
     Example: python -m trainer worker --preset mlp --root gs://bucket/gan --experiment digits --run first
     """

@@ -12,6 +12,7 @@ from trainer.errors import UserError
 RUN = "run.json"  # resolved configuration, versions, world size; written first
 STATUS = "status.json"  # where the run stands, every few seconds
 RESULT = "result.json"  # how it ended; written last
+LEASE = "lease.json"  # which process may write the run
 LOCAL = "local.json"  # the processes of a run on this machine (the launcher's local backend)
 CLUSTER = "cluster.json"  # where a run was submitted to (the launcher's Kubernetes backend)
 MANIFESTS = "manifests.yaml"  # what was submitted there
@@ -61,8 +62,8 @@ def checkpoint_folder(step: int) -> str:
 def checkpoint_manifest(step: int) -> str:
     """Manifest of a checkpoint; without it the checkpoint does not exist.
 
-    One of no bytes is a writer's claim that the checkpoint is being written, and no checkpoint either: whoever
-    lists objects asks `is_complete`.
+    One of no bytes is a writer's claim that the checkpoint is being written, and no checkpoint either:
+    whoever lists objects asks `is_complete`.
     """
     return f"checkpoints/{step}/manifest.json"
 

@@ -5,6 +5,7 @@ It tells a person, and is never read back by training: a status that cannot be w
 
 import json
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,11 +21,26 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def amend(store: Store, **values: Any) -> None:
+    """Change some values while no trainer is there to write them; a status that cannot be changed stays."""
+    try:
+        found = store.stat(layout.STATUS)
+        old = json.loads(store.read(layout.STATUS)) if found else {}
+        content = json.dumps(old | values | {"updated": now()}, indent=2)
+        store.write(layout.STATUS, content.encode(), found.generation if found else 0)
+    except (GantryError, ValueError, TypeError):
+        return
+
+
 class StatusWriter:
     """Keeps ``status.json`` current while a run lives."""
 
-    def __init__(self, store: Store, steps: int, step: int) -> None:
-        self._store = store
+    def __init__(
+        self, store: Store, steps: int, step: int, storage: Callable[[], str | None], **more: Any
+    ) -> None:
+        """`storage` gives the line on storage while it is away; `more` values stay as they are."""
+        self._store, self._storage = store, storage
+        self._warned = False
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._done = False
@@ -34,6 +50,7 @@ class StatusWriter:
             "steps": steps,
             "images_per_second": None,
             "eta_seconds": None,
+            **more,
         }
         self._thread = threading.Thread(target=self._beat, name="status", daemon=True)
         self._thread.start()
@@ -50,9 +67,10 @@ class StatusWriter:
         """Write the last status of this process: stopped, failed or finished."""
         self._done = True
         self._wake.set()
-        self._thread.join()
+        self._thread.join(_SECONDS)  # it may be waiting for a store that is away
         self.update(state=state, message=message, eta_seconds=0 if state == "finished" else None, **values)
-        self._write()
+        if not self._thread.is_alive():
+            self._write()
 
     def _beat(self) -> None:
         while not self._done:
@@ -62,8 +80,11 @@ class StatusWriter:
 
     def _write(self) -> None:
         with self._lock:
-            content = json.dumps(self._values | {"updated": now()}, indent=2)
+            content = json.dumps(self._values | {"storage": self._storage(), "updated": now()}, indent=2)
         try:
             self._store.write(layout.STATUS, content.encode())
+            self._warned = False
         except GantryError as error:
-            print(f"warning: {error}", flush=True)
+            if not self._warned:  # once, or an outage would fill the log
+                self._warned = True
+                print(f"warning: {error}", flush=True)

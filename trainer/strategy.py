@@ -11,7 +11,6 @@ from trainer.cluster import Cluster
 from trainer.errors import PeerLost, UserError
 
 _REGISTER_SECONDS = 600  # a pod may wait for a node; TensorFlow's own hour is too long to sit unnoticed
-_HEARTBEAT_SECONDS = 10  # TensorFlow's default: a peer that is silent for so long is lost
 
 # How a collective fails when a worker at its other end is gone.
 _LOST = (
@@ -38,8 +37,10 @@ def set_threads(threads: int | None) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(min(threads, 2))
 
 
-def connect(cluster: Cluster) -> tf.distribute.Strategy:
+def connect(cluster: Cluster, heartbeat_seconds: int) -> tf.distribute.Strategy:
     """The strategy for this cluster; with peers it returns once all of them are there.
+
+    A peer that is silent for `heartbeat_seconds` is lost from then on.
 
     Raises:
         PeerLost: a peer did not come within ten minutes.
@@ -50,7 +51,7 @@ def connect(cluster: Cluster) -> tf.distribute.Strategy:
         if len(gpus) > 1:
             return tf.distribute.MirroredStrategy()
         return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
-    _configure_coordination(cluster)
+    _configure_coordination(cluster, heartbeat_seconds)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.UnknownError as error:
@@ -79,15 +80,15 @@ def first_line(error: BaseException) -> str:
     return (telling or [type(error).__name__])[0][:200]
 
 
-def _configure_coordination(cluster: Cluster) -> None:
-    """Set what MultiWorkerMirroredStrategy keeps when it finds it set: how long to wait for peers."""
+def _configure_coordination(cluster: Cluster, heartbeat_seconds: int) -> None:
+    """Set what MultiWorkerMirroredStrategy keeps when it finds it set: the patience with peers."""
     context = eager_context.context()
     context.configure_coordination_service(
         service_type="standalone",
         service_leader="/job:worker/replica:0/task:0",
         coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker", num_tasks=cluster.workers)],
         cluster_register_timeout_in_ms=_REGISTER_SECONDS * 1000,
-        heartbeat_timeout_in_ms=_HEARTBEAT_SECONDS * 1000,
+        heartbeat_timeout_in_ms=heartbeat_seconds * 1000,
     )
     # The timeout above is only looked at together with this.
     context.coordination_service.cluster_register_with_barrier = True

@@ -5,22 +5,28 @@ What a run was told is in `Options`, what it is in `RunConfig`.
 """
 
 import contextlib
+import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from trainer import checkpoints, cluster, feed, layout, record, strategy
-from trainer.chief import Chief
+from trainer import checkpoints, cluster, feed, guard, layout, record, strategy
+from trainer.chief import About, Chief
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.data import ImageSource, open_source
+from trainer.emergency import Emergency
 from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, GantryError
+from trainer.guard import Hold
 from trainer.step import Feed, State, Stepper
 from trainer.storage import Store, open_store
 from trainer.streams import BLOCK
+from trainer.supervision import Supervision
+from trainer.watchdog import Watchdog
 
 _CALL_SECONDS = 1.0  # how long one call of the stepper should last: a stop or a status waits for its end
 _MOST_STEPS = 100  # in one call
@@ -39,50 +45,94 @@ class Options(NamedTuple):
     """Refuse a run that exists."""
     threads: int | None = None
     """Threads for one operation; None for one on each core."""
+    supervision: Supervision = Supervision()
+    """What the supervisor of this process says, if it has one."""
 
 
-def train(config: RunConfig, options: Options, team: Cluster) -> int:
+def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergency | None = None) -> int:
     """Train one run to its end, from its newest whole checkpoint if there is one.
+
+    Args:
+        config: what the run is.
+        options: how to go about it.
+        team: the workers.
+        emergency: the way out for other threads; one of its own when None.
 
     Returns:
         The exit code: `EXIT_DONE`, or `EXIT_RESTART` when the process was asked to stop and saved.
 
     Raises:
-        UserError: the configuration, the data, the run's folder or TF_CONFIG is wrong; nothing was written.
+        UserError: the configuration, the data, the run's folder or TF_CONFIG is wrong, or another process
+            trains the run; nothing was written.
         Diverged: a loss or a gradient became NaN or Inf.
         PeerLost: another worker is gone.
-        StorageError: storage failed; everything up to the newest checkpoint is safe.
+        StorageAway: storage did not answer for too long; everything up to the newest checkpoint is safe.
+        StorageError: the disk is full; everything up to the newest checkpoint is safe.
     """
+    emergency = emergency or Emergency()
     try:
         config.per_replica_batch(team.workers)
     except ValueError as error:
         raise ConfigError(f"{error}, the workers of TF_CONFIG") from None
-    store = open_store(options.path.url)
+    raw = open_store(options.path.url)
+    store = guard.patient(raw, config)[0]
     cache_blocks = 2 * config.data.shuffle_window // BLOCK  # this window and the next
     source = open_source(config.data.source, config.image.shape, cache_blocks=cache_blocks)
     streaming = feed.streams_from_shards(source, config)
-    known = None
     if team.is_chief:
         store.check()
-        known = record.check(store, config, options.fresh)
+        record.check(store, config, options.fresh)
     cluster.check_port(team)
     strategy.set_threads(options.threads)
-    plan = strategy.connect(team)
+    hold = None
+    if team.is_chief:
+        hold = guard.take(raw, config, options.supervision.attempt or _own_name(team))
+        hold.lease.when_lost(emergency.lease_lost)
+    try:
+        return _with_peers(config, options, team, emergency, _Material(store, hold, source, streaming))
+    finally:
+        if hold:
+            hold.lease.release()
+
+
+class _Material(NamedTuple):
+    """What a run is made with."""
+
+    store: Store
+    hold: Hold | None
+    """The chief's."""
+    source: ImageSource
+    streaming: bool
+
+
+def _with_peers(
+    config: RunConfig, options: Options, team: Cluster, emergency: Emergency, material: _Material
+) -> int:
+    """Meet the other workers and train with them."""
+    plan = strategy.connect(team, config.recovery.heartbeat_seconds)
     stop = _StopFlag()
     with strategy.peers(team):
         if config.batch_size % plan.num_replicas_in_sync:
             raise ConfigError(
                 f"batch_size {config.batch_size} is not divisible by {plan.num_replicas_in_sync} replicas"
             )
-        if team.is_chief:
+        if material.hold:
+            if not team.alone:
+                guard.say(f"all {team.workers} workers are here")
             about = {
                 "preset": options.preset,
                 "overrides": list(options.overrides),
                 "world_size": team.workers,
             }
-            record.write(store, config, known, **about)
-        run = _Run(config, team, plan, store, source, streaming)
-        return run.train(stop)
+            # Again, since the one that held the lease before us may have changed it.
+            known = record.check(material.store, config, options.fresh)
+            record.write(material.hold.store, config, known, **about)
+        return _Run(config, options, team, plan, material, emergency).train(stop)
+
+
+def _own_name(team: Cluster) -> str:
+    """What no other attempt is called."""
+    return f"{socket.gethostname()} {os.getpid()} {team.addresses}"
 
 
 class _StopFlag:
@@ -103,34 +153,40 @@ class _Run:
     def __init__(
         self,
         config: RunConfig,
+        options: Options,
         team: Cluster,
         plan: tf.distribute.Strategy,
-        store: Store,
-        source: ImageSource,
-        streaming: bool,
+        material: _Material,
+        emergency: Emergency,
     ) -> None:
-        self._config, self._team, self._plan, self._store = config, team, plan, store
+        self._config, self._options, self._team, self._plan = config, options, team, plan
+        self._hold, self._emergency = material.hold, emergency
+        self._store = material.hold.store if material.hold else material.store
         with plan.scope():
             self._state = State(config)
         self._first_step = self._restore()
+        source, streaming = material.source, material.streaming
         self._stream = None
         if streaming:
             self._stream = feed.ImageStream(source, config, team.index, team.workers, self._first_step)
         table = None if streaming else feed.on_devices(plan, source.load())
         self._stepper = Stepper(config, plan, self._state, Feed(table, source.count))
+        # A worker also waits in its collective while the chief waits for storage.
+        patience = 0 if team.is_chief else config.recovery.storage_patience_seconds
+        self._watchdog = Watchdog(config.recovery.stall_seconds + patience, emergency.stalled)
 
     def train(self, stop: _StopFlag) -> int:
         """Take all steps that are left; the chief also writes what the run leaves behind."""
-        if not self._team.is_chief:
+        if self._hold is None:
             step = self._take_steps(stop, lambda *_: None)
-            return self._leave() if step == self._config.steps else EXIT_RESTART
+            self._emergency.calm()
+            return self._leave(EXIT_DONE if step == self._config.steps else EXIT_RESTART)
         if self._first_step == self._config.steps and self._store.stat(layout.RESULT):
-            print(
-                f"{self._store.url} is finished after {self._first_step} steps; raise steps to go on",
-                flush=True,
-            )
-            return self._leave()
-        chief = Chief(self._config, self._store, self._state, self._first_step, self._team.workers)
+            guard.say(f"{self._store.url} is finished after {self._first_step} steps; raise steps to go on")
+            return self._leave(EXIT_DONE)
+        about = About(self._team.workers, self._options.supervision)
+        chief = Chief(self._config, self._hold, self._state, self._first_step, about)
+        self._emergency.keep_with(chief.fail)
         try:
             with strategy.peers(self._team):
                 step = self._take_steps(stop, chief.after_call)
@@ -142,44 +198,51 @@ class _Run:
         return self._lead_out(chief, step)
 
     def _lead_out(self, chief: Chief, step: int) -> int:
+        self._emergency.calm()  # peers wait for us from here on, and what is lost with one was done
         try:
             if step < self._config.steps:
                 chief.stopped(step)
-                return EXIT_RESTART
+                return self._leave(EXIT_RESTART)
             chief.finish()
         except GantryError as error:
             raise chief.fail(error) from error
-        return self._leave()
+        return self._leave(EXIT_DONE)
 
     def _take_steps(self, stop: _StopFlag, after_call: Callable[[int, dict[str, float]], None]) -> int:
         """Steps until the end or until some worker is asked to stop; returns the steps taken altogether."""
         step, proposal, pace = self._first_step, 1, _Pace()
+        self._watchdog.beat()
         while step < self._config.steps:
             count = min(proposal, _to_boundary(self._config, step))
             images = self._stream.take(count) if self._stream else None
             with pace.timed(count):
                 outcome = self._stepper(step, count, stop.raised, pace.proposal(), images)
+            self._watchdog.beat()
             if outcome.bad_step is not None:
                 raise Diverged(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
             step, proposal = step + count, outcome.next_count
-            after_call(step, outcome.metrics)
+            with self._watchdog.held():
+                after_call(step, outcome.metrics)
             if outcome.stop:
                 break
+        self._watchdog.stop()
         return step
 
     def _restore(self) -> int:
         """Agree on the newest whole checkpoint and load it; returns the steps taken before."""
         found = None
         if self._team.is_chief:
-            found = checkpoints.newest(self._store, lambda text: print(f"warning: {text}", flush=True))
+            found = checkpoints.newest(self._store, lambda text: guard.say(f"warning: {text}"))
         step = self._agree(found.step if found else 0)
-        if step == 0:
-            return 0
         if step > self._config.steps:
             raise ConfigError(f"steps is {self._config.steps}, but the run has taken {step} already")
+        if self._team.is_chief:
+            checkpoints.discard_after(self._store, step)
+        if step == 0:
+            return 0
         self._state.assign((found or checkpoints.read(self._store, step)).values)
         if self._team.is_chief:
-            print(f"resuming {self._store.url} after step {step}", flush=True)
+            guard.say(f"resuming {self._store.url} after step {step}")
         return step
 
     def _agree(self, value: int) -> int:
@@ -196,15 +259,18 @@ class _Run:
         result = self._plan.run(tf.function(mine))
         return int(self._plan.experimental_local_results(result)[0])
 
-    def _leave(self) -> int:
-        """Wait for all workers; a chief that leaves earlier would make its peers fail."""
+    def _leave(self, code: int) -> int:
+        """Wait for all workers, then leave with `code`; a chief that left earlier would make its peers fail.
+
+        A worker waits here until the chief has saved everything, and so keeps its own supervisor waiting.
+        """
         # A peer may be gone before its answer has come back. To the chief that is no loss, its work is done;
         # to a worker it means that the chief died before, and that the run is to be started again.
         with contextlib.suppress(*([tf.errors.OpError] if self._team.is_chief else [])):
             self._agree(0)
         if self._team.is_chief and not self._team.alone:
             time.sleep(1.0)  # the coordination service lives in the chief: let the others leave first
-        return EXIT_DONE
+        return code
 
 
 class _Pace:

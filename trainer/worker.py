@@ -1,34 +1,37 @@
-"""The first process of a pod: finds its peers, runs the trainer as its child, keeps a copy of what it says.
+"""The first process of a pod: meets its peers, keeps the trainer going, keeps a copy of what it says.
 
 It imports no TensorFlow: it is there within a second, takes little memory and outlives whatever the trainer
 does to itself. What the trainer prints goes to stdout byte for byte and, through `LogCopy`, to the run's
-folder; its exit code is passed on, since the Job's podFailurePolicy reads it.
+folder; the exit code is for the Job's podFailurePolicy to read.
 """
 
-import os
-import select
-import signal
-import subprocess
+import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from trainer import cluster, indexed_job, termination
+from trainer import cluster, indexed_job, layout, termination
+from trainer.child import Child, Ending, Requests
 from trainer.config import RunConfig
-from trainer.errors import EXIT_FAILED, EXIT_RESTART, ConfigError, GantryError, PeerLost, UserError
+from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, GantryError, PeerLost, UserError
 from trainer.indexed_job import Member
 from trainer.layout import RunPath
 from trainer.log_copy import LogCopy
-from trainer.storage import open_store
+from trainer.rendezvous import Alone, Caller, Generation, Host, Meeting
+from trainer.status import amend
+from trainer.storage import Store, open_store
+from trainer.supervision import Supervision
+from trainer.supervisor import Supervisor
 
 _LAST_UPLOAD_SECONDS = 20.0  # of the pod's grace, for the end of the log
-_READ_BYTES = 64 << 10
-_POLL_SECONDS = 1.0
+_CHIEF_KEEP_SECONDS = 75.0  # the trainer's own limit for what is in flight is 60 s
+_KEEP_SECONDS = 5.0  # of a trainer that has nothing to save
+_BIND_SECONDS = 30.0  # the pod that this one replaces may not be quite gone
 
 
 def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Do one pod's work: run ``trainer train`` with these arguments; returns the exit code.
+    """Do one pod's work: keep ``trainer train`` with these arguments going; returns the exit code.
 
     Raises:
         UserError: the environment, the configuration or the run's address is wrong; nothing was started.
@@ -40,40 +43,97 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
         config.per_replica_batch(member.workers)
     except ValueError as error:
         raise ConfigError(f"{error}, the workers of GANTRY_WORKERS") from None
-    log = LogCopy(open_store(path.url), member.attempt, member.index)
-    pod = _Pod(member, log)
+    store = open_store(path.url)
+    log = LogCopy(store, member.attempt, member.index)
     log.say(f"pod {member.pod}: worker {member.index} of {member.workers}, attempt {member.attempt}")
+    pod = _Pod(member, config, store, log, arguments, environ)
     try:
         if not (team.alone or environ.get("TF_CONFIG")):
             indexed_job.wait_for_peers(member, seconds, say=log.say, pause=pod.pause)
-        trainer = [sys.executable, "-m", "trainer", "train", *arguments]
-        code = pod.run(trainer, _environment(team, environ))
+        supervisor = Supervisor(
+            pod,
+            _meeting(member, team, config),
+            leads=team.is_chief,
+            limit=config.recovery.restarts_without_progress,
+            peer_seconds=seconds,
+        )
+        code = supervisor.run()
     except GantryError as error:
-        pod.say_error(error)
+        pod.say(f"error: {error}")
         code = error.exit_code
+    if code == EXIT_RESTART and pod.is_cancelled():
+        code = EXIT_DONE
+    try:
+        termination.write(environ, pod.last_word(code))
     finally:
         log.close(_LAST_UPLOAD_SECONDS)
-    termination.write(environ, pod.lines.message(code))
     return code
 
 
 class _Pod:
-    """What runs here, and what it was asked."""
+    """The `World` of this pod's supervisor: real processes, the run's folder and the log."""
 
-    def __init__(self, member: Member, log: LogCopy) -> None:
-        self.lines = termination.LastLines()
-        self._member, self._log = member, log
-        self._child: subprocess.Popen[bytes] | None = None
-        self._asked: int | None = None
-        self._told = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
+    def __init__(
+        self,
+        member: Member,
+        config: RunConfig,
+        store: Store,
+        log: LogCopy,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+    ) -> None:
+        self._member, self._config, self._store, self._log = member, config, store, log
+        self._trainer = [sys.executable, "-m", "trainer", "train", *arguments]
+        self._environ = environ
+        self._requests = Requests()
+        self._lines = termination.LastLines()
 
-    def say_error(self, error: Exception) -> None:
-        """Add an error of our own to the log."""
-        text = f"error: {error}"
+    @property
+    def asked(self) -> str:
+        """Name of the signal by which we were asked to stop."""
+        return self._requests.name if self._requests.asked is not None else ""
+
+    def run(self, generation: Generation, restarts: int, because: str, over: Callable[[], str]) -> Ending:
+        """Run a trainer of a generation."""
+        member = self._member
+        supervision = Supervision(True, f"{member.job} attempt {member.attempt}", restarts, because)
+        mine = dict(self._environ) | supervision.environment()
+        mine["PYTHONUNBUFFERED"] = "1"  # its lines are to be seen as they are printed
+        mine.pop("TF_CONFIG", None)
+        if not generation.team.alone:
+            mine["TF_CONFIG"] = cluster.tf_config(generation.team)
+            self.say(f"generation {generation.number}: all {member.workers} workers have met")
+        keep = _CHIEF_KEEP_SECONDS if member.index == 0 else _KEEP_SECONDS
+        child = Child(f"worker {member.index}'s trainer", self._log, self._requests, keep)
+        self._lines = child.lines
+        return child.run(self._trainer, mine, over)
+
+    def newest_step(self) -> int | None:
+        """Step of the newest complete checkpoint."""
+        try:
+            found = [*self._store.list("checkpoints/")]
+        except GantryError:
+            return None
+        steps = (layout.checkpoint_step(at.name) for at in found if layout.is_complete(at.name, at.size))
+        return max((step for step in steps if step is not None), default=0)
+
+    def is_finished(self) -> bool:
+        """Whether the result of the last step is there."""
+        return int(self._read(layout.RESULT).get("steps") or 0) >= self._config.steps
+
+    def is_cancelled(self) -> bool:
+        """Whether we were asked to stop because a person cancelled this attempt (cancel.json)."""
+        cancelled: object = self._read(layout.CANCEL).get("attempt")
+        return bool(self.asked) and cancelled == self._member.attempt
+
+    def tell(self, state: str, message: str, restarts: int) -> None:
+        """Put it into status.json."""
+        amend(self._store, state=state, message=message, restarts=restarts, eta_seconds=None)
+
+    def say(self, text: str) -> None:
+        """Add a line of our own to the log."""
         self._log.say(text)
-        self.lines.feed(b"\n" + text.encode() + b"\n")
+        self._lines.feed(b"\n" + text.encode() + b"\n")
 
     def pause(self, seconds: float) -> None:
         """Sleep.
@@ -82,74 +142,26 @@ class _Pod:
             PeerLost: we were asked to stop.
         """
         time.sleep(seconds)
-        if self._asked is not None:
-            raise PeerLost(f"asked to stop ({_name(self._asked)}) while waiting for the other workers")
+        if self.asked:
+            raise PeerLost(f"asked to stop ({self.asked}) while waiting for the other workers")
 
-    def run(self, trainer: Sequence[str], environ: Mapping[str, str]) -> int:
-        """Run the trainer to its end; returns the exit code for this process.
+    def last_word(self, code: int) -> str:
+        """What Kubernetes is to show of how this pod ended."""
+        return self._lines.message(code)
 
-        Raises:
-            PeerLost: we were asked to stop before.
-        """
-        if self._asked is not None:
-            raise PeerLost(f"asked to stop ({_name(self._asked)}) before training began")
-        child = subprocess.Popen(
-            trainer,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            process_group=0,  # out of reach of an init that signals our whole group: it is told once, by us
-        )
-        self._child = child
+    def _read(self, name: str) -> dict[str, Any]:
+        """A JSON object of the run's folder, empty when it is not there, not readable or storage is away."""
         try:
-            self._pass_on()
-            self._listen(child)
-            return self._exit_code(child.wait())
-        finally:
-            if child.poll() is None:
-                child.kill()
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._asked = self._asked or number
-        self._pass_on()
-
-    def _pass_on(self) -> None:
-        """Tell the trainer what we were asked, once."""
-        if self._child is not None and self._asked is not None and not self._told:
-            self._told = True
-            self._child.send_signal(self._asked)
-
-    def _listen(self, child: subprocess.Popen[bytes]) -> None:
-        """Pass on what the trainer says until it is gone."""
-        assert child.stdout is not None
-        pipe = child.stdout.fileno()
-        while True:
-            self._log.tick()
-            if select.select([pipe], [], [], _POLL_SECONDS)[0]:
-                data = os.read(pipe, _READ_BYTES)
-                if not data:
-                    return
-                self._log.write(data)
-                self.lines.feed(data)
-            elif child.poll() is not None:  # a process that it left behind holds the pipe
-                return
-
-    def _exit_code(self, returned: int) -> int:
-        """The code that the Job is to see for how the trainer ended, negative for a signal."""
-        if returned >= 0:
-            return returned
-        if -returned == self._asked:  # it was still starting and had nothing to save
-            return EXIT_RESTART
-        hint = ", most often for want of memory" if -returned == signal.SIGKILL else ""
-        self.say_error(
-            GantryError(f"the trainer of worker {self._member.index} died of {_name(-returned)}{hint}")
-        )
-        return EXIT_FAILED
+            found = json.loads(self._store.read(name))
+        except (GantryError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 def _team(member: Member, environ: Mapping[str, str]) -> cluster.Cluster:
     """The workers by their pods' names, or as TF_CONFIG has them already: on the host's network, say.
+
+    Its address of worker 0 is where the workers meet; trainers get ports of their own.
 
     Raises:
         UserError: TF_CONFIG is there and speaks of another job.
@@ -165,16 +177,25 @@ def _team(member: Member, environ: Mapping[str, str]) -> cluster.Cluster:
     return team
 
 
-def _environment(team: cluster.Cluster, environ: Mapping[str, str]) -> dict[str, str]:
-    """The trainer's environment."""
-    mine = dict(environ) | {"PYTHONUNBUFFERED": "1"}  # its lines are to be seen as they are printed
-    if not team.alone:
-        mine["TF_CONFIG"] = cluster.tf_config(team)
-    return mine
+def _meeting(member: Member, team: cluster.Cluster, config: RunConfig) -> Meeting:
+    """Where this pod meets the others.
 
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    Raises:
+        PeerLost: the chief's port stays taken.
+    """
+    if team.alone:
+        return Alone()
+    host, _, port = team.addresses[0].rpartition(":")
+    silence = config.recovery.heartbeat_seconds
+    if not team.is_chief:
+        return Caller(member, silence, (host.strip("[]"), int(port)))
+    end = time.monotonic() + _BIND_SECONDS
+    while True:
+        try:
+            return Host(member, int(port), silence)
+        except OSError as error:
+            if time.monotonic() > end:
+                raise PeerLost(
+                    f"port {port}, at which the workers meet, is taken: {error.strerror}"
+                ) from None
+            time.sleep(0.5)

@@ -6,7 +6,8 @@ of earlier steps are handed in first. The training thread waits only when two ch
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from trainer.errors import GantryError
 
@@ -22,8 +23,14 @@ class BackgroundWriter:
         self._tasks: queue.SimpleQueue[tuple[Task, Task] | None] = queue.SimpleQueue()
         self._places = threading.Semaphore(_IN_FLIGHT)
         self._error: BaseException | None = None
+        self._waiting = threading.Event()
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
+
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether another thread can do nothing until something is written."""
+        return self._waiting.is_set()
 
     def submit(self, task: Task) -> None:
         """Hand in a task; returns at once.
@@ -37,7 +44,9 @@ class BackgroundWriter:
     def submit_large(self, task: Task) -> None:
         """Hand in a checkpoint; waits while two of them are in flight."""
         self._raise()
-        self._places.acquire()
+        with self._wait():
+            self._places.acquire()
+        self._raise()
         self._tasks.put((task, self._places.release))
 
     def drain(self) -> None:
@@ -48,13 +57,23 @@ class BackgroundWriter:
         """
         done = threading.Event()
         self._tasks.put((_nothing, done.set))
-        done.wait()
+        with self._wait():
+            done.wait()
         self._raise()
 
-    def close(self) -> None:
-        """Finish what was handed in and end the thread; errors are not raised."""
+    def close(self, seconds: float | None = None) -> None:
+        """Finish what was handed in, for so long at most, and end the thread; errors are not raised."""
         self._tasks.put(None)
-        self._thread.join()
+        with self._wait():
+            self._thread.join(seconds)
+
+    @contextmanager
+    def _wait(self) -> Iterator[None]:
+        self._waiting.set()
+        try:
+            yield
+        finally:
+            self._waiting.clear()
 
     def _work(self) -> None:
         while (item := self._tasks.get()) is not None:

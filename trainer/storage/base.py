@@ -1,6 +1,7 @@
 """What a store is: objects by name, replaced whole, with generations to compare against."""
 
 import base64
+import errno
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from trainer.errors import AccessError
 
 CHUNK_BYTES = 1 << 20  # read at once when a file is summed or copied
 PART_BYTES = 8 << 20  # at most of one part of an object on its way into a local file
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # of a disk: waiting mends nothing
 UNFINISHED = ".unfinished-"  # begins the name of a file being written; no object may be called so
 
 
@@ -76,8 +78,8 @@ class Store(Protocol):
     def folders(self, prefix: str = "") -> Iterator[str]:
         """Folders directly below the folder `prefix` (empty or ending with a slash), sorted."""
 
-    def delete(self, name: str) -> None:
-        """Remove an object; an absent one is no error."""
+    def delete(self, name: str, if_generation: int | None = None) -> None:
+        """Remove an object; an absent one is no error, and one of another generation stays without one."""
 
 
 def check_name(name: str) -> str:

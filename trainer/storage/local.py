@@ -13,8 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from trainer.errors import AccessError, ObjectMissing, PreconditionFailed, StorageError
-from trainer.storage.base import CHUNK_BYTES, UNFINISHED, Stat, check_folder, check_name, check_prefix
+from trainer.errors import (
+    AccessError,
+    DiskFull,
+    GantryError,
+    ObjectMissing,
+    PreconditionFailed,
+    StorageError,
+)
+from trainer.storage.base import CHUNK_BYTES, FULL, UNFINISHED, Stat, check_folder, check_name, check_prefix
 
 _PATH_ERRORS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 _USER_ERRORS = _PATH_ERRORS | {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -126,13 +133,14 @@ class LocalStore:
                 names = [entry.name for entry in folder.iterdir() if entry.is_dir()]
         yield from sorted(names)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, if_generation: int | None = None) -> None:
         """Remove a file and the folders above it that are now empty."""
         path = self._path(name)
         with self._errors(name):
             if self._root.is_dir() and not path.is_dir():
                 with self._lock(), suppress(FileNotFoundError, NotADirectoryError):
-                    path.unlink()
+                    if if_generation is None or _generation(path.stat()) == if_generation:
+                        path.unlink()
                 self._prune(path)
 
     def _prune(self, path: Path) -> None:
@@ -203,7 +211,14 @@ class LocalStore:
             yield
         except OSError as error:
             text = f"{self.url}/{name}: {(error.strerror or str(error)).lower()}"
-            raise (AccessError if error.errno in _USER_ERRORS else StorageError)(text) from error
+            raise _kind(error)(text) from error
+
+
+def _kind(error: OSError) -> type[GantryError]:
+    """What to call an error of the operating system."""
+    if error.errno in FULL:
+        return DiskFull
+    return AccessError if error.errno in _USER_ERRORS else StorageError
 
 
 def _generation(found: os.stat_result) -> int:

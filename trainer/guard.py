@@ -1,0 +1,49 @@
+"""The chief's hold on a run: its lease, and the stores that go with it."""
+
+import os
+import socket
+from typing import NamedTuple
+
+from trainer import lease
+from trainer.config import RunConfig
+from trainer.fence import FencedStore
+from trainer.patience import Outage, PatientStore
+from trainer.storage import Store
+
+
+class Hold(NamedTuple):
+    """What the chief writes a run through."""
+
+    store: FencedStore
+    """For all that must not be lost: waits while storage is away."""
+    status: FencedStore
+    """For the status, which is only news: does not wait."""
+    outage: Outage
+    """Whether storage is away now."""
+    lease: lease.Lease
+
+
+def patient(store: Store, config: RunConfig) -> tuple[PatientStore, Outage]:
+    """The store with the run's patience, and what is known of its absence."""
+    outage = Outage(config.recovery.storage_patience_seconds, say)
+    return PatientStore(store, outage), outage
+
+
+def take(store: Store, config: RunConfig, team: str) -> Hold:
+    """Take a run's lease.
+
+    Raises:
+        RunHeld: another process trains the run.
+        LeaseLost: the process that we replace does not go away.
+        StorageAway: storage does not answer.
+    """
+    waiting, outage = patient(store, config)
+    name = os.environ.get("GANTRY_POD") or socket.gethostname()
+    # Renewed by the store itself: waiting there would be the lease's end.
+    held = lease.acquire(store, name, team, say=say, asking=waiting)
+    return Hold(FencedStore(waiting, held), FencedStore(store, held), outage, held)
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)
