@@ -96,13 +96,9 @@ UNSCHEDULED = condition("PodScheduled", "Unschedulable", "0/3 nodes are availabl
             "a new pod is to come",
         ),
         (
-            [pod(1, node="node-b", conditions=SILENT)],
-            "worker 1 is not heard of, as its node 'node-b' does not answer",
-        ),
-        (
             [pod(1, node="node-b", going=True, conditions=[*SILENT, LOST_NODE])],
             "worker 1 is being taken from its node (DeletionByTaintManager): Taint manager: deleting; "
-            "its node 'node-b' does not answer",
+            "its node 'node-b' is not ready",
         ),
     ],
 )
@@ -112,6 +108,17 @@ def test_a_worker_that_is_being_replaced_is_explained(pods, text, word):
     assert here.state == (RESTARTING, f"{text}; 1 of 2 workers run")
     assert here.live
     assert not here.workers[1].ready
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds", "state"),
+    [("restarting", 40, RESTARTING), ("running", 40, RUNNING), ("running", 200, RESTARTING)],
+)
+def test_a_node_that_is_not_ready_has_lost_a_worker_unless_the_trainer_trains(word, seconds, state):
+    here = at(Seen(job(), [pod(0), pod(1, node="node-b", conditions=SILENT)]), said(word), seconds)
+    assert here.state.name == state
+    assert here.workers[1].explanation == "worker 1 may be lost: its node 'node-b' is not ready"
+    assert state == RUNNING or here.state.explanation.startswith(here.workers[1].explanation)
 
 
 def test_why_a_new_pod_cannot_be_made():

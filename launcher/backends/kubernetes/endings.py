@@ -76,10 +76,10 @@ def disruption(pod: Mapping[str, Any]) -> tuple[str, str] | None:
     )
 
 
-def node_is_silent(pod: Mapping[str, Any]) -> bool:
-    """Whether the cluster has lost touch with a pod's node.
+def node_is_lost(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod's node is not ready, or has not been heard of for a while.
 
-    It then takes back the pod's Ready, which is not its own word, and leaves all that the kubelet said last.
+    The cluster then takes back the pod's Ready and leaves all else as the kubelet said it last.
     """
     conditions = conditions_of(pod)
     ready, containers = conditions.get("Ready") or {}, conditions.get("ContainersReady") or {}

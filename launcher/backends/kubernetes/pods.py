@@ -10,7 +10,7 @@ from launcher.backends.kubernetes.endings import (
     conditions_of,
     ending,
     leaving,
-    node_is_silent,
+    node_is_lost,
 )
 from launcher.backends.kubernetes.labels import COMPLETION_INDEX
 from launcher.backends.kubernetes.wording import about, because, event_time, one_line
@@ -19,6 +19,7 @@ from trainer.errors import EXIT_DONE
 _NO_IMAGE = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 )
+NODE_NOT_READY = "NodeNotReady"  # the reason of a pod that runs as far as anybody knows
 _BEING_MADE = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
@@ -34,7 +35,7 @@ class PodStatus:
     phase: str
     """Pending, Running, Succeeded, Failed, Terminating, or Missing."""
     ready: bool
-    """Whether its container runs, on a node that answers."""
+    """Whether its container runs, on a node that is ready."""
     restarts: int
     """Earlier pods of this index that the cluster still knows, and restarts of the container."""
     exit_code: int | None
@@ -102,7 +103,7 @@ def pod_status(
         pod=pod["metadata"]["name"],
         node=(pod.get("spec") or {}).get("nodeName"),
         phase=phase,
-        ready=runs and not node_is_silent(pod),
+        ready=runs and not node_is_lost(pod),
         restarts=len(pods) - 1 + int(container.get("restartCount") or 0),
         exit_code=None if ended is None else int(ended.get("exitCode", 0)),
         reason=reason,
@@ -124,12 +125,9 @@ def _standing(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> tu
     if phase in ("Failed", "Succeeded") or ended:
         return ending(pod, ended or {})
     reason, text = leaving(pod) if phase == "Terminating" else ("", "")
-    if node_is_silent(pod):
-        silent = f"node '{(pod.get('spec') or {}).get('nodeName')}' does not answer"
-        return (
-            reason or "NodeNotReady",
-            f"{text}; its {silent}" if text else f"is not heard of, as its {silent}",
-        )
+    if node_is_lost(pod):
+        node = f"its node '{(pod.get('spec') or {}).get('nodeName')}' is not ready"
+        return reason or NODE_NOT_READY, f"{text}; {node}" if text else f"may be lost: {node}"
     return reason, text
 
 

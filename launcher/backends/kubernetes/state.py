@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from launcher.backends.kubernetes import jobs as job_words
 from launcher.backends.kubernetes.absence import absent, being_replaced, not_begun
 from launcher.backends.kubernetes.labels import CANCELLED, annotation, queue_of
-from launcher.backends.kubernetes.pods import PodStatus
+from launcher.backends.kubernetes.pods import NODE_NOT_READY, PodStatus
 from launcher.backends.kubernetes.reasons import why_failed
 from launcher.states import (
     FAILED,
@@ -142,7 +142,7 @@ def _under_way(
 ) -> State:
     """A Job that is to run: pending, or restarting, until every worker runs; then what its trainer says."""
     begun = word is not None and word.begun
-    missing = len(absent(workers)) if seen.pods is not None else job_words.missing_workers(job)
+    missing = job_words.missing_workers(job) if seen.pods is None else len(_gone(workers, word, time))
     if missing:
         if seen.pods is None:
             text = f"{missing} of its {job_words.workers_of(job)} workers do not run"
@@ -150,6 +150,12 @@ def _under_way(
             text = (being_replaced if begun else not_begun)(workers, seen.events)
         return State(RESTARTING if begun else PENDING, text)
     return State(STARTING) if word is None else _spoken(word, time)
+
+
+def _gone(workers: Sequence[PodStatus], word: Word | None, time: datetime) -> list[PodStatus]:
+    """Workers that do not run; while the trainer says that it trains, a node not ready has lost none."""
+    trains = word is not None and word.state == RUNNING and time - word.updated <= SILENCE
+    return [worker for worker in absent(workers) if not (trains and worker.reason == NODE_NOT_READY)]
 
 
 def _spoken(word: Word, time: datetime) -> State:
