@@ -89,7 +89,7 @@ def compete(options: argparse.Namespace) -> None:
     team = cluster.from_environment(os.environ)
     cluster.check_port(team)
     strategy.set_threads(options.threads)
-    plan = strategy.connect(team)
+    plan = strategy.connect(team, config.recovery.heartbeat_seconds)
     with plan.scope():
         state = State(config)
     images = images_for(config, options.images)

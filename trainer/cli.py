@@ -164,8 +164,9 @@ def worker(
     """Be one pod of an Indexed Job: meet the other workers' pods and train with them, as often as need be.
 
     A trainer that dies or loses a peer is started again in the same pod. Who the pod is stands in
-    JOB_COMPLETION_INDEX, GANTRY_JOB, GANTRY_SERVICE, GANTRY_WORKERS, GANTRY_PORT, GANTRY_ATTEMPT and GANTRY_POD.
-    Its log is copied to the run's folder. Exit codes are those of train, and 0 when the attempt was cancelled.
+    JOB_COMPLETION_INDEX, GANTRY_JOB, GANTRY_SERVICE, GANTRY_WORKERS, GANTRY_PORT, GANTRY_ATTEMPT and
+    GANTRY_POD. Its log is copied to the run's folder. Exit codes are those of train, and 0 when the attempt
+    was cancelled.
 
     Example: python -m trainer worker --preset mlp --root gs://bucket/gan --experiment digits --run first
     """

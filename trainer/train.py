@@ -1,35 +1,23 @@
-"""The training loop: everything a run does from its first line to its result.
+"""One process' whole part in a run: check what can be refused, take the lease, meet the peers, loop, leave.
 
 One process per worker calls `train`. The chief (worker 0) alone prints and writes; the others only compute.
-What a run was told is in `Options`, what it is in `RunConfig`.
+What a run was told is in `Options`, what it is in `RunConfig`; the loop itself is in `trainer.loop`.
 """
 
-import contextlib
 import os
-import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import tensorflow as tf
-
-from trainer import checkpoints, cluster, feed, guard, layout, record, strategy
-from trainer.chief import About, Chief
+from trainer import cluster, feed, guard, layout, record, strategy
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
-from trainer.data import ImageSource, open_source
+from trainer.data import open_source
 from trainer.emergency import Emergency
-from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, GantryError
-from trainer.guard import Hold
-from trainer.step import Feed, State, Stepper
-from trainer.storage import Store, open_store
+from trainer.errors import ConfigError
+from trainer.loop import Loop, Material, StopFlag
+from trainer.storage import open_store
 from trainer.streams import BLOCK
 from trainer.supervision import Supervision
-from trainer.watchdog import Watchdog
-
-_CALL_SECONDS = 1.0  # how long one call of the stepper should last: a stop or a status waits for its end
-_MOST_STEPS = 100  # in one call
 
 
 class Options(NamedTuple):
@@ -89,28 +77,18 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
         hold = guard.take(raw, config, options.supervision.attempt or _own_name(team))
         hold.lease.when_lost(emergency.lease_lost)
     try:
-        return _with_peers(config, options, team, emergency, _Material(store, hold, source, streaming))
+        return _with_peers(config, options, team, emergency, Material(store, hold, source, streaming))
     finally:
         if hold:
             hold.lease.release()
 
 
-class _Material(NamedTuple):
-    """What a run is made with."""
-
-    store: Store
-    hold: Hold | None
-    """The chief's."""
-    source: ImageSource
-    streaming: bool
-
-
 def _with_peers(
-    config: RunConfig, options: Options, team: Cluster, emergency: Emergency, material: _Material
+    config: RunConfig, options: Options, team: Cluster, emergency: Emergency, material: Material
 ) -> int:
     """Meet the other workers and train with them."""
     plan = strategy.connect(team, config.recovery.heartbeat_seconds)
-    stop = _StopFlag()
+    stop = StopFlag()
     with strategy.peers(team):
         if config.batch_size % plan.num_replicas_in_sync:
             raise ConfigError(
@@ -127,176 +105,9 @@ def _with_peers(
             # Again, since the one that held the lease before us may have changed it.
             known = record.check(material.store, config, options.fresh)
             record.write(material.hold.store, config, known, **about)
-        return _Run(config, options, team, plan, material, emergency).train(stop)
+        return Loop(config, options.supervision, team, plan, material, emergency).train(stop)
 
 
 def _own_name(team: Cluster) -> str:
     """What no other attempt is called."""
     return f"{socket.gethostname()} {os.getpid()} {team.addresses}"
-
-
-class _StopFlag:
-    """Raised by SIGTERM or Ctrl-C; create it after the strategy, which installs a handler of its own."""
-
-    def __init__(self) -> None:
-        self.raised = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._raise)
-
-    def _raise(self, *_: Any) -> None:
-        self.raised = True
-
-
-class _Run:
-    """One process' part in a run, between its first and its last step."""
-
-    def __init__(
-        self,
-        config: RunConfig,
-        options: Options,
-        team: Cluster,
-        plan: tf.distribute.Strategy,
-        material: _Material,
-        emergency: Emergency,
-    ) -> None:
-        self._config, self._options, self._team, self._plan = config, options, team, plan
-        self._hold, self._emergency = material.hold, emergency
-        self._store = material.hold.store if material.hold else material.store
-        with plan.scope():
-            self._state = State(config)
-        self._first_step = self._restore()
-        source, streaming = material.source, material.streaming
-        self._stream = None
-        if streaming:
-            self._stream = feed.ImageStream(source, config, team.index, team.workers, self._first_step)
-        table = None if streaming else feed.on_devices(plan, source.load())
-        self._stepper = Stepper(config, plan, self._state, Feed(table, source.count))
-        # A worker also waits in its collective while the chief waits for storage.
-        patience = 0 if team.is_chief else config.recovery.storage_patience_seconds
-        self._watchdog = Watchdog(config.recovery.stall_seconds + patience, emergency.stalled)
-
-    def train(self, stop: _StopFlag) -> int:
-        """Take all steps that are left; the chief also writes what the run leaves behind."""
-        if self._hold is None:
-            step = self._take_steps(stop, lambda *_: None)
-            self._emergency.calm()
-            return self._leave(EXIT_DONE if step == self._config.steps else EXIT_RESTART)
-        if self._first_step == self._config.steps and self._store.stat(layout.RESULT):
-            guard.say(f"{self._store.url} is finished after {self._first_step} steps; raise steps to go on")
-            return self._leave(EXIT_DONE)
-        about = About(self._team.workers, self._options.supervision)
-        chief = Chief(self._config, self._hold, self._state, self._first_step, about)
-        self._emergency.keep_with(chief.fail)
-        try:
-            with strategy.peers(self._team):
-                step = self._take_steps(stop, chief.after_call)
-        except GantryError as error:
-            raise chief.fail(error) from error
-        except BaseException as error:
-            chief.fail(GantryError(strategy.first_line(error)))
-            raise
-        return self._lead_out(chief, step)
-
-    def _lead_out(self, chief: Chief, step: int) -> int:
-        self._emergency.calm()  # peers wait for us from here on, and what is lost with one was done
-        try:
-            if step < self._config.steps:
-                chief.stopped(step)
-                return self._leave(EXIT_RESTART)
-            chief.finish()
-        except GantryError as error:
-            raise chief.fail(error) from error
-        return self._leave(EXIT_DONE)
-
-    def _take_steps(self, stop: _StopFlag, after_call: Callable[[int, dict[str, float]], None]) -> int:
-        """Steps until the end or until some worker is asked to stop; returns the steps taken altogether."""
-        step, proposal, pace = self._first_step, 1, _Pace()
-        self._watchdog.beat()
-        while step < self._config.steps:
-            count = min(proposal, _to_boundary(self._config, step))
-            images = self._stream.take(count) if self._stream else None
-            with pace.timed(count):
-                outcome = self._stepper(step, count, stop.raised, pace.proposal(), images)
-            self._watchdog.beat()
-            if outcome.bad_step is not None:
-                raise Diverged(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
-            step, proposal = step + count, outcome.next_count
-            with self._watchdog.held():
-                after_call(step, outcome.metrics)
-            if outcome.stop:
-                break
-        self._watchdog.stop()
-        return step
-
-    def _restore(self) -> int:
-        """Agree on the newest whole checkpoint and load it; returns the steps taken before."""
-        found = None
-        if self._team.is_chief:
-            found = checkpoints.newest(self._store, lambda text: guard.say(f"warning: {text}"))
-        step = self._agree(found.step if found else 0)
-        if step > self._config.steps:
-            raise ConfigError(f"steps is {self._config.steps}, but the run has taken {step} already")
-        if self._team.is_chief:
-            checkpoints.discard_after(self._store, step)
-        if step == 0:
-            return 0
-        self._state.assign((found or checkpoints.read(self._store, step)).values)
-        if self._team.is_chief:
-            guard.say(f"resuming {self._store.url} after step {step}")
-        return step
-
-    def _agree(self, value: int) -> int:
-        """The chief's number, on every worker."""
-        if self._team.alone:
-            return value
-
-        def mine() -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            lead = tf.equal(context.replica_id_in_sync_group, 0)
-            number = tf.where(lead, tf.constant(value, tf.int64), tf.constant(0, tf.int64))
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, number)
-
-        result = self._plan.run(tf.function(mine))
-        return int(self._plan.experimental_local_results(result)[0])
-
-    def _leave(self, code: int) -> int:
-        """Wait for all workers, then leave with `code`; a chief that left earlier would make its peers fail.
-
-        A worker waits here until the chief has saved everything, and so keeps its own supervisor waiting.
-        """
-        # A peer may be gone before its answer has come back. To the chief that is no loss, its work is done;
-        # to a worker it means that the chief died before, and that the run is to be started again.
-        with contextlib.suppress(*([tf.errors.OpError] if self._team.is_chief else [])):
-            self._agree(0)
-        if self._team.is_chief and not self._team.alone:
-            time.sleep(1.0)  # the coordination service lives in the chief: let the others leave first
-        return code
-
-
-class _Pace:
-    """Measures steps, to propose calls of about a second."""
-
-    def __init__(self) -> None:
-        self._seconds_per_step: float | None = None
-        self._calls = 0
-
-    def proposal(self) -> int:
-        """Steps that the next call but one should take."""
-        if self._seconds_per_step is None:
-            return 1
-        return min(_MOST_STEPS, max(1, int(_CALL_SECONDS / self._seconds_per_step)))
-
-    @contextlib.contextmanager
-    def timed(self, count: int) -> Iterator[None]:
-        """Measure a call of `count` steps; the first one, which compiles, does not count."""
-        start = time.perf_counter()
-        yield
-        self._calls += 1
-        if self._calls > 1:
-            self._seconds_per_step = (time.perf_counter() - start) / count
-
-
-def _to_boundary(config: RunConfig, step: int) -> int:
-    """Steps until something is due: a line, a grid, a checkpoint or the end."""
-    intervals = (config.metrics.every_steps, config.samples.every_steps, config.checkpoints.every_steps)
-    return min(config.steps - step, *(every - step % every for every in intervals))

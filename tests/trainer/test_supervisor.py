@@ -1,0 +1,159 @@
+"""The supervisor alone: trainers that are a script of endings, and a meeting that is always complete."""
+
+from collections import deque
+
+import pytest
+
+from trainer import supervisor
+from trainer.child import Ending
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
+from trainer.rendezvous import Alone
+from trainer.supervisor import Patience, Supervisor
+
+LOST = Ending(EXIT_RESTART, "worker 1's trainer died of SIGKILL")
+DONE = Ending(EXIT_DONE, "")
+
+
+class World:
+    """What a supervisor sees and does, on paper."""
+
+    def __init__(self, *endings, steps=(), finished=()):
+        self.endings, self.steps, self.finished = deque(endings), deque(steps), deque(finished)
+        self.asked, self.told, self.said, self.runs = "", [], [], []
+
+    def run(self, generation, restarts, because, over):
+        self.runs.append((generation.number, restarts, because))
+        ending = self.endings.popleft()
+        if callable(ending):
+            ending = ending(self)
+        return ending
+
+    def newest_step(self):
+        return self.steps.popleft() if self.steps else 0
+
+    def is_finished(self):
+        return self.finished.popleft() if self.finished else False
+
+    def tell(self, state, message, restarts):
+        self.told.append((state, message, restarts))
+
+    def say(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(supervisor, "_LONGEST_PAUSE_SECONDS", 0.0)
+
+
+def supervise(world, *, limit=2, leads=True, meeting=None):
+    meeting = meeting or Alone()
+    return Supervisor(world, meeting, leads=leads, limit=limit, peer_seconds=1).run()
+
+
+@pytest.mark.parametrize("code", [EXIT_DONE, EXIT_FAILED, EXIT_USER, 7])
+def test_what_is_no_wish_to_be_started_again_is_passed_on(code):
+    world = World(Ending(code, "because"))
+    assert supervise(world) == code
+    assert world.runs == [(1, 0, "")] and world.told == []
+
+
+def test_a_trainer_that_dies_is_started_again_and_the_run_tells_why():
+    world = World(LOST, DONE, steps=[0, 40])
+    assert supervise(world) == EXIT_DONE
+    assert world.runs == [(1, 0, ""), (2, 1, LOST.text)]
+    expected = f"{LOST.text}; all workers go on from step 40 (restart 1)"
+    assert world.told == [("restarting", expected, 1)]
+    assert world.said == [f"starting again: {expected}"]
+
+
+def test_restarts_without_progress_are_capped_and_the_last_reason_is_told():
+    world = World(LOST, LOST, LOST, steps=[0, 40])
+    world.steps = deque([40, 40, 40, 40])
+    assert supervise(world, limit=2) == EXIT_FAILED
+    assert len(world.runs) == 3
+    state, message, restarts = world.told[-1]
+    assert (state, restarts) == ("failed", 2)
+    assert message == f"2 restarts brought no newer checkpoint than step 40; the last reason: {LOST.text}"
+    assert world.said[-1] == f"error: {message}"
+
+
+def test_progress_makes_up_for_restarts():
+    world = World(*[LOST] * 6, DONE, steps=[0, 10, 20, 20, 30, 40, 40])
+    assert supervise(world, limit=2) == EXIT_DONE
+    assert [restarts for _, restarts, _ in world.runs] == list(range(7))
+
+
+def test_storage_that_cannot_be_asked_is_no_progress():
+    world = World(LOST, LOST, steps=[None, None, None])
+    assert supervise(world, limit=1) == EXIT_FAILED
+
+
+def test_only_the_chiefs_pod_counts_and_tells():
+    world = World(*[LOST] * 9, DONE)
+    assert supervise(world, limit=2, leads=False) == EXIT_DONE
+    assert world.told == [] and len(world.runs) == 10
+
+
+def test_a_pod_that_is_asked_to_stop_starts_nothing_again():
+    def ending(world):
+        world.asked = "SIGTERM"
+        return LOST
+
+    world = World(ending)
+    assert supervise(world) == EXIT_RESTART
+    assert len(world.runs) == 1 and world.told == []
+
+
+def test_a_pod_that_was_asked_before_training_never_trains():
+    class Waiting(Alone):
+        def gather(self, seconds, say, pause):
+            pause(0)
+            raise AssertionError("went on waiting")
+
+    world = World()
+    world.asked = "SIGTERM"
+    assert supervise(world, meeting=Waiting()) == EXIT_RESTART
+    assert world.runs == []
+
+
+def test_a_run_that_is_finished_needs_no_trainer():
+    world = World(finished=[True])
+    assert supervise(world) == EXIT_DONE
+    assert world.runs == [] and world.said == ["the run is finished"]
+
+
+def test_a_worker_whose_peers_finished_without_it_waits_for_nobody():
+    class Nobody(Alone):
+        def gather(self, seconds, say, pause):
+            while True:
+                pause(0)
+
+    world = World(finished=[False, True, True])
+    assert supervise(world, leads=False, meeting=Nobody()) == EXIT_DONE
+
+
+def test_others_hear_how_our_trainer_ended_and_their_reason_wins():
+    class Meeting(Alone):
+        heard = ()
+
+        def over(self):
+            return "worker 2 (pod gan-2-x) is gone or does not answer"
+
+        def end(self, reason, done=False):
+            self.heard = (*self.heard, (reason, done))
+
+    meeting, world = Meeting(), World(Ending(EXIT_RESTART, "worker 0 lost a peer"), DONE)
+    assert supervise(world, meeting=meeting) == EXIT_DONE
+    assert meeting.heard == (("worker 0 lost a peer", False), ("", True))
+    assert world.runs[1][2] == "worker 2 (pod gan-2-x) is gone or does not answer"
+
+
+def test_patience_pauses_only_from_the_second_restart_in_vain(monkeypatch):
+    monkeypatch.setattr(supervisor, "_LONGEST_PAUSE_SECONDS", 30.0)
+    patience, pauses = Patience(limit=9), []
+    for _ in range(7):
+        patience.restart(0)
+        pauses.append(patience.pause_seconds)
+    assert pauses == [0, 2, 4, 8, 16, 30, 30]
+    assert patience.restart(1) and patience.pause_seconds == 0
