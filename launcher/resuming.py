@@ -11,7 +11,7 @@ from launcher.lookup import Found
 from launcher.spec import RunSpec, make_spec
 from launcher.status import read_json
 from trainer import layout
-from trainer.config import RunConfig, difference, resolve, validate
+from trainer.config import RunConfig, conflicts, resolve, validate
 
 # A checkpoint may have to wait for one that is on its way, and then the log's end is uploaded.
 _GRACE_FACTOR, _GRACE_MARGIN = 2, 20
@@ -24,12 +24,16 @@ def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> Ru
     Pods get a longer grace, which is told on stderr, where the last checkpoint took too long for theirs.
 
     Raises:
-        UserError: a value other than a higher `steps` would change, or nothing says how the run began.
+        UserError: a value other than a higher `steps` and `recovery` would change, or nothing says how it
+            began.
     """
     run = read_json(found.store, layout.RUN)
     asked = _asked(found, run)
     begun = asked.pop("overrides", ())
-    before = tuple(begun) if run is None else _overrides(found, run)
+    before = tuple(begun)
+    if run is not None:  # it knows the first attempt's alone of what any attempt may change
+        patience = (override for override in begun if override.startswith("recovery."))
+        before = merge(_overrides(found, run), tuple(patience))
     asked |= {key: value for key, value in changes.items() if value is not None}
     if "grace_seconds" in asked and changes.get("grace_seconds") is None:
         asked["grace_seconds"] = _enough_grace(found, asked["grace_seconds"])
@@ -92,10 +96,9 @@ def merge(before: tuple[str, ...], overrides: tuple[str, ...]) -> tuple[str, ...
 
 def _check_unchanged(old: RunConfig, new: RunConfig) -> None:
     """Refuse what would make the resumed run another one; the trainer would too, but seconds later."""
-    for key, (before, after) in difference(old, new).items():
-        if key != "steps":
-            raise SpecError(
-                f"--set {key}={after}: expected {before}, as a resumed run keeps its values; submit a new one"
-            )
-    if new.steps < old.steps:
-        raise SpecError(f"--set steps={new.steps}: expected at least the {old.steps} steps that the run has")
+    for key, (before, after) in conflicts(old, new).items():
+        if key == "steps":
+            raise SpecError(f"--set steps={after}: expected at least the {before} steps that the run has")
+        raise SpecError(
+            f"--set {key}={after}: expected {before}, as a resumed run keeps its values; submit a new one"
+        )

@@ -107,7 +107,7 @@ def resume(
     Raises:
         NoSuchRun: there is none of that name.
         RunAlive: an attempt is under way.
-        UserError: a value other than a higher `steps` would change, or the run is finished.
+        UserError: a value other than a higher `steps` and `recovery` would change, or the run is finished.
     """
     found, backend = locate(where, run)
     if isinstance(backend, LocalBackend):

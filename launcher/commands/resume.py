@@ -42,8 +42,8 @@ def resume(
 ) -> None:
     """Go on with a run from its newest checkpoint.
 
-    Only `steps` can be set to another, higher value; the number of workers may change freely. Pods get more
-    grace than before, which is told, where the last checkpoint took too long to save for it.
+    Only `steps`, to a higher value, and `recovery` can be set; the number of workers may change freely.
+    Pods get more grace than before, which is told, where the last checkpoint took too long to save for it.
 
     Example: launcher resume demo-20260102-x7k2 --set steps=8000
     """

@@ -1,13 +1,15 @@
-"""The grace of a resumed run's pods: enough for what its checkpoints were seen to take."""
+"""What a resumed run may have otherwise: patience, memory, and the grace that its checkpoints need."""
 
 import json
 
 import pytest
 
 from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.errors import SpecError
 from launcher.lookup import Found
 from launcher.resuming import resumed_spec
 from launcher.spec import make_spec
+from trainer.config import resolve
 from trainer.storage import LocalStore
 
 BEFORE = make_spec(
@@ -19,9 +21,11 @@ BEFORE = make_spec(
 def found(tmp_path):
     """A run of a cluster, as its folder tells it, from what its trainer wrote last."""
 
-    def make(**status):
+    def make(spec=BEFORE, **status):
         store = LocalStore(tmp_path)
-        record = ClusterRecord(1, "one", "team", "c", "https://c", 1, "", BEFORE.model_dump(mode="json"))
+        begun = {"preset": "mlp", "overrides": [], "config": resolve("mlp").model_dump(mode="json")}
+        store.write("run.json", json.dumps(begun).encode())
+        record = ClusterRecord(1, "one", "team", "c", "https://c", 1, "", spec.model_dump(mode="json"))
         store.write("cluster.json", record.to_json())
         if status:
             store.write("status.json", json.dumps(status).encode())
@@ -51,3 +55,15 @@ def test_a_run_that_says_nothing_keeps_its_grace(found):
 
 def test_more_memory_than_before(found):
     assert resumed_spec(found(), (), memory="16Gi").memory == "16Gi"
+
+
+def test_patience_may_change_and_is_kept(found):
+    first = resumed_spec(found(), ("recovery.heartbeat_seconds=20",))
+    assert first.config().recovery.heartbeat_seconds == 20
+    assert resumed_spec(found(first), ("steps=20000",)).config().recovery.heartbeat_seconds == 20
+
+
+@pytest.mark.parametrize("override", ["steps=5", "batch_size=2"])
+def test_what_would_make_it_another_run_may_not(found, override):
+    with pytest.raises(SpecError, match=f"--set {override}: expected"):
+        resumed_spec(found(), (override,))
