@@ -128,7 +128,8 @@ class _Pod:
 
     def tell(self, state: str, message: str, restarts: int) -> None:
         """Put it into status.json."""
-        amend(self._store, state=state, message=message, restarts=restarts, eta_seconds=None)
+        idle = {"images_per_second": None, "eta_seconds": None, "storage": None}
+        amend(self._store, state=state, message=message, restarts=restarts, **idle)
 
     def say(self, text: str) -> None:
         """Add a line of our own to the log."""

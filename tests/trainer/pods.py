@@ -8,9 +8,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from tests.support.teams import DEADLINE_SECONDS, SMALL, Team, free_ports
+from tests.support.teams import SMALL, Team, free_ports
 from trainer import layout
 from trainer.storage import Store
 
@@ -35,28 +36,40 @@ class Pods(Team):
 
     def __init__(self, root: str, run: str, logs: Path, *, workers: int = 1, sets=SMALL, **changes) -> None:
         addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
-        logs.mkdir(parents=True, exist_ok=True)
-        self.logs = [logs / f"{run}-pod-{index}.log" for index in range(workers)]
-        self.messages = [logs / f"{run}-pod-{index}.termination" for index in range(workers)]
-        self.processes = []
-        for index, log in enumerate(self.logs):
-            given = environment(index, workers, GANTRY_TERMINATION_LOG=self.messages[index], **changes)
-            if workers > 1:
-                task = {"type": "worker", "index": index}
-                given["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
-            with log.open("wb") as output:
-                self.processes.append(
-                    subprocess.Popen(
-                        [sys.executable, "-m", "trainer", *arguments(root, run, sets)],
-                        env=os.environ | given, stdout=output, stderr=output, start_new_session=True,
-                    )
-                )  # fmt: skip
+        self._start = {"root": root, "run": run, "folder": logs, "sets": sets, "addresses": addresses}
+        self._changes = changes
+        self.logs, self.messages, self.processes = [], [], []
+        for index in range(workers):
+            self._add(index, f"{run}-pod-{index}", **changes)
 
-    def kill(self, *workers: int) -> None:
-        """End the pods; one that is asked to stop takes its trainer with it."""
-        self.ask_to_stop(*workers)
-        for index in workers or range(len(self.processes)):
-            self.processes[index].wait(DEADLINE_SECONDS)
+    def replacement(self, index: int, **changes) -> "Pods":
+        """Another pod for a worker, as the Job controller makes one; alone in a `Pods` of its own."""
+        other = object.__new__(Pods)
+        other._start, other._changes = self._start, self._changes
+        other.logs, other.messages, other.processes = [], [], []
+        other._add(
+            index, f"{self._start['run']}-pod-{index}-{time.monotonic_ns()}", **self._changes | changes
+        )
+        return other
+
+    def _add(self, index: int, name: str, **changes) -> None:
+        start, workers = self._start, len(self._start["addresses"])
+        folder = start["folder"]
+        folder.mkdir(parents=True, exist_ok=True)
+        log, message = folder / f"{name}.log", folder / f"{name}.termination"
+        given = environment(index, workers, GANTRY_TERMINATION_LOG=message, **changes)
+        if workers > 1:
+            task = {"type": "worker", "index": index}
+            given["TF_CONFIG"] = json.dumps({"cluster": {"worker": start["addresses"]}, "task": task})
+        command = [sys.executable, "-m", "trainer", *arguments(start["root"], start["run"], start["sets"])]
+        with log.open("wb") as output:
+            self.processes.append(
+                subprocess.Popen(
+                    command, env=os.environ | given, stdout=output, stderr=output, start_new_session=True
+                )
+            )
+        self.logs.append(log)
+        self.messages.append(message)
 
 
 def copied(store: Store, worker: int, attempt: int = 1) -> bytes:

@@ -1,18 +1,17 @@
-"""``python -m trainer worker``: the process of a pod, with real trainers and with small ones."""
+"""``python -m trainer worker``: the process of a pod, with real trainers."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from tests.support.teams import SMALL, outcome
 from tests.trainer.pods import Pods, arguments, copied, environment
-from trainer import config, indexed_job, worker
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, PeerLost
-from trainer.log_copy import LogCopy
+from trainer import config
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 from trainer.storage import open_store
 
 
@@ -36,6 +35,7 @@ def test_two_pods_train_to_the_bits_of_two_processes_and_leave_their_logs(gcs_ro
     assert outcome(store, 60) == outcome(undisturbed(2), 60)
     for index, log in enumerate(pods.logs):
         lines = log.read_bytes().splitlines()
+        assert lines[1] == b"generation 1: all 2 workers have met"
         assert lines[0] == f"pod gan-{index}-x7k2p: worker {index} of 2, attempt 1".encode()
         assert copied(store, index) == log.read_bytes()
     assert b"60/60 [D loss: " in copied(store, 0) and not pods.messages[0].exists()
@@ -59,6 +59,99 @@ def test_a_pod_that_is_asked_to_stop_saves_and_the_next_goes_on_in_the_same_log(
         assert copied(store, 0) == b"".join(logs)
     assert logs[0].splitlines()[-1].startswith(b"stopped after step ")
     assert logs[1].startswith(b"pod gan-0-second: worker 0 of 1, attempt 1\nresuming ")
+
+
+def trainer_of(pods, index):
+    """The trainer process in a pod, awaited."""
+    pods.until(lambda: psutil.Process(pods.processes[index].pid).children())
+    return psutil.Process(pods.processes[index].pid).children()[0]
+
+
+def status(store):
+    return json.loads(store.read("status.json")) if store.stat("status.json") else {}
+
+
+def test_a_trainer_that_is_killed_is_started_again_with_its_peers_and_nothing_is_lost(
+    gcs_root, tmp_path, undisturbed
+):
+    store, states = open_store(f"{gcs_root}/e/job"), set()
+    with Pods(gcs_root, "job", tmp_path, workers=2) as pods:
+        pods.until(lambda: store.stat("checkpoints/20/manifest.json"))
+        trainer_of(pods, 1).kill()
+        pods.until(lambda: states.add(status(store).get("state")) or "restarting" in states)
+        told = status(store)
+        assert pods.wait() == [EXIT_DONE, EXIT_DONE], pods.log()
+    assert told["message"].startswith("worker 1's trainer died of SIGKILL; all workers go on from step ")
+    assert told["message"].endswith(" (restart 1)") and told["restarts"] == 1
+    assert status(store)["restarted_because"] == "worker 1's trainer died of SIGKILL"
+    assert outcome(store, 60) == outcome(undisturbed(2), 60)
+    assert "generation 2: all 2 workers have met" in pods.log(0)
+    assert "generation 2: all 2 workers have met" in pods.log(1)
+
+
+def test_a_pod_that_is_paused_and_wakes_up_late_joins_nothing(gcs_root, tmp_path, undisturbed):
+    """Its successor has taken its place; the late one finds that out and changes nothing."""
+    store, sets = open_store(f"{gcs_root}/e/job"), (*SMALL, "recovery.heartbeat_seconds=3")
+    with Pods(gcs_root, "job", tmp_path, workers=2, sets=sets, GANTRY_PEER_SECONDS=40) as pods:
+        pods.until(lambda: store.stat("checkpoints/20/manifest.json"))
+        late = psutil.Process(pods.processes[1].pid)
+        frozen = [late, *late.children()]
+        for process in frozen:
+            process.suspend()
+        with pods.replacement(1, GANTRY_POD="gan-1-new") as new:
+            new.until(lambda: b"generation 2" in new.logs[0].read_bytes())
+            for process in frozen:
+                process.resume()
+            assert new.wait() == [EXIT_DONE], new.log()
+        codes = pods.wait()
+    assert codes[0] == EXIT_DONE and codes[1] in (EXIT_DONE, EXIT_RESTART), pods.log()
+    assert "worker 1 (pod gan-1-x7k2p) is gone or does not answer" in pods.log(0)
+    assert "generation 2" not in pods.log(1)
+    assert outcome(store, 60) == outcome(undisturbed(2), 60)
+
+
+def test_without_progress_it_gives_up_and_says_why_everywhere(tmp_path):
+    store = open_store(str(tmp_path / "runs/e/job"))
+    sets = (*SMALL, "recovery.restarts_without_progress=1")
+    with Pods(str(tmp_path / "runs"), "job", tmp_path, sets=sets) as pods:
+        for restarts in (0, 1):
+            pods.until(lambda restarts=restarts: pods.log().count("starting again") == restarts)
+            trainer_of(pods, 0).kill()
+        assert pods.wait() == [EXIT_FAILED], pods.log()
+    reason = "1 restarts brought no newer checkpoint than step 0; the last reason: "
+    reason += "worker 0's trainer died of SIGKILL"
+    assert pods.messages[0].read_text() == f"error: {reason}"
+    assert (status(store)["state"], status(store)["message"]) == ("failed", reason)
+
+
+@pytest.mark.parametrize(("attempt", "code"), [(1, EXIT_DONE), (2, EXIT_RESTART)])
+def test_a_cancel_of_this_attempt_is_no_failure(tmp_path, attempt, code):
+    store = open_store(str(tmp_path / "runs/e/job"))
+    endless = (*SMALL, "steps=1000000")
+    with Pods(str(tmp_path / "runs"), "job", tmp_path, sets=endless) as pods:
+        pods.until(lambda: status(store).get("state") == "running")
+        store.write("cancel.json", json.dumps({"attempt": attempt}).encode())
+        pods.ask_to_stop()
+        assert pods.wait() == [code], pods.log()
+    assert status(store)["state"] == "stopped"
+    saved = status(store)["step"]
+    assert store.stat(f"checkpoints/{saved}/manifest.json").size > 0
+
+
+def test_a_grace_that_is_shorter_than_a_checkpoint_takes_is_said(tmp_path):
+    with Pods(str(tmp_path / "runs"), "job", tmp_path, GANTRY_GRACE_SECONDS=5) as pods:
+        assert pods.wait() == [EXIT_DONE], pods.log()
+    assert pods.log().count("warning: a checkpoint took ") == 1 and "--grace" in pods.log()
+
+
+def test_the_trainer_of_a_pod_whose_first_process_is_gone_leaves_too(tmp_path):
+    endless = (*SMALL, "steps=1000000")
+    store = open_store(str(tmp_path / "runs/e/job"))
+    with Pods(str(tmp_path / "runs"), "job", tmp_path, sets=endless) as pods:
+        pods.until(lambda: status(store).get("state") == "running")
+        trainer = trainer_of(pods, 0)
+        pods.processes[0].kill()
+        assert psutil.wait_procs([trainer], timeout=60)[1] == []
 
 
 def test_a_mistake_that_the_trainer_finds_is_passed_on_and_left_for_kubernetes(tmp_path):
@@ -117,74 +210,3 @@ def test_the_first_process_of_a_pod_loads_neither_tensorflow_nor_numpy():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stdout.strip() == "[]", result
-
-
-@pytest.fixture
-def pod(tmp_path):
-    """A pod around a small trainer, the log that it leaves, and the signals given back to pytest."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    descriptor = os.open(tmp_path / "stdout", os.O_WRONLY | os.O_CREAT)
-    log = LogCopy(open_store(str(tmp_path / "run")), 1, 0, descriptor)
-
-    def run(script):
-        found = worker._Pod(indexed_job.from_environment(environment()), log)
-        code = found.run([sys.executable, "-u", "-c", script], os.environ)
-        log.close(60)
-        return code, (tmp_path / "stdout").read_text(), found.lines.message(code)
-
-    yield run
-    os.close(descriptor)
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize("code", [0, 1, 2, 42, 7])
-def test_the_trainers_exit_code_is_passed_on(pod, code):
-    script = f"import sys; print('out'); print('error: odd', file=sys.stderr); sys.exit({code})"
-    assert pod(script) == (code, "out\nerror: odd\n", "error: odd" if code else "")
-
-
-def test_a_trainer_that_the_kernel_kills_has_failed_and_is_not_the_users_mistake(pod):
-    code, log, message = pod("import os; print('half', end=''); os.kill(os.getpid(), 9)")
-    assert code == EXIT_FAILED
-    assert message == "error: the trainer of worker 0 died of SIGKILL, most often for want of memory"
-    assert log == f"half\n{message}\n"
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_passed_on_once(pod, number):
-    script = f"""
-import os, signal, sys, time
-heard = []
-signal.signal({number:d}, lambda *_: heard.append(1))
-for _ in range(3):
-    os.kill(os.getppid(), {number:d})
-    time.sleep(0.05)
-while not heard:
-    time.sleep(0.01)
-time.sleep(0.2)
-print(len(heard))
-sys.exit(42)
-"""
-    assert pod(script)[:2] == (EXIT_RESTART, "1\n")
-
-
-def test_a_trainer_that_is_stopped_before_it_can_save_may_be_started_again(pod):
-    code, _, message = pod("import os, time; os.kill(os.getppid(), 15); time.sleep(60)")
-    assert (code, message) == (EXIT_RESTART, "")
-
-
-def test_what_the_trainer_leaves_behind_holds_nothing_up(pod):
-    script = "import subprocess; print('done'); subprocess.Popen(['sleep', '20'])"
-    assert pod(script)[:2] == (EXIT_DONE, "done\n")
-
-
-def test_a_pod_that_is_asked_to_stop_while_it_waits_starts_nothing(pod, tmp_path):
-    log = LogCopy(open_store(str(tmp_path / "run")), 1, 0, os.open(os.devnull, os.O_WRONLY))
-    found = worker._Pod(indexed_job.from_environment(environment()), log)
-    os.kill(os.getpid(), signal.SIGTERM)
-    with pytest.raises(PeerLost, match=r"SIGTERM.*while waiting"):
-        found.pause(0)
-    with pytest.raises(PeerLost, match=r"SIGTERM.*before training began"):
-        found.run(["/no/such/trainer"], {})
-    log.close(60)
