@@ -1,0 +1,86 @@
+"""Plays schedules one after another and prints what became of them.
+
+Example: python -m tests.chaos --count 100 --seed 1
+"""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.driver import Outcome, Result, play, undisturbed
+
+_FAULTS = ("503", "429", "lost answer", "cut upload", "slow", "stale 404", "outage 503")
+
+
+def main() -> int:
+    """Play the schedules that the command line asks for; 1 when any failed."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every `with`, which ends the pods
+    folder = Path(options.logs or tempfile.mkdtemp(prefix="gantry-chaos-"))
+    expected: dict[int, Outcome] = {}
+    results = []
+    for seed in range(options.seed, options.seed + options.count):
+        workers = options.workers or 2 + seed % 2
+        if workers not in expected:
+            expected[workers] = undisturbed(folder / "undisturbed", workers)
+        logs = folder / f"seed-{seed}-workers-{workers}"
+        results.append(play(seed, workers, expected[workers], logs))
+        _print_result(results[-1], logs, options.verbose)
+        if results[-1].is_ok and not options.logs:
+            shutil.rmtree(logs)
+    print(f"\n{table(results)}")
+    failed = [result.seed for result in results if not result.is_ok]
+    print(f"\n{len(results) - len(failed)} of {len(results)} runs ended as the undisturbed one")
+    if not failed and not options.logs:
+        shutil.rmtree(folder)
+    return 1 if failed else 0
+
+
+def table(results: list[Result]) -> str:
+    """A row for each schedule, in markdown."""
+    head = ("seed", "workers", "result", "seconds", "events", "pods replaced", "trainers started", *_FAULTS)
+    rows = [head, ("---",) * len(head)]
+    for result in results:
+        counts = [result.faults[name] for name in _FAULTS]
+        rows.append(
+            (
+                result.seed, result.workers, "ok" if result.is_ok else "FAILED", f"{result.seconds:.0f}",
+                len(result.schedule.events), result.pods_replaced, result.trainers_started, *counts,
+            )
+        )  # fmt: skip
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=4, help="how many schedules (default 4)")
+    parser.add_argument("--seed", type=int, default=1, help="the first one's seed (default 1)")
+    parser.add_argument(
+        "--workers", type=int, choices=(2, 3), help="2 or 3 workers (default: by turns, an odd seed has 3)"
+    )
+    parser.add_argument("--logs", help="keep all logs in this folder (default: those of failures, in /tmp)")
+    parser.add_argument("--verbose", action="store_true", help="also print what happened and when")
+    return parser.parse_args()
+
+
+def _print_result(result: Result, logs: Path, verbose: bool) -> None:
+    events = ", ".join(map(str, result.schedule.events))
+    state = "ok" if result.is_ok else "FAILED"
+    print(
+        f"seed {result.seed}, {result.workers} workers: {state}, {result.seconds:.0f} s; {events}", flush=True
+    )
+    if verbose or not result.is_ok:
+        for line in result.played:
+            print(f"  {line}")
+    for line in result.why:
+        print(f"  wrong: {line}")
+    if not result.is_ok:
+        again = f"python -m tests.chaos --count 1 --seed {result.seed} --workers {result.workers}"
+        print(f"  again: {again}\n  logs: {logs}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
