@@ -317,12 +317,13 @@ class Cutter:
                 side.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.parametrize("size", [2 * PART_BYTES, PART_BYTES])
 def test_a_connection_cut_in_the_middle_of_an_answer_is_taken_up_again(
-    bucket, gcs_root, gcs_server, tmp_path, monkeypatch
+    bucket, gcs_root, gcs_server, tmp_path, monkeypatch, size
 ):
-    big = os.urandom(2 * PART_BYTES)
+    big = os.urandom(size)
     bucket.write("export/big", big)
-    cutter = Cutter(gcs_server.url, PART_BYTES + PART_BYTES // 2)
+    cutter = Cutter(gcs_server.url, size * 3 // 4)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", cutter.url)
     try:
         done = download_files(open_store(gcs_root), tmp_path / "out")

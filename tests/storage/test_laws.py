@@ -221,6 +221,18 @@ def test_parts_are_of_the_version_that_was_listed(store):
         list(store.parts(old))
 
 
+def test_parts_end_when_the_object_is_replaced_between_them(gcs_root):
+    store = open_store(gcs_root)
+    store.write("a", bytes(2 * PART_BYTES))
+    parts, come = store.parts(store.stat("a")), 0
+    with pytest.raises(ObjectMissing, match="was replaced meanwhile"):
+        for part in parts:
+            come += len(part)
+            if come == PART_BYTES:
+                store.write("a", b"new" * PART_BYTES)
+    assert come == PART_BYTES
+
+
 def test_parts_are_the_bytes_that_are_stored(gcs_root):
     """What says of itself that it is compressed is handed over as it is: size and sum are of that."""
     from google.cloud import storage

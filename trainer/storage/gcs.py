@@ -6,9 +6,10 @@ there compares crc32c and takes a match for its own success.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
@@ -16,9 +17,11 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import exceptions as http
+from urllib3.exceptions import HTTPError
 
-from trainer.errors import AccessError, ObjectMissing, PreconditionFailed, StorageError
+from trainer.errors import AccessError, DiskFull, ObjectMissing, PreconditionFailed, StorageError
 from trainer.storage.base import (
+    FULL,
     PART_BYTES,
     UNFINISHED,
     Stat,
@@ -27,7 +30,7 @@ from trainer.storage.base import (
     check_prefix,
     crc32c,
 )
-from trainer.storage.transport import Part, settle
+from trainer.storage.transport import Source, Transport
 
 _TIMEOUT_SECONDS = 60  # for one request; the library retries up to two minutes altogether
 _PAGE = 500  # objects of one answer, 5 kB each while it is parsed; unasked, some servers send all they have
@@ -49,7 +52,7 @@ class GcsStore:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         try:
             self._client = storage.Client(project=None)  # objects need no project
-            settle(self._client._http, self._client.api_endpoint)
+            self._transport = Transport(self._client._http, self._client.api_endpoint, _TIMEOUT_SECONDS)
         except (auth.GoogleAuthError, OSError) as error:
             raise AccessError(
                 f"gs://{bucket}: no Google credentials found; run 'gcloud auth application-default login' "
@@ -59,6 +62,7 @@ class GcsStore:
             self._bucket = self._client.bucket(bucket)
         except ValueError as error:
             raise AccessError(f"gs://{bucket}: {_one_line(error)}") from error
+        self._media = f"{self._client.api_endpoint}/download/storage/v1{self._bucket.path}/o"
 
     @property
     def url(self) -> str:
@@ -112,25 +116,20 @@ class GcsStore:
     def parts(self, found: Stat, start: int = 0) -> Iterator[bytes]:
         """An object's bytes as they are stored, by range requests of one generation.
 
-        Each part is held in memory whole: the library's stream hands over 8 KiB at a time, which costs twice
-        the processor time for a megabyte. A part that is cut off is asked for again by the library.
+        Every piece is handed over as it arrives; what breaks off is taken up again where it broke off, by the
+        library's policy of retries, which counts its two minutes anew for every piece.
         """
-        blob = self._bucket.blob(self._prefix + check_name(found.name), generation=found.generation)
+        url = f"{self._media}/{quote(self._prefix + check_name(found.name), safe='')}"
         for begin in range(start, found.size, PART_BYTES):
             whole = begin == 0 and found.size <= PART_BYTES
-            part = Part()
-            with self._errors("read", found.name):
-                blob.download_to_file(
-                    part,
-                    start=None if whole else begin,
-                    end=None if whole else min(begin + PART_BYTES, found.size) - 1,
-                    raw_download=True,  # size and crc32c are of what is stored, compressed or not
-                    single_shot_download=True,
-                    checksum=None,  # the caller sums up the whole object, which no range can be compared with
-                    timeout=_TIMEOUT_SECONDS,
-                    retry=DEFAULT_RETRY,
-                )
-            yield part.content
+            end = None if whole else min(begin + PART_BYTES, found.size)
+            source = Source(self._transport, url, found.generation, begin, end)
+            with self._errors("read", found.name), closing(source):
+                try:
+                    while content := DEFAULT_RETRY(source.read)():
+                        yield content
+                except api.PreconditionFailed as error:
+                    raise ObjectMissing(f"{self.url}/{found.name}: was replaced meanwhile") from error
 
     def stat(self, name: str) -> Stat | None:
         """Size, generation and crc32c of an object."""
@@ -164,10 +163,12 @@ class GcsStore:
         for folder in sorted(found.prefixes):
             yield folder.removeprefix(self._prefix + prefix).rstrip("/")
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, if_generation: int | None = None) -> None:
         """Remove an object."""
-        with suppress(ObjectMissing), self._errors("delete", name):
-            self._blob(name).delete(timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY)
+        with suppress(ObjectMissing), self._errors("delete", name), suppress(api.PreconditionFailed):
+            self._blob(name).delete(
+                if_generation_match=if_generation, timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY
+            )
 
     def _blob(self, name: str) -> Any:
         return self._bucket.blob(self._prefix + check_name(name))
@@ -228,8 +229,16 @@ class GcsStore:
             raise StorageError(f"{where}: {_one_line(error)}") from error
         except auth.GoogleAuthError as error:
             raise AccessError(f"{where}: {_one_line(error)}") from error
-        except (api.GoogleAPIError, http.RequestException, DataCorruption, InvalidResponse, OSError) as error:
-            raise StorageError(f"{where}: {_one_line(error)}") from error
+        except (
+            api.GoogleAPIError,
+            http.RequestException,
+            HTTPError,
+            DataCorruption,
+            InvalidResponse,
+            OSError,
+        ) as error:
+            kind = DiskFull if getattr(error, "errno", None) in FULL else StorageError  # a local file's disk
+            raise kind(f"{where}: {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:
