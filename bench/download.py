@@ -49,9 +49,9 @@ def download(setting: Setting) -> Section:
     ]  # fmt: skip
     text = (
         "Every round fills an empty folder. *One by one* is the loop over `list_blobs` that calls "
-        "`blob.download_to_filename`; ours is `download_files` with its 8 threads, which also compares the "
-        "crc32c, writes under another name first and can be resumed. The server (fake-gcs-server, objects in "
-        "memory) works on the same two cores, so its own time bounds the ratio."
+        "`blob.download_to_filename`; ours is `download_files` with its 2 to 8 threads, which also compares "
+        "the crc32c, writes under another name first and can be resumed. The server (fake-gcs-server, "
+        "objects in memory) works on the same two cores, so its own time bounds the ratio."
     )
     rows = [
         (name, spread(taken).text(), f"{large * _LARGE / 1e6 / spread(taken).middle:,.0f}")

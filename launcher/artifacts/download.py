@@ -12,7 +12,7 @@ from launcher.artifacts.places import Destination
 from launcher.artifacts.selecting import Plan, Selection
 from trainer.storage import LocalStore, Stat, Store
 
-JOBS = 8  # at once from a bucket, whose answers take some 30 ms each to begin
+JOBS = 8  # at most at once from a bucket, whose answers take some 30 ms each to begin
 _LOCAL_JOBS = 1  # copying from one disk to another gains nothing from threads
 
 Advance = Callable[[int, int], None]
@@ -73,7 +73,7 @@ def download_files(
         report: hears of every file that is dealt with, one call at a time, from any thread.
         step: take the checkpoint and the grid of this step alone.
         latest: take the newest complete checkpoint and grid, export, metrics, run.json and result.json alone.
-        jobs: threads; None for what suits the store.
+        jobs: threads at most; None for what suits the store.
         advance: hears of bytes, like `report`.
 
     Raises:

@@ -1,5 +1,7 @@
 """Removing a run's files: everything, in an order that an interruption does no harm to."""
 
+import threading
+
 import pytest
 
 from launcher.artifacts import delete_files
@@ -88,3 +90,13 @@ def test_a_crew_is_drained_more_than_once():
             crew.drain()
             assert len(done) == 50 * (stage + 1)
     assert [stage for stage, _ in done] == sorted(stage for stage, _ in done)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_a_crew_of_threads_that_wait_grows_until_all_are_there(jobs):
+    together = threading.Barrier(jobs)
+    with Crew(jobs, lambda item: together.wait(60)) as crew:
+        for item in range(4 * jobs):
+            crew.put(item)
+        crew.drain()
+    assert not together.broken
