@@ -89,14 +89,19 @@ def complete_steps(store: Store) -> list[int]:
 
 
 def newest(store: Store, warn: Callable[[str], None]) -> Checkpoint | None:
-    """The newest checkpoint that is whole; each damaged one on the way is named to `warn`."""
-    found = [stat for stat in store.list("checkpoints/") if layout.is_complete(stat.name, stat.size)]
-    manifests = {step for stat in found if (step := layout.checkpoint_step(stat.name))}
-    for step in sorted(manifests, reverse=True):
+    """The newest checkpoint that is whole; each damaged one on the way is named to `warn`.
+
+    One that was removed while it was read is not damaged: whoever removed it has completed a newer one.
+    """
+    skipped: dict[int, int] = {}
+    while left := _manifests(store).items() - skipped.items():
+        step, generation = max(left)
         try:
             return read(store, step)
         except CheckpointDamaged as damage:
-            warn(f"skipping {damage}")
+            if _manifests(store).get(step) == generation:
+                warn(f"skipping {damage}")
+                skipped[step] = generation
     return None
 
 
@@ -117,6 +122,18 @@ def read(store: Store, step: int) -> Checkpoint:
                 raise _damaged(store, step, f"{entry['name']} is missing") from None
             _check_file(store, step, path, entry)
         return Checkpoint(step, _read_files(scratch / _PREFIX))
+
+
+def break_claims(store: Store) -> None:
+    """Make sure that no predecessor of the run's writer completes a checkpoint any more.
+
+    For a new writer, before it asks for the newest one: else a predecessor that was paused just before its
+    last write could complete a checkpoint that the new writer knows nothing of, and removes.
+    """
+    for stat in list(store.list("checkpoints/")):
+        step = layout.checkpoint_step(stat.name)
+        if step is not None and stat.name == layout.checkpoint_manifest(step) and not stat.size:
+            store.delete(stat.name, stat.generation)
 
 
 def discard(store: Store, step: int) -> None:
@@ -156,6 +173,12 @@ def prune(store: Store, keep: int, keep_every: int) -> list[int]:
     for step in removed:
         discard(store, step)
     return removed
+
+
+def _manifests(store: Store) -> dict[int, int]:
+    """Generation of every manifest by its step, claims left out."""
+    found = [stat for stat in store.list("checkpoints/") if layout.is_complete(stat.name, stat.size)]
+    return {step: stat.generation for stat in found if (step := layout.checkpoint_step(stat.name))}
 
 
 def _manifest(store: Store, step: int) -> list[dict[str, Any]]:

@@ -50,7 +50,11 @@ class Chief:
         self._writer = BackgroundWriter()
         hold.outage.somebody_waits = lambda: self._writer.somebody_waits
         told = about.supervision
-        more = {"restarts": told.restarts, "restarted_because": told.because or None}
+        more = {
+            "attempt": told.attempt or None,
+            "restarts": told.restarts,
+            "restarted_because": told.because or None,
+        }
         self._status = StatusWriter(hold.status, config.steps, step, lambda: hold.outage.line, **more)
         self._warned_of_grace = False
         self._printer = ProgressPrinter(config.steps, step)

@@ -135,6 +135,7 @@ class Loop:
         """Agree on the newest whole checkpoint and load it; returns the steps taken before."""
         found = None
         if self._team.is_chief:
+            checkpoints.break_claims(self._store)
             found = checkpoints.newest(self._store, lambda text: guard.say(f"warning: {text}"))
         step = self._agree(found.step if found else 0)
         if step > self._config.steps:

@@ -41,6 +41,9 @@ class World(Protocol):
     def newest_step(self) -> int | None:
         """Step of the newest complete checkpoint, None when that cannot be known now."""
 
+    def restarts_before(self) -> int | None:
+        """Restarts of this attempt under a pod that this one replaces; None when this is the first."""
+
     def is_finished(self) -> bool:
         """Whether the run has taken its last step and written its result."""
 
@@ -94,7 +97,8 @@ class Supervisor:
         Raises:
             PeerLost: the other workers did not come.
         """
-        self._patience.reached = (self._world.newest_step() or 0) if self._leads else 0
+        if self._leads:
+            self._take_over()
         while True:
             if self._world.is_finished():
                 self._world.say("the run is finished")
@@ -109,6 +113,15 @@ class Supervisor:
             code = self._after(generation, ending)
             if code is not None:
                 return code
+
+    def _take_over(self) -> None:
+        """Go on counting, and telling, where the chief's pod before this one was cut off."""
+        self._patience.reached = self._world.newest_step() or 0
+        if (before := self._world.restarts_before()) is None or self._world.is_finished():
+            return
+        self._patience.restarts = before + 1
+        self._because = "worker 0, the chief, has a new pod"
+        self._world.tell("restarting", self._way_on(), before + 1)
 
     def _after(self, generation: Generation, ending: Ending) -> int | None:
         """What to do after a trainer: the exit code for this pod, or None to start another."""
@@ -134,8 +147,7 @@ class Supervisor:
             return EXIT_FAILED
         count = self._patience.restarts
         if self._leads:
-            where = f"step {self._patience.reached}" if self._patience.reached else "the beginning"
-            text = f"{self._because}; all workers go on from {where} (restart {count})"
+            text = self._way_on()
             self._world.tell("restarting", text, count)
         else:
             text = f"{self._because} (restart {count})"
@@ -147,6 +159,10 @@ class Supervisor:
         except _Asked:
             return EXIT_RESTART
         return None
+
+    def _way_on(self) -> str:
+        where = f"step {self._patience.reached}" if self._patience.reached else "the beginning"
+        return f"{self._because}; all workers go on from {where} (restart {self._patience.restarts})"
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -85,6 +85,7 @@ class _Pod:
         self._member, self._config, self._store, self._log = member, config, store, log
         self._trainer = [sys.executable, "-m", "trainer", "train", *arguments]
         self._environ = environ
+        self._attempt = f"{member.job} attempt {member.attempt}"
         self._requests = Requests()
         self._lines = termination.LastLines()
 
@@ -96,7 +97,7 @@ class _Pod:
     def run(self, generation: Generation, restarts: int, because: str, over: Callable[[], str]) -> Ending:
         """Run a trainer of a generation."""
         member = self._member
-        supervision = Supervision(True, f"{member.job} attempt {member.attempt}", restarts, because)
+        supervision = Supervision(True, self._attempt, restarts, because)
         mine = dict(self._environ) | supervision.environment()
         mine["PYTHONUNBUFFERED"] = "1"  # its lines are to be seen as they are printed
         mine.pop("TF_CONFIG", None)
@@ -117,6 +118,13 @@ class _Pod:
         steps = (layout.checkpoint_step(at.name) for at in found if layout.is_complete(at.name, at.size))
         return max((step for step in steps if step is not None), default=0)
 
+    def restarts_before(self) -> int | None:
+        """What status.json counts, when it is of this attempt and says that a trainer was at work."""
+        said = self._read(layout.STATUS)
+        if said.get("attempt") != self._attempt or said.get("state") in ("finished", "failed"):
+            return None
+        return int(said.get("restarts") or 0)
+
     def is_finished(self) -> bool:
         """Whether the result of the last step is there."""
         return int(self._read(layout.RESULT).get("steps") or 0) >= self._config.steps
@@ -129,7 +137,8 @@ class _Pod:
     def tell(self, state: str, message: str, restarts: int) -> None:
         """Put it into status.json."""
         idle = {"images_per_second": None, "eta_seconds": None, "storage": None}
-        amend(self._store, state=state, message=message, restarts=restarts, **idle)
+        about = {"attempt": self._attempt, "restarts": restarts}
+        amend(self._store, state=state, message=message, **about, **idle)
 
     def say(self, text: str) -> None:
         """Add a line of our own to the log."""

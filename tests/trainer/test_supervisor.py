@@ -19,7 +19,7 @@ class World:
 
     def __init__(self, *endings, steps=(), finished=()):
         self.endings, self.steps, self.finished = deque(endings), deque(steps), deque(finished)
-        self.asked, self.told, self.said, self.runs = "", [], [], []
+        self.asked, self.told, self.said, self.runs, self.before = "", [], [], [], None
 
     def run(self, generation, restarts, because, over):
         self.runs.append((generation.number, restarts, because))
@@ -30,6 +30,9 @@ class World:
 
     def newest_step(self):
         return self.steps.popleft() if self.steps else 0
+
+    def restarts_before(self):
+        return self.before
 
     def is_finished(self):
         return self.finished.popleft() if self.finished else False
@@ -157,3 +160,12 @@ def test_patience_pauses_only_from_the_second_restart_in_vain(monkeypatch):
         pauses.append(patience.pause_seconds)
     assert pauses == [0, 2, 4, 8, 16, 30, 30]
     assert patience.restart(1) and patience.pause_seconds == 0
+
+
+def test_a_new_pod_of_the_chief_tells_at_once_and_goes_on_counting():
+    world = World(LOST, DONE, steps=[40, 40])
+    world.before = 2
+    assert supervise(world) == EXIT_DONE
+    expected = "worker 0, the chief, has a new pod; all workers go on from step 40 (restart 3)"
+    assert world.told[0] == ("restarting", expected, 3)
+    assert [restarts for _, restarts, _ in world.runs] == [3, 4]
