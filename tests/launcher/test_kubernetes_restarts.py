@@ -33,6 +33,8 @@ def gone(state=None, **more):
 
 OOM = gone(ended(137, reason="OOMKilled"))
 OOM_TEXT = "worker 1's container ran out of memory (limit 2Gi); submit or resume with a larger --memory"
+AT_ONCE = gone(ended(137, "60/400"), going=True)
+AT_ONCE["metadata"]["deletionGracePeriodSeconds"] = 0
 EVICTED = condition("DisruptionTarget", "EvictionByEvictionAPI", "Eviction API: evicting")
 LOST_NODE = condition("DisruptionTarget", "DeletionByTaintManager", "Taint manager: deleting")
 SILENT = [condition("Ready", status="False"), condition("ContainersReady")]
@@ -49,7 +51,7 @@ UNSCHEDULED = condition("PodScheduled", "Unschedulable", "0/3 nodes are availabl
         ),
         (
             [
-                gone(ended(42, "asked to stop"), going=True, conditions=[EVICTED]),
+                gone(ended(42, "error: asked to stop"), going=True, conditions=[EVICTED]),
                 pod(1, NEW, age=30, phase="Pending", node=None, conditions=[UNSCHEDULED]),
             ],
             "worker 1 was taken from its node (EvictionByEvictionAPI): Eviction API: evicting; "
@@ -65,6 +67,12 @@ UNSCHEDULED = condition("PodScheduled", "Unschedulable", "0/3 nodes are availabl
             [gone(ended(137), going=True)],
             "worker 1 was deleted and not gone within its grace; a new pod is to come",
         ),
+        (  # the cluster takes the end of the log where a pod said nothing
+            [gone(ended(137, "error: no\n 60/400 [D loss: 0.6494] 286 images/s"), going=True)],
+            "worker 1 was deleted and not gone within its grace; a new pod is to come",
+        ),
+        ([gone(ended(42, "stopped\n"), going=True)], "worker 1 was deleted; a new pod is to come"),
+        ([AT_ONCE], "worker 1 was deleted and killed at once; a new pod is to come"),
         ([], "worker 1 has lost its pod; a new one is to come"),
         (
             [pod(1, NEW, age=30, phase="Pending", state=waiting("ErrImagePull", "not found"))],
@@ -169,6 +177,29 @@ def test_of_pods_that_failed_the_one_without_memory_tells_most():
         FAILED,
         f"too many pods of its workers ended badly (4, its limit is 3); {OOM_TEXT}",
     )
+
+
+def failed(**more):
+    """The pod of worker 1 that ended and has no successor yet."""
+    found = gone(ended(1), **{key: more[key] for key in more if key == "conditions"})
+    found["metadata"] |= {key: more[key] for key in more if key != "conditions"}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("last", "uncounted", "replaced"),
+    [
+        (pod(1, NEW), [], 2),
+        (pod(1, NEW, going=True), [], 2),  # it does not count before it has ended
+        (failed(), [], 1),
+        (failed(finalizers=["batch.kubernetes.io/job-tracking"]), [], 2),
+        (failed(), ["uid-one-1-old"], 2),
+        (failed(conditions=[EVICTED]), [], 2),  # it never counts
+    ],
+)
+def test_pods_that_were_replaced_never_become_fewer(last, uncounted, replaced):
+    mine = job(failed=2, uncountedTerminatedPods={"failed": uncounted})
+    assert at(Seen(mine, [pod(0), last]), said()).restarts == replaced
 
 
 RECORD = ClusterRecord(1, "one", "team", "c", "https://c", 2, "2026-11-20T11:59:59+00:00", {})

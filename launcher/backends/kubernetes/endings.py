@@ -6,7 +6,7 @@ Each returns a reason, and the rest of a sentence that begins with "worker i".
 from collections.abc import Mapping
 from typing import Any
 
-from launcher.backends.kubernetes.wording import because, last_line, one_line
+from launcher.backends.kubernetes.wording import because, error_line, last_line, one_line
 from trainer.errors import EXIT_DONE, EXIT_RESTART, EXIT_USER
 
 CONTAINER = "trainer"
@@ -19,6 +19,8 @@ _MEANINGS = {
     _STOPPED: "stopped from outside",
     255: "its container's runtime died",
 }
+# A container that was stopped and had nothing to say: its message is then the end of its log, a bar's say.
+_FROM_OUTSIDE = frozenset({EXIT_RESTART, _KILLED, _STOPPED})
 # What a kubelet says when it finds a container gone whose end nobody reported.
 _RUNTIME_DIED = frozenset({"Unknown", "ContainerStatusUnknown"})
 
@@ -31,7 +33,7 @@ def conditions_of(pod: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def ending(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> tuple[str, str]:
     """How a pod ended, whose container's state ``terminated`` is `ended`, empty when there is none."""
     code, reason = ended.get("exitCode"), str(ended.get("reason") or "")
-    said = last_line(ended.get("message"))
+    said = (error_line if code in _FROM_OUTSIDE else last_line)(ended.get("message"))
     if code == EXIT_DONE or (pod.get("status") or {}).get("phase") == "Succeeded":
         return "Completed", ""
     if disrupted := disruption(pod):
@@ -48,9 +50,8 @@ def ending(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> tuple[str, str]:
         return "Failed", "ended, and nobody saw how"
     if reason in _RUNTIME_DIED:
         return reason, f"was lost: its container's runtime died ({reason}, exit code {code})"
-    if "deletionTimestamp" in pod["metadata"] and code in (EXIT_RESTART, _KILLED, _STOPPED):
-        late = " and not gone within its grace" if code == _KILLED else ""
-        return "Deleted", f"was deleted{late}{because(said)}"
+    if "deletionTimestamp" in pod["metadata"] and code in _FROM_OUTSIDE:
+        return "Deleted", f"was deleted{_killed_when(pod) if code == _KILLED else ''}{because(said)}"
     if reason not in ("", "Error", "Completed", "OOMKilled"):
         return reason, f"could not start ({reason}){because(one_line(ended.get('message')))}"
     meaning = f" ({_MEANINGS[code]})" if code in _MEANINGS else ""
@@ -85,6 +86,12 @@ def node_is_lost(pod: Mapping[str, Any]) -> bool:
     ready, containers = conditions.get("Ready") or {}, conditions.get("ContainersReady") or {}
     gates = (pod.get("spec") or {}).get("readinessGates")
     return ready.get("status") == "False" and containers.get("status") == "True" and not gates
+
+
+def _killed_when(pod: Mapping[str, Any]) -> str:
+    """How long a deleted pod that was killed had to leave by itself."""
+    at_once = pod["metadata"].get("deletionGracePeriodSeconds") == 0
+    return " and killed at once" if at_once else " and not gone within its grace"
 
 
 def _memory_limit(pod: Mapping[str, Any]) -> str | None:

@@ -1,14 +1,17 @@
 """What a Job's own words mean; pure functions of the object as the API server shows it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from launcher.backends.kubernetes.endings import conditions_of
 from launcher.backends.kubernetes.labels import ATTEMPT, queue_of
 
 # The controller decides a Job's end with the first two, then stops the pods that are left, and only when the
 # last one is gone says the other two. The decision is final, so it is what counts.
 _GOOD = ("SuccessCriteriaMet", "Complete")
 _BAD = ("FailureTarget", "Failed")
+# On a pod until the controller has taken note of how it ended.
+_TRACKED = "batch.kubernetes.io/job-tracking"
 
 
 class Verdict(NamedTuple):
@@ -63,6 +66,23 @@ def missing_workers(job: Mapping[str, Any]) -> int:
     counts = status(job)
     there = int(counts.get("ready") or 0) + int(counts.get("succeeded") or 0)
     return max(0, workers_of(job) - there)
+
+
+def replaced(job: Mapping[str, Any], newest: Sequence[Mapping[str, Any]]) -> int:
+    """How many of the pods that count as failed have a successor; `newest` are the workers' newest pods."""
+    return int(status(job).get("failed") or 0) - sum(_counts_as_failed(job, pod) for pod in newest)
+
+
+def _counts_as_failed(job: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
+    """Whether a pod is one of the Job's `failed`: it has ended, was not disrupted, and the controller saw it.
+
+    One that was told to go is not, until it has ended (podReplacementPolicy).
+    """
+    metadata, about = pod["metadata"], pod.get("status") or {}
+    uncounted = (status(job).get("uncountedTerminatedPods") or {}).get("failed") or []
+    open_yet = _TRACKED in (metadata.get("finalizers") or []) or metadata.get("uid") in uncounted
+    disrupted = (conditions_of(pod).get("DisruptionTarget") or {}).get("status") == "True"
+    return about.get("phase") == "Failed" and not (open_yet or disrupted)
 
 
 def workers_of(job: Mapping[str, Any]) -> int:

@@ -101,8 +101,7 @@ def join(
         count = 0
     shown = [pod_status(worker, by_worker.get(worker, ()), seen.events) for worker in range(count)]
     busy = any(map(is_there, pods)) or (seen.pods is None and job_words.has_pods(job))
-    failed = int(job_words.status(job).get("failed") or 0) if job is not None else 0
-    replaced = failed - sum(worker.phase in ("Failed", "Terminating") for worker in shown)
+    replaced = 0 if job is None else job_words.replaced(job, [found[0] for found in by_worker.values()])
     return Observation(
         state=state_of(seen, shown, busy, said, submitted, time),
         workers=shown,

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+_ERROR = "error: "
+
 
 def because(message: str) -> str:
     """A message as the end of a sentence, nothing where there is none."""
@@ -26,7 +28,13 @@ def one_line(text: object, longest: int = 400) -> str:
 def last_line(text: object) -> str:
     """The last line of a termination message: what a pod said when it gave up."""
     lines = [line for line in str(text or "").splitlines() if line.strip()]
-    return one_line(lines[-1]).removeprefix("error: ") if lines else ""
+    return one_line(lines[-1]).removeprefix(_ERROR) if lines else ""
+
+
+def error_line(text: object) -> str:
+    """The same where it is an error of the pod's own, else nothing."""
+    lines = [line for line in str(text or "").splitlines() if line.strip()]
+    return last_line(lines[-1]) if lines and lines[-1].startswith(_ERROR) else ""
 
 
 def event_time(event: Mapping[str, Any]) -> str:
