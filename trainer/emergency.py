@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from trainer.errors import EXIT_RESTART, GantryError, LeaseLost, PeerLost
 from trainer.watchdog import print_stacks
@@ -39,7 +40,8 @@ class Emergency:
 
     def stalled(self, reason: str) -> None:
         """The watchdog says that training stands still."""
-        print_stacks()
+        with suppress(OSError):  # nobody may be left who reads it
+            print_stacks()
         self._leave(PeerLost(reason))
 
     def lease_lost(self, error: LeaseLost) -> None:
@@ -49,11 +51,20 @@ class Emergency:
     def _leave(self, error: GantryError, keep: bool = True) -> None:
         if not self._once.acquire(blocking=False):
             return
-        if keep and self._keep:
-            self._keep(error)
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.stdout.flush()
-        os._exit(EXIT_RESTART)
+        try:
+            if keep and self._keep:
+                self._keep(error)
+        except Exception as failure:
+            error = PeerLost(f"{error}; not everything was kept: {failure}")
+        finally:
+            self._say_and_exit(error)
+
+    def _say_and_exit(self, error: GantryError) -> None:
+        try:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            sys.stdout.flush()
+        finally:  # a supervisor that is gone has closed both
+            os._exit(EXIT_RESTART)
 
 
 def listen_to_supervisor(emergency: Emergency) -> None:

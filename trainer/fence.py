@@ -10,7 +10,8 @@ over whatever a predecessor left.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from trainer.errors import PreconditionFailed
+from trainer import layout
+from trainer.errors import PreconditionFailed, StorageError
 from trainer.lease import Lease
 from trainer.storage import Stat, Store
 
@@ -80,7 +81,7 @@ class FencedStore:
             if found is None:
                 return
             if_generation = found.generation
-        self._lease.confirm()
+        self._confirm()
         self._known.pop(name, None)
         self._store.delete(name, if_generation)
 
@@ -88,12 +89,23 @@ class FencedStore:
         generation = self._known.get(name, 0) if if_generation is None else if_generation
         for _ in range(_TRIES):
             try:
-                self._known[name] = send(generation)
-                return self._known[name]
+                written = send(generation)
             except PreconditionFailed as failure:
                 found = self._store.stat(name)  # before the lease is confirmed, never after
-                self._lease.confirm()
+                self._confirm()
                 if if_generation is not None:
                     raise
                 generation, refused = found.generation if found else 0, failure
+            else:
+                self._confirm()
+                self._known[name] = written
+                return written
         raise refused
+
+    def _confirm(self) -> None:
+        """Confirm the lease; while nobody can say whether it is ours, wait as long as the store does."""
+        while True:
+            try:
+                return self._lease.confirm()
+            except StorageError:
+                self._store.stat(layout.LEASE)

@@ -99,7 +99,7 @@ class Lease:
     def _adopt(self) -> None:
         """Find out whether what lies there is a write of ours whose answer was lost, or another's."""
         found = _look(self._store)
-        values = _read(self._store) if found else {}
+        values = _read(self._store, _LOOKS) if found else {}
         if found and values.get("token") == self._values["token"]:
             self._generation = found.generation
             return
@@ -216,13 +216,18 @@ def _look(store: Store) -> Stat | None:
     return None
 
 
-def _read(store: Store) -> dict[str, Any]:
+def _read(store: Store, looks: int = 1) -> dict[str, Any]:
     """What the lease says; empty for one that cannot be read, which expires like any other."""
-    try:
-        values = json.loads(store.read(layout.LEASE))
-    except (ObjectMissing, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
+    for look in range(looks):
+        try:
+            values = json.loads(store.read(layout.LEASE))
+        except ObjectMissing:
+            time.sleep(_LOOK_PAUSE_SECONDS if look + 1 < looks else 0)
+        except ValueError:
+            break
+        else:
+            return values if isinstance(values, dict) else {}
+    return {}
 
 
 def _encode(values: Mapping[str, Any]) -> bytes:

@@ -69,7 +69,10 @@ def test_a_damaged_one_is_skipped_by_name_and_the_one_before_it_is_used(store, n
         store.write(path, damage(store.read(path)))
     found, warnings = newest(store)
     assert found.step == 1 and same(found.values, 1)
-    if not (damage is None and name == "manifest.json"):  # without a manifest there is nothing to warn of
+    # Without a manifest there is nothing to warn of; an empty one is the claim of a writer at work.
+    if name == "manifest.json" and (store.stat(path) is None or store.stat(path).size == 0):
+        assert not warnings
+    else:
         assert len(warnings) == 1 and f"{store.url}/checkpoints/2/" in warnings[0]
 
 
@@ -149,9 +152,9 @@ class Dying(LocalStore):
         self._operation()
         return super().upload(*args, **options)
 
-    def delete(self, name):
+    def delete(self, *args, **options):
         self._operation()
-        super().delete(name)
+        super().delete(*args, **options)
 
 
 @settings(max_examples=40, deadline=None)

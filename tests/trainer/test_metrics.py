@@ -79,20 +79,28 @@ def test_training_waits_only_when_two_checkpoints_are_in_flight():
     writer.close()
 
 
-def test_a_status_that_cannot_be_written_stops_nothing(tmp_path, capsys):
+def test_a_status_that_cannot_be_written_stops_nothing_and_is_told_once(tmp_path, capsys):
     (tmp_path / "file").write_bytes(b"")
-    status = StatusWriter(LocalStore(tmp_path / "file"), steps=10, step=0)
+    status = StatusWriter(LocalStore(tmp_path / "file"), steps=10, step=0, storage=lambda: None)
     status.update(state="running", step=5)
     status.close("finished")
-    assert "warning: " in capsys.readouterr().out
+    assert capsys.readouterr().out.count("warning: ") == 1
 
 
 def test_the_last_status_is_that_of_the_end(tmp_path):
-    status = StatusWriter(LocalStore(tmp_path), steps=10, step=3)
+    status = StatusWriter(LocalStore(tmp_path), steps=10, step=3, storage=lambda: None, restarts=2)
     status.update(state="running", step=5, images_per_second=9.5, eta_seconds=4.0)
     status.close("failed", message="why", step=6)
     found = json.loads((tmp_path / "status.json").read_text())
     assert (found["state"], found["step"], found["steps"], found["message"]) == ("failed", 6, 10, "why")
+    assert (found["storage"], found["restarts"]) == (None, 2)
+
+
+def test_a_status_says_that_storage_was_away_when_it_was_written(tmp_path):
+    lines = ["away for 61 s: 503"]
+    status = StatusWriter(LocalStore(tmp_path), steps=10, step=3, storage=lambda: lines[0])
+    status.close("failed")
+    assert json.loads((tmp_path / "status.json").read_text())["storage"] == lines[0]
 
 
 def test_the_printed_line_is_the_pages():

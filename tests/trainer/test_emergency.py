@@ -1,0 +1,141 @@
+"""Leaving at once: what is kept before, what is said, and that nothing keeps the process from ending."""
+
+import subprocess
+import sys
+
+import pytest
+
+DEADLINE_SECONDS = 60.0
+
+# The main thread never comes back, as in a collective whose peer hangs.
+CHILD = """
+import sys, threading, time
+from trainer.emergency import Emergency, listen_to_supervisor
+from trainer.errors import GantryError, LeaseLost
+
+def keep(error):
+    print(f"kept because of {type(error).__name__}: {error}", flush=True)
+
+emergency = Emergency()
+emergency.keep_with(keep)
+beside = lambda act, *args: threading.Thread(target=act, args=args, daemon=True).start()
+{}
+threading.Event().wait()
+"""
+
+
+def child(code, **streams):
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD.replace("{}", code)],
+        **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams,
+    )
+
+
+def leave(code, told=None):
+    """Exit code, lines of stdout and text of stderr of a process that must end by itself."""
+    with child(code) as process:
+        try:
+            out, err = process.communicate(told, timeout=DEADLINE_SECONDS)
+        finally:
+            process.kill()
+    return process.returncode, out.decode().splitlines(), err.decode()
+
+
+def test_a_lost_peer_keeps_what_there_is_says_so_and_leaves():
+    code, out, err = leave('beside(emergency.peer_lost, "worker 1 is gone")')
+    assert code == 42 and "kept because of PeerLost: worker 1 is gone" in out
+    assert err == "error: worker 1 is gone\n"
+
+
+def test_a_stall_prints_the_stacks_of_all_threads_keeps_and_leaves():
+    code, out, err = leave("""
+def forlorn():
+    threading.Event().wait()
+beside(forlorn)
+beside(emergency.stalled, "no step for 9 s")
+""")
+    text = "\n".join(out)
+    assert code == 42 and "kept because of PeerLost: no step for 9 s" in out
+    assert " in forlorn" in text and " in stalled" in text and "error: no step for 9 s" in err
+
+
+def test_with_a_lost_lease_nothing_is_kept():
+    code, out, err = leave('beside(emergency.lease_lost, LeaseLost("another has taken over"))')
+    assert code == 42 and not [line for line in out if "kept" in line]
+    assert err == "error: another has taken over\n"
+
+
+def test_what_the_supervisor_says_is_the_reason():
+    code, out, err = leave("listen_to_supervisor(emergency)", b"worker 2 is being replaced\n")
+    assert code == 42 and "kept because of PeerLost: worker 2 is being replaced" in out
+    assert err == "error: worker 2 is being replaced\n"
+
+
+def test_the_end_of_its_words_is_the_end_of_the_supervisor():
+    code, out, err = leave("listen_to_supervisor(emergency)", b"")
+    assert code == 42 and "kept because of PeerLost: the supervisor of this process is gone" in out
+    assert err == "error: the supervisor of this process is gone\n"
+
+
+@pytest.mark.parametrize("told", [b"over\n", b""])
+def test_one_that_leaves_by_itself_hears_of_lost_peers_no_more(told):
+    code, out, err = leave(
+        """
+emergency.calm()
+listen_to_supervisor(emergency)
+for thread in threading.enumerate():
+    if thread.name == "supervisor":
+        thread.join()
+print("leaving by itself", flush=True)
+sys.exit(7)
+""",
+        told,
+    )
+    assert (code, out, err) == (7, ["leaving by itself"], "")
+
+
+def test_the_first_reason_counts_and_is_kept_once():
+    code, out, err = leave("""
+def keep_long(error):
+    keep(error)
+    for reason in ("second", "third"):
+        emergency.peer_lost(reason)
+emergency.keep_with(keep_long)
+beside(emergency.peer_lost, "first")
+""")
+    assert code == 42 and [line for line in out if "kept" in line] == ["kept because of PeerLost: first"]
+    assert err == "error: first\n"
+
+
+def test_it_ends_even_when_nothing_can_be_kept():
+    code, _, err = leave("""
+def fail(error):
+    raise GantryError("storage is away")
+emergency.keep_with(fail)
+beside(emergency.peer_lost, "worker 1 is gone")
+""")
+    assert code == 42
+    assert err == "error: worker 1 is gone; not everything was kept: storage is away\n"
+
+
+@pytest.mark.parametrize("stalled", [False, True])
+def test_it_ends_even_when_nobody_reads_what_it_says(stalled):
+    """A supervisor that was killed leaves pipes behind that nobody reads."""
+    act = 'lambda: emergency.stalled("no step")' if stalled else "lambda: listen_to_supervisor(emergency)"
+    with child(f"""
+emergency.keep_with(lambda error: None)
+def later():
+    while True:
+        try:
+            print("?", flush=True)
+        except OSError:
+            return ({act})()
+        time.sleep(0.001)
+beside(later)
+""") as process:
+        try:
+            for pipe in (process.stdout, process.stderr, process.stdin):
+                pipe.close()
+            assert process.wait(DEADLINE_SECONDS) == 42
+        finally:
+            process.kill()

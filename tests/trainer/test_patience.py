@@ -1,0 +1,210 @@
+"""Trouble with storage is waited out, told once, and given up only when somebody waits for it."""
+
+import threading
+
+import pytest
+
+from trainer import patience
+from trainer.errors import (
+    AccessError,
+    DiskFull,
+    ObjectMissing,
+    PreconditionFailed,
+    StorageAway,
+    StorageError,
+)
+from trainer.patience import Outage, PatientStore
+from trainer.storage import LocalStore, gcs, open_store
+from trainer.writer import BackgroundWriter
+
+DEADLINE_SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(patience, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(patience, "_LONGEST_PAUSE_SECONDS", 0.01)
+
+
+class Faulty:
+    """A store that raises, before each call, the next of `errors`, or `always` when it is set."""
+
+    def __init__(self, store):
+        self._store, self.url, self.errors, self.always, self.calls = store, store.url, [], None, 0
+
+    def __getattr__(self, method):
+        def call(*args):
+            self.calls += 1
+            if self.always or self.errors:
+                raise self.always or self.errors.pop(0)
+            return getattr(self._store, method)(*args)
+
+        return call
+
+
+@pytest.fixture
+def faulty(tmp_path):
+    return Faulty(LocalStore(tmp_path / "store"))
+
+
+def calls(store, tmp_path):
+    """Every method that asks storage, with what it answers when all is well."""
+    (tmp_path / "source").write_bytes(b"content")
+    return {
+        "check": (store.check, None),
+        "read": (lambda: store.read("x/a", 1, 3), b"ont"),
+        "download": (lambda: store.download("x/a", tmp_path / "copy"), None),
+        "stat": (lambda: store.stat("x/a").size, 7),
+        "list": (lambda: [found.name for found in store.list("x/")], ["x/a"]),
+        "folders": (lambda: [*store.folders()], ["x"]),
+        "parts": (lambda: b"".join(store.parts(store.stat("x/a"))), b"content"),
+        "write": (lambda: store.write("b", b"") > 0, True),
+        "upload": (lambda: store.upload("c", tmp_path / "source") > 0, True),
+        "delete": (lambda: store.delete("x/a"), None),
+    }
+
+
+def test_every_call_is_waited_for_and_told_once_with_its_end(faulty, tmp_path):
+    said = []
+    store = PatientStore(faulty, Outage(600, said.append))
+    store.write("x/a", b"content")
+    for name, (call, expected) in calls(store, tmp_path).items():
+        faulty.errors = [StorageError("503 from storage")] * 4
+        assert call() == expected, name
+        assert [text.split(":")[0] for text in said] == ["warning", "storage is back after 0 s"], name
+        assert "503 from storage" in said[0] and "training goes on" in said[0]
+        said.clear()
+
+
+@pytest.mark.parametrize("kind", [ObjectMissing, PreconditionFailed, DiskFull, AccessError])
+def test_what_waiting_does_not_mend_comes_through_at_once(faulty, kind):
+    said = []
+    store = PatientStore(faulty, Outage(600, said.append))
+    faulty.errors = [kind("as it is")] * 2
+    with pytest.raises(kind, match="as it is"):
+        store.write("a", b"")
+    assert faulty.calls == 1 and said == []
+
+
+@pytest.mark.parametrize("kind", [ObjectMissing, PreconditionFailed])
+def test_an_answer_that_is_no_success_shows_that_storage_is_back(faulty, kind):
+    said = []
+    outage = Outage(600, said.append)
+    faulty.errors = [StorageError("away"), kind("but it answers")]
+    with pytest.raises(kind):
+        PatientStore(faulty, outage).write("a", b"")
+    assert outage.line is None and "is back" in said[-1]
+
+
+def test_a_real_condition_is_passed_on(tmp_path):
+    patient = PatientStore(LocalStore(tmp_path), Outage(600, str))
+    generation = patient.write("a", b"1", 0)
+    with pytest.raises(PreconditionFailed):
+        patient.write("a", b"2", 0)
+    patient.delete("a", generation + 1)
+    assert patient.read("a") == b"1"
+    patient.delete("a", generation)
+    assert patient.stat("a") is None
+
+
+def test_it_is_given_up_only_when_somebody_waits(faulty):
+    said, asked = [], []
+    outage = Outage(0, said.append)
+
+    def somebody_waits():
+        asked.append(faulty.calls)
+        return len(asked) > 20
+
+    outage.somebody_waits = somebody_waits
+    faulty.always = StorageError("503 from storage")
+    with pytest.raises(StorageAway, match="storage has been away for 0 s: 503 from storage") as given_up:
+        PatientStore(faulty, outage).read("a")
+    assert given_up.value.exit_code == 42 and faulty.calls >= 21
+    assert len(said) == 1
+    assert outage.line == "away for 0 s: 503 from storage"
+
+
+def test_however_long_somebody_waits_it_is_not_given_up_before_the_time(faulty):
+    faulty.errors = [StorageError("away")] * 50
+    PatientStore(faulty, Outage(3600, str)).write("a", b"")  # somebody always waits, unless said otherwise
+
+
+def test_one_outage_is_told_once_by_all_stores_and_threads_that_share_it(tmp_path):
+    said = []
+    outage = Outage(600, said.append)
+    faulty = [Faulty(LocalStore(tmp_path / str(i))) for i in range(4)]
+    for store in faulty:
+        store.always = StorageError("away")
+    threads = [
+        threading.Thread(target=PatientStore(store, outage).write, args=("a", b"")) for store in faulty
+    ]
+    for thread in threads:
+        thread.start()
+    while not all(store.calls > 3 for store in faulty):
+        threads[0].join(0.001)
+    assert len(said) == 1 and outage.line
+    for store in faulty:
+        store.always = None
+    for thread in threads:
+        thread.join(DEADLINE_SECONDS)
+    assert outage.line is None
+
+
+def test_training_goes_on_two_checkpoints_ahead_waits_and_is_told_why_it_ends(faulty):
+    writer, said = BackgroundWriter(), []
+    outage = Outage(0, said.append)
+    outage.somebody_waits = lambda: writer.somebody_waits
+    store = PatientStore(faulty, outage)
+    faulty.always = StorageError("503 from storage")
+    for step in (10, 20):
+        writer.submit(lambda step=step: store.write(f"lines-{step}", b""))
+        writer.submit_large(lambda step=step: store.write(f"checkpoint-{step}", b""))
+    reached = faulty.calls + 20
+    while faulty.calls < reached:  # it is asked again and again, and nothing is given up
+        assert outage.line is None or not writer.somebody_waits
+    with pytest.raises(StorageAway, match="503 from storage") as ended:
+        writer.submit_large(lambda: store.write("checkpoint-30", b""))
+    assert ended.value.exit_code == 42
+    with pytest.raises(StorageAway):
+        writer.drain()
+    writer.close(DEADLINE_SECONDS)
+    assert len(said) == 1
+
+
+def test_an_outage_that_ends_in_time_loses_nothing_and_keeps_the_order(faulty):
+    writer = BackgroundWriter()
+    outage = Outage(3600, str)
+    outage.somebody_waits = lambda: writer.somebody_waits
+    store, order = PatientStore(faulty, outage), []
+    faulty.always = StorageError("away")
+    for step in range(2):
+        writer.submit(lambda step=step: order.append((step, store.write(f"line-{step}", b""))[0]))
+        writer.submit_large(lambda step=step: order.append((step, store.write(f"{step}", b""))[0]))
+    threading.Timer(0.05, lambda: setattr(faulty, "always", None)).start()
+    writer.submit_large(lambda: store.write("2", b""))  # waits for a place
+    writer.drain()
+    writer.close()
+    assert order == [0, 0, 1, 1]
+    assert [found.name for found in store.list()] == ["0", "1", "2", "line-0", "line-1"]
+
+
+def test_a_bucket_that_answers_503_for_longer_than_the_library_tries(gcs_root, gcs_proxy, monkeypatch):
+    monkeypatch.setattr(gcs, "DEFAULT_RETRY", gcs.DEFAULT_RETRY.with_timeout(0.01))
+    said = []
+    outage = Outage(0, said.append)
+    refused = gcs_proxy.answer(503, method="POST", times=None)
+
+    def somebody_waits():
+        if refused.used >= 5:
+            refused.end()
+        return False
+
+    outage.somebody_waits = somebody_waits
+    store = PatientStore(open_store(gcs_root), outage)
+    generation = store.write("a", b"content", 0)
+    assert store.stat("a").generation == generation and refused.used == 5
+    assert len(said) == 2 and "503" in said[0] and "is back" in said[1]
+    gcs_proxy.answer(503, method="POST", times=None)
+    outage.somebody_waits = lambda: True
+    with pytest.raises(StorageAway, match="503"):
+        store.write("a", b"more")

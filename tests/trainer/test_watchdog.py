@@ -1,0 +1,169 @@
+"""Training that stands still is noticed, and nothing else is taken for it."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from trainer import watchdog
+from trainer.watchdog import Watchdog
+
+DEADLINE_SECONDS = 60.0
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass when the test says so; the watchdog looks every millisecond."""
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+        def sleep(self, seconds):
+            self.looked = getattr(self, "looked", 0) + 1
+            time.sleep(0.001)
+
+        def several_looks(self):
+            reached = self.looked + 5
+            end = time.monotonic() + DEADLINE_SECONDS
+            while self.looked < reached:
+                assert time.monotonic() < end
+                time.sleep(0.001)
+
+    found = Clock()
+    found.looked = 0
+    monkeypatch.setattr(watchdog, "time", found)
+    return found
+
+
+@pytest.fixture
+def watch():
+    """A function that makes a watchdog and the list of what it has said, with an event for it."""
+
+    def make(seconds):
+        said, barked = [], threading.Event()
+        return Watchdog(seconds, lambda text: (said.append(text), barked.set())), said, barked
+
+    return make
+
+
+def test_it_watches_from_the_first_step_on(clock, watch):
+    dog, said, barked = watch(60)
+    clock.now += 1000  # peers are waited for
+    clock.several_looks()
+    assert not said
+    dog.beat()
+    clock.now += 59
+    clock.several_looks()
+    assert not said
+    clock.now += 2
+    assert barked.wait(DEADLINE_SECONDS)
+    assert said == ["no step for 61 s (the limit is 60 s); the stacks are above"]
+
+
+def test_steps_keep_it_quiet_and_it_speaks_once(clock, watch):
+    dog, said, barked = watch(60)
+    for _ in range(5):
+        dog.beat()
+        clock.now += 50
+        clock.several_looks()
+    assert not said
+    clock.now += 1000
+    assert barked.wait(DEADLINE_SECONDS)
+    dog.beat()
+    clock.now += 10**6
+    time.sleep(0.05)
+    assert len(said) == 1
+
+
+def test_long_steps_are_given_ten_times_the_longest(clock, watch):
+    dog, said, barked = watch(60)
+    for seconds in (0, 30, 20):  # calls of steps
+        clock.now += seconds
+        dog.beat()
+    clock.now += 299
+    clock.several_looks()
+    assert not said
+    clock.now += 2
+    assert barked.wait(DEADLINE_SECONDS)
+    assert "the limit is 300 s" in said[0]
+
+
+def test_it_does_not_watch_while_it_is_held_and_begins_anew_after_it(clock, watch):
+    dog, said, barked = watch(60)
+    dog.beat()
+    with dog.held():
+        clock.now += 1000
+        with dog.held():
+            clock.several_looks()
+        clock.now += 1000
+        clock.several_looks()
+    clock.now += 59
+    clock.several_looks()
+    assert not said
+    clock.now += 2
+    assert barked.wait(DEADLINE_SECONDS)
+
+
+def test_what_it_was_held_for_does_not_count_as_a_long_step(clock, watch):
+    dog, _, barked = watch(60)
+    dog.beat()
+    with dog.held():
+        clock.now += 1000
+    dog.beat()
+    clock.now += 61
+    assert barked.wait(DEADLINE_SECONDS)
+
+
+def test_held_before_the_first_step_it_does_not_begin_to_watch(clock, watch):
+    dog, said, _ = watch(60)
+    with dog.held():
+        clock.now += 1000
+    clock.now += 1000
+    clock.several_looks()
+    assert not said
+    dog.stop()
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_stopped_it_watches_no_more(clock, watch, held):
+    dog, said, _ = watch(60)
+    dog.beat()
+    if held:
+        with dog.held():
+            dog.stop()
+    else:
+        dog.stop()
+    clock.now += 1000
+    clock.several_looks()
+    assert not said
+
+
+CHILD = """
+import threading
+from trainer.emergency import Emergency
+from trainer.watchdog import Watchdog
+
+def collective():
+    threading.Event().wait()
+
+dog = Watchdog(0.2, Emergency().stalled)
+dog.beat()
+with dog.held():
+    threading.Event().wait(1)
+print("held long enough", flush=True)
+dog.beat()
+collective()
+"""
+
+
+def test_a_process_that_stands_still_tells_where_and_leaves_with_42():
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, timeout=DEADLINE_SECONDS)
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert done.returncode == 42
+    assert out.startswith("held long enough\n") and " in collective" in out and " in _watch" in out
+    assert err.startswith("error: no step for ") and "the stacks are above" in err
