@@ -73,7 +73,7 @@ def _print_result(result: Result, logs: Path, verbose: bool) -> None:
         f"seed {result.seed}, {result.workers} workers: {state}, {result.seconds:.0f} s; {events}", flush=True
     )
     if verbose or not result.is_ok:
-        for line in result.played:
+        for line in result.story:
             print(f"  {line}")
     for line in result.why:
         print(f"  wrong: {line}")

@@ -1,30 +1,24 @@
-"""Plays a schedule on a real run: real processes, a real server of objects, and faults between the two.
-
-All that happens to the run happens in one loop, which ends after `LIMIT_SECONDS` whatever the run does.
-"""
+"""Plays a schedule on a real run: real processes, a real server of objects, and faults between the two."""
 
 import os
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.pods import Job, Pod, send
+from tests.chaos.pods import Job
 from tests.chaos.reader import Reader
-from tests.chaos.schedule import CHECKPOINT_STEPS, PRINT_STEPS, STEPS, Event, Kind, Schedule, schedule
+from tests.chaos.schedule import CHECKPOINT_STEPS, PRINT_STEPS, STEPS, Schedule, schedule
+from tests.chaos.stage import Stage
 from tests.support import teams
 from tests.support.faults import RandomFaults
 from tests.support.gcs import GcsServer
 from tests.support.proxy import Proxy
 from trainer.storage import Store, open_store
 
-LIMIT_SECONDS = 300.0
-_ROOT, _RUN, _EXPERIMENT = "gs://runs/chaos", "run", "e"  # the same for each seed, so that its faults are
-_POLL_SECONDS = 0.05
-_TARGET_SECONDS = 15.0  # an event waits so long for the process that it is about to appear
+_ROOT, _EXPERIMENT, _RUN = "gs://runs/chaos", "e", "run"  # the same for each seed, so that its faults are
 
 # The weights and slots are above 8 MiB, so that checkpoints go up in resumable sessions, as a real run's do.
 SETS = (
@@ -51,14 +45,12 @@ class Result:
     seed: int
     workers: int
     schedule: Schedule
-    played: list[str] = field(default_factory=list)
-    """Events as they happened, with seconds since the start."""
+    story: list[str] = field(default_factory=list)
+    """See `Stage.story`."""
     seconds: float = 0.0
     pods_replaced: int = 0
     trainers_started: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    looks: int = 0
-    """How often the reader looked."""
     why: list[str] = field(default_factory=list)
     """What is wrong; empty when all is well."""
 
@@ -83,106 +75,19 @@ def play(seed: int, workers: int, expected: Outcome, folder: Path) -> Result:
         faults = proxy.add(RandomFaults(proxy, result.schedule.rates, seed))
         job = Job(_ROOT, _RUN, folder, workers, SETS, STORAGE_EMULATOR_HOST=proxy.url)
         with Reader(store) as reader, job:
-            stage = _Stage(job, proxy, result)
-            stage.play()
+            stage = Stage(job, proxy, result.schedule.events)
+            wrong = stage.play()
         result.seconds = time.monotonic() - start
+        result.story, result.trainers_started = stage.story, stage.trainers_started
+        result.pods_replaced = len(job.past)
         result.faults = faults.counts + Counter({"outage 503": stage.refused})
-        result.pods_replaced, result.looks = len(job.past), reader.looks
-        result.why += reader.findings
-        if not result.why:
-            result.why += _differences(store, expected)
+        result.why = [wrong] * bool(wrong) + reader.findings
+        if reader.looks == 0 or STEPS not in reader.seen:
+            result.why.append(f"the reader saw {sorted(reader.seen)} in {reader.looks} looks")
+        result.why = result.why or _differences(store, expected)
         if result.why:
             _keep(store, folder / "objects")
     return result
-
-
-class _Stage:
-    """A run in the course of its schedule."""
-
-    def __init__(self, job: Job, proxy: Proxy, result: Result) -> None:
-        self._job, self._proxy, self._result = job, proxy, result
-        self._start = self._free = time.monotonic()
-        self._events = list(result.schedule.events)
-        self._due: float | None = None
-        self._later: list[tuple[float, Callable[[], object]]] = []
-        self._trainers: set[int] = set()
-        self._outages = []
-
-    @property
-    def refused(self) -> int:
-        """Requests that outages refused."""
-        return sum(outage.used for outage in self._outages)
-
-    def play(self) -> None:
-        """Let everything happen, and wait until the run is over."""
-        while not self._job.is_done:
-            self._job.tick()
-            self._note_trainers()
-            self._do_what_is_due()
-            if time.monotonic() - self._start > LIMIT_SECONDS:
-                self._result.why.append(f"not done after {LIMIT_SECONDS:.0f} s, at step {self._job.step}")
-                return
-            time.sleep(_POLL_SECONDS)
-        if self._job.error:
-            self._result.why.append(f"the job failed: {self._job.error}")
-        self._result.played += [f"missed: {event}" for event in self._events]
-
-    def _note_trainers(self) -> None:
-        self._trainers |= {pid for pod in self._job.pods if (pid := pod.trainer())}
-        self._result.trainers_started = len(self._trainers)
-
-    def _do_what_is_due(self) -> None:
-        now = time.monotonic()
-        for item in [item for item in self._later if now >= item[0]]:
-            self._later.remove(item)
-            item[1]()
-        if not self._events:
-            return
-        event = self._events[0]
-        if self._due is None and self._job.step >= event.step:
-            self._due = now + event.after
-        if self._due is None or now < self._due:
-            return
-        if self._happens(event) or now > self._due + _TARGET_SECONDS:
-            self._events.pop(0)
-            self._due = None
-
-    def _happens(self, event: Event) -> bool:
-        """Do it; False when the process that it is about is not there."""
-        if event.worker is None:
-            outage = self._proxy.answer(503, times=None)
-            self._outages.append(outage)
-            self._after(event.seconds, outage.end)
-        else:
-            pod = self._job.pods[event.worker]
-            trainer = pod.trainer() if pod.code is None else None
-            if pod.code is not None or (_NEEDS_TRAINER[event.kind] and trainer is None):
-                return False
-            self._do(event, pod, trainer)
-        seconds = time.monotonic() - self._start
-        self._result.played.append(f"{seconds:.1f} s, step {self._job.step}: {event}")
-        return True
-
-    def _do(self, event: Event, pod: Pod, trainer: int | None) -> None:
-        match event.kind:
-            case Kind.KILL_TRAINER:
-                send(trainer, signal.SIGKILL)
-            case Kind.KILL_POD:
-                pod.signal(signal.SIGKILL)
-            case Kind.TERMINATE_POD:
-                pod.terminate()
-            case Kind.PAUSE_TRAINER:
-                send(trainer, signal.SIGSTOP)
-                self._after(event.seconds, lambda: send(trainer, signal.SIGCONT))
-            case Kind.PAUSE_POD:
-                pod.signal(signal.SIGSTOP)
-                self._after(event.seconds, lambda: pod.signal(signal.SIGCONT))
-
-    def _after(self, seconds: float, act: Callable[[], object]) -> None:
-        self._later.append((time.monotonic() + seconds, act))
-
-
-_NEEDS_TRAINER = {kind: kind in (Kind.KILL_TRAINER, Kind.PAUSE_TRAINER) for kind in Kind}
 
 
 @contextmanager

@@ -36,16 +36,20 @@ class Pod:
         self._empty = False
 
     @property
+    def name(self) -> str:
+        """Its own name."""
+        return self.log.stem
+
+    @property
     def code(self) -> int | None:
         """Exit code of its first process, None while it runs."""
         return self._process.poll()
 
     def trainer(self) -> int | None:
         """Process id of the trainer, None while there is none."""
-        for process in self._members():
-            with suppress(psutil.Error):
-                if process.pid != self._process.pid and "train" in process.cmdline():
-                    return process.pid
+        pid = self._process.pid
+        with suppress(OSError, IndexError):  # the pod or its trainer is gone
+            return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
         return None
 
     def signal(self, number: int) -> None:
