@@ -1,7 +1,7 @@
 """What every store promises, asked of a folder and of a bucket.
 
 The server that stands in for Cloud Storage checks no preconditions on resumable uploads (above 8 MiB) and on
-deletes, so conditional uploads are asked of small objects only.
+deletes: conditional uploads are asked of small objects only, conditional deletes of a bucket behind a proxy.
 """
 
 import gzip
@@ -291,6 +291,49 @@ def test_a_deleted_object_is_gone_and_may_be_deleted_again(store):
         assert store.stat("x/y/a") is None
         assert [found.name for found in store.list()] == ["x/b"]
         assert list(store.folders("x/")) == []
+
+
+@pytest.fixture(params=["local", "gs"])
+def strict(request, tmp_path):
+    """An empty store of each kind; the bucket is behind the proxy, which checks conditions of deletes too."""
+    if request.param == "local":
+        return open_store(str(tmp_path / "store"))
+    request.getfixturevalue("gcs_proxy")
+    return open_store(request.getfixturevalue("gcs_root"))
+
+
+def test_a_delete_at_the_present_generation_removes_and_at_another_one_leaves_all_as_it_was(strict):
+    old = strict.write("x/a", b"1")
+    new = strict.write("x/a", b"2")
+    for stale in (old, new + 1):
+        strict.delete("x/a", stale)
+        assert (strict.read("x/a"), strict.stat("x/a").generation) == (b"2", new)
+    strict.delete("x/a", new)
+    assert strict.stat("x/a") is None and list(strict.folders()) == []
+
+
+def test_a_delete_at_the_generation_of_an_object_that_is_gone_spares_its_successor(strict):
+    listed = strict.write("x/a", b"1")
+    strict.delete("x/a")
+    for name in ("x/a", "x", "x/a/b"):  # what is not there may be deleted at any generation
+        strict.delete(name, listed)
+    new = strict.write("x/a", b"1")
+    strict.delete("x/a", listed)
+    assert (strict.read("x/a"), strict.stat("x/a").generation) == (b"1", new)
+
+
+def test_of_deletes_beside_a_conditional_write_either_wins_whole(strict):
+    """Whoever comes second finds another generation, or none."""
+    for number in range(10):
+        name = f"x/{number}"
+        before = strict.write(name, b"before")
+
+        def call(i, name=name, before=before):
+            strict.delete(name, before) if i else strict.write(name, b"after", if_generation=before)
+
+        written = 0 in _race(call)
+        assert (strict.stat(name) is not None) == written
+        assert not written or strict.read(name) == b"after"
 
 
 def test_reading_what_is_missing_says_so_and_leaves_no_file(store, tmp_path):
