@@ -137,6 +137,13 @@ def test_warnings_about_a_pod_say_more_than_its_state():
     assert here.state == (PENDING, 'worker 0 cannot start: configmap "c" not found')
 
 
+def test_what_kept_a_pod_without_a_node_is_over_when_it_has_one():
+    mine = pod(0, phase="Pending", state=waiting("ContainerCreating"))
+    events = [event(mine, "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu.", age=5)]
+    here = at(Seen(job(workers=1), [mine], events))
+    assert here.state == (PENDING, "worker 0 is being started")
+
+
 CREATING = 'Error creating: pods "one-0-" is forbidden: '
 
 

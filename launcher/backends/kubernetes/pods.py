@@ -163,7 +163,9 @@ def _trouble(
     warnings = [
         each
         for each in events
-        if each.get("type") == "Warning" and (each.get("involvedObject") or {}).get("name") == name
+        if each.get("type") == "Warning"
+        and each.get("reason") != "FailedScheduling"  # that was before it had its node
+        and (each.get("involvedObject") or {}).get("name") == name
     ]
     if warnings:
         last = max(warnings, key=event_time)
