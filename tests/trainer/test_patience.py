@@ -1,11 +1,14 @@
 """Trouble with storage is waited out, told once, and given up only when somebody waits for it."""
 
 import threading
+import uuid
 
 import pytest
 
+from tests.support.teams import SMALL, Team, outcome
 from trainer import patience
 from trainer.errors import (
+    EXIT_RESTART,
     AccessError,
     DiskFull,
     ObjectMissing,
@@ -208,3 +211,39 @@ def test_a_bucket_that_answers_503_for_longer_than_the_library_tries(gcs_root, g
     outage.somebody_waits = lambda: True
     with pytest.raises(StorageAway, match="503"):
         store.write("a", b"more")
+
+
+def test_an_outage_that_is_too_long_ends_a_run_and_a_short_one_delays_it_both_without_a_trace(
+    undisturbed, gcs_proxy, tmp_path
+):
+    """A status that the client library does not try again stands for its two minutes of trying."""
+    root = f"gs://runs/{uuid.uuid4().hex}"
+    store = open_store(f"{root}/e/run")
+    env = {"STORAGE_EMULATOR_HOST": gcs_proxy.url}
+
+    def away():
+        """Let an upload come to its end and answer nothing after it."""
+        team.until(held.reached.is_set)
+        outage = gcs_proxy.answer(501, times=None)
+        held.release()
+        team.until(
+            lambda: "warning: storage does not answer and is asked again; training goes on" in team.log()
+        )
+        return outage
+
+    held = gcs_proxy.hold("POST", contains="checkpoints/20/state.data")
+    impatient = (*SMALL, "recovery.storage_patience_seconds=1")
+    with Team(root, "run", tmp_path / "logs", env=env, sets=impatient) as team:
+        outage = away()
+        assert team.wait() == [EXIT_RESTART], team.log()
+        assert "error: storage has been away for " in team.log() and "501" in team.log()
+    outage.end()
+    assert not store.stat("checkpoints/20/manifest.json").size
+    held = gcs_proxy.hold("POST", contains="checkpoints/40/state.data")
+    with Team(root, "run", tmp_path / "logs", env=env) as team:
+        outage = away()
+        team.until(lambda: outage.used > 5)
+        outage.end()
+        assert team.wait() == [0], team.log()
+        assert team.log().count("storage is back after ") == 1
+    assert outcome(store, 60) == outcome(undisturbed(1), 60)

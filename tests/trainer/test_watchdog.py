@@ -1,5 +1,6 @@
 """Training that stands still is noticed, and nothing else is taken for it."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -7,7 +8,10 @@ import time
 
 import pytest
 
+from tests.support.teams import SMALL, Team
 from trainer import watchdog
+from trainer.errors import EXIT_RESTART
+from trainer.storage import open_store
 from trainer.watchdog import Watchdog
 
 DEADLINE_SECONDS = 60.0
@@ -167,3 +171,19 @@ def test_a_process_that_stands_still_tells_where_and_leaves_with_42():
     assert done.returncode == 42
     assert out.startswith("held long enough\n") and " in collective" in out and " in _watch" in out
     assert err.startswith("error: no step for ") and "the stacks are above" in err
+
+
+def test_a_worker_that_hangs_makes_its_peer_tell_where_it_waits_and_leave(tmp_path):
+    """It hangs in its first call, which its peer compiles meanwhile: later on, ten times as long is allowed."""
+    patient = ("recovery.heartbeat_seconds=600", "recovery.storage_patience_seconds=1")
+    store = open_store(str(tmp_path / "e" / "run"))
+    sets = (*SMALL, *patient, "recovery.stall_seconds=10", "steps=100000")
+    with Team(str(tmp_path), "run", tmp_path / "logs", workers=2, sets=sets) as team:
+        team.until(lambda: store.stat("status.json"))
+        team.processes[1].send_signal(signal.SIGSTOP)
+        assert team.processes[0].wait(2 * DEADLINE_SECONDS) == EXIT_RESTART, team.log()
+        told = team.log(0)
+        assert "Current thread 0x" in told and "Thread 0x" in told.replace("Current thread 0x", "")
+        assert " in print_stacks" in told and " in _take_steps" in told
+        assert "error: no step for " in told
+        assert team.processes[1].poll() is None
