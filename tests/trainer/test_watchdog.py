@@ -174,7 +174,7 @@ def test_a_process_that_stands_still_tells_where_and_leaves_with_42():
 
 
 def test_a_worker_that_hangs_makes_its_peer_tell_where_it_waits_and_leave(tmp_path):
-    """It hangs in its first call, which its peer compiles meanwhile: later on, ten times as long is allowed."""
+    """It hangs in its first call, which its peer compiles meanwhile: later, ten times as long is allowed."""
     patient = ("recovery.heartbeat_seconds=600", "recovery.storage_patience_seconds=1")
     store = open_store(str(tmp_path / "e" / "run"))
     sets = (*SMALL, *patient, "recovery.stall_seconds=10", "steps=100000")
