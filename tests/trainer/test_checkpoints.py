@@ -105,6 +105,36 @@ def test_the_manifest_is_never_written_over_another_writers(store, monkeypatch):
         checkpoints.save(store, 8, tensors(8))
 
 
+def test_a_claim_is_no_checkpoint_and_one_that_was_broken_never_becomes_one(store, monkeypatch):
+    checkpoints.save(store, 1, tensors(1))
+    real, claims = type(store).upload, []
+
+    def upload(self, name, path, if_generation=None):
+        claims.append(store.stat("checkpoints/2/manifest.json"))
+        assert newest(store)[0].step == 1 and checkpoints.complete_steps(store) == [1]
+        checkpoints.break_claims(store)
+        return real(self, name, path, if_generation)
+
+    monkeypatch.setattr(type(store), "upload", upload)
+    with pytest.raises(PreconditionFailed):
+        checkpoints.save(store, 2, tensors(2))
+    assert claims[0].size == 0 and claims[-1] is None
+    monkeypatch.undo()
+    assert newest(store)[0].step == 1 and not newest(store)[1]
+
+
+def test_where_a_run_goes_on_nothing_lies_beyond_it(store):
+    """A damaged one would else pass for the newest, and a good one before it be pruned."""
+    for step in (1, 2, 3):
+        checkpoints.save(store, step, tensors(step))
+    store.delete(f"checkpoints/3/{DATA}")
+    store.write("checkpoints/4/manifest.json", b"")
+    store.write(f"checkpoints/5/{DATA}", b"begun")
+    checkpoints.discard_after(store, 2)
+    assert list(store.folders("checkpoints/")) == ["1", "2"]
+    assert same(checkpoints.read(store, 1).values, 1) and same(checkpoints.read(store, 2).values, 2)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     steps=st.lists(st.integers(1, 40), min_size=1, max_size=8, unique=True),
