@@ -1,5 +1,7 @@
 """One step against the page's own recipe, written out plainly, and the layers against Keras'."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -158,3 +160,14 @@ def test_an_up_convolution_and_its_gradients_are_keras_own(side):
         results.append([outputs, *tape.gradient(total, [inputs, layer.kernel.value])])
     for found, expected in zip(*results, strict=True):
         assert np.allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("preset", ["mlp", "dcgan"])
+def test_first_weights_touch_no_generator_that_other_threads_share(preset):
+    # The storage client draws the pauses of its retries from it, on threads of its own.
+    before = random.getstate()
+    first, second = (build(config.resolve(preset, ["seed=3"])) for _ in range(2))
+    assert random.getstate() == before
+    for one, other in zip(first, second, strict=True):
+        for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+            assert a.tobytes() == b.tobytes()

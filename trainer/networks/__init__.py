@@ -12,6 +12,7 @@ import tensorflow as tf
 from trainer.config import Mlp, RunConfig
 from trainer.networks import dcgan, mlp
 from trainer.networks.layers import SyncBatchNormalization
+from trainer.networks.seeds import Seeds
 
 __all__ = ["Networks", "build", "named_variables", "portable_generator"]
 
@@ -36,11 +37,10 @@ def build(config: RunConfig) -> Networks:
 
     Call it inside the strategy's scope; on several workers the chief's first weights reach all of them.
     """
-    keras.utils.set_random_seed(config.seed)
-    network, image = config.network, config.image
+    network, image, seeds = config.network, config.image, Seeds(config.seed)
     if isinstance(network, Mlp):
-        return Networks(mlp.generator(network, image), mlp.discriminator(network, image))
-    return Networks(dcgan.generator(network, image), dcgan.discriminator(network, image))
+        return Networks(mlp.generator(network, image, seeds), mlp.discriminator(network, image, seeds))
+    return Networks(dcgan.generator(network, image, seeds), dcgan.discriminator(network, image, seeds))
 
 
 def portable_generator(config: RunConfig, weights: list[object]) -> keras.Sequential:
@@ -50,11 +50,11 @@ def portable_generator(config: RunConfig, weights: list[object]) -> keras.Sequen
         config: the run's configuration.
         weights: what `get_weights()` of the trained generator returned.
     """
-    network, image = config.network, config.image
+    network, image, seeds = config.network, config.image, Seeds(config.seed)
     if isinstance(network, Mlp):
-        generator = mlp.generator(network, image)
+        generator = mlp.generator(network, image, seeds)
     else:
-        generator = dcgan.generator(network, image, portable=True)
+        generator = dcgan.generator(network, image, seeds, portable=True)
     generator.set_weights(weights)
     return generator
 
