@@ -25,7 +25,11 @@ BUILD = $(BUILDER) build $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_
 	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
 	--build-arg SOURCE=$(shell git remote get-url origin 2>/dev/null || echo unknown)
 
-.PHONY: help demo test test-cluster lint format bench lock image image-gpu clean
+N ?= 4
+SEED ?= 1
+JOBS ?= 1
+
+.PHONY: help demo test chaos test-cluster lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +40,9 @@ demo: .venv/demo ## train on 5,000 digits with 2 worker processes; leaves a grid
 
 test: .venv/dev .venv-checkov/checkov ## every test that needs no cluster
 	$(BIN)/pytest -n 2 --dist loadfile
+
+chaos: .venv/dev ## N schedules of kills, pauses and storage faults from SEED on, JOBS at once, and a table
+	$(BIN)/python -m tests.chaos --count $(N) --seed $(SEED) --jobs $(JOBS)
 
 test-cluster: .venv/dev ## tests on a Kubernetes: its own (needs root, Go and Debian), or GANTRY_TEST_CONTEXT's
 	$(BIN)/python -m tests.cluster run -- $(BIN)/pytest -m cluster tests/cluster

@@ -4,13 +4,15 @@ Example: python -m tests.chaos --count 100 --seed 1
 """
 
 import argparse
+import multiprocessing
 import shutil
 import signal
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.chaos.driver import Outcome, Result, play, undisturbed
+from tests.chaos.driver import Result, play, undisturbed
 
 _FAULTS = ("503", "429", "lost answer", "cut upload", "slow", "stale 404", "outage 503")
 
@@ -20,23 +22,34 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every `with`, which ends the pods
     folder = Path(options.logs or tempfile.mkdtemp(prefix="gantry-chaos-"))
-    expected: dict[int, Outcome] = {}
+    seeds = range(options.seed, options.seed + options.count)
+    plan = {seed: options.workers or 2 + seed % 2 for seed in seeds}
+    expected = {workers: undisturbed(folder / "undisturbed", workers) for workers in set(plan.values())}
     results = []
-    for seed in range(options.seed, options.seed + options.count):
-        workers = options.workers or 2 + seed % 2
-        if workers not in expected:
-            expected[workers] = undisturbed(folder / "undisturbed", workers)
-        logs = folder / f"seed-{seed}-workers-{workers}"
-        results.append(play(seed, workers, expected[workers], logs))
-        _print_result(results[-1], logs, options.verbose)
-        if results[-1].is_ok and not options.logs:
-            shutil.rmtree(logs)
+    # Each in a process of its own: the environment tells the client where its server is.
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+        waiting = {
+            pool.submit(play, seed, workers, expected[workers], _logs(folder, seed, workers))
+            for seed, workers in plan.items()
+        }
+        for done in as_completed(waiting):
+            result = done.result()
+            results.append(result)
+            logs = _logs(folder, result.seed, result.workers)
+            _print_result(result, logs, options.verbose)
+            if result.is_ok and not options.logs:
+                shutil.rmtree(logs)
+    results.sort(key=lambda result: result.seed)
     print(f"\n{table(results)}")
     failed = [result.seed for result in results if not result.is_ok]
     print(f"\n{len(results) - len(failed)} of {len(results)} runs ended as the undisturbed one")
     if not failed and not options.logs:
         shutil.rmtree(folder)
     return 1 if failed else 0
+
+
+def _logs(folder: Path, seed: int, workers: int) -> Path:
+    return folder / f"seed-{seed}-workers-{workers}"
 
 
 def table(results: list[Result]) -> str:
@@ -61,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=int, choices=(2, 3), help="2 or 3 workers (default: by turns, an odd seed has 3)"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="how many at once (default 1)")
     parser.add_argument("--logs", help="keep all logs in this folder (default: those of failures, in /tmp)")
     parser.add_argument("--verbose", action="store_true", help="also print what happened and when")
     return parser.parse_args()
