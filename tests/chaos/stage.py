@@ -8,7 +8,7 @@ from tests.chaos.pods import Job, Pod, send
 from tests.chaos.schedule import Event, Kind
 from tests.support.proxy import Proxy, Rule
 
-LIMIT_SECONDS = 300.0  # for a whole run, whatever happens to it
+LIMIT_SECONDS = 600.0  # for a whole run, whatever happens to it; a minute on two idle cores
 _POLL_SECONDS = 0.05
 _TARGET_SECONDS = 15.0  # an event waits so long for its pod or trainer to be there
 _ABOUT_TRAINERS = (Kind.KILL_TRAINER, Kind.PAUSE_TRAINER)
