@@ -306,6 +306,17 @@ def test_a_claim_that_looks_like_the_successors_is_not_taken_for_it(quick):
         play("forgiving", ("A", "write", 2), ("B", "upload", count), ("A", 40), ("B", 40))
 
 
+def test_one_paused_between_a_refused_write_and_the_next_try_spares_what_its_successor_completed(quick):
+    """Its own predecessor comes late with a claim, so that the first try is refused."""
+    for operations in (1, 2, 3):
+        play("strict", ("A", "write", 2), ("B", "write", 2), ("A", 40), ("B", operations), ("A", "upload", 3),
+             ("B", 40))  # fmt: skip
+
+
+def test_one_paused_while_it_tidies_up_spares_what_its_successor_wrote_there(quick):
+    play("strict", ("A", "upload", 2), ("B", "delete", 2), ("A", 40), ("A", "upload", 3), ("B", 40))
+
+
 @pytest.mark.parametrize("count", range(1, 6))
 def test_a_checkpoint_completed_while_the_successor_looks_for_the_newest_is_not_removed(quick, count):
     play("strict", ("A", "write", 3), ("B", "list", count), ("A", 40), ("B", 40))
