@@ -13,6 +13,7 @@ from bench.contestant import ROOT, ContestantFailed
 from bench.download import download
 from bench.growth import growth
 from bench.launching import launching
+from bench.recovery import recovery
 from bench.report import Section
 from bench.setting import Setting, torch_version
 from bench.single import dcgan, mlp
@@ -25,6 +26,7 @@ _PARTS: dict[str, Callable[[Setting], Section]] = {
     "workers": workers,
     "stall": stall,
     "growth": growth,
+    "recovery": recovery,
     "download": download,
     "launching": launching,
 }

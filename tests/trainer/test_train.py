@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import tempfile
 import zipfile
 
 import keras
@@ -12,7 +13,15 @@ from PIL import Image
 
 from tests.support.runs import TINY, run_here
 from trainer import checkpoints
-from trainer.errors import AccessError, ConfigError, DataError, Diverged, StorageError, UserError
+from trainer.errors import (
+    AccessError,
+    ConfigError,
+    DataError,
+    DiskFull,
+    Diverged,
+    StorageError,
+    UserError,
+)
 from trainer.metrics import read_lines
 from trainer.storage import open_store
 
@@ -194,6 +203,17 @@ def test_a_full_disk_ends_the_run_with_the_last_checkpoint_intact(small_disk):
         run_here(small_disk, "checkpoints.keep=9", "steps=40")
     found = checkpoints.newest(open_store(str(small_disk / "e" / "run")), print)
     assert found.step >= 4
+
+
+def test_a_full_scratch_folder_ends_the_run_and_is_named(small_disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with pytest.raises(
+        DiskFull, match=rf"scratch folder {small_disk}/gantry-\w+ \(\d+ bytes free\)"
+    ) as failure:
+        run_here(tmp_path, "network.generator_units=[256]")
+    assert failure.value.exit_code == 1 and "\n" not in str(failure.value)
+    status = json.loads(open_store(str(tmp_path / "e" / "run")).read("status.json"))
+    assert (status["state"], status["message"]) == ("failed", str(failure.value))
 
 
 def test_dcgan_trains_and_moves_its_statistics(tmp_path):
