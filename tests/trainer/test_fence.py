@@ -120,6 +120,18 @@ def test_one_paused_before_it_writes_leaves_its_successors_as_it_is(store, hold,
     assert store.read("a") == b"the successor's"
 
 
+@pytest.mark.parametrize("kind", ["write", "upload", "delete"])
+def test_one_paused_before_it_looks_what_lies_there_leaves_its_successors_as_it_is(
+    store, hold, tmp_path, kind
+):
+    """Had the lease been confirmed before the look, what was seen would be the successor's."""
+    store.write("a", b"a predecessor's")
+    ours = hold(store, Paused(store, "stat", 1, lambda: hold(store).write("a", b"the successor's")))
+    with pytest.raises(LeaseLost):
+        ours.delete("a") if kind == "delete" else put(kind, ours, "a", b"late", tmp_path)
+    assert store.read("a") == b"the successor's"
+
+
 @kinds
 def test_one_that_creates_what_its_successor_has_not_got_yet_is_stopped_by_it(store, hold, tmp_path, kind):
     """No condition can tell the absence of an object from its absence before; the write is the last one."""
