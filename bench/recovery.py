@@ -37,6 +37,7 @@ def recovery(setting: Setting) -> Section:
     seconds, lost = _kills(setting, kills)
     whole = spread([sum(each) for each in seconds])
     cost, rows = _cost(setting)
+    more, least, most = (f"{100 * (each - 1):+.1f}" for each in cost)
     goals = [
         Goal(
             "from SIGKILL of a worker's trainer to the next step taken by all, one machine",
@@ -47,9 +48,11 @@ def recovery(setting: Setting) -> Section:
             f"steps lost, with a checkpoint every {_EVERY} steps",
             "at most the interval", f"{max(lost)} at most", max(lost) <= _EVERY, "",
         ),
-        Goal("a step with lease, watchdog and supervisor, against one without", "at most 1 % more",
-             f"{100 * (cost.middle - 1):+.1f} % ({100 * (cost.low - 1):+.1f} to {100 * (cost.high - 1):+.1f})",
-             cost.middle <= 1.01, "Differences of a per cent are below this machine's noise."),
+        Goal(
+            "a step with lease, watchdog and supervisor, against one without", "at most 1 % more",
+            f"{more} % ({least} to {most})", cost.middle <= 1.01,
+            "Differences of a per cent are below this machine's noise.",
+        ),
     ]  # fmt: skip
     text = (
         "Preset `mlp`, two pods as processes of this machine, one thread each. The trainer of one, the "
