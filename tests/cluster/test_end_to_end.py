@@ -56,7 +56,9 @@ def test_a_run_on_the_cluster_has_the_bits_of_a_local_one(launcher, namespace, b
     assert [(run["run"], run["state"], run["job"]) for run in listed] == [("same", "finished", "same")]
 
 
-def test_cancel_saves_and_resume_goes_on_with_another_number_of_workers(launcher, namespace, bucket, cluster):
+def test_cancel_saves_and_resume_goes_on_with_another_number_of_workers(
+    launcher, kubectl, namespace, bucket, cluster
+):
     begin = [
         "--preset",
         "mlp",
@@ -88,6 +90,12 @@ def test_cancel_saves_and_resume_goes_on_with_another_number_of_workers(launcher
     assert stopped["state"] == "stopped"
     assert stopped["checkpoint_step"] == stopped["step"] > 0
     assert launcher("wait", "long", "--root", bucket).returncode == 1
+
+    def counts():
+        ended = kubectl.get("job", "long")["status"]
+        return ended.get("succeeded"), ended.get("failed")
+
+    wait_until(lambda: counts() == (2, None), "both pods counted as done: they left with 0")
 
     more = stopped["step"] + 100_000  # it cannot end by itself before it is looked at
     resumed = launcher("resume", "long", "--root", bucket, "--workers", "1", "--set", f"steps={more}")

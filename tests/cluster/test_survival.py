@@ -1,0 +1,132 @@
+"""Whatever is done to the workers of a run: it completes, and with the bits of one that was left in peace.
+
+Three runs take all blows in turn, since a start of two trainers is what costs time. The run in peace trains
+meanwhile on this machine.
+"""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from tests.cluster import disturbances
+from tests.cluster.flags import on
+from tests.cluster.survivor import PATIENCE_SECONDS, SETS, STEPS, Survivor, flags
+from tests.cluster.waiting import wait_until
+from tests.support.teams import Team, outcome
+from trainer import layout
+from trainer.storage import open_store
+
+AWAY_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """The run that nothing happens to; a call waits for its end and gives its outcome."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with Team(str(folder), "run", folder / "logs", workers=2, sets=SETS) as team:
+
+        def wait():
+            codes = [process.wait(PATIENCE_SECONDS) for process in team.processes]
+            assert codes == [0, 0], team.log()
+            return outcome(open_store(str(folder / "e/run")), STEPS)
+
+        yield wait
+
+
+@pytest.fixture
+def submit(undisturbed, launcher, kubectl, cluster, namespace, bucket, tmp_path):
+    """Start a run with flags of its own, and follow its status."""
+
+    def start(name, *more):
+        run = Survivor(name, launcher, kubectl, (cluster, namespace, bucket), *more)
+        run.follow(tmp_path)
+        return run
+
+    return start
+
+
+def test_processes_and_pods_are_killed_and_deleted(submit, kubectl, undisturbed):
+    run = submit("killed")
+    run.trains()
+    with run.struck("worker 1's trainer died of SIGKILL"):
+        disturbances.kill_trainer(kubectl, run.pod(1))
+    assert run.status()["restarts"] == 0
+    with run.struck("worker 0 .*(deleted|stopped|lost its pod)"):
+        disturbances.delete(kubectl, run.pod(0), grace=False)
+    with run.struck("worker 1 .*(deleted|stopped)"):
+        disturbances.delete(kubectl, run.pod(1), grace=True)
+    job = run.finish()
+    assert job["failed"] == 2  # the pods that a person deleted, and not the process
+    assert outcome(run.store, STEPS) == undisturbed()
+
+
+def test_a_drain_costs_nothing_and_want_of_memory_is_told(submit, kubectl, undisturbed):
+    run = submit("drained", "--profile", "spot", "--memory", "1400Mi")
+    run.trains()
+    with run.struck(r"worker 1 .*EvictionByEvictionAPI"):
+        chief = run.pod(0)
+        assert disturbances.evict(kubectl, run.pod(1)) == ""
+        refused = disturbances.evict(kubectl, chief)
+        assert "TooManyRequests" in refused
+        assert "disruption budget" in refused
+        wait_until(lambda: not disturbances.evict(kubectl, chief), "the chief's turn", PATIENCE_SECONDS)
+    assert "failed" not in kubectl.get("job", "drained")["status"]
+    with run.struck("worker 1.* ran out of memory"):
+        pod = run.pod(1)
+        disturbances.use_up_memory(kubectl, pod)
+    # Where the kernel counts by control groups of the second version, it takes the whole container.
+    lost = int(run.pod(1) != pod)
+    with run.struck("worker [01] .*(deleted|stopped)"):
+        disturbances.delete(kubectl, run.pod(1), grace=False)
+        disturbances.delete(kubectl, run.pod(0), grace=True)
+    job = run.finish()
+    assert job["failed"] == 2 + lost
+    assert outcome(run.store, STEPS) == undisturbed()
+
+
+def test_a_second_job_a_dead_runtime_and_an_api_server_that_is_away(
+    submit, launcher, own_cluster, namespace, bucket, kubectl, undisturbed
+):
+    run = submit("lonely")
+    where = on(own_cluster, namespace, bucket)
+    second = launcher("render", *flags("second", workers=1), *where, check=True).stdout
+    wait_until(lambda: run.store.stat(layout.LEASE), "a chief that holds the run", PATIENCE_SECONDS)
+    _refuse_second(kubectl, second.replace("- second\n", "- lonely\n"), run.pod(0))
+    run.trains()
+    with run.struck("worker 1 .*runtime"):
+        disturbances.kill_shim(kubectl, run.pod(1))
+    assert (before := run.status()["trainer_restarts"]) == 1  # and none for the second Job
+    with own_cluster.api_server.away(AWAY_SECONDS):
+        run.trains()
+        told = run.status()
+        assert "no cluster reachable" in told["explanation"]
+    after = run.status()
+    assert after["state"] in ("running", "finished")
+    assert after["trainer_restarts"] == before
+    job = run.finish()
+    assert job["failed"] == 1
+    assert outcome(run.store, STEPS) == undisturbed()
+
+
+def _refuse_second(kubectl, manifest, holder):
+    """Start another Job on the folder of a run whose chief is pod `holder`; it fails and says whose it is."""
+    kubectl.apply(*yaml.safe_load_all(manifest))
+    kubectl("patch", "job", "second", '-p={"spec":{"suspend":false}}')
+    refused = kubectl.wait_for("the second Job fails", lambda: _failure(kubectl), PATIENCE_SECONDS)
+    assert refused["reason"] == "PodFailurePolicy"
+    assert "exit code 2" in refused["message"]
+    (ended,) = [
+        status["state"]["terminated"]
+        for pod in kubectl.get("pods", "-l", "batch.kubernetes.io/job-name=second")["items"]
+        for status in pod["status"]["containerStatuses"]
+    ]
+    assert ended["exitCode"] == 2
+    words = rf"is being trained by {holder} .*, which renewed its lease \d+ s ago and holds it since 20"
+    assert re.search(words, ended["message"]), json.dumps(ended)
+
+
+def _failure(kubectl):
+    conditions = kubectl.get("job", "second")["status"].get("conditions", [])
+    return next((each for each in conditions if each["type"] == "FailureTarget"), None)
