@@ -71,6 +71,10 @@ UNSCHEDULED = condition("PodScheduled", "Unschedulable", "0/3 nodes are availabl
             [gone(ended(137, "error: no\n 60/400 [D loss: 0.6494] 286 images/s"), going=True)],
             "worker 1 was deleted and not gone within its grace; a new pod is to come",
         ),
+        (
+            [gone(ended(255, "generation 1: all 2 workers have met"))],
+            "worker 1 exited with code 255 (its container's runtime died); a new pod is to come",
+        ),
         ([gone(ended(42, "stopped\n"), going=True)], "worker 1 was deleted; a new pod is to come"),
         ([AT_ONCE], "worker 1 was deleted and killed at once; a new pod is to come"),
         ([], "worker 1 has lost its pod; a new one is to come"),

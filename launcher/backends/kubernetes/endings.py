@@ -10,17 +10,17 @@ from launcher.backends.kubernetes.wording import because, error_line, last_line,
 from trainer.errors import EXIT_DONE, EXIT_RESTART, EXIT_USER
 
 CONTAINER = "trainer"
-_KILLED, _STOPPED = 137, 143
+_KILLED, _STOPPED, _RUNTIME = 137, 143, 255
 _MEANINGS = {
     EXIT_USER: "a mistake in the configuration or the data",
     EXIT_RESTART: "to be started again",
     # The first process of a container is beyond the reach of a SIGKILL from inside.
     _KILLED: "killed from outside: its container's runtime died, or somebody killed it",
     _STOPPED: "stopped from outside",
-    255: "its container's runtime died",
+    _RUNTIME: "its container's runtime died",
 }
 # A container that was stopped and had nothing to say: its message is then the end of its log, a bar's say.
-_FROM_OUTSIDE = frozenset({EXIT_RESTART, _KILLED, _STOPPED})
+_FROM_OUTSIDE = frozenset({EXIT_RESTART, _KILLED, _STOPPED, _RUNTIME})
 # What a kubelet says when it finds a container gone whose end nobody reported.
 _RUNTIME_DIED = frozenset({"Unknown", "ContainerStatusUnknown"})
 
