@@ -133,7 +133,7 @@ class Recovery(Section):
 
     heartbeat_seconds: Annotated[int, Field(ge=2, le=600)] = 10
     """Silence after which a worker is taken for lost (TensorFlow's coordination service: 10)."""
-    stall_seconds: Annotated[int, Field(ge=1)] = 600
+    stall_seconds: Annotated[int, Field(ge=10)] = 600
     """Time without a step after which a worker starts again; at least ten times a call of steps."""
     storage_patience_seconds: Annotated[int, Field(ge=1)] = 600
     """How long storage may be away while training has to wait for it."""
