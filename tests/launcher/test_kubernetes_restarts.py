@@ -124,7 +124,12 @@ def test_a_worker_that_is_being_replaced_is_explained(pods, text, word):
 
 @pytest.mark.parametrize(
     ("word", "seconds", "state"),
-    [("restarting", 40, RESTARTING), ("running", 40, RUNNING), ("running", 200, RESTARTING)],
+    [
+        ("restarting", 40, RESTARTING),
+        ("running", 40, RUNNING),
+        ("running", 200, RESTARTING),
+        ("finished", 200, RUNNING),
+    ],
 )
 def test_a_node_that_is_not_ready_has_lost_a_worker_unless_the_trainer_trains(word, seconds, state):
     here = at(Seen(job(), [pod(0), pod(1, node="node-b", conditions=SILENT)]), said(word), seconds)

@@ -153,9 +153,14 @@ def _under_way(
 
 
 def _gone(workers: Sequence[PodStatus], word: Word | None, time: datetime) -> list[PodStatus]:
-    """Workers that do not run; while the trainer says that it trains, a node not ready has lost none."""
+    """Workers that do not run; while the trainer says that it trains, a node not ready has lost none.
+
+    Nor is one missed once it has said that all is done: after an outage of the API server that it trained
+    through, nodes are not ready for a while.
+    """
     trains = word is not None and word.state == RUNNING and time - word.updated <= SILENCE
-    return [worker for worker in absent(workers) if not (trains and worker.reason == NODE_NOT_READY)]
+    well = trains or (word is not None and word.state == FINISHED)
+    return [worker for worker in absent(workers) if not (well and worker.reason == NODE_NOT_READY)]
 
 
 def _spoken(word: Word, time: datetime) -> State:
