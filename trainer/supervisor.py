@@ -154,8 +154,6 @@ class Supervisor:
         self._world.say(f"starting again: {text}")
         try:
             self._sleep(self._patience.pause_seconds if self._leads else 0.0)
-        except _Finished:
-            return None
         except _Asked:
             return EXIT_RESTART
         return None
