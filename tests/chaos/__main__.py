@@ -4,15 +4,16 @@ Example: python -m tests.chaos --count 100 --seed 1
 """
 
 import argparse
-import multiprocessing
 import shutil
 import signal
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.chaos.driver import Result, play, undisturbed
+from tests.chaos.driver import Outcome, Result, play, undisturbed
 
 _FAULTS = ("503", "429", "lost answer", "cut upload", "slow", "stale 404", "outage 503")
 
@@ -26,19 +27,12 @@ def main() -> int:
     plan = {seed: options.workers or 2 + seed % 2 for seed in seeds}
     expected = {workers: undisturbed(folder / "undisturbed", workers) for workers in set(plan.values())}
     results = []
-    # Each in a process of its own: the environment tells the client where its server is.
-    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
-        waiting = {
-            pool.submit(play, seed, workers, expected[workers], _logs(folder, seed, workers))
-            for seed, workers in plan.items()
-        }
-        for done in as_completed(waiting):
-            result = done.result()
-            results.append(result)
-            logs = _logs(folder, result.seed, result.workers)
-            _print_result(result, logs, options.verbose)
-            if result.is_ok and not options.logs:
-                shutil.rmtree(logs)
+    for result in _play_all(plan, expected, folder, options.jobs):
+        results.append(result)
+        logs = _logs(folder, result.seed, result.workers)
+        _print_result(result, logs, options.verbose)
+        if result.is_ok and not options.logs:
+            shutil.rmtree(logs)
     results.sort(key=lambda result: result.seed)
     print(f"\n{table(results)}")
     failed = [result.seed for result in results if not result.is_ok]
@@ -46,6 +40,23 @@ def main() -> int:
     if not failed and not options.logs:
         shutil.rmtree(folder)
     return 1 if failed else 0
+
+
+def _play_all(
+    plan: dict[int, int], expected: dict[int, Outcome], folder: Path, jobs: int
+) -> Iterator[Result]:
+    """Results as they come; when we are interrupted no pod stays behind."""
+    stop, pool = threading.Event(), ThreadPoolExecutor(jobs)
+    try:
+        waiting = [
+            pool.submit(play, seed, workers, expected[workers], _logs(folder, seed, workers), stop)
+            for seed, workers in plan.items()
+        ]
+        for done in as_completed(waiting):
+            yield done.result()
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _logs(folder: Path, seed: int, workers: int) -> Path:

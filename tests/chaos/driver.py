@@ -1,12 +1,15 @@
 """Plays a schedule on a real run: real processes, a real server of objects, and faults between the two."""
 
-import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
+from google.cloud import storage
 
 from tests.chaos.pods import Job
 from tests.chaos.reader import Reader
@@ -35,6 +38,7 @@ SETS = (
     "recovery.heartbeat_seconds=5",
     "recovery.restarts_without_progress=10",
 )
+_environment = threading.Lock()  # by which a client of storage is told of its server
 Outcome = Mapping[str, object]
 
 
@@ -66,8 +70,13 @@ def undisturbed(folder: Path, workers: int) -> Outcome:
     return teams.outcome(open_store(str(folder / _EXPERIMENT / run)), STEPS)
 
 
-def play(seed: int, workers: int, expected: Outcome, folder: Path) -> Result:
-    """Run the schedule of a seed and compare with the undisturbed run; logs are left in `folder`."""
+def play(
+    seed: int, workers: int, expected: Outcome, folder: Path, stop: threading.Event | None = None
+) -> Result:
+    """Run the schedule of a seed and compare with the undisturbed run; logs are left in `folder`.
+
+    Several may be played at once from threads; `stop` ends them before their time.
+    """
     result = Result(seed, workers, schedule(seed, workers))
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
@@ -75,7 +84,7 @@ def play(seed: int, workers: int, expected: Outcome, folder: Path) -> Result:
         faults = proxy.add(RandomFaults(proxy, result.schedule.rates, seed))
         job = Job(_ROOT, _RUN, folder, workers, SETS, STORAGE_EMULATOR_HOST=proxy.url)
         with Reader(store) as reader, job:
-            stage = Stage(job, proxy, result.schedule.events)
+            stage = Stage(job, proxy, result.schedule.events, stop or threading.Event())
             wrong = stage.play()
         result.seconds = time.monotonic() - start
         result.story, result.trainers_started = stage.story, stage.trainers_started
@@ -85,7 +94,7 @@ def play(seed: int, workers: int, expected: Outcome, folder: Path) -> Result:
         if reader.looks == 0 or STEPS not in reader.seen:
             result.why.append(f"the reader saw {sorted(reader.seen)} in {reader.looks} looks")
         result.why = result.why or _differences(store, expected)
-        if result.why:
+        if result.why and not (stop and stop.is_set()):
             _keep(store, folder / "objects")
     return result
 
@@ -98,17 +107,10 @@ def _bucket() -> Iterator[tuple[Proxy, Store]]:
         server.start()
         stack.callback(server.stop)
         proxy = stack.enter_context(Proxy(server.url))
-        before = os.environ.get("STORAGE_EMULATOR_HOST")
-        os.environ["STORAGE_EMULATOR_HOST"] = server.url
-        try:
-            from google.cloud import storage
-
+        with _environment, pytest.MonkeyPatch.context() as patched:
+            patched.setenv("STORAGE_EMULATOR_HOST", server.url)
             storage.Client().create_bucket("runs")
             store = open_store(f"{_ROOT}/{_EXPERIMENT}/{_RUN}")
-        finally:
-            os.environ.pop("STORAGE_EMULATOR_HOST")
-            if before is not None:
-                os.environ["STORAGE_EMULATOR_HOST"] = before
         yield proxy, store
 
 

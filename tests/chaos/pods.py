@@ -102,7 +102,12 @@ class Job:
         """Why the Job failed."""
 
     def __enter__(self) -> "Job":
-        self.pods = [self._start(index) for index in range(len(self._addresses))]
+        try:
+            for index in range(len(self._addresses)):
+                self.pods.append(self._start(index))
+        except BaseException:  # we were interrupted
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,6 +15,7 @@ from trainer.errors import ObjectMissing
 from trainer.storage import Stat, Store
 
 _PAUSE_SECONDS = 0.05
+_LAST_LOOK_SECONDS = 20.0
 _FINDINGS = 20  # are enough
 
 
@@ -37,7 +38,9 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._thread.join(60)
+        self._thread.join(_LAST_LOOK_SECONDS)
+        if self._thread.is_alive():
+            self._find("the reader cannot end its last look")
 
     @property
     def seen(self) -> set[int]:

@@ -1,6 +1,7 @@
 """A run in the course of its schedule: one loop in which everything happens to it."""
 
 import signal
+import threading
 import time
 from collections.abc import Callable
 
@@ -17,8 +18,8 @@ _ABOUT_TRAINERS = (Kind.KILL_TRAINER, Kind.PAUSE_TRAINER)
 class Stage:
     """Plays events on a job."""
 
-    def __init__(self, job: Job, proxy: Proxy, events: tuple[Event, ...]) -> None:
-        self._job, self._proxy, self._events = job, proxy, list(events)
+    def __init__(self, job: Job, proxy: Proxy, events: tuple[Event, ...], stop: threading.Event) -> None:
+        self._job, self._proxy, self._events, self._stop = job, proxy, list(events), stop
         self._start = time.monotonic()
         self._due: float | None = None
         self._later: list[tuple[float, Callable[[], object]]] = []
@@ -42,7 +43,8 @@ class Stage:
             self._do_what_is_due()
             if time.monotonic() - self._start > LIMIT_SECONDS:
                 return f"not done after {LIMIT_SECONDS:.0f} s, at step {self._job.step}"
-            time.sleep(_POLL_SECONDS)
+            if self._stop.wait(_POLL_SECONDS):
+                return "interrupted"
         self._note()
         for event in self._events:
             self._tell(f"missed: {event}")
