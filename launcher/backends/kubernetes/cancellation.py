@@ -35,5 +35,5 @@ def announce_cancel(store: Store, attempt: int, seconds: float = _PATIENCE_SECON
         failures.append(f"{store.url} has not answered for {seconds:.0f} s")
     if failures:
         sys.stderr.write(
-            f"warning: {failures[0]}; the run is cancelled all the same, but its pods count as failed ones\n"
+            f"warning: {failures[0]}; the run is cancelled all the same, but its pods leave with 42\n"
         )
