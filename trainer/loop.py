@@ -19,6 +19,7 @@ from trainer.data import ImageSource
 from trainer.emergency import Emergency
 from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, GantryError
 from trainer.guard import Hold
+from trainer.status import finished_steps
 from trainer.step import Feed, State, Stepper
 from trainer.storage import Store
 from trainer.supervision import Supervision
@@ -168,10 +169,17 @@ class Loop:
 
         A worker waits here until the chief has saved everything, and so keeps its own supervisor waiting.
         """
-        # A peer may be gone before its answer has come back. To the chief that is no loss, its work is done;
-        # to a worker it means that the chief died before, and that the run is to be started again.
-        with contextlib.suppress(*([tf.errors.OpError] if self._team.is_chief else [])):
+        try:
             self._agree(0)
+        except tf.errors.OpError:
+            # A ring is done for some workers while others still receive: a peer that has left already is no
+            # loss when all is written, which the chief knows of itself and the others see by the result.
+            if (
+                code == EXIT_DONE
+                and not self._team.is_chief
+                and finished_steps(self._store) < self._config.steps
+            ):
+                raise
         if self._team.is_chief and not self._team.alone:
             time.sleep(1.0)  # the coordination service lives in the chief: let the others leave first
         return code

@@ -32,6 +32,14 @@ def amend(store: Store, **values: Any) -> None:
         return
 
 
+def finished_steps(store: Store) -> int:
+    """Steps that the run's result tells of; 0 when there is none, or nobody can say."""
+    try:
+        return int(json.loads(store.read(layout.RESULT))["steps"])
+    except (GantryError, ValueError, KeyError, TypeError):
+        return 0
+
+
 class StatusWriter:
     """Keeps ``status.json`` current while a run lives."""
 

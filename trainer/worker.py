@@ -19,7 +19,7 @@ from trainer.indexed_job import Member
 from trainer.layout import RunPath
 from trainer.log_copy import LogCopy
 from trainer.rendezvous import Alone, Caller, Generation, Host, Meeting
-from trainer.status import amend
+from trainer.status import amend, finished_steps
 from trainer.storage import Store, open_store
 from trainer.supervision import Supervision
 from trainer.supervisor import Supervisor
@@ -127,7 +127,7 @@ class _Pod:
 
     def is_finished(self) -> bool:
         """Whether the result of the last step is there."""
-        return int(self._read(layout.RESULT).get("steps") or 0) >= self._config.steps
+        return finished_steps(self._store) >= self._config.steps
 
     def is_cancelled(self) -> bool:
         """Whether we were asked to stop because a person cancelled this attempt (cancel.json)."""

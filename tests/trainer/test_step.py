@@ -19,7 +19,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uin
 
 def stepper(preset, *overrides):
     resolved = config.resolve(preset, ("batch_size=8", *overrides))
-    strategy = connect(Cluster())
+    strategy = connect(Cluster(), 10)
     with strategy.scope():
         state = State(resolved)
     return resolved, state, Stepper(resolved, strategy, state, Feed(tf.constant(IMAGES), len(IMAGES)))
