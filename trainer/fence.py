@@ -1,10 +1,14 @@
-"""A store for the holder of a run's lease, in which a process that lost the lease can change nothing.
+"""A store for the holder of a run's lease, in which a process that lost the lease can replace nothing.
 
 Every write is conditional on the generation that this process wrote last, or on there being no object. When
 that fails, somebody else has written: what is there now is looked at first, then the lease is confirmed, and
 only then the write is tried again on the condition of what was seen. A process that was paused anywhere on
 the way therefore meets a generation of its successor's and is refused; one that still holds the lease writes
 over whatever a predecessor left.
+
+The lease is confirmed after a write as well, so that one that lost it gets at most the one request under way
+through: an object that was not there, which its successor will write over. A bucket could otherwise take a
+refused write for a success of ours, when the successor's bytes are the same.
 """
 
 from collections.abc import Callable, Iterator
