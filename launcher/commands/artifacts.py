@@ -83,7 +83,12 @@ def download(
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", "-j", min=1, max=64, metavar="N", help="Files at once; 8 from a bucket by default."
+            "--jobs",
+            "-j",
+            min=1,
+            max=64,
+            metavar="N",
+            help="Files at once; at most 8 from a bucket by default.",
         ),
     ] = None,
     quiet: Quiet = False,
