@@ -77,8 +77,9 @@ def _kills(setting: Setting, count: int) -> tuple[list[list[float]], list[int]]:
     seconds, lost = [], []
     with Pods(str(setting.scratch / "runs"), "killed", setting.scratch, workers=2, sets=sets) as pods:
         log = pods.logs[0]
-        _until(log, 0, rb"\n250/1000000 ")
         for number in range(count):
+            # Past a newer checkpoint each time, else the supervisor would begin to pause between restarts.
+            _until(log, 0, rb"\n%d/1000000 " % ((number + 1) * _EVERY + 50))
             begin = log.stat().st_size
             trainer = psutil.Process(pods.processes[number % 2].pid).children()[0]
             start = time.perf_counter()
@@ -89,7 +90,6 @@ def _kills(setting: Setting, count: int) -> tuple[list[list[float]], list[int]]:
                 times.append(time.perf_counter())
             seconds.append([after - before for before, after in pairwise(times)])
             lost.append(_lost(log.read_bytes(), begin))
-            _until(log, at, rb"\n\d+50/1000000 ")
     return seconds, lost
 
 
