@@ -23,9 +23,7 @@ from trainer.supervision import Supervision
 from trainer.writer import BackgroundWriter
 
 KEEP_SECONDS = 60.0  # at most, for what is in flight when a peer is lost; as long as a pod's grace
-STOP_SECONDS = (
-    5.0  # of a pod's grace that are gone before its checkpoint begins: a call of steps, start and end
-)
+STOP_SECONDS = 5.0  # of a pod's grace that no checkpoint gets: the call of steps before it, the end after it
 _SEGMENT_SECONDS = 5.0  # between two writes of the current metrics segment; a bucket allows one a second
 
 

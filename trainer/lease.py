@@ -66,6 +66,8 @@ class Lease:
 
     def release(self) -> None:
         """Give it back, so that the next process need not wait; nothing is raised, it would expire anyway."""
+        if self._done.is_set():  # the chief has said its last word and given it back with it
+            return
         self._done.set()
         giving = threading.Thread(target=self._give_back, name="lease", daemon=True)
         giving.start()
