@@ -17,6 +17,7 @@ LOCAL = "local.json"  # the processes of a run on this machine (the launcher's l
 CLUSTER = "cluster.json"  # where a run was submitted to (the launcher's Kubernetes backend)
 MANIFESTS = "manifests.yaml"  # what was submitted there
 CANCEL = "cancel.json"  # a person's wish to stop one attempt, by which its pods leave with 0
+INDEX = "index.json"  # not of a run but of its experiment's folder: one entry for each run, rebuilt from the runs
 GENERATOR = "export/generator.keras"
 LOSS_CURVES = "export/loss.png"
 
