@@ -45,7 +45,9 @@ chaos: .venv/dev ## N schedules of kills, pauses and storage faults from SEED on
 	$(BIN)/python -m tests.chaos --count $(N) --seed $(SEED) --jobs $(JOBS)
 
 test-cluster: .venv/dev ## tests on a Kubernetes: its own (needs root, Go and Debian), or GANTRY_TEST_CONTEXT's
-	$(BIN)/python -m tests.cluster run -- $(BIN)/pytest -m cluster tests/cluster
+	$(BIN)/python -m tests.cluster run -- sh -ec '\
+		$(BIN)/pytest -m "cluster and not alone" -n 4 --dist loadgroup --no-loadscope-reorder tests/cluster; \
+		$(BIN)/pytest -m alone -n 5 tests/cluster'
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint
 	$(BIN)/ruff format --check .

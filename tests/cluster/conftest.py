@@ -19,9 +19,13 @@ import pytest
 from tests.cluster import reporting
 from tests.cluster.harness import access
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.outage import Outage
 
 HERE = Path(__file__).parent
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+LONGEST = ("test_survival.py", "test_end_to_end.py", "test_cron.py")  # begun first, they do not end last
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -59,6 +64,31 @@ def own_cluster(cluster: access.Cluster) -> access.Cluster:
     return cluster
 
 
+@pytest.fixture(scope="session")
+def meeting_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the processes of one call of pytest share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture
+def outage(
+    own_cluster: access.Cluster, meeting_place: Path, request: pytest.FixtureRequest
+) -> Iterator[Outage]:
+    """``with outage():`` the API server is away for a minute, together with all tests that want this."""
+    assert own_cluster.api_server is not None
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    party = [item for item in request.session.items if "outage" in getattr(item, "fixturenames", ())]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    assert not several or len(party) <= workers, f"pytest -n {len(party)}: each waits for all the others"
+    folder, name = meeting_place / "outage", request.node.name
+    taken = Outage(
+        own_cluster.api_server, folder if several else folder / name, name, len(party) if several else 1
+    )
+    yield taken
+    taken.leave()
+
+
 @pytest.fixture
 def namespace(cluster: access.Cluster) -> Iterator[str]:
     """A fresh namespace that enforces Pod Security "restricted"; deleted when the test ends."""
@@ -67,8 +97,8 @@ def namespace(cluster: access.Cluster) -> Iterator[str]:
     call("create", "namespace", name)
     level = "pod-security.kubernetes.io/enforce"
     call("label", "namespace", name, f"{level}=restricted", f"{level}-version=latest")
-    # After an outage of the API server the controllers come back only after 20 to 30 s.
-    deadline = time.monotonic() + 120
+    # After an outage of the API server the controllers come back only after 20 to 90 s.
+    deadline = time.monotonic() + 240
     # Without its service account, pods are refused; the controller makes it a moment later.
     while call("get", "serviceaccount", "default", check=False).returncode:
         assert time.monotonic() < deadline, "the namespace got no service account"

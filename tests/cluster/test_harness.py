@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from google.cloud import storage
 
 from tests.cluster.pods import pod, python
@@ -96,8 +97,9 @@ def test_a_pod_writes_to_the_bucket_what_the_workstation_reads(cluster, kubectl,
     ]
 
 
-def test_the_api_server_goes_away_and_comes_back(own_cluster, kubectl):
-    with own_cluster.api_server.away(1):
+@pytest.mark.alone
+def test_the_api_server_goes_away_and_comes_back(outage, kubectl):
+    with outage():
         assert kubectl("get", "nodes", check=False).returncode
     kubectl("get", "nodes")
 
