@@ -86,6 +86,12 @@ def sample_grid(step: int) -> str:
     return f"samples/{step}.png"
 
 
+def sample_step(name: str) -> int | None:
+    """Step of a grid of samples, None for any other object."""
+    found = re.fullmatch(r"samples/(\d+)\.png", name, re.ASCII)
+    return int(found[1]) if found else None
+
+
 def metrics_segment(first_step: int) -> str:
     """Segment of metrics whose lines are for `first_step` and later, up to the next segment's."""
     return f"metrics/{first_step}.jsonl"
