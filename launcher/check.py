@@ -6,10 +6,11 @@ what is expected.
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from launcher import secrecy
 from launcher.errors import SpecError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9](
 _BUCKET = re.compile(r"gs://[a-z0-9][-_.a-z0-9]{1,220}[a-z0-9](/.*)?")
 _GOOGLE_ACCOUNT = re.compile(r"[a-z0-9][-a-z0-9]*@[-.a-z0-9]+\.gserviceaccount\.com")
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_KEY = re.compile(r"[-._A-Za-z0-9]{1,253}")
 # Ours: they say who a worker is. GANTRY_TEST_… and the like are free.
 _RESERVED = {"JOB_COMPLETION_INDEX", "TF_CONFIG"} | {
     f"GANTRY_{name}" for name in ("JOB", "POD", "SERVICE", "WORKERS", "ATTEMPT", "PORT")
@@ -106,6 +108,10 @@ def check_kubernetes(spec: "RunSpec") -> None:
             raise refuse(field, value, "lower case letters, digits and dashes")
     _check_accounts(spec)
     _check_env(spec.env)
+    _check_env_secrets(spec)
+    for name, value in spec.env.items():
+        if name not in spec.env_plain and (what := secrecy.looks_secret(name, value)):
+            raise FieldError(f"env.{name}", secrecy.refusal(name, what))
 
 
 def _check_name(name: str, workers: int) -> None:
@@ -199,7 +205,7 @@ def _check_accounts(spec: "RunSpec") -> None:
         raise refuse("profiles", "workload-identity", "google_service_account too, which the pods act as")
 
 
-def _check_env(env: dict[str, str]) -> None:
+def _check_env(env: Mapping[str, str], field: str = "env") -> None:
     for name, value in env.items():
         expected = None
         if not _ENV.fullmatch(name):
@@ -211,4 +217,23 @@ def _check_env(env: dict[str, str]) -> None:
         elif "\0" in value:
             expected = "a value without a zero byte"
         if expected:
-            raise FieldError(f"env.{name}", f"env is '{name}': expected {expected}")
+            raise FieldError(f"{field}.{name}", f"{field} is '{name}': expected {expected}")
+
+
+def _check_env_secrets(spec: "RunSpec") -> None:
+    _check_env(spec.env_secrets, "env_secrets")
+    for name, where in spec.env_secrets.items():
+        secret, _, key = where.partition("/")
+        if not _SUBDOMAIN.fullmatch(secret) or not _SECRET_KEY.fullmatch(key):
+            # Not the value: whoever takes this flag for --env has typed the secret itself.
+            raise FieldError(
+                f"env_secrets.{name}",
+                f"env_secrets is '{name}': expected SECRET/KEY, a Secret of the namespace and a key in it",
+            )
+        if name in spec.env:
+            raise FieldError(
+                f"env_secrets.{name}", f"env_secrets is '{name}': expected it once, env has it too"
+            )
+    for name in spec.env_plain:
+        if name not in spec.env:
+            raise refuse("env_plain", name, "the name of a variable that env has")

@@ -4,9 +4,9 @@ From strongest to weakest::
 
     flags  >  the file of -f  >  $GANTRY_ROOT  >  ./gantry.yaml  >  ~/.config/gantry/gantry.yaml  >  built in
 
-All files have the same keys: the fields of `RunSpec`, and ``set`` with hyperparameters. ``set`` and ``env``
-are merged entry by entry; of everything else, a list as well, the strongest counts alone. What is for
-Kubernetes alone and comes from one of the last two files does not count for a local run, so that one
+All files have the same keys: the fields of `RunSpec`, and ``set`` with hyperparameters. ``set``, ``env`` and
+``env_secrets`` are merged entry by entry; of everything else, a list as well, the strongest counts alone. What
+is for Kubernetes alone and comes from one of the last two files does not count for a local run, so that one
 ``gantry.yaml`` serves both.
 """
 
@@ -20,6 +20,7 @@ from launcher.check import FieldError, kubernetes_fields
 from launcher.errors import SpecError
 from launcher.hints import ROOT_VARIABLE
 from launcher.kubeconfig import current, paths
+from launcher.secrecy import HIDDEN, looks_secret
 from launcher.spec import RunSpec, derive_backend, make_spec
 from launcher.yamlfile import OVERRIDES, Setting, read_settings
 from trainer.config import preset_names, resolve
@@ -28,13 +29,19 @@ from trainer.errors import ConfigError
 FILE = "gantry.yaml"
 BUILT_IN = "built in"
 _SHARED = ("root", "context", "namespace")  # what every command goes by
-_MERGED = ("env.", f"{OVERRIDES}.")
+_ENTRIES = {  # fields that are merged, and an entry as a flag has it
+    "overrides": "optimizer.learning_rate=1e-4",
+    "env": "LEVEL=2",
+    "env_secrets": "API_TOKEN=SECRET/KEY",
+}
+_MERGED = ("env.", "env_secrets.", f"{OVERRIDES}.")
 _FLAGS = {
     "overrides": "--set",
     "ttl_seconds_after_finished": "--ttl",
     "active_deadline_seconds": "--deadline",
     "grace_seconds": "--grace",
     "profiles": "--profile",
+    "env_secrets": "--env-secret",
 }
 
 
@@ -118,12 +125,13 @@ def _from_flags(flags: Mapping[str, Any]) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
     for field, value in flags.items():
         origin = f"flag {flag_of(field)}"
-        if field in ("overrides", "env"):
+        if field in _ENTRIES:
             for entry in value or ():
                 name, equals, text = entry.partition("=")
                 if not equals or not name:
-                    example = "optimizer.learning_rate=1e-4" if field == "overrides" else "LEVEL=2"
-                    raise SpecError(f"{flag_of(field)} {entry}: expected key=value, such as {example}")
+                    raise SpecError(
+                        f"{flag_of(field)} {entry}: expected key=value, such as {_ENTRIES[field]}"
+                    )
                 found[f"{OVERRIDES if field == 'overrides' else field}.{name}"] = Setting(text, origin)
         elif value is not None:
             found[field] = Setting(tuple(value) if isinstance(value, list) else value, origin)
@@ -141,8 +149,7 @@ def spec_from(settings: Layered) -> RunSpec:
     if preset is None:
         raise SpecError(f"preset is not given: expected --preset NAME, one of {', '.join(preset_names())}")
     overrides = tuple(f"{key}={text}" for key, text in settings.entries(OVERRIDES).items())
-    if env := settings.entries("env"):
-        values["env"] = env
+    values |= {field: found for field in ("env", "env_secrets") if (found := settings.entries(field))}
     try:
         resolve(preset, overrides)
         return make_spec(preset, overrides, values.pop("name", None), **values)
@@ -189,7 +196,7 @@ def shown(settings: Layered) -> dict[str, Setting]:
     local = settings.values["backend"] == "local"
     only = kubernetes_fields(RunSpec.model_fields) if local else []
     for field, info in RunSpec.model_fields.items():
-        if field in ("overrides", "env"):
+        if field in _ENTRIES:
             prefix = f"{OVERRIDES if field == 'overrides' else field}."
             found |= {key: each for key, each in settings.settings.items() if key.startswith(prefix)}
         elif field in settings.settings:
@@ -199,7 +206,16 @@ def shown(settings: Layered) -> dict[str, Setting]:
             found[field] = Setting(value, "not given" if info.is_required() else BUILT_IN)
     if not local:
         found |= _of_context(found)
-    return found
+    return {key: _masked(key, setting, found) for key, setting in found.items()}
+
+
+def _masked(key: str, setting: Setting, found: Mapping[str, Setting]) -> Setting:
+    """A setting as it may be shown: a run would be refused with such a value, and a screen is shared."""
+    field, _, name = key.partition(".")
+    plain = found["env_plain"].value if "env_plain" in found else ()
+    if field == "env" and name and name not in plain and looks_secret(name, setting.value):
+        return setting._replace(value=HIDDEN)
+    return setting
 
 
 def _of_context(found: Mapping[str, Setting]) -> dict[str, Setting]:

@@ -75,7 +75,11 @@ class RunSpec(BaseModel):
     google_service_account: str | None = None
     """Service account of Google Cloud that the pods act as; brings the profile workload-identity."""
     env: dict[str, str] = {}
-    """More of the workers' environment."""
+    """More of the workers' environment; nothing secret, because manifests and ``cluster.json`` show it."""
+    env_secrets: dict[str, str] = {}
+    """Variables whose values come from Secrets of the namespace, as ``SECRET/KEY``."""
+    env_plain: tuple[str, ...] = ()
+    """Variables of `env` that look like a secret and are none."""
     backoff_limit: Count = 3
     """Failed pods after which the run has failed; disruptions do not count."""
     ttl_seconds_after_finished: Count = 86400

@@ -119,7 +119,23 @@ class RunFlags:
         _option(
             "--env",
             metavar="KEY=VALUE",
-            help="Variable of the workers' environment; may be repeated.",
+            help="Variable of the workers' environment, nothing secret; may be repeated.",
+        ),
+    ] = None
+    env_secrets: Annotated[
+        list[str] | None,
+        _option(
+            "--env-secret",
+            metavar="KEY=SECRET/KEY",
+            help="Variable that pods take from a Secret of the namespace; may be repeated.",
+        ),
+    ] = None
+    env_plain: Annotated[
+        list[str] | None,
+        _option(
+            "--env-plain",
+            metavar="KEY",
+            help="Variable of --env that looks like a secret and is none; may be repeated.",
         ),
     ] = None
     backoff_limit: Annotated[

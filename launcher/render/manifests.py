@@ -167,9 +167,20 @@ def _fill_container(job: Manifest, spec: RunSpec, attempt: int) -> None:
         job.set(f"{_TRAINER}.env[name=GANTRY_{name}].value", str(value))
     for name in ("JOB", "POD", "PORT", "PEER_SECONDS"):
         job.get(f"{_TRAINER}.env[name=GANTRY_{name}]")
-    given = [{"name": name, "value": literal(value)} for name, value in sorted(spec.env.items())]
-    kept = [entry for entry in job.get(f"{_TRAINER}.env") if entry.get("name") not in spec.env]
-    job.set(f"{_TRAINER}.env", kept + given)
+    given = _given(spec)
+    kept = [entry for entry in job.get(f"{_TRAINER}.env") if entry.get("name") not in given]
+    job.set(f"{_TRAINER}.env", [*kept, *(given[name] for name in sorted(given))])
+
+
+def _given(spec: RunSpec) -> dict[str, dict[str, Any]]:
+    """The variables that the user adds, by name; of those from Secrets only where they are."""
+    given: dict[str, dict[str, Any]] = {
+        name: {"name": name, "value": literal(value)} for name, value in spec.env.items()
+    }
+    for name, where in spec.env_secrets.items():
+        secret, _, key = where.partition("/")
+        given[name] = {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+    return given
 
 
 def arguments(spec: RunSpec) -> list[str]:
