@@ -12,6 +12,7 @@ import typer
 from launcher.commands import artifacts, config
 from launcher.commands.cancel import cancel
 from launcher.commands.delete import delete
+from launcher.commands.explain import explain
 from launcher.commands.list import list_
 from launcher.commands.logs import logs
 from launcher.commands.render import render
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("submit")(submit)
 app.command("render")(render)
 app.command("status")(status)
+app.command("explain")(explain)
 app.command("logs")(logs)
 app.command("list")(list_)
 app.command("wait")(wait)

@@ -1,5 +1,20 @@
 """Why a run or a schedule is not well: one sentence, the evidence, and the command that mends it.
 
-`facts.gather` asks cluster and bucket; every cause in `causes/` is a pure function of those facts; `explain`
-takes the first cause that is found, in the order of `causes.CAUSES`, from what is certain to what is guessed.
+`gathering` asks cluster and bucket for `Facts`; every cause in `causes/` is a pure function of those; the
+first that is found is the answer, in the order of `causes.CAUSES`: from what says itself what it is to what
+has to be concluded. Where none is found, the three most telling facts are shown and nothing is guessed.
 """
+
+from launcher.explain.base import Cause, Diagnosis, Evidence, Finding
+from launcher.explain.diagnosis import diagnose, explain_run
+from launcher.explain.facts import Facts
+
+__all__ = [
+    "Cause",
+    "Diagnosis",
+    "Evidence",
+    "Facts",
+    "Finding",
+    "diagnose",
+    "explain_run",
+]

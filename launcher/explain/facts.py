@@ -1,13 +1,31 @@
-"""All that is known of a run that may not be well; `gather` asks, and nothing else here does."""
+"""All that is known of a run that may not be well. `gathering` asks; causes only read.
 
-from collections.abc import Mapping, Sequence
+What could not be asked is empty, so that a cause says nothing rather than something false.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from launcher.follow import LogLine
+from launcher.backends.kubernetes.jobs import Verdict, verdict
+from launcher.backends.kubernetes.pods import newest_pods
+from launcher.backends.kubernetes.wording import event_time, one_line
+from launcher.hints import command_line
 from launcher.status import RunStatus
+from trainer.layout import RunPath
 
 Object = Mapping[str, Any]
+
+
+class Line(NamedTuple):
+    """One line that a worker wrote."""
+
+    worker: int
+    text: str
+    time: str | None = None
+    """ISO time, UTC; only a pod's own log has it, the copy in the run's folder has not."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +38,105 @@ class Facts:
     """``run.json``."""
     said: Object = field(default_factory=dict)
     """``status.json``."""
+    spec: Object = field(default_factory=dict)
+    """The `RunSpec` of the newest attempt, from ``cluster.json``; empty for a local run."""
     job: Object | None = None
     pods: Sequence[Object] = ()
-    """All that the cluster still has, newest first."""
+    """All that the cluster still has of this attempt, newest first."""
     events: Sequence[Object] = ()
-    """About the Job and its pods, oldest first."""
-    logs: Mapping[int, Sequence[LogLine]] = field(default_factory=dict)
-    """Last lines of the workers that ended or are in trouble, by worker."""
+    """About the Job and its pods, those that are gone too, oldest first."""
+    logs: Mapping[int, Sequence[Line]] = field(default_factory=dict)
+    """Last lines of the workers that ended or are in trouble, and of worker 0, by worker."""
     nodes: Sequence[Object] = ()
-    """The cluster's nodes; empty where the user may not list them."""
+    """The cluster's nodes; asked for only when a pod has none, empty where the user may not list them."""
     quotas: Sequence[Object] = ()
-    """ResourceQuotas of the namespace."""
+    """ResourceQuotas and LimitRanges of the namespace; asked for only when a pod could not be made."""
     others: Mapping[str, Object] = field(default_factory=dict)
-    """Objects that a cause asked about by name, as ``Kind/name``: claims, service accounts, Workloads."""
+    """Other objects by ``Kind/name``: claims and service accounts that pods name, the Job's Workload. One
+    that is not there has no entry."""
+    unasked: Sequence[str] = ()
+    """What could not be asked and why, a line each."""
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When it was looked at."""
+
+    @property
+    def path(self) -> RunPath:
+        """The run's place."""
+        return RunPath(self.status.root, self.status.experiment, self.status.run)
+
+    @property
+    def name(self) -> str:
+        """How a sentence calls the run."""
+        return f"run '{self.status.run}'"
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of its pods."""
+        return self.status.namespace or "default"
+
+    @cached_property
+    def workers(self) -> Mapping[int, Sequence[Object]]:
+        """Pods by worker, the newest first."""
+        return newest_pods(self.pods)
+
+    @property
+    def newest(self) -> Sequence[tuple[int, Object]]:
+        """Each worker's newest pod, by worker."""
+        return [(worker, pods[0]) for worker, pods in sorted(self.workers.items())]
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """How the Job ended, None while that is open."""
+        return None if self.job is None else verdict(self.job)
+
+    def events_of(self, *reasons: str, about: Object | None = None) -> Sequence[Object]:
+        """Events with one of these reasons, oldest first; `about` is the object that they are about."""
+        uid = None if about is None else about["metadata"].get("uid")
+        return [
+            event
+            for event in self.events
+            if event.get("reason") in reasons
+            and (uid is None or (event.get("involvedObject") or {}).get("uid") == uid)
+        ]
+
+    def newest_event(self, *reasons: str, about: Object | None = None) -> Object | None:
+        """The newest event with one of these reasons."""
+        return max(self.events_of(*reasons, about=about), key=event_time, default=None)
+
+    def containers(self) -> Iterator[tuple[int, Object, Object]]:
+        """Worker, pod and status of every container, of newest pods first."""
+        for age in range(max(map(len, self.workers.values()), default=0)):
+            for worker, pods in sorted(self.workers.items()):
+                if age < len(pods):
+                    status = pods[age].get("status") or {}
+                    for key in ("initContainerStatuses", "containerStatuses"):
+                        for container in status.get(key) or []:
+                            yield worker, pods[age], container
+
+    def lines(self) -> Iterator[Line]:
+        """The last lines of all logs that were read, worker by worker."""
+        for _, lines in sorted(self.logs.items()):
+            yield from lines
+
+    def command(self, verb: str, *more: str) -> str:
+        """A command of the launcher about this run, as it can be pasted: ``launcher resume demo-1``."""
+        return command_line(verb, self.path, *more)
+
+    def kubectl(self, *words: str) -> str:
+        """A command of kubectl in the run's namespace, as it can be pasted."""
+        return kubectl(self.namespace, *words)
+
+
+def kubectl(namespace: str, *words: str) -> str:
+    """A command of kubectl in a namespace, as it can be pasted."""
+    return " ".join(["kubectl", "-n", namespace, *words])
+
+
+def object_name(found: Object, kind: str = "") -> str:
+    """``Kind/name``; items of a list do not say their kind."""
+    return f"{found.get('kind') or kind}/{found['metadata']['name']}"
+
+
+def message_of(event: Object) -> str:
+    """What an event says, on one line."""
+    return one_line(event.get("message"), longest=1000)

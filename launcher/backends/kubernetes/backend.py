@@ -33,7 +33,7 @@ from launcher.spec import RunSpec
 from launcher.states import parse_time
 from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
 from launcher.stored_logs import stored_logs
-from trainer.errors import GantryError
+from trainer.errors import GantryError, UserError
 
 _STATUS_SECONDS = 2.0  # between two looks at the run while its logs are followed
 _LINES_SECONDS = 0.25
@@ -65,15 +65,15 @@ class KubernetesBackend:
         try:
             seen = observe.look(self.api, self.record.job)
         except ClusterUnreachable as error:
-            return self._without_cluster(found, error)
+            return self.without_cluster(found, error)
         # Read after the pods were looked at: a trainer that has ended since has written its last word.
-        return self._joined(found, read_files(found.store), seen)
+        return self.joined(found, read_files(found.store), seen)
 
     def listed(self, found: Found, jobs: Jobs) -> RunStatus:
         """The same from the Jobs that are known already, without pods."""
         job = jobs().get(self.record.job)
         seen = observe.Seen(job if job is not None and belongs(job, found.path) else None)
-        return self._joined(found, read_files(found.store), seen, pods=False)
+        return self.joined(found, read_files(found.store), seen, pods=False)
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
         """Lines so far, of the pods while there are any, else of the folder."""
@@ -145,7 +145,8 @@ class KubernetesBackend:
     def _announcement(self, found: Found) -> Callable[[], None]:
         return lambda: announce_cancel(found.store, self.record.attempt)
 
-    def _joined(self, found: Found, files: Files, seen: observe.Seen, pods: bool = True) -> RunStatus:
+    def joined(self, found: Found, files: Files, seen: observe.Seen, pods: bool = True) -> RunStatus:
+        """Where a run stands, from what was seen of its Job and read of its folder; asks nothing more."""
         submitted, time_now = parse_time(self.record.submitted), datetime.now(UTC)
         here = observe.join(seen, files.said, submitted, time_now, self.record.workers)
         stale: dict[str, Any] = {} if here.told else {"trainer_restarts": 0, "storage": None}
@@ -160,7 +161,8 @@ class KubernetesBackend:
             **self._known(),
         )
 
-    def _without_cluster(self, found: Found, error: ClusterUnreachable) -> RunStatus:
+    def without_cluster(self, found: Found, error: UserError) -> RunStatus:
+        """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""
         files = read_files(found.store)
         here = observe.join(observe.Seen(None), files.said, None, datetime.now(UTC))
         state = here.state._replace(explanation=f"as its folder says, for there is {error}")

@@ -29,6 +29,7 @@ _KINDS = {
     "CronJob": Kind("batch/v1", "cronjobs"),
     "Event": Kind("v1", "events"),
     "Job": Kind("batch/v1", "jobs"),
+    "LimitRange": Kind("v1", "limitranges"),
     "Namespace": Kind("v1", "namespaces", namespaced=False),
     "NetworkPolicy": Kind("networking.k8s.io/v1", "networkpolicies"),
     "Node": Kind("v1", "nodes", namespaced=False),

@@ -1,5 +1,16 @@
-"""Every cause that is recognised, in the order in which they are tried."""
+"""Every cause that is recognised, in the order in which they are tried.
+
+The order is part of the rules: what an object says by itself comes before what has to be concluded, and what
+ended a run before what that brought about.
+"""
+
+from typing import Any
 
 from launcher.explain.base import Cause
+from launcher.explain.facts import Facts
 
-CAUSES: tuple[Cause, ...] = ()
+CAUSES: tuple[Cause[Facts], ...] = ()
+"""Of a run."""
+
+SCHEDULE_CAUSES: tuple[Cause[Any], ...] = ()
+"""Of a schedule."""

@@ -1,0 +1,84 @@
+"""The run to explain: by its folder as everywhere, else by its Job, which a broken bucket does not hide."""
+
+from launcher.backends.kubernetes.api import Api
+from launcher.backends.kubernetes.backend import KubernetesBackend
+from launcher.backends.kubernetes.jobs import attempt_of, workers_of
+from launcher.backends.kubernetes.labels import run_of
+from launcher.backends.kubernetes.observe import jobs
+from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.local.backend import LocalBackend
+from launcher.explain.facts import Object
+from launcher.lookup import Found
+from launcher.places import Located, Place, locate
+from launcher.states import UNKNOWN
+from trainer.errors import AccessError, StorageError, UserError
+from trainer.layout import RunPath
+from trainer.storage import open_store
+
+
+def find(place: Place, run: str) -> Located:
+    """A run and its backend.
+
+    A Job whose workers never began may have left nothing in the bucket, and the bucket itself may be what is
+    wrong: then the Job alone tells.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        AccessError, StorageError: its folder cannot be read, and no Job is known by the name.
+    """
+    try:
+        located = locate(place, run)
+    except (AccessError, StorageError):
+        if (known := _by_job(place, run)) is None:
+            raise
+        return known
+    bare = (
+        isinstance(located.backend, LocalBackend) and located.backend.status(located.found).state == UNKNOWN
+    )
+    return (_by_job(place, run) if bare else None) or located
+
+
+def _by_job(place: Place, run: str) -> Located | None:
+    """A run as its newest Job tells of it; None where no cluster knows one."""
+    experiment, _, name = run.rpartition("/")
+    try:
+        if not place.has_cluster:
+            return None
+        api = place.connect()
+        found = [(path, job) for job in jobs(api) if (path := run_of(job)) and path.name == name]
+    except UserError:
+        return None
+    own = [(path, job) for path, job in found if experiment in ("", path.experiment) and _is_in(place, path)]
+    if not own:
+        return None
+    path, job = max(own, key=lambda each: str(each[1]["metadata"].get("creationTimestamp")))
+    return located_by_job(place, api, path, job)
+
+
+def _is_in(place: Place, path: RunPath) -> bool:
+    return place.root is None or place.root.rstrip("/") == path.root.rstrip("/")
+
+
+def located_by_job(place: Place, api: Api, path: RunPath, job: Object) -> Located:
+    """A run that is known by its Job alone.
+
+    Raises:
+        GantryError: its root is none that could be opened.
+    """
+    backend = KubernetesBackend(record_of(job, api), place.context, api.namespace)
+    return Located(Found(path, open_store(path.url)), backend)
+
+
+def record_of(job: Object, api: Api) -> ClusterRecord:
+    """What ``cluster.json`` would say of a Job."""
+    metadata = job["metadata"]
+    return ClusterRecord(
+        attempt=attempt_of(job) or 1,
+        job=str(metadata["name"]),
+        namespace=api.namespace,
+        context=api.context,
+        server=api.server,
+        workers=workers_of(job),
+        submitted=str(metadata.get("creationTimestamp")),
+        spec={},
+    )

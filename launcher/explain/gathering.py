@@ -1,0 +1,181 @@
+"""Asking cluster and bucket for the facts about a run, in few requests and where they can tell something.
+
+A run that is well costs what `launcher status` costs. Of one that is not, events, the last lines of a few
+logs and, as its pods' trouble suggests, nodes, quotas, claims, service accounts and Kueue's Workload are
+asked for. Each of these may be refused or fail: then there is less to say, and `Facts.unasked` tells why.
+"""
+
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from launcher.backends.base import Backend
+from launcher.backends.kubernetes import observe
+from launcher.backends.kubernetes.api import Api
+from launcher.backends.kubernetes.backend import KubernetesBackend
+from launcher.backends.kubernetes.endings import conditions_of
+from launcher.backends.kubernetes.jobs import is_suspended
+from launcher.backends.kubernetes.labels import queue_of
+from launcher.backends.kubernetes.wording import event_time
+from launcher.errors import Transient
+from launcher.explain.facts import Facts, Line, Object, object_name
+from launcher.explain.lines import last_lines
+from launcher.lookup import Found
+from launcher.states import FINISHED, RUNNING
+from launcher.status import Files, RunStatus, newest_checkpoint, read_files
+from trainer.errors import GantryError, UserError
+from trainer.storage import Store, open_store
+
+Asked = TypeVar("Asked")
+# What a pod that is gone leaves behind, beside its warnings: these two are Normal.
+_TAKEN_AWAY = ("Preempted", "TaintManagerEviction")
+# A folder that is not there reads like one without files: it stands in for one that cannot be read.
+_NOWHERE = f"{tempfile.gettempdir()}/gantry-{secrets.token_hex(8)}"
+_LIMITS = ("ResourceQuota", "LimitRange")
+_JOB_UID = "kueue.x-k8s.io/job-uid"  # label by which Kueue's Workload names its Job
+_NO_ACCOUNT = re.compile(r"error looking up service account [^/]+/([^:]+):")
+
+
+class Asking:
+    """Answers, or None where there is none; `unasked` says which those are."""
+
+    def __init__(self) -> None:
+        self.unasked: list[str] = []
+
+    def __call__(self, what: str, ask: Callable[[], Asked]) -> Asked | None:
+        """What `ask` returns, None when it may not or cannot."""
+        try:
+            return ask()
+        except (GantryError, Transient) as error:
+            self.unasked.append(f"{what}: {error}")
+            return None
+
+    def list(self, api: Api, kind: str, selector: str = "", fields: str = "") -> "list[Object]":
+        """Objects of a kind; items of a list do not say their kind, so it is added."""
+        found = self(kind, lambda: api.list(kind, selector, fields)["items"]) or []
+        return [{"kind": kind, **each} for each in found]
+
+
+def gather(found: Found, backend: Backend) -> Facts:
+    """All that is known of a run now; what cannot be asked is left out.
+
+    Raises:
+        UserError: neither its cluster nor its folder can be asked.
+    """
+    asking = Asking()
+    files = asking("the run's folder", lambda: _readable(found))
+    if files is None:
+        found, files = Found(found.path, open_store(_NOWHERE)), Files({}, None)
+    if isinstance(backend, KubernetesBackend):
+        facts = _of_cluster(found, backend, files, asking)
+    else:
+        now = backend.status(found)
+        facts = Facts(now, files.run, files.said or {})
+        if not well(now):
+            facts = replace(facts, logs=_logs(asking, now, found.store))
+    return replace(facts, unasked=tuple(dict.fromkeys(asking.unasked)))
+
+
+def well(now: RunStatus) -> bool:
+    """Whether a run is so well that nobody need look for a cause: it trains, or it has finished."""
+    return now.state == FINISHED or (now.state == RUNNING and not now.explanation and not now.storage)
+
+
+def _readable(found: Found) -> Files:
+    """What the folder says; raises where any of it cannot be read."""
+    newest_checkpoint(found.store)
+    return read_files(found.store)
+
+
+def _logs(
+    asking: Asking, now: RunStatus, store: Store, api: Api | None = None, pods: Sequence[Object] = ()
+) -> Mapping[int, Sequence[Line]]:
+    return asking("logs", lambda: last_lines(now, store, api, pods)) or {}
+
+
+def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: Asking) -> Facts:
+    spec = backend.record.spec
+    try:
+        api = backend.api
+        seen = observe.look(api, backend.record.job)
+    except UserError as error:  # unreachable, not logged in, forbidden
+        asking.unasked.append(f"the cluster: {error}")
+        now = backend.without_cluster(found, error)
+        return Facts(now, files.run, files.said or {}, spec, logs=_logs(asking, now, found.store))
+    files = asking("the run's folder", lambda: read_files(found.store)) or files  # what it said meanwhile
+    now = backend.joined(found, files, seen)
+    pods = sorted(seen.pods or (), key=_created, reverse=True)
+    facts = Facts(now, files.run, files.said or {}, spec, seen.job, pods)
+    if well(now):
+        return facts
+    logs = _logs(asking, now, found.store, api, pods)
+    facts = replace(facts, events=_events(api, backend.record.job, facts, asking), logs=logs)
+    return _with_surroundings(api, facts, asking)
+
+
+def _created(found: Object) -> str:
+    return str(found["metadata"].get("creationTimestamp") or "")
+
+
+def _events(api: Api, job: str, facts: Facts, asking: Asking) -> Sequence[Object]:
+    """Events about the Job and its pods, those that are gone too, oldest first.
+
+    A request for each pod would be a thousand for a thousand workers, so the namespace's warnings about pods
+    are asked for at once.
+    """
+    selectors = [f"involvedObject.kind=Job,involvedObject.name={job}", "involvedObject.kind=Pod,type=Warning"]
+    if facts.status.restarts or facts.verdict or any(map(_is_gone, facts.pods)):
+        selectors += [f"involvedObject.kind=Pod,reason={reason}" for reason in _TAKEN_AWAY]
+    found = [event for selector in selectors for event in asking.list(api, "Event", fields=selector)]
+    pod_name = re.compile(rf"{re.escape(job)}-\d+-[a-z0-9]+")
+    uids = {pod["metadata"].get("uid") for pod in facts.pods}
+    uid = facts.job["metadata"].get("uid") if facts.job else None
+    return sorted((event for event in found if _is_about(event, uid, uids, pod_name)), key=event_time)
+
+
+def _is_about(event: Object, job: object, pods: set[object], pod_name: "re.Pattern[str]") -> bool:
+    about: Object = event.get("involvedObject") or {}
+    if about.get("kind") == "Job":
+        return job is None or about.get("uid") == job
+    return about.get("uid") in pods or pod_name.fullmatch(str(about.get("name"))) is not None
+
+
+def _is_gone(pod: Object) -> bool:
+    return "deletionTimestamp" in pod["metadata"] or "DisruptionTarget" in conditions_of(pod)
+
+
+def _with_surroundings(api: Api, facts: Facts, asking: Asking) -> Facts:
+    """The facts with what the pods' trouble suggests to look at beside them."""
+    pods = [pod for _, pod in facts.newest if (pod.get("status") or {}).get("phase") == "Pending"]
+    homeless = [pod for pod in pods if not (pod.get("spec") or {}).get("nodeName")]
+    refused = facts.events_of("FailedCreate")
+    return replace(
+        facts,
+        others=dict(_others(api, facts, pods, asking)),
+        nodes=asking.list(api, "Node") if homeless else (),
+        quotas=[each for kind in _LIMITS for each in asking.list(api, kind)] if refused else (),
+    )
+
+
+def _others(api: Api, facts: Facts, pods: Sequence[Object], asking: Asking) -> Iterator[tuple[str, Object]]:
+    names = [("PersistentVolumeClaim", name) for name in sorted(_claims(pods))]
+    messages = [str(event.get("message")) for event in facts.events_of("FailedCreate")]
+    names += [("ServiceAccount", found[1]) for text in messages if (found := _NO_ACCOUNT.search(text))]
+    for kind, name in dict.fromkeys(names):
+        if known := asking(f"{kind} '{name}'", partial(api.get, kind, name)):
+            yield f"{kind}/{name}", known
+    job = facts.job
+    if job is not None and is_suspended(job) and queue_of(job):
+        for workload in asking.list(api, "Workload", f"{_JOB_UID}={job['metadata'].get('uid')}"):
+            yield object_name(workload), workload
+
+
+def _claims(pods: Sequence[Object]) -> set[str]:
+    """Names of the claims that pods mount."""
+    volumes = [volume for pod in pods for volume in (pod.get("spec") or {}).get("volumes") or []]
+    claims = [volume.get("persistentVolumeClaim") or {} for volume in volumes]
+    return {str(claim["claimName"]) for claim in claims if "claimName" in claim}
