@@ -2,9 +2,10 @@
 
 from trainer.errors import AccessError
 from trainer.storage.base import Stat, Store, check_name, crc32c
+from trainer.storage.inside import Inside
 from trainer.storage.local import LocalStore
 
-__all__ = ["LocalStore", "Stat", "Store", "check_name", "crc32c", "open_store"]
+__all__ = ["Inside", "LocalStore", "Stat", "Store", "check_name", "crc32c", "open_store"]
 
 
 def open_store(url: str) -> Store:
