@@ -19,6 +19,7 @@ from launcher.commands.render import render
 from launcher.commands.resume import resume
 from launcher.commands.status import status
 from launcher.commands.submit import submit
+from launcher.commands.tensorboard import tensorboard
 from launcher.commands.wait import wait
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
 
@@ -44,6 +45,7 @@ app.command("wait")(wait)
 app.command("cancel")(cancel)
 app.command("resume")(resume)
 app.command("delete")(delete)
+app.command("tensorboard")(tensorboard)
 app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(config.app, name="config")
 

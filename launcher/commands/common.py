@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from launcher.commands.completion import complete_run
 from launcher.hints import DEFAULT_ROOT
 
 if TYPE_CHECKING:
@@ -63,7 +64,22 @@ Namespace = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result alone, and no notes.")]
 Run = Annotated[
-    str, typer.Argument(metavar="RUN", help="Name of the run, or experiment/name.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="Name of the run, or experiment/name.",
+        show_default=False,
+        autocompletion=complete_run,
+    ),
+]
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN",
+        help="Names of runs, or experiment/name.",
+        show_default=False,
+        autocompletion=complete_run,
+    ),
 ]
 Output = Annotated[
     OutputFormat,
