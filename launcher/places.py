@@ -65,13 +65,22 @@ def locate(where: Place | str, run: str) -> Located:
         UserError: the name is in several experiments, or is no name that a run could have.
     """
     place = where if isinstance(where, Place) else Place(root=where)
+    found = find(place, run)
+    return Located(found, backend_of(found, place))
+
+
+def find(place: Place, run: str) -> Found:
+    """The run alone, which may have a damaged record of where its workers are.
+
+    Raises:
+        NoSuchRun, UserError: as `locate` does.
+    """
     try:
-        found = find_run(place.root or DEFAULT_ROOT, run)
+        return find_run(place.root or DEFAULT_ROOT, run)
     except NoSuchRun as missing:
         if place.root is not None or not place.has_cluster:
             raise
-        found = _ask_cluster(place, run, missing)
-    return Located(found, backend_of(found, place))
+        return _ask_cluster(place, run, missing)
 
 
 def backend_of(found: Found, place: Place) -> Backend:
