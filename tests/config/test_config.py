@@ -103,7 +103,9 @@ def test_every_section_says_what_it_is(name):
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: f"{leaf.key}-{leaf.kind}")
 def test_every_field_is_bounded(leaf):
     schema = leaf.numbers
-    if "enum" in schema or "const" in schema:
+    if "enum" in schema or "const" in schema or schema.get("type") == "boolean":
+        return
+    if leaf.key == "warm_start.run":  # by the rule for names
         return
     bounds = {"minimum", "exclusiveMinimum", "minLength"}
     assert bounds & schema.keys()
@@ -167,6 +169,9 @@ def test_a_value_out_of_bounds_is_refused_with_field_and_value(leaf, value):
         ("network.name=resnet", ["network", "resnet", "mlp", "dcgan"]),
         ("seed=2026-99-99", ["seed", "2026-99-99"]),
         ("seed=[", ["seed", "'['"]),
+        ("warm_start.run=My Run", ["warm_start.run is 'My Run'", "expected latest, or the name of a run"]),
+        ("warm_start.optimizer=old", ["warm_start.optimizer is 'old'", "'fresh' or 'kept'"]),
+        ("warm_start.required=maybe", ["warm_start.required is 'maybe'", "boolean"]),
         ("seed", ["--set seed", "expected key=value"]),
         ("=3", ["expected key=value"]),
     ],
@@ -178,6 +183,13 @@ def test_a_wrong_override_is_told_with_field_value_and_what_is_expected(override
 @pytest.mark.parametrize("value", ["off", "auto", "'off'", '"off"'])
 def test_off_is_a_word_and_no_boolean(value):
     assert resolve("mlp", [f"xla={value}"]).xla == value.strip("'\"")
+
+
+def test_the_name_of_a_run_may_look_like_a_number_and_may_be_taken_back():
+    for name in ("007", "2026", "1e5", "true", "latest"):
+        assert resolve("mlp", [f"warm_start.run={name}"]).warm_start.run == name
+    assert resolve("mlp", ["warm_start.run=latest", "warm_start.run=null"]).warm_start.run is None
+    assert resolve("mlp", ["warm_start.required=false"]).warm_start.required is False
 
 
 @pytest.mark.parametrize("text", ["1e-4", "0.0001", "1.0e-4", " 1e-4"])

@@ -12,12 +12,13 @@ from trainer.config.resolve import (
     to_yaml,
     validate,
 )
-from trainer.config.schema import Dcgan, Mlp, RunConfig
+from trainer.config.schema import Dcgan, Mlp, RunConfig, WarmStart
 
 __all__ = [
     "Dcgan",
     "Mlp",
     "RunConfig",
+    "WarmStart",
     "conflicts",
     "difference",
     "flatten",

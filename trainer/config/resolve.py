@@ -16,6 +16,7 @@ from trainer.config.schema import Dcgan, Mlp, RunConfig
 from trainer.errors import ConfigError
 
 _MISSING = object()
+_TEXTS = ("warm_start.run",)  # names, of which some look like numbers; they may be null
 
 
 def preset_names() -> list[str]:
@@ -124,7 +125,9 @@ def _parse_override(override: str) -> tuple[list[str], Any]:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2026-99-99
         raise ConfigError(f"--set {key}: '{text}' is no value that YAML can read") from None
-    # No field is a boolean, a date or nothing: YAML 1.1 reads the "off" of xla=off as one, for instance.
+    if key in _TEXTS:
+        return path, value if value is None or isinstance(value, str) else text
+    # YAML 1.1 reads the "off" of xla=off as a boolean, for instance; no field is a date or nothing.
     return path, value if isinstance(value, str | list | dict) or type(value) in (int, float) else text
 
 
@@ -180,5 +183,6 @@ def _first_error(failure: ValidationError) -> str:
         if where in known:  # of another kind of network
             return f"{where}: a network of kind '{error['loc'][1]}' has no such key"
         return f"{where}: there is no such key{_nearest(where, sorted(known))}"
-    expected = error["msg"].replace("Input should be", "expected").replace("Input should have", "expected")
+    expected = error["msg"].removeprefix("Value error, ")
+    expected = expected.replace("Input should be", "expected").replace("Input should have", "expected")
     return f"{where or 'the configuration'} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"

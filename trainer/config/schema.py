@@ -4,13 +4,20 @@ The shape of the cluster (workers, GPUs, image) is not here: the launcher's `Run
 the same result whatever that shape is, but for rounding.
 """
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+
+def _run_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
+        raise ValueError("expected latest, or the name of a run: lower case letters, digits and dashes")
+    return value
 
 
 class Section(BaseModel):
@@ -75,7 +82,12 @@ class Data(Section):
     """Where real images come from and how they are ordered."""
 
     source: Annotated[str, Field(min_length=1)] = "digits"
-    """digits, idx:<folder>, npz:<file>, images:<folder>, tfrecord:<glob> or keras:<name>."""
+    """digits, idx:<folder>, npz:<file>, images:<folder>, tfrecord:<glob> or keras:<name>.
+
+    A folder called `latest` on the way, as in `tfrecord:gs://bucket/faces/latest/`, is taken as it is where
+    there is one; where there is none it stands for the newest of its siblings by name, as dated folders have
+    it. That is looked up once, when the run begins, and written into run.json.
+    """
     placement: Literal["auto", "memory", "stream"] = "auto"
     """Keep the set in the device's memory or stream it from shards; auto decides by `memory_limit_mb`."""
     memory_limit_mb: Positive = 1024
@@ -128,6 +140,17 @@ class Metrics(Section):
     """Steps between two printed lines, rounded up to a line of `metrics/`."""
 
 
+class WarmStart(Section):
+    """Which weights a run begins from, other than new ones; looked up once, and written into run.json."""
+
+    run: Annotated[str, AfterValidator(_run_name)] | None = None
+    """Name of a run of the same experiment, latest for the newest finished one, or null for new weights."""
+    optimizer: Literal["fresh", "kept"] = "fresh"
+    """fresh: Adam begins anew; kept: with that run's moments and count of steps."""
+    required: bool = True
+    """Whether nothing to begin from is a mistake; if not, the run begins with new weights then."""
+
+
 class Recovery(Section):
     """How long to put up with trouble; nothing here changes a result, so a resumed run may change it."""
 
@@ -162,6 +185,8 @@ class RunConfig(Section):
     """The real images."""
     optimizer: Optimizer = Optimizer()
     """How weights are updated."""
+    warm_start: WarmStart = WarmStart()
+    """The run whose weights it begins from."""
     checkpoints: Checkpoints = Checkpoints()
     """The run's safety net."""
     samples: Samples = Samples()

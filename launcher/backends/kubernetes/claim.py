@@ -14,6 +14,7 @@ from launcher.errors import RunAlive, RunExists
 from launcher.hints import command_line
 from launcher.spec import RunSpec
 from trainer import layout
+from trainer.config import WarmStart
 from trainer.errors import ObjectMissing, PreconditionFailed
 from trainer.layout import RunPath
 from trainer.storage import Store
@@ -91,6 +92,8 @@ class Claim:
 def run_json(spec: RunSpec) -> bytes:
     """``run.json`` as a launcher begins it; the trainer adds its own versions and its source's revision."""
     config = spec.config()
+    # Left out unless asked for, so that an image of an older trainer, which does not know it, reads the rest.
+    unasked = {"warm_start"} if config.warm_start == WarmStart() else None
     begun = {
         "format": layout.FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -101,7 +104,7 @@ def run_json(spec: RunSpec) -> bytes:
         "image": spec.image,
         "git_revision": None,
         "versions": {"launcher": metadata.version("gantry")},
-        "config": config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json", exclude=unasked),
     }
     return json.dumps(begun, indent=2).encode()
 
