@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import keras
 
 from trainer.config import RunConfig
-from trainer.networks import Networks, build
-
-_FLOAT_BYTES = 4
+from trainer.networks import build
+from trainer.sizes import sizes
 
 
 class Layer(NamedTuple):
@@ -56,7 +55,7 @@ def describe(config: RunConfig, replicas: int = 1) -> Description:
         generator=generator,
         discriminator=discriminator,
         flop_per_image=_step_flop(generator, discriminator),
-        memory_bytes=_memory(networks, generator, discriminator, config.per_replica_batch(replicas)),
+        memory_bytes=sizes(config).memory_bytes(config.per_replica_batch(replicas)),
     )
 
 
@@ -108,25 +107,6 @@ def _step_flop(generator: tuple[Layer, ...], discriminator: tuple[Layer, ...]) -
     discriminator_update = 2 * (3 * d - first_d)
     generator_update = 2 * d + 3 * g - first_g
     return discriminator_update + generator_update
-
-
-def _memory(
-    networks: Networks, generator: tuple[Layer, ...], discriminator: tuple[Layer, ...], batch: int
-) -> dict[str, int]:
-    weights = sum(layer.parameters for layer in (*generator, *discriminator)) * _FLOAT_BYTES
-    trainable = (
-        sum(math.prod(w.shape) for network in networks for w in network.trainable_variables) * _FLOAT_BYTES
-    )
-    # Alive at once: the generator's activations and those of the discriminator on one or two batches.
-    halves = 1 if networks.batch_dependent else 2
-    outputs = sum(math.prod(layer.output_shape) for layer in generator)
-    outputs += halves * sum(math.prod(layer.output_shape) for layer in discriminator)
-    return {
-        "weights": weights,
-        "optimizer": 2 * trainable,
-        "gradients": trainable,
-        "activations": outputs * batch * _FLOAT_BYTES,
-    }
 
 
 def as_text(description: Description) -> str:

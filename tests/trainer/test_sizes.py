@@ -1,0 +1,69 @@
+"""Sizes from the configuration alone are those of the networks that Keras builds, and of real checkpoints."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainer import checkpoints, layout
+from trainer.config import preset_names, resolve, validate
+from trainer.describe import describe
+from trainer.networks import build
+from trainer.sizes import sizes
+from trainer.step import State, trainable_names
+from trainer.storage import LocalStore
+
+
+def check(config):
+    """Layer by layer the same names, outputs and parameters, and the same variables for the optimizer."""
+    found, described, networks = sizes(config), describe(config), build(config)
+    for ours, theirs in zip(found[:2], (described.generator, described.discriminator), strict=True):
+        assert [(size.name, size.outputs, size.parameters) for size in ours] == [
+            (layer.name, math.prod(layer.output_shape), layer.parameters) for layer in theirs
+        ]
+    for ours, network in zip(found[:2], networks, strict=True):
+        expected = [math.prod(weight.shape) for weight in network.trainable_variables]
+        assert [entries for size in ours for entries in size.trainable] == expected
+    assert found.batch_dependent == networks.batch_dependent
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_presets(preset):
+    check(resolve(preset))
+
+
+widths = st.lists(st.integers(1, 40), min_size=1, max_size=4)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 50), widths, widths, st.integers(4, 20), st.integers(4, 20), st.sampled_from([1, 3]))
+def test_any_fully_connected_network(latents, generator, discriminator, height, width, channels):
+    network = {"latent_size": latents, "generator_units": generator, "discriminator_units": discriminator}
+    image = {"height": height, "width": width, "channels": channels}
+    check(validate({"network": {"name": "mlp", **network}, "image": image}, "test"))
+
+
+filters = st.lists(st.integers(1, 12), min_size=1, max_size=3)
+
+
+@settings(max_examples=8, deadline=None)
+@given(filters, filters, st.integers(2, 9), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 3]))
+def test_any_convolutional_network(generator, discriminator, kernel, height, width, channels):
+    network = {"generator_filters": generator, "discriminator_filters": discriminator, "kernel": kernel}
+    image = {"height": 8 * height, "width": 8 * width, "channels": channels}
+    check(validate({"network": {"name": "dcgan", **network}, "image": image}, "test"))
+
+
+@pytest.mark.parametrize("preset", ["demo", "mlp", "dcgan"])
+def test_a_real_checkpoint_is_as_large_as_was_said(preset, tmp_path):
+    store, config = LocalStore(tmp_path), resolve(preset)
+    state = State(config)
+    checkpoints.save(store, 1, checkpoints.snapshot(state.variables()))
+    written = sum(stat.size for stat in store.list(layout.checkpoint_folder(1)))
+    assert written == pytest.approx(sizes(config).checkpoint_bytes, rel=0.01)
+    assert sizes(config).trainable == sum(
+        math.prod(state.variables()[name].shape)
+        for network in state.networks
+        for name in trainable_names(network)
+    )
