@@ -1,0 +1,44 @@
+"""A file that a command writes on this machine: whole or not at all, and one line when it cannot be."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from trainer.errors import AccessError
+
+
+def write_file(option: str, path: Path, content: bytes) -> None:
+    """Create or replace a file; the folder must be there.
+
+    Args:
+        option: what named the path, such as ``--out``.
+        path: where to.
+        content: all of it.
+
+    Raises:
+        AccessError: the folder is missing or refuses, or the path is a folder.
+    """
+    temporary: str | None = None
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(0, "is a folder, expected a file")
+        descriptor, temporary = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        reason = (error.strerror or str(error)).lower()
+        raise AccessError(f"{option} {path}: cannot be written ({reason})") from None
+
+
+def check_folder(option: str, path: Path) -> None:
+    """Refuse a path whose folder is not there, before anything is made for it.
+
+    Raises:
+        AccessError: with the folder's name.
+    """
+    if not path.parent.is_dir():
+        raise AccessError(f"{option} {path}: there is no folder {path.parent}")
