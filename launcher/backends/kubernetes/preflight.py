@@ -1,37 +1,17 @@
 """What is known of a submission before anything is kept: permissions, version, the server's judgement."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.kinds import kind_of
-from launcher.backends.kubernetes.rejections import ROLE
+from launcher.backends.kubernetes.permissions import ROLE, Permission, always_needed, missing
 from launcher.errors import AlreadyExists, ApiRejected, Forbidden, SpecError, Unsupported
 
 OLDEST = (1, 31)
 _THREADS = 16
-
-
-class Permission(NamedTuple):
-    """A verb on a resource of an API group."""
-
-    verb: str
-    group: str
-    resource: str
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
-
-
-# What a submission and the commands that follow a run need; the children's are added to it.
-_NEEDED = (
-    *(Permission(verb, "batch", "jobs") for verb in ("create", "get", "list", "watch", "patch", "delete")),
-    *(Permission(verb, "", "pods") for verb in ("list", "watch")),
-    Permission("get", "", "pods/log"),
-    Permission("list", "", "events"),
-)
 
 
 def preflight(api: Api, manifests: Sequence[Mapping[str, Any]]) -> None:
@@ -46,11 +26,11 @@ def preflight(api: Api, manifests: Sequence[Mapping[str, Any]]) -> None:
     check_version(api.read("/version"))
     with ThreadPoolExecutor(_THREADS) as pool:
         judged = [pool.submit(_dry_run, api, manifest) for manifest in manifests]
-        missing = sorted(_missing(api, needed(manifests), pool.map))
-        if missing:
+        lacking = sorted(missing(api, needed(manifests)))
+        if lacking:
             raise Forbidden(
                 f"namespace '{api.namespace}' of context '{api.context}': the user may not "
-                f"{', '.join(map(str, missing))}; {ROLE} grants it"
+                f"{', '.join(map(str, lacking))}; {ROLE} grants it"
             )
         for each in judged:
             each.result()
@@ -73,32 +53,9 @@ def check_version(version: Mapping[str, Any]) -> None:
 def needed(manifests: Iterable[Mapping[str, Any]]) -> list[Permission]:
     """Permissions that submitting some manifests and following the run needs."""
     kinds = {kind_of(manifest["kind"], manifest["apiVersion"]) for manifest in manifests}
+    always = always_needed()
     made = {Permission("create", kind.group, kind.plural) for kind in kinds}
-    return [*_NEEDED, *sorted(made - set(_NEEDED))]
-
-
-def _missing(
-    api: Api, permissions: Sequence[Permission], each: Callable[..., Iterator[bool]]
-) -> list[Permission]:
-    allowed = each(lambda permission: _allowed(api, permission), permissions)
-    return [permission for permission, yes in zip(permissions, allowed, strict=True) if not yes]
-
-
-def _allowed(api: Api, permission: Permission) -> bool:
-    resource, _, below = permission.resource.partition("/")
-    asked = {
-        "namespace": api.namespace,
-        "verb": permission.verb,
-        "group": permission.group,
-        "resource": resource,
-        **({"subresource": below} if below else {}),
-    }
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": asked},
-    }
-    return bool(api.create(review)["status"].get("allowed"))
+    return [*always, *sorted(made - set(always))]
 
 
 def _dry_run(api: Api, manifest: Mapping[str, Any]) -> None:
