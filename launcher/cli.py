@@ -11,12 +11,16 @@ import typer
 
 from launcher.commands import artifacts, config
 from launcher.commands.cancel import cancel
+from launcher.commands.compare import compare
 from launcher.commands.delete import delete
 from launcher.commands.explain import explain
 from launcher.commands.list import list_
 from launcher.commands.logs import logs
+from launcher.commands.reindex import reindex
 from launcher.commands.render import render
+from launcher.commands.report import report
 from launcher.commands.resume import resume
+from launcher.commands.samples import samples
 from launcher.commands.status import status
 from launcher.commands.submit import submit
 from launcher.commands.tensorboard import tensorboard
@@ -41,10 +45,14 @@ app.command("status")(status)
 app.command("explain")(explain)
 app.command("logs")(logs)
 app.command("list")(list_)
+app.command("reindex")(reindex)
+app.command("samples")(samples)
+app.command("compare")(compare)
 app.command("wait")(wait)
 app.command("cancel")(cancel)
 app.command("resume")(resume)
 app.command("delete")(delete)
+app.command("report")(report)
 app.command("tensorboard")(tensorboard)
 app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(config.app, name="config")

@@ -1,63 +1,137 @@
-"""All runs in one table: those of a root, and those whose Jobs the cluster still has."""
+"""All runs in one table: those of a root, and those whose Jobs the cluster still has.
+
+Made for thousands of runs. One request brings the Jobs of the namespace. Each experiment costs its index and
+one listing of its folders; a run that has ended is an entry of the index and costs nothing more. What the
+index does not settle is asked of the run's own folder, several at once: one small object of a run that is
+under way, a few more of one that the index lacks.
+"""
 
 import sys
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
-from launcher.backends.kubernetes.labels import run_of
-from launcher.errors import ClusterUnreachable, Forbidden
+from launcher.errors import SpecError
 from launcher.hints import DEFAULT_ROOT
-from launcher.lookup import Found, all_runs
-from launcher.places import Place, backend_of
-from launcher.states import UNKNOWN, State
-from launcher.status import Files, RunStatus, assemble
-from trainer.errors import GantryError
+from launcher.lookup import AT_ONCE, Found, experiments, is_run
+from launcher.places import Place
+from launcher.standing import Jobs, look, standing
+from launcher.status import RunStatus
+from trainer import index, layout
+from trainer.index import Entry
 from trainer.layout import RunPath
-from trainer.storage import open_store
+from trainer.storage import Inside, LocalStore, Store, open_store
+
+__all__ = ["Indexed", "Jobs", "list_runs", "reindex", "stand"]
+
+_MANY = 50  # runs that an index lacks before somebody should be told how it is mended
 
 
-def list_runs(where: Place | str) -> list[RunStatus]:
-    """Where every run of a place stands, the newest word last.
+class Indexed(NamedTuple):
+    """An experiment whose index was written anew."""
 
-    A root that was named is listed whole; otherwise the folder ``runs`` and every root that a Job names.
+    experiment: str
+    root: str
+    runs: int
+
+
+def list_runs(where: Place | str, experiment: str | None = None) -> list[RunStatus]:
+    """Where every run of a place stands, or of one experiment, the newest word last.
+
+    A root that was named is listed whole; otherwise the folder ``runs`` and every root that a Job names. What
+    would cost requests for each run is left out: checkpoints, pods, and of a run that has ended what only its
+    own folder tells.
+
+    Raises:
+        UserError: the experiment is no name of one, or the bucket refuses.
     """
     place = where if isinstance(where, Place) else Place(root=where)
-    jobs = _Jobs(place)
+    jobs = Jobs(place)
     roots = [place.root] if place.root is not None else [DEFAULT_ROOT, *jobs.roots]
-    paths = {path for root in dict.fromkeys(roots) for path in all_runs(root)}
-    runs = [_status(path, place, jobs) for path in paths]
+    runs = [run for root in dict.fromkeys(roots) for run in _in_root(root, experiment, place, jobs)]
     return sorted(runs, key=lambda run: (run.updated or "", run.experiment, run.run))
 
 
-class _Jobs:
-    """The Jobs of the place's namespace, asked for once and only when a run wants them."""
+def stand(place: Place, paths: Iterable[RunPath], jobs: Jobs) -> list[RunStatus]:
+    """Where some runs stand, in the same order, from their own folders and the Jobs that are known.
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    @cached_property
-    def by_name(self) -> dict[str, dict[str, Any]]:
-        """Jobs that a launcher made; none where no cluster answers, which is said on stderr."""
-        if not self._place.has_cluster:
-            return {}
-        from launcher.backends.kubernetes.observe import jobs
-
-        try:
-            return {str(job["metadata"]["name"]): job for job in jobs(self._place.connect())}
-        except (ClusterUnreachable, Forbidden) as error:
-            sys.stderr.write(f"note: the table is of the files alone: {error}\n")
-            return {}
-
-    @property
-    def roots(self) -> list[str]:
-        """Roots of the runs that the Jobs are of."""
-        return sorted({path.root for path in map(run_of, self.by_name.values()) if path})
+    Raises:
+        GantryError: a folder cannot be read.
+    """
+    stores: dict[str, Store] = {}
+    found = [_found(stores.setdefault(path.root, open_store(path.root)), path) for path in paths]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda each: look(each, None, place, jobs), found))
 
 
-def _status(path: RunPath, place: Place, jobs: _Jobs) -> RunStatus:
-    """A run whose files are damaged must not hide the others."""
-    found = Found(path, open_store(path.url))
-    try:
-        return backend_of(found, place).listed(found, lambda: jobs.by_name)
-    except GantryError as error:
-        return assemble(found, Files({}, None), State(UNKNOWN, str(error)), attempt=None, backend=None)
+def reindex(where: Place | str, experiment: str | None = None) -> list[Indexed]:
+    """Write the index of every experiment of a root anew, or of one, from the runs' own folders.
+
+    Raises:
+        UserError: there is no such experiment, or a newer Gantry wrote an index.
+    """
+    root = (where.root if isinstance(where, Place) else where) or DEFAULT_ROOT
+    store = open_store(root)
+    names = [name for name in _experiments(store, experiment) if _has_runs(Inside(store, name))]
+    if experiment is not None and not names:
+        there = ", ".join(experiments(store)) or "none"
+        raise SpecError(f"--experiment {experiment}: has no runs in root {root}, whose folders are {there}")
+    return [Indexed(name, root, len(index.rebuild(Inside(store, name), _note))) for name in names]
+
+
+def _has_runs(store: Store) -> bool:
+    """Whether a folder is an experiment: what else lies in a bucket must not get an index."""
+    return store.stat(layout.INDEX) is not None or any(
+        is_run(Inside(store, name)) for name in store.folders()
+    )
+
+
+class _Survey(NamedTuple):
+    """One experiment: what its index says, and which folders there are."""
+
+    experiment: str
+    entries: Mapping[str, Entry]
+    names: Sequence[str]
+
+
+def _in_root(root: str, experiment: str | None, place: Place, jobs: Jobs) -> list[RunStatus]:
+    store = open_store(root)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        surveys = pool.map(lambda name: _survey(Inside(store, name), name), _experiments(store, experiment))
+        each = [run for survey in surveys for run in _runs(store, root, survey)]
+        found = pool.map(lambda run: standing(run[0], run[1], place, jobs), each)
+        return [status for status in found if status is not None]
+
+
+def _experiments(store: Store, experiment: str | None) -> list[str]:
+    if experiment is None:
+        return experiments(store)
+    layout.run_path("", experiment, "any")
+    return [experiment]
+
+
+def _survey(store: Store, experiment: str) -> _Survey:
+    known = index.load(store)
+    names = [name for name in store.folders() if layout.LABEL.fullmatch(name)]
+    if known.note:
+        _note(f"{known.note}; `launcher reindex --experiment {experiment}` mends it")
+    elif "://" in store.url and (missing := len(set(names) - known.entries.keys())) > _MANY:
+        how = f"`launcher reindex --experiment {experiment}` writes it anew"
+        _note(f"{missing} runs are not in the index of {store.url} and are asked one by one; {how}")
+    return _Survey(experiment, known.entries, names)
+
+
+def _runs(store: Store, root: str, survey: _Survey) -> Iterator[tuple[Found, Entry | None]]:
+    """Every folder that may be a run; an entry without a folder is of a run that was removed."""
+    for name in survey.names:
+        yield _found(store, RunPath(root, survey.experiment, name)), survey.entries.get(name)
+
+
+def _found(store: Store, path: RunPath) -> Found:
+    """A run in the store of its root; a folder on a disk is opened for nothing."""
+    inside = Inside(store, f"{path.experiment}/{path.name}")
+    return Found(path, LocalStore(path.url) if isinstance(store, LocalStore) else inside)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"note: {text}\n")

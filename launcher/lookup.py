@@ -1,19 +1,22 @@
 """Finding a run by its name in a root."""
 
 import difflib
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from launcher.errors import NoSuchRun, SpecError
 from trainer import layout
 from trainer.layout import RunPath
-from trainer.storage import Store, open_store
+from trainer.storage import Inside, Store, open_store
 
-_MARKS = (
+MARKS = (
     layout.RUN,
     layout.LOCAL,
     layout.CLUSTER,
     layout.STATUS,
-)  # a folder that holds one of these is a run
+)
+"""A folder that holds one of these is a run."""
+AT_ONCE = 8  # requests of one listing; the storage client keeps ten connections
 
 
 class Found(NamedTuple):
@@ -23,19 +26,24 @@ class Found(NamedTuple):
     store: Store
 
 
-def all_runs(root: str) -> list[RunPath]:
-    """Every run below a root, by experiment and name; none when there is no such folder."""
+def experiments(store: Store) -> list[str]:
+    """Folders of a root that may be experiments: what no run can be called is somebody else's."""
+    return [name for name in store.folders() if layout.LABEL.fullmatch(name)]
+
+
+def all_names(root: str) -> list[RunPath]:
+    """What lies where runs lie below a root, by experiment and name: one listing for each experiment."""
     store = open_store(root)
-    return [
-        RunPath(root, experiment, name)
-        for experiment in store.folders()
-        for name in store.folders(f"{experiment}/")
-        if _is_run(store, experiment, name)
-    ]
+    groups = experiments(store)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        names = pool.map(lambda group: list(store.folders(f"{group}/")), groups)
+        pairs = zip(groups, names, strict=True)
+        return [RunPath(root, group, name) for group, found in pairs for name in found]
 
 
-def _is_run(store: Store, experiment: str, name: str) -> bool:
-    return any(store.stat(f"{experiment}/{name}/{mark}") for mark in _MARKS)
+def is_run(store: Store) -> bool:
+    """Whether a folder is a run's."""
+    return any(store.stat(mark) for mark in MARKS)
 
 
 def find_run(root: str, run: str) -> Found:
@@ -49,10 +57,10 @@ def find_run(root: str, run: str) -> Found:
     layout.run_path(root, experiment or "gan", name)
     store = open_store(root)
     # Asked for by name: a bucket of 10,000 runs is not listed to find one.
-    groups = [experiment] if experiment else list(store.folders())
-    found = [RunPath(root, group, name) for group in groups if _is_run(store, group, name)]
+    groups = [experiment] if experiment else experiments(store)
+    found = [RunPath(root, group, name) for group in groups if is_run(Inside(store, f"{group}/{name}"))]
     if not found:
-        raise NoSuchRun(f"no run '{run}' in root {root}{_nearest(run, all_runs(root))}")
+        raise NoSuchRun(f"no run '{run}' in root {root}{_nearest(run, root)}")
     if len(found) > 1:
         choices = ", ".join(f"{path.experiment}/{path.name}" for path in found)
         raise SpecError(
@@ -61,14 +69,15 @@ def find_run(root: str, run: str) -> Found:
     return Found(found[0], open_store(found[0].url))
 
 
-def _nearest(run: str, runs: list[RunPath]) -> str:
-    if not runs:
-        return ", which holds no runs"
-    names = {path.name: path.name for path in runs}
-    names |= {f"{path.experiment}/{path.name}": f"{path.experiment}/{path.name}" for path in runs}
+def _nearest(run: str, root: str) -> str:
+    """The runs whose names are like a wrong one: names first, and only of the near ones whether they are."""
+    paths = all_names(root)
+    names = {path.name: path for path in paths}
+    names |= {f"{path.experiment}/{path.name}": path for path in paths}
     near = difflib.get_close_matches(run, names, n=3, cutoff=0.4)
-    return (
-        f"; the nearest are {', '.join(near)}"
-        if near
-        else f"; `launcher list --root {runs[0].root}` shows all"
-    )
+    near = [name for name in near if is_run(open_store(names[name].url))]
+    if near:
+        return f"; the nearest are {', '.join(near)}"
+    if any(is_run(open_store(path.url)) for path in paths[:AT_ONCE]):
+        return f"; `launcher list --root {root}` shows all"
+    return ", which holds no runs"

@@ -23,13 +23,15 @@ from launcher.backends.local.backend import finish as finish_local
 from launcher.errors import RunAlive, SpecError
 from launcher.follow import LogLine
 from launcher.hints import command_line
-from launcher.listing import list_runs
+from launcher.listing import list_runs, reindex
 from launcher.places import Place, locate
 from launcher.resuming import resumed_spec
 from launcher.spec import RunSpec
 from launcher.states import FINISHED, STOPPED
 from launcher.status import RunStatus
+from trainer import index
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
+from trainer.storage import open_store
 
 __all__ = [
     "Deleted",
@@ -47,6 +49,7 @@ __all__ = [
     "list_runs",
     "locate",
     "logs",
+    "reindex",
     "request_stop",
     "resume",
     "status",
@@ -212,7 +215,11 @@ def delete(where: Place | str, run: str, *, artifacts: bool = False) -> Deleted:
             f"run '{now.run}' is {now.state}: stop it with `{command_line('cancel', found.path)}` first"
         )
     objects = backend.delete(found)
-    return Deleted(objects, *(delete_files(found.store) if artifacts else (0, 0)))
+    removed = delete_files(found.store) if artifacts else (0, 0)
+    if artifacts:
+        # Last: what is cut off here leaves an entry without a folder, which a list leaves out.
+        index.remove(open_store(f"{found.path.root.rstrip('/')}/{found.path.experiment}"), found.path.name)
+    return Deleted(objects, *removed)
 
 
 def finish(started: Started) -> Outcome:

@@ -17,6 +17,7 @@ INTERRUPTED = "interrupted"  # cut off: resuming it is all it needs
 UNKNOWN = "unknown"
 
 LIVE_STATES = frozenset({PENDING, QUEUED, STARTING, RUNNING, RESTARTING, STOPPING})
+ALL_STATES = LIVE_STATES | {STOPPED, FINISHED, FAILED, INTERRUPTED, UNKNOWN}
 # The trainer writes its status every few seconds; a run that nobody supervises is taken for dead after this.
 SILENCE = timedelta(seconds=60)
 _RESTART_SILENCE = timedelta(minutes=11)  # a pod waits ten minutes for the others, and says so when it begins

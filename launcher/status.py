@@ -52,7 +52,7 @@ class RunStatus:
     age_seconds: float | None
     """Seconds since then."""
     checkpoint_step: int | None
-    """Step of the newest complete checkpoint: where a resumed run goes on."""
+    """Step of the newest complete checkpoint: where a resumed run goes on. A list of runs leaves it out."""
     checkpoint_age_seconds: float | None
     """Seconds since that checkpoint was complete."""
     checkpoint_seconds: float | None
@@ -75,6 +75,8 @@ class RunStatus:
     replaced is one of the reasons."""
     storage: str | None = None
     """What is wrong with the run's storage while training goes on without it, None when nothing is."""
+    created: str | None = None
+    """ISO time, UTC, when the run was begun."""
 
     @property
     def live(self) -> bool:
@@ -131,12 +133,16 @@ def assemble(
     attempt: int | None,
     workers: Sequence[WorkerStatus] = (),
     backend: str | None,
+    checkpoint: bool = True,
     **more: Any,
 ) -> RunStatus:
-    """A run's status from its folder, its state and what the backend knows; `more` are fields of it."""
+    """A run's status from its folder, its state and what the backend knows; `more` are fields of it.
+
+    Looking for the newest `checkpoint` takes two requests or more.
+    """
     said, time = files.said or {}, datetime.now(UTC)
     live = state.name in LIVE_STATES
-    saved = newest_checkpoint(found.store)
+    saved = newest_checkpoint(found.store) if checkpoint else None
     return RunStatus(
         experiment=found.path.experiment,
         run=found.path.name,
@@ -161,6 +167,7 @@ def assemble(
             "world_size": files.run.get("world_size"),
             "trainer_restarts": said.get("restarts") or 0,
             "storage": said.get("storage") if live else None,
+            "created": files.run.get("created"),
             **more,
         },
     )

@@ -12,7 +12,7 @@ from launcher.follow import LogLine
 from launcher.hints import command_line
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.status import RunStatus
+from launcher.status import Files, RunStatus
 from trainer.layout import RunPath
 
 Jobs = Callable[[], Mapping[str, dict[str, Any]]]
@@ -66,8 +66,11 @@ class Backend(Protocol):
     def status(self, found: Found) -> RunStatus:
         """Where the run stands now."""
 
-    def listed(self, found: Found, jobs: Jobs) -> RunStatus:
-        """The same for a table of many runs: cheap, with what is asked for once for all of them."""
+    def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
+        """The same for a table of many runs: cheap, with what is asked for once for all of them.
+
+        `files` is what is known of the run's folder, which is read when it is None.
+        """
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
         """Lines so far, worker by worker.

@@ -1,6 +1,9 @@
-"""``launcher list``: all runs below a root."""
+"""``launcher list``: all runs below a root, or those of one experiment, in any order."""
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from launcher.commands.common import (
     TEXT,
@@ -9,7 +12,6 @@ from launcher.commands.common import (
     Output,
     OutputFormat,
     Root,
-    console,
     duration,
     note,
     number,
@@ -18,47 +20,101 @@ from launcher.commands.common import (
 from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from launcher.status import RunStatus
+
+Experiment = Annotated[
+    str | None,
+    typer.Option("--experiment", metavar="NAME", help="Only runs of this experiment.", show_default=False),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        "--sort",
+        metavar="KEY",
+        help="created, updated, run, state, step, or a figure such as d_loss; -KEY is the highest first.",
+        show_default=False,
+    ),
+]
+_NUMBERS = ("step", "images/s", "updated", "created")
 
 
 def list_(
-    root: Root = None, context: Context = None, namespace: Namespace = None, output: Output = TEXT
+    root: Root = None,
+    experiment: Experiment = None,
+    sort: Sort = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="STATES",
+            help="Only runs in these states, separated by commas: running,failed.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            metavar="N",
+            help="So many of them: the newest, or the first by --sort.",
+            show_default=False,
+        ),
+    ] = None,
+    context: Context = None,
+    namespace: Namespace = None,
+    output: Output = TEXT,
 ) -> None:
     """List all runs, of the root and of the cluster, and where each one stands.
 
+    Runs that have ended come from the index of their experiment. A run without the figure that the table is
+    sorted by comes last.
+
     Example: launcher list --root runs -o json
+
+    Example: launcher list --experiment faces --sort d_loss --limit 10
     """
     from launcher import runs
+    from launcher.ordering import arranged
 
     place = place_of(root, context, namespace)
-    found = runs.list_runs(place)
+    states = [word.strip() for word in (state or "").split(",") if word.strip()]
+    every = runs.list_runs(place, experiment)
+    found = arranged(every, sort=sort, reverse=reverse, states=states, limit=limit)
     if output is not OutputFormat.text:
         print_data(found, output)
     elif found:
-        console().print(_table(found))
+        sys.stdout.writelines(f"{line}\n" for line in table(found, sort))
     else:
-        note(f"no runs in {place.root or 'runs'}")
+        where = place.root or "runs"
+        note(f"no runs in {where}" + (f" of experiment {experiment}" if experiment else ""))
 
 
-def _table(found: "list[RunStatus]") -> "Table":
-    from rich.table import Table
-    from rich.text import Text
+def table(found: "list[RunStatus]", sort: str | None = None) -> list[str]:
+    """Runs as lines, with a column for what they are sorted by."""
+    from launcher.commands.table import lines
+    from launcher.ordering import is_figure, value_of
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("experiment", "run", "state", "where"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("step", "images/s", "updated"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for run in found:
-        table.add_row(
-            Text(run.experiment),
-            Text(run.run),
-            Text(run.state),
-            Text(run.backend or "files"),
-            "-" if run.step is None else f"{run.step}/{number(run.steps)}",
-            number(run.images_per_second),
-            "-" if run.age_seconds is None else f"{duration(run.age_seconds)} ago",
-        )
-    return table
+    key = (sort or "").removeprefix("-")
+    more = [key] if is_figure(sort) or key == "created" else []
+    headings = ["experiment", "run", "state", "where", "step", "images/s", "updated", *more]
+    rows = [[*_row(run), *(_shown(value_of(run, each), each) for each in more)] for run in found]
+    return lines(headings, rows, right=(*_NUMBERS, *more))
+
+
+def _row(run: "RunStatus") -> list[str]:
+    return [
+        run.experiment,
+        run.run,
+        run.state,
+        run.backend or "files",
+        "-" if run.step is None else f"{run.step}/{number(run.steps)}",
+        number(run.images_per_second),
+        "-" if run.age_seconds is None else f"{duration(run.age_seconds)} ago",
+    ]
+
+
+def _shown(value: float | str | None, key: str) -> str:
+    if value is None:
+        return "-"
+    return value[:16].replace("T", " ") if isinstance(value, str) else f"{value:.4g}"

@@ -69,11 +69,11 @@ class KubernetesBackend:
         # Read after the pods were looked at: a trainer that has ended since has written its last word.
         return self.joined(found, read_files(found.store), seen)
 
-    def listed(self, found: Found, jobs: Jobs) -> RunStatus:
+    def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
         """The same from the Jobs that are known already, without pods."""
         job = jobs().get(self.record.job)
         seen = observe.Seen(job if job is not None and belongs(job, found.path) else None)
-        return self.joined(found, read_files(found.store), seen, pods=False)
+        return self.joined(found, files or read_files(found.store), seen, pods=False)
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
         """Lines so far, of the pods while there are any, else of the folder."""
@@ -146,7 +146,10 @@ class KubernetesBackend:
         return lambda: announce_cancel(found.store, self.record.attempt)
 
     def joined(self, found: Found, files: Files, seen: observe.Seen, pods: bool = True) -> RunStatus:
-        """Where a run stands, from what was seen of its Job and read of its folder; asks nothing more."""
+        """Where a run stands, from what was seen of its Job and read of its folder.
+
+        With `pods` the newest checkpoint is looked for, else nothing more is asked.
+        """
         submitted, time_now = parse_time(self.record.submitted), datetime.now(UTC)
         here = observe.join(seen, files.said, submitted, time_now, self.record.workers)
         stale: dict[str, Any] = {} if here.told else {"trainer_restarts": 0, "storage": None}
@@ -157,6 +160,7 @@ class KubernetesBackend:
             attempt=self.record.attempt,
             workers=[_worker(pod) for pod in here.workers] if pods else [],
             restarts=here.restarts,
+            checkpoint=pods,
             **stale,
             **self._known(),
         )

@@ -1,9 +1,11 @@
 """``cluster.json``: where the newest attempt of a run was submitted to."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from launcher.backends.kubernetes.jobs import attempt_of, workers_of
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
 from trainer.storage import Store
@@ -55,3 +57,18 @@ def read_record(store: Store) -> ClusterRecord | None:
         return ClusterRecord.from_json(store.read(layout.CLUSTER), f"{store.url}/{layout.CLUSTER}")
     except ObjectMissing:
         return None
+
+
+def record_of(job: Mapping[str, Any]) -> ClusterRecord:
+    """What a Job itself tells of the attempt that it is; where and how it was submitted it does not know."""
+    metadata = job["metadata"]
+    return ClusterRecord(
+        attempt=attempt_of(job) or 1,
+        job=str(metadata["name"]),
+        namespace=str(metadata["namespace"]),
+        context="",
+        server="",
+        workers=workers_of(job),
+        submitted=str(metadata.get("creationTimestamp") or ""),
+        spec={},
+    )

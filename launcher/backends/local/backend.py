@@ -13,7 +13,7 @@ from launcher.follow import LogLine, LogReader, last_error, log_attempts
 from launcher.hints import command_line
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.status import RunStatus, WorkerStatus, assemble, read_files
+from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
 from launcher.stored_logs import last_lines, stored_logs
 from trainer import layout
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
@@ -50,12 +50,15 @@ class LocalBackend:
 
     def status(self, found: Found) -> RunStatus:
         """Where a run stands, joined from the files in its folder and the processes on this machine."""
+        return self._status(found)
+
+    def _status(self, found: Found, files: Files | None = None, checkpoint: bool = True) -> RunStatus:
         record, living = attempts.newest_attempt(found.store)
         # Read after the processes were looked at: a trainer that has ended since has written its last word.
-        files = read_files(found.store)
+        files = read_files(found.store) if files is None else files
         state = join_state(record, living, files.said, datetime.now(UTC))
         if record is None:
-            return assemble(found, files, state, attempt=None, backend=None)
+            return assemble(found, files, state, attempt=None, backend=None, checkpoint=checkpoint)
         return assemble(
             found,
             files,
@@ -63,13 +66,14 @@ class LocalBackend:
             attempt=record.attempt,
             workers=_workers(record, living),
             backend=self.name,
+            checkpoint=checkpoint,
             preset=record.preset,
             world_size=record.workers,
         )
 
-    def listed(self, found: Found, jobs: Jobs) -> RunStatus:
+    def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
         """Where a run stands; no cluster is asked."""
-        return self.status(found)
+        return self._status(found, files, checkpoint=False)
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
         """Lines so far, from the files."""
