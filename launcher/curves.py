@@ -200,3 +200,31 @@ def thin(points: Points, buckets: int) -> Points:
         kept.add(max(rows, key=points.y.__getitem__))
     chosen = sorted(kept)
     return Points([points.x[row] for row in chosen], [points.y[row] for row in chosen])
+
+
+class Figure(NamedTuple):
+    """A metric of a run in few numbers."""
+
+    last: float | None
+    """The newest finite value."""
+    best: float | None
+    """The lowest; of the discriminator's accuracies the one nearest to 0.5, where neither side wins."""
+    best_step: int | None
+
+
+def figures(curves: Curves) -> dict[str, Figure]:
+    """Every metric of a run in few numbers, by key."""
+    found = {}
+    for key in curves.values:
+        points = curves.points(key)
+        rows = range(len(points.x))
+        best = min(rows, key=lambda row: _badness(key, points.y[row]), default=None)
+        if best is None:
+            found[key] = Figure(None, None, None)
+        else:
+            found[key] = Figure(points.y[-1], points.y[best], points.x[best])
+    return found
+
+
+def _badness(key: str, value: float) -> float:
+    return abs(value - 0.5) if key in ACCURACIES else value

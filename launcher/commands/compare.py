@@ -1,0 +1,186 @@
+"""``launcher compare``: in what runs differ, how they ended, and their curves in one picture."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from launcher.commands.common import (
+    TEXT,
+    Context,
+    Namespace,
+    Output,
+    Root,
+    Runs,
+    console,
+    kinds,
+    number,
+    print_data,
+)
+from launcher.commands.place import place_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from launcher.compare import Comparison
+
+_REVISION = 12  # characters of a revision, as git shortens it in a large repository
+_LONGEST = 120  # characters of a picture's name that is made of the runs'
+
+
+class Along(StrEnum):
+    """What curves are drawn against."""
+
+    steps = "steps"
+    images = "images"
+
+
+def compare(
+    runs: Runs,
+    root: Root = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            metavar="KEYS",
+            help="What to compare, separated by commas; d_loss,g_loss by default.",
+            show_default=False,
+        ),
+    ] = None,
+    x: Annotated[
+        Along, typer.Option("--x", help="Draw by steps, or by images where batch sizes differ.")
+    ] = Along.steps,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="The picture, .png, .svg or .pdf; compare-RUN-RUN.png in the working folder by default.",
+            show_default=False,
+        ),
+    ] = None,
+    context: Context = None,
+    namespace: Namespace = None,
+    output: Output = TEXT,
+) -> None:
+    """Compare two runs or more: what differs in their configuration, final figures, curves in one picture.
+
+    A run is a name, experiment/name, or for one of another root its whole address. The best value of a metric
+    is its lowest, of the discriminator's accuracies the one nearest to a half, where neither side wins.
+
+    Example: launcher compare demo-20260102-x7k2 demo-20260103-p1q9 --metric d_loss,g_loss,d_accuracy_fake
+
+    Example: launcher compare first gs://bucket/gan/faces/second --x images --out both.svg
+    """
+    from launcher.compare import compare as compare_runs
+    from launcher.compare import draw
+    from launcher.compare.picture import check_installed
+    from launcher.localfile import check_folder, write_file
+
+    check_installed()
+    kind = _kind(out)
+    if out is not None:
+        check_folder("--out", out)
+    found = compare_runs(place_of(root, context, namespace), runs, kinds(metric))
+    path = out or Path(_name([run.run for run in found.runs]))
+    write_file("--out", path, draw(found, x.value, kind))
+    if output is TEXT:
+        _print(found, path)
+    else:
+        print_data(_plain(found, path), output)
+
+
+def _kind(out: Path | None) -> str:
+    from launcher.compare.picture import SUFFIXES
+    from launcher.errors import SpecError
+
+    if out is None:
+        return "png"
+    if out.suffix.lower() not in SUFFIXES:
+        raise SpecError(f"--out {out}: expected a name that ends with {', '.join(SUFFIXES)}")
+    return out.suffix.lower().removeprefix(".")
+
+
+def _name(runs: list[str]) -> str:
+    name = f"compare-{'-'.join(runs)}"
+    return f"{name if len(name) <= _LONGEST else f'compare-{runs[0]}-and-{len(runs) - 1}-more'}.png"
+
+
+def _plain(found: "Comparison", path: Path) -> dict[str, Any]:
+    """The comparison as data, without the curves, which the runs' own metrics/ hold."""
+    runs = [
+        {**vars(run), "metrics": {key: figure._asdict() for key, figure in run.metrics.items()}}
+        for run in found.runs
+    ]
+    return {
+        "runs": runs,
+        "metrics": found.metrics,
+        "differences": found.differences,
+        "picture": str(path),
+    }
+
+
+def _print(found: "Comparison", path: Path) -> None:
+    screen = console()
+    if found.differences:
+        screen.print(_differences(found))
+    else:
+        screen.print("no difference in configuration, versions or workers")
+    screen.print()
+    screen.print(_figures(found))
+    screen.print()
+    typer.echo(path)
+
+
+def _table(*headings: str) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(Text(heading), overflow="fold")
+    return table
+
+
+def _differences(found: "Comparison") -> "Table":
+    from rich.text import Text
+
+    table = _table("differs", *(run.label for run in found.runs))
+    for difference in found.differences:
+        values = [value_text(value) for value in difference.values]
+        if difference.key == "git_revision":
+            values = [value[:_REVISION] for value in values]
+        table.add_row(Text(difference.key), *map(Text, values))
+    return table
+
+
+def _figures(found: "Comparison") -> "Table":
+    from rich.text import Text
+
+    table = _table("", *(run.label for run in found.runs))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for heading, cells in (
+        ("state", [run.state for run in found.runs]),
+        ("step", [f"{run.step:,}" for run in found.runs]),
+        ("images", [f"{run.images:,}" for run in found.runs]),
+        ("images/s", [number(run.images_per_second) for run in found.runs]),
+    ):
+        table.add_row(heading, *map(Text, cells))
+    for key in found.metrics:
+        each = [run.metrics[key] for run in found.runs]
+        table.add_row(Text(f"{key}, last"), *(value_text(figure.last) for figure in each))
+        table.add_row(
+            Text(f"{key}, best"), *(f"{value_text(figure.best)} at {figure.best_step:,}" for figure in each)
+        )
+    return table
+
+
+def value_text(value: Any) -> str:
+    """A value of a configuration or a metric in a few characters; a dash where there is none."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
