@@ -37,6 +37,7 @@ from trainer.errors import GantryError, UserError
 
 _STATUS_SECONDS = 2.0  # between two looks at the run while its logs are followed
 _LINES_SECONDS = 0.25
+_REST = 10  # times as long as a look took, if that is longer
 
 
 class KubernetesBackend:
@@ -224,9 +225,13 @@ class _Latest:
         self._closed.set()
 
     def _refresh(self) -> None:
-        while not self._closed.wait(_STATUS_SECONDS):
+        pause = _STATUS_SECONDS
+        while not self._closed.wait(pause):
+            began = time.monotonic()
             with suppress(GantryError):  # whoever reads the lines meets the same trouble and tells it
                 self.status = self._ask()
+            # A look at 1,000 pods is 10 MB of the server's work; it shall not be most of what we ask of it.
+            pause = max(_STATUS_SECONDS, _REST * (time.monotonic() - began))
 
 
 def _worker(pod: PodStatus) -> WorkerStatus:

@@ -32,12 +32,15 @@ class Pod:
 
 
 class Pods:
-    """All pods of a Job that were seen, the gone ones too; `changed` is notified of every change."""
+    """All pods of a Job that were seen, the gone ones too; `changed` is notified of every change.
 
-    def __init__(self, api: Api, job: str) -> None:
+    With `worker` those of one worker alone: of 1,000 pods the server then sends one.
+    """
+
+    def __init__(self, api: Api, job: str, worker: int | None = None) -> None:
         self.changed = threading.Condition()
         self._api = api
-        self._selector = of_job(job)
+        self._selector = of_job(job) + ("" if worker is None else f",{COMPLETION_INDEX}={worker}")
         self._pods: dict[str, Pod] = {}
 
     def refresh(self) -> str:

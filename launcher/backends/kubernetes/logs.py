@@ -62,13 +62,13 @@ class PodLogs:
         """What the user should know about which workers are followed."""
         self._api, self._store, self._job, self._attempt = api, store, job, attempt
         self._begin, self._worker = begin, worker
-        self._pods = Pods(api, job)
         self._queue: queue.Queue[Any] = queue.Queue(_QUEUED)
         self._failure: Exception | None = None
         self._closed = threading.Event()
         self._logs: dict[int, WorkerLog] = {}
         self._threads: list[threading.Thread] = []
         self._wanted = self._choose(most)
+        self._pods = Pods(api, job, min(self._wanted) if len(self._wanted) == 1 else None)
         self._spawn(lambda: self._pods.watch(self._closed))
         self._spawn(self._attend)
 

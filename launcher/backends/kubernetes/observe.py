@@ -24,8 +24,6 @@ from launcher.states import LIVE_STATES, State
 
 __all__ = ["Observation", "Seen", "jobs", "join", "look"]
 
-_STUCK_PODS = 3  # whose events are asked for; what keeps one waiting mostly keeps all
-
 
 @dataclass(frozen=True)
 class Observation:
@@ -68,17 +66,24 @@ def look(api: Api, job: str) -> Seen:
 
 
 def _warnings(api: Api, job: Object, pods: Sequence[Object]) -> list[Object]:
-    """Events that tell why pods are missing or do not start; none when the user may not see events."""
+    """Events that tell why pods are missing or do not start; none when the user may not see events.
+
+    One request whatever is wrong: about the only object in question, or all warnings of the namespace when
+    there are several, as with 1,000 pods that wait for their image.
+    """
     newest = [each[0] for each in newest_pods(pods).values()]
-    stuck = [pod for pod in newest if phase_of(pod) == "Pending" and (pod.get("spec") or {}).get("nodeName")]
-    about = [job] if len(newest) < job_words.workers_of(job) else []
-    events: list[Object] = []
+    about = [pod for pod in newest if phase_of(pod) == "Pending" and (pod.get("spec") or {}).get("nodeName")]
+    if len(newest) < job_words.workers_of(job):
+        about.append(job)
+    uids = {each["metadata"]["uid"] for each in about}
+    if not uids:
+        return []
+    fields = f"involvedObject.uid={next(iter(uids))}" if len(uids) == 1 else "type=Warning"
     try:
-        for each in [*about, *stuck[:_STUCK_PODS]]:
-            events += api.list("Event", fields=f"involvedObject.uid={each['metadata']['uid']}")["items"]
+        events = api.list("Event", fields=fields)["items"]
     except Forbidden:
         return []
-    return events
+    return [event for event in events if (event.get("involvedObject") or {}).get("uid") in uids]
 
 
 def join(
