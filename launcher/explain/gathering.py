@@ -22,6 +22,7 @@ from launcher.backends.kubernetes.jobs import is_suspended
 from launcher.backends.kubernetes.labels import queue_of
 from launcher.backends.kubernetes.wording import event_time
 from launcher.errors import Transient
+from launcher.explain.causes.surroundings import wanted
 from launcher.explain.facts import Facts, Line, Object, object_name
 from launcher.explain.lines import last_lines
 from launcher.lookup import Found
@@ -31,8 +32,8 @@ from trainer.errors import GantryError, UserError
 from trainer.storage import Store, open_store
 
 Asked = TypeVar("Asked")
-# What a pod that is gone leaves behind, beside its warnings: these two are Normal.
-_TAKEN_AWAY = ("Preempted", "TaintManagerEviction")
+# What a pod that is gone leaves behind, beside its warnings: these are Normal.
+_TAKEN_AWAY = ("Preempted", "TaintManagerEviction", "Killing")
 # A folder that is not there reads like one without files: it stands in for one that cannot be read.
 _NOWHERE = f"{tempfile.gettempdir()}/gantry-{secrets.token_hex(8)}"
 _LIMITS = ("ResourceQuota", "LimitRange")
@@ -165,9 +166,12 @@ def _others(api: Api, facts: Facts, pods: Sequence[Object], asking: Asking) -> I
     names = [("PersistentVolumeClaim", name) for name in sorted(_claims(pods))]
     messages = [str(event.get("message")) for event in facts.events_of("FailedCreate")]
     names += [("ServiceAccount", found[1]) for text in messages if (found := _NO_ACCOUNT.search(text))]
+    names += [(each.kind, each.name) for each in wanted(facts) if each.name]
     for kind, name in dict.fromkeys(names):
         if known := asking(f"{kind} '{name}'", partial(api.get, kind, name)):
             yield f"{kind}/{name}", known
+    for kind in (each.kind for each in wanted(facts) if not each.name):
+        yield from ((object_name(found), found) for found in asking.list(api, kind))
     job = facts.job
     if job is not None and is_suspended(job) and queue_of(job):
         for workload in asking.list(api, "Workload", f"{_JOB_UID}={job['metadata'].get('uid')}"):

@@ -7,9 +7,24 @@ ended a run before what that brought about.
 from typing import Any
 
 from launcher.explain.base import Cause
+from launcher.explain.causes.endings import ENDINGS, KILLED, LEFT
+from launcher.explain.causes.limits import DEADLINE, ENDED, TAKEN
+from launcher.explain.causes.peers import STALLED, UNREACHABLE
+from launcher.explain.causes.storage import AWAY, STORAGE
 from launcher.explain.facts import Facts
 
-CAUSES: tuple[Cause[Facts], ...] = ()
+CAUSES: tuple[Cause[Facts], ...] = (
+    *STORAGE,
+    *ENDINGS,
+    STALLED,
+    AWAY,
+    UNREACHABLE,
+    *LEFT,
+    DEADLINE,
+    *TAKEN,
+    KILLED,
+    *ENDED,
+)
 """Of a run."""
 
 SCHEDULE_CAUSES: tuple[Cause[Any], ...] = ()

@@ -1,0 +1,230 @@
+"""Storage that refuses, is not there, is away or is full."""
+
+import re
+
+from launcher.backends.kubernetes.endings import CONTAINER
+from launcher.explain.base import Cause, Evidence, Finding
+from launcher.explain.causes import again
+from launcher.explain.causes.words import evidence, find
+from launcher.explain.evidence import from_field, from_log, from_status
+from launcher.explain.facts import Facts, Object
+
+EMULATOR = "STORAGE_EMULATOR_HOST"
+GOOGLE_ACCOUNT = "iam.gke.io/gcp-service-account"  # annotation that binds a service account to a Google one
+_NO_IDENTITY = (
+    r"no Google credentials found",
+    r"Failed to retrieve http://\S+/service-accounts/",
+    r"Unexpected response from metadata server",
+    r"(?:Reauthentication is needed|invalid_grant|Unable to acquire impersonated credentials)",
+)
+_AWAY = r"storage has been away for (\d+) s: (.*)"
+
+
+def denied(facts: Facts) -> Finding | None:
+    """The bucket refuses the account: 401 or 403."""
+    said = find(facts, r"gs://\S+: bucket '([^']+)' refuses to (\w+); the account needs ([\w., ]+)")
+    if not said:
+        return None
+    bucket, call, permission = said.match.groups()
+    sentence = f"bucket '{bucket}' refuses {said.who} to {call}: its account needs {permission}"
+    account, member = _account(facts)
+    seen = evidence(facts, said, *account)
+    grant = f"gcloud storage buckets add-iam-policy-binding gs://{bucket} --role=roles/storage.objectUser"
+    return Finding(sentence, seen, f"{grant} --member={member} && {again.resume(facts)}")
+
+
+def bucket_missing(facts: Facts) -> Finding | None:
+    """The bucket does not exist: 404."""
+    said = find(facts, r"gs://\S+: bucket '([^']+)' does not exist")
+    if not said:
+        return None
+    bucket = said.match[1]
+    pod, host = _emulator(facts)
+    seen = evidence(facts, said)
+    sentence = f"bucket '{bucket}' does not exist"
+    make = f"gcloud storage buckets create gs://{bucket}"
+    if pod is None:
+        return Finding(sentence, seen, f"{make} && {again.resume(facts)}")
+    seen.append(from_field(pod, "Pod", f"spec.containers[{CONTAINER}].env[{EMULATOR}]", host))
+    fix = again.submit(facts, "--env", f"{EMULATOR}=URL")
+    return Finding(f"{sentence} at {host}, where {said.who} looks for it ({EMULATOR})", seen, fix)
+
+
+def no_identity(facts: Facts) -> Finding | None:
+    """The pods have no account that Google knows, or may not use the one they are bound to."""
+    if not (said := find(facts, *_NO_IDENTITY)):
+        return None
+    if facts.spec == {} and not facts.pods:
+        sentence = f"{said.who} found no credentials for Google Cloud Storage"
+        login = f"gcloud auth application-default login && {again.resume(facts)}"
+        return Finding(sentence, evidence(facts, said), login)
+    name, google = service_account(facts), _google_account(facts)
+    seen = evidence(facts, said, *_account(facts)[0])
+    if google is None:
+        sentence = (
+            f"service account '{name}' of {said.who}'s pod has no Google identity, so storage is closed to it"
+        )
+        email = "NAME@PROJECT.iam.gserviceaccount.com"
+        return Finding(sentence, seen, again.submit(facts, "--google-service-account", email))
+    sentence = (
+        f"service account '{name}' of {said.who}'s pod may not act as '{google}', so it gets no credentials"
+    )
+    project = (re.search(r"@([\w-]+)\.iam", google) or ["", "PROJECT"])[1]
+    member = f"serviceAccount:{project}.svc.id.goog[{facts.namespace}/{name}]"
+    bind = (
+        f"gcloud iam service-accounts add-iam-policy-binding {google} --role=roles/iam.workloadIdentityUser"
+    )
+    return Finding(sentence, seen, f"{bind} '--member={member}' && {again.resume(facts)}")
+
+
+def away(facts: Facts) -> Finding | None:
+    """Storage does not answer: now, while training goes on, or for longer than the run was patient."""
+    if said := find(facts, _AWAY):
+        seconds, reason = said.match.groups()
+        limit = f"recovery.storage_patience_seconds={_patience(facts)}"
+        sentence = f"storage was away for {seconds} s, which is more than {limit}: {reason}"
+        return Finding(sentence, evidence(facts, said), again.resume(facts))
+    if facts.status.storage and (seen := from_status(facts, "storage")):
+        look = f"gcloud storage ls {facts.status.root}" if facts.status.root.startswith("gs://") else "df -h"
+        sentence = f"storage is {facts.status.storage}; training goes on for as long as it can"
+        return Finding(sentence, [seen], look)
+    if facts.said:
+        return None
+    for line in facts.lines():  # no word in the folder, as that is what is away
+        if found := re.match(r"warning: storage does not answer and is asked again.*?on: (.*)", line.text):
+            sentence = f"worker {line.worker} gets no answer from storage and asks again: {found[1]}"
+            return Finding(sentence, [from_log(line)], facts.command("logs", "--follow"))
+    return None
+
+
+def disk_full(facts: Facts) -> Finding | None:
+    """No space is left where checkpoints are made, or where the run lies."""
+    said = find(facts, r"(.*)(?:No space left on device|Disk quota exceeded)")
+    if not said:
+        return None
+    place = re.search(r"/[^\s:(;]*", said.match[1])
+    where = "the disk" if place is None else place[0]
+    volume = _volume(facts, where)
+    if volume is None:
+        sentence = f"no space is left at {where}, where {said.who} writes"
+        folder = where if place else facts.status.root
+        return Finding(sentence, evidence(facts, said), f"df -h {folder} && {again.resume(facts)}")
+    pod, name, limit = volume
+    size = f"volume '{name}' of {limit}" if limit else f"volume '{name}', on the disk of node '{_node(pod)}'"
+    seen = evidence(
+        facts, said, from_field(pod, "Pod", f"spec.volumes[{name}]", limit or "emptyDir, no limit")
+    )
+    look = f"kubectl describe node {_node(pod)}"
+    fix = again.submit(facts, manifests="DIR") if limit else f"{look} && {again.resume(facts)}"
+    return Finding(f"no space is left at {where}, where {said.who} writes its checkpoint: {size}", seen, fix)
+
+
+def is_refused(facts: Facts) -> bool:
+    """Whether a worker was refused by storage, so that its account is of interest."""
+    return find(facts, r"bucket '[^']+' refuses to", *_NO_IDENTITY) is not None
+
+
+def service_account(facts: Facts) -> str:
+    """Name of the service account that the pods run as."""
+    for _, pod in facts.newest:
+        return str((pod.get("spec") or {}).get("serviceAccountName") or "default")
+    return str(facts.spec.get("service_account") or "default")
+
+
+def _google_account(facts: Facts) -> str | None:
+    """The Google account that the pods' service account is bound to, as far as anybody knows."""
+    known = facts.others.get(f"ServiceAccount/{service_account(facts)}") or {"metadata": {}}
+    bound = (known["metadata"].get("annotations") or {}).get(GOOGLE_ACCOUNT)
+    found = bound or facts.spec.get("google_service_account")
+    return None if found is None else str(found)
+
+
+def _account(facts: Facts) -> tuple[list[Evidence], str]:
+    """What is known of the account that storage sees, and what IAM calls it."""
+    if not (facts.pods or facts.spec):
+        return [], "user:EMAIL"
+    name, google = service_account(facts), _google_account(facts)
+    bound = f"{GOOGLE_ACCOUNT}: {google}" if google else f"no {GOOGLE_ACCOUNT}"
+    seen = [Evidence(f"ServiceAccount/{name}", "metadata.annotations", bound)]
+    if google:
+        return seen, f"serviceAccount:{google}"
+    pool = "projects/NUMBER/locations/global/workloadIdentityPools/PROJECT.svc.id.goog"
+    return seen, f"principal://iam.googleapis.com/{pool}/subject/ns/{facts.namespace}/sa/{name}"
+
+
+def _emulator(facts: Facts) -> tuple[Object | None, str]:
+    """A pod that is told of another storage than Google's, and where that is."""
+    for _, pod in facts.newest:
+        for container in (pod.get("spec") or {}).get("containers") or []:
+            for variable in container.get("env") or []:
+                if variable.get("name") == EMULATOR and variable.get("value"):
+                    return pod, str(variable["value"])
+    return None, ""
+
+
+def _volume(facts: Facts, path: str) -> tuple[Object, str, str | None] | None:
+    """The pod's volume that a path is on: pod, name and its size limit."""
+    for _, pod in facts.newest:
+        spec = pod.get("spec") or {}
+        sizes = {
+            each["name"]: (each.get("emptyDir") or {}).get("sizeLimit") for each in spec.get("volumes") or []
+        }
+        for container in spec.get("containers") or []:
+            mounts = {each["mountPath"]: each["name"] for each in container.get("volumeMounts") or []}
+            above = [folder for folder in mounts if _is_below(path, folder)]
+            if container.get("name") == CONTAINER and above:
+                name = mounts[max(above, key=len)]
+                return pod, name, sizes.get(name)
+    return None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _node(pod: Object) -> str:
+    return str((pod.get("spec") or {}).get("nodeName"))
+
+
+def _patience(facts: Facts) -> object:
+    recovery = (facts.run.get("config") or {}).get("recovery") or {}
+    return recovery.get("storage_patience_seconds", 600)
+
+
+STORAGE = (
+    Cause(
+        "storage-denied",
+        "The bucket refuses the account",
+        "Exit code 2: the bucket refuses to list, read or write (403), and the permission that lacks.",
+        "Grant the role to the account that the pods have.",
+        denied,
+    ),
+    Cause(
+        "bucket-missing",
+        "The bucket does not exist",
+        "Exit code 2: no such bucket (404).",
+        "Create it, or mend its name in `--root`, or the address of the storage.",
+        bucket_missing,
+    ),
+    Cause(
+        "no-identity",
+        "No credentials for storage",
+        "Exit code 2: no credentials are found, or the metadata server hands out none.",
+        "Bind the pods' service account to a Google one that may use the bucket (Workload Identity).",
+        no_identity,
+    ),
+    Cause(
+        "disk-full",
+        "No space left",
+        "Exit code 1: no space left on device, in the scratch folder of a pod or where a local run lies.",
+        "Free some, or a larger volume; a resumed run goes on from the newest checkpoint.",
+        disk_full,
+    ),
+)  # fmt: skip
+AWAY = Cause(
+    "storage-away",
+    "Storage does not answer",
+    "Requests fail for minutes; training goes on until it waits for a checkpoint, then pods leave with 42.",
+    "Nothing of the run: when storage is back it goes on by itself, or with resume.",
+    away,
+)
