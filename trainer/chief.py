@@ -13,6 +13,7 @@ from trainer import checkpoints, guard, layout
 from trainer.config import RunConfig
 from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost
 from trainer.guard import Hold
+from trainer.index import IndexKeeper
 from trainer.metrics import MetricsLog, loss_curves
 from trainer.networks import portable_generator
 from trainer.progress import ProgressPrinter, line
@@ -34,6 +35,8 @@ class About(NamedTuple):
     """How many train together."""
     supervision: Supervision = Supervision()
     """What its supervisor says."""
+    entry: IndexKeeper | None = None
+    """The run's place in the index of its experiment."""
 
 
 class Chief:
@@ -54,6 +57,9 @@ class Chief:
             "restarted_because": told.because or None,
         }
         self._status = StatusWriter(hold.status, config.steps, step, lambda: hold.outage.line, **more)
+        self._result: dict[str, Any] = {}
+        if about.entry:
+            about.entry.tell(self._status.values, {})
         self._warned_of_grace = False
         self._printer = ProgressPrinter(config.steps, step)
         self._saved_step = step
@@ -108,6 +114,7 @@ class Chief:
             "finished": now(),
         }
         self._store.write(layout.RESULT, json.dumps(result, indent=2).encode())
+        self._result = result
         self._printer.say(f"finished {step} steps: {self._store.url}")
         self._close("finished", step=step)
 
@@ -192,5 +199,7 @@ class Chief:
 
     def _close(self, state: str, **values: Any) -> None:
         self._printer.close()
-        self._status.close(state, **values)
+        status = self._status.close(state, **values)
+        if self._about.entry:
+            self._about.entry.close(status, self._result)
         self._hold.lease.release()

@@ -55,6 +55,10 @@ Root = Annotated[
 Experiment = Annotated[str, typer.Option(help="Name of the group of runs.")]
 Run = Annotated[str, typer.Option(help="Name of the run; one that exists is resumed.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of this process; all cores if left out.")]
+Schedule = Annotated[
+    str | None,
+    typer.Option("--schedule", metavar="NAME", help="Schedule that started the run, for run.json."),
+]
 RunDir = Annotated[
     str, typer.Option("--run-dir", help="Folder of a run, or gs://bucket/prefix/experiment/run.")
 ]
@@ -128,6 +132,11 @@ def train(
     overrides: Overrides = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Refuse a run that exists.")] = False,
     threads: Threads = None,
+    schedule: Schedule = None,
+    scheduled: Annotated[
+        str | None,
+        typer.Option("--scheduled", metavar="TIME", help="For when it did, as ISO time, for run.json."),
+    ] = None,
 ) -> None:
     """Train a run, or go on with it where it was stopped. Peers are found in TF_CONFIG.
 
@@ -148,7 +157,9 @@ def train(
     _load_tensorflow()
     from trainer import train as training
 
-    options = training.Options(path, preset, tuple(overrides or ()), fresh, threads, told)
+    options = training.Options(
+        path, preset, tuple(overrides or ()), fresh, threads, told, schedule, scheduled
+    )
     leave(training.train(resolved, options, team, emergency))
 
 
@@ -157,9 +168,20 @@ def worker(
     preset: Preset,
     root: Root,
     experiment: Experiment,
-    run: Run,
+    run: Annotated[
+        str | None, typer.Option(help="Name of the run; one that exists is resumed.", show_default=False)
+    ] = None,
     overrides: Overrides = None,
     threads: Threads = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            "--schedule",
+            metavar="NAME",
+            help="Be a firing of this schedule. Without --run, GANTRY_JOB is NAME-<minutes since 1970>, and "
+            "the run is NAME-<date>-<time> in UTC; with --run, somebody triggered it.",
+        ),
+    ] = None,
 ) -> None:
     """Be one pod of an Indexed Job: meet the other workers' pods and train with them, as often as need be.
 
@@ -170,17 +192,18 @@ def worker(
 
     Example: python -m trainer worker --preset mlp --root gs://bucket/gan --experiment digits --run first
     """
-    from trainer import termination
+    from trainer import firing, termination
     from trainer import worker as pod
 
-    arguments = ["--preset", preset, "--root", root, "--experiment", experiment, "--run", run]
-    for override in overrides or ():
-        arguments += ["--set", override]
-    if threads is not None:
-        arguments += ["--threads", str(threads)]
     with termination.explained(os.environ):
+        fired = firing.identify(run, schedule, os.environ)
+        arguments = ["--preset", preset, "--root", root, "--experiment", experiment, *fired.arguments()]
+        for override in overrides or ():
+            arguments += ["--set", override]
+        if threads is not None:
+            arguments += ["--threads", str(threads)]
         resolved = configuration.resolve(preset, overrides or ())
-        path = layout.run_path(root, experiment, run)
+        path = layout.run_path(root, experiment, fired.run)
         code = pod.work(path, resolved, arguments, os.environ)
     leave(code)
 

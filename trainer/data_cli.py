@@ -65,7 +65,7 @@ def prepare(
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task("images", total=None)
         index = data.prepare(
-            source,
+            data.resolve_latest(source),
             target,
             shape=_parse(shape),
             shard_images=shard_images,
@@ -93,7 +93,7 @@ def show(
     from trainer.data.sources import by
     from trainer.grid import encode_png
 
-    found = data.open_source(source, _parse(shape))
+    found = data.open_source(data.resolve_latest(source), _parse(shape))
     summary = data.show(found)
     if out:
         _write(out, encode_png(data.example_grid(found, rows, columns)))

@@ -17,7 +17,9 @@ LOCAL = "local.json"  # the processes of a run on this machine (the launcher's l
 CLUSTER = "cluster.json"  # where a run was submitted to (the launcher's Kubernetes backend)
 MANIFESTS = "manifests.yaml"  # what was submitted there
 CANCEL = "cancel.json"  # a person's wish to stop one attempt, by which its pods leave with 0
-INDEX = "index.json"  # not of a run but of its experiment's folder: one entry for each run, rebuilt from the runs
+INDEX = (
+    "index.json"  # not of a run but of its experiment's folder: one entry for each run, rebuilt from the runs
+)
 GENERATOR = "export/generator.keras"
 LOSS_CURVES = "export/loss.png"
 
@@ -37,7 +39,12 @@ class RunPath(NamedTuple):
     @property
     def url(self) -> str:
         """The run's folder: a path or ``gs://bucket/prefix/experiment/run``."""
-        return f"{self.root.rstrip('/')}/{self.experiment}/{self.name}"
+        return f"{self.experiment_url}/{self.name}"
+
+    @property
+    def experiment_url(self) -> str:
+        """The folder of the run's experiment, which holds the index."""
+        return f"{self.root.rstrip('/')}/{self.experiment}"
 
 
 def run_path(root: str, experiment: str, name: str) -> RunPath:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from trainer import checkpoints, feed, guard, layout, strategy
+from trainer import checkpoints, feed, guard, layout, origin, strategy
 from trainer.chief import About, Chief
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
@@ -19,6 +19,8 @@ from trainer.data import ImageSource
 from trainer.emergency import Emergency
 from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, GantryError
 from trainer.guard import Hold
+from trainer.index import IndexKeeper
+from trainer.origin import WarmStart
 from trainer.status import finished_steps
 from trainer.step import Feed, State, Stepper
 from trainer.storage import Store
@@ -37,6 +39,11 @@ class Material(NamedTuple):
     """The chief's."""
     source: ImageSource
     streaming: bool
+    path: layout.RunPath
+    warm: WarmStart | None = None
+    """Where its first weights are from, if not new."""
+    entry: IndexKeeper | None = None
+    """The chief's."""
 
 
 class StopFlag:
@@ -66,6 +73,7 @@ class Loop:
         self._config, self._supervision, self._team, self._plan = config, supervision, team, plan
         self._hold, self._emergency = material.hold, emergency
         self._store = material.hold.store if material.hold else material.store
+        self._path, self._warm, self._entry = material.path, material.warm, material.entry
         with plan.scope():
             self._state = State(config)
         self._first_step = self._restore()
@@ -74,7 +82,8 @@ class Loop:
         if streaming:
             self._stream = feed.ImageStream(source, config, team.index, team.workers, self._first_step)
         table = None if streaming else feed.on_devices(plan, source.load())
-        self._stepper = Stepper(config, plan, self._state, Feed(table, source.count))
+        adam_steps = self._warm.adam_steps if self._warm else 0
+        self._stepper = Stepper(config, plan, self._state, Feed(table, source.count), adam_steps)
         # A worker also waits in its collective while the chief waits for storage.
         patience = 0 if team.is_chief else config.recovery.storage_patience_seconds
         self._watchdog = Watchdog(config.recovery.stall_seconds + patience, emergency.stalled)
@@ -88,7 +97,7 @@ class Loop:
         if self._first_step == self._config.steps and self._store.stat(layout.RESULT):
             guard.say(f"{self._store.url} is finished after {self._first_step} steps; raise steps to go on")
             return self._leave(EXIT_DONE)
-        about = About(self._team.workers, self._supervision)
+        about = About(self._team.workers, self._supervision, self._entry)
         chief = Chief(self._config, self._hold, self._state, self._first_step, about)
         self._emergency.keep_with(chief.fail)
         try:
@@ -144,25 +153,26 @@ class Loop:
         if self._team.is_chief:
             checkpoints.discard_after(self._store, step)
         if step == 0:
+            self._warm_up()
             return 0
         self._state.assign((found or checkpoints.read(self._store, step)).values)
         if self._team.is_chief:
             guard.say(f"resuming {self._store.url} after step {step}")
         return step
 
+    def _warm_up(self) -> None:
+        """Take over the weights of another run, if that is what this one begins from."""
+        warm = self._warm
+        if warm is None:
+            return
+        shapes = {name: tuple(variable.shape) for name, variable in self._state.variables().items()}
+        self._state.begin_with(origin.first_values(self._path, self._config, warm, shapes))
+        if self._team.is_chief:
+            guard.say(f"warm start from {warm.run} at step {warm.step}, optimizer {warm.optimizer}")
+
     def _agree(self, value: int) -> int:
         """The chief's number, on every worker."""
-        if self._team.alone:
-            return value
-
-        def mine() -> tf.Tensor:
-            context = tf.distribute.get_replica_context()
-            lead = tf.equal(context.replica_id_in_sync_group, 0)
-            number = tf.where(lead, tf.constant(value, tf.int64), tf.constant(0, tf.int64))
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, number)
-
-        result = self._plan.run(tf.function(mine))
-        return int(self._plan.experimental_local_results(result)[0])
+        return strategy.agree(self._plan, self._team, value)
 
     def _leave(self, code: int) -> int:
         """Wait for all workers, then leave with `code`; a chief that left earlier would make its peers fail.

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,11 @@ class Record(NamedTuple):
     """The whole of run.json."""
     generation: int
     """Of the object that was read."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a chief has written it; a launcher that claims the name does not know its versions."""
+        return "python" in (self.values.get("versions") or {})
 
 
 def read(store: Store) -> Record | None:
@@ -74,8 +80,17 @@ def check(store: Store, config: RunConfig, fresh: bool) -> Record | None:
     return record
 
 
-def write(store: Store, config: RunConfig, old: Record | None, **about: Any) -> None:
-    """Write run.json for a new run, or again when something is to be added to it.
+def write(
+    store: Store, config: RunConfig, old: Record | None, begun: Mapping[str, Any], **about: Any
+) -> dict[str, Any]:
+    """Write run.json for a new run, or again when something is to be added to it; returns its content.
+
+    Args:
+        store: the run's.
+        config: what the run is.
+        old: the record as it was found.
+        begun: what the first chief alone decides, for all that come after it.
+        about: what a launcher that claimed the run has written already.
 
     Raises:
         PreconditionFailed: another process began or changed the run meanwhile.
@@ -86,23 +101,28 @@ def write(store: Store, config: RunConfig, old: Record | None, **about: Any) -> 
             "format": layout.FORMAT,
             "created": now(),
             **about,
+            **begun,
             "seed": config.seed,
             "versions": _versions(),
             "git_revision": _git_revision(),
             "config": config.model_dump(mode="json"),
         }
         _put(store, values, 0)
-    elif values := _completed(old) | _extended(old, config):
-        _put(store, old.values | values, old.generation)
+        return values
+    changes = _completed(old, begun) | _extended(old, config)
+    if changes:
+        _put(store, old.values | changes, old.generation)
+    return old.values | changes
 
 
-def _completed(old: Record) -> dict[str, Any]:
-    """What the launcher that claimed the run could not know, empty once a trainer has added it."""
-    versions = old.values.get("versions") or {}
-    if "python" in versions:
-        return {}
+def _completed(old: Record, begun: Mapping[str, Any]) -> dict[str, Any]:
+    """What the launcher that claimed the run could not know, or an older trainer did not."""
+    missing = {key: value for key, value in begun.items() if old.values.get(key) is None}
+    if old.has_begun:
+        return {key: value for key, value in missing.items() if value is not None}
     return {
-        "versions": versions | _versions(),
+        **missing,
+        "versions": (old.values.get("versions") or {}) | _versions(),
         "git_revision": old.values.get("git_revision") or _git_revision(),
     }
 

@@ -71,14 +71,21 @@ class StatusWriter:
         if news:
             self._wake.set()
 
-    def close(self, state: str, message: str | None = None, **values: Any) -> None:
-        """Write the last status of this process: stopped, failed or finished."""
+    def close(self, state: str, message: str | None = None, **values: Any) -> dict[str, Any]:
+        """Write the last status of this process, stopped, failed or finished, and return it."""
         self._done = True
         self._wake.set()
         self._thread.join(_SECONDS)  # it may be waiting for a store that is away
         self.update(state=state, message=message, eta_seconds=0 if state == "finished" else None, **values)
         if not self._thread.is_alive():
             self._write()
+        return self.values
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What is to be in status.json, with the time of the newest attempt to write it."""
+        with self._lock:
+            return dict(self._values)
 
     def _beat(self) -> None:
         while not self._done:
@@ -88,7 +95,8 @@ class StatusWriter:
 
     def _write(self) -> None:
         with self._lock:
-            content = json.dumps(self._values | {"storage": self._storage(), "updated": now()}, indent=2)
+            self._values |= {"storage": self._storage(), "updated": now()}
+            content = json.dumps(self._values, indent=2)
         try:
             self._store.write(layout.STATUS, content.encode())
             self._warned = False

@@ -7,7 +7,7 @@ generated images are computed once and serve both updates.
 `Stepper` runs any number of steps in one `tf.function` call; Python sees the loop only between calls.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,10 +47,19 @@ class State:
                 found[f"adam/{name}/second_moment"] = second
         return found
 
-    def assign(self, values: dict[str, np.ndarray]) -> None:
-        """Give every variable the value of that name, on each replica."""
-        for name, variable in self.variables().items():
-            variable.assign(values[name])
+    def assign(self, values: Mapping[str, np.ndarray]) -> None:
+        """Give every variable the value of that name, on each replica.
+
+        Raises:
+            KeyError: a variable has no value.
+        """
+        self.begin_with({name: values[name] for name in self.variables()})
+
+    def begin_with(self, values: Mapping[str, np.ndarray]) -> None:
+        """Give the variables that are named their values, on each replica."""
+        variables = self.variables()
+        for name, value in values.items():
+            variables[name].assign(value)
 
 
 def trainable_names(network: Any) -> list[str]:
@@ -87,8 +96,17 @@ class Outcome(NamedTuple):
 class Stepper:
     """Runs steps under a strategy; the same code for one replica and for many."""
 
-    def __init__(self, config: RunConfig, strategy: tf.distribute.Strategy, state: State, feed: Feed) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        strategy: tf.distribute.Strategy,
+        state: State,
+        feed: Feed,
+        adam_steps: int = 0,
+    ) -> None:
+        """`adam_steps`: those that Adam has taken before the run's first."""
         self._config = config
+        self._time_offset = 1 + adam_steps
         self._strategy = strategy
         self._state = state
         self._feed = feed
@@ -184,7 +202,7 @@ class Stepper:
             real = streams.replica_slice(images, replica % here if here > 1 else 0, here)
         else:
             real = tf.gather(table, streams.replica_slice(inputs, replica, replicas))
-        return self._play(real, noise, tf.cast(step + 1, tf.float32))
+        return self._play(real, noise, tf.cast(step + self._time_offset, tf.float32))
 
     def _local_shape(self, local_replicas: int) -> list[int]:
         return [self._config.batch_size * local_replicas // self._replicas, *self._config.image.shape]

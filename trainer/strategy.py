@@ -62,6 +62,21 @@ def connect(cluster: Cluster, heartbeat_seconds: int) -> tf.distribute.Strategy:
         raise PeerLost(f"the {cluster.workers} workers did not all come: {first_line(error)}") from error
 
 
+def agree(plan: tf.distribute.Strategy, cluster: Cluster, value: int) -> int:
+    """The chief's number, on every worker; each waits here for all others."""
+    if cluster.alone:
+        return value
+
+    def mine() -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        lead = tf.equal(context.replica_id_in_sync_group, 0)
+        number = tf.where(lead, tf.constant(value, tf.int64), tf.constant(0, tf.int64))
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, number)
+
+    result = plan.run(tf.function(mine))
+    return int(plan.experimental_local_results(result)[0])
+
+
 @contextmanager
 def peers(cluster: Cluster) -> Iterator[None]:
     """Say of a failed collective that a peer is lost; alone, errors stay what they are."""

@@ -8,14 +8,17 @@ import os
 import socket
 from typing import NamedTuple
 
-from trainer import cluster, feed, guard, layout, record, strategy
+from trainer import cluster, feed, guard, layout, origin, record, strategy
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
-from trainer.data import open_source
+from trainer.data import ImageSource, open_source
 from trainer.emergency import Emergency
 from trainer.errors import ConfigError
+from trainer.guard import Hold
+from trainer.index import IndexKeeper
 from trainer.loop import Loop, Material, StopFlag
-from trainer.storage import open_store
+from trainer.origin import Origin
+from trainer.storage import Store, open_store
 from trainer.streams import BLOCK
 from trainer.supervision import Supervision
 
@@ -35,6 +38,10 @@ class Options(NamedTuple):
     """Threads for one operation; None for one on each core."""
     supervision: Supervision = Supervision()
     """What the supervisor of this process says, if it has one."""
+    schedule: str | None = None
+    """Name of the schedule that started the run, for the record."""
+    scheduled: str | None = None
+    """For when, as ISO time, for the record."""
 
 
 def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergency | None = None) -> int:
@@ -64,12 +71,14 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
         raise ConfigError(f"{error}, the workers of TF_CONFIG") from None
     raw = open_store(options.path.url)
     store = guard.patient(raw, config)[0]
-    cache_blocks = 2 * config.data.shuffle_window // BLOCK  # this window and the next
-    source = open_source(config.data.source, config.image.shape, cache_blocks=cache_blocks)
-    streaming = feed.streams_from_shards(source, config)
+    begins = None
     if team.is_chief:
         store.check()
-        record.check(store, config, options.fresh)
+        begins = origin.decide(options.path, config, record.check(store, config, options.fresh), guard.say)
+    elif not origin.is_open(config):
+        begins = Origin(config.data.source)
+    # The others look at their data when they know what the chief has decided.
+    source = _open(config, begins) if begins else None
     cluster.check_port(team)
     strategy.set_threads(options.threads)
     hold = None
@@ -77,14 +86,25 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
         hold = guard.take(raw, config, options.supervision.attempt or _own_name(team))
         hold.lease.when_lost(emergency.lease_lost)
     try:
-        return _with_peers(config, options, team, emergency, Material(store, hold, source, streaming))
+        return _with_peers(config, options, team, emergency, _Prepared(store, hold, begins, source))
     finally:
         if hold:
             hold.lease.release()
 
 
+class _Prepared(NamedTuple):
+    """What a process has before it meets its peers."""
+
+    store: Store
+    hold: Hold | None
+    """The chief's."""
+    origin: Origin | None
+    """None where only the chief knows yet what the run begins from."""
+    source: ImageSource | None
+
+
 def _with_peers(
-    config: RunConfig, options: Options, team: Cluster, emergency: Emergency, material: Material
+    config: RunConfig, options: Options, team: Cluster, emergency: Emergency, mine: _Prepared
 ) -> int:
     """Meet the other workers and train with them."""
     plan = strategy.connect(team, config.recovery.heartbeat_seconds)
@@ -94,18 +114,60 @@ def _with_peers(
             raise ConfigError(
                 f"batch_size {config.batch_size} is not divisible by {plan.num_replicas_in_sync} replicas"
             )
-        if material.hold:
+        begins, keeper = mine.origin, None
+        if mine.hold and begins:
             if not team.alone:
                 guard.say(f"all {team.workers} workers are here")
-            about = {
-                "preset": options.preset,
-                "overrides": list(options.overrides),
-                "world_size": team.workers,
-            }
-            # Again, since the one that held the lease before us may have changed it.
-            known = record.check(material.store, config, options.fresh)
-            record.write(material.hold.store, config, known, **about)
+            begins, keeper = _enter(config, options, team, mine.hold, begins)
+        if origin.is_open(config):
+            strategy.agree(plan, team, 0)  # from here on run.json says what the run begins from
+        begins = begins or origin.read(mine.store, config)
+        source = mine.source
+        if source is None or begins != mine.origin:
+            source = _open(config, begins)
+        streaming = feed.streams_from_shards(source, config)
+        material = Material(mine.store, mine.hold, source, streaming, options.path, begins.warm, keeper)
         return Loop(config, options.supervision, team, plan, material, emergency).train(stop)
+
+
+def _enter(
+    config: RunConfig, options: Options, team: Cluster, hold: Hold, begins: Origin
+) -> tuple[Origin, IndexKeeper]:
+    """The chief's: write run.json if it is to be written, and begin the run's entry in the index.
+
+    Returns what the run begins from, which is what its record says if it had one.
+    """
+    # Again, since the one that held the lease before us may have changed it.
+    known = record.check(hold.store, config, options.fresh)
+    begins = origin.recorded(config, known) or begins
+    attempt = options.supervision.attempt
+    local = None if attempt or known else hold.store.stat(layout.LOCAL)
+    about = {
+        "preset": options.preset,
+        "overrides": list(options.overrides),
+        "world_size": team.workers,
+    }
+    begun = {
+        "schedule": options.schedule,
+        "scheduled": options.scheduled,
+        **begins.as_json(),
+        "backend": "kubernetes" if attempt else "local" if local else None,
+    }
+    values = record.write(hold.store, config, known, begun, **about)
+    keeper = IndexKeeper(open_store(options.path.experiment_url), options.path.name, values, guard.say)
+    return begins, keeper
+
+
+def _open(config: RunConfig, begins: Origin) -> ImageSource:
+    """The real images.
+
+    Raises:
+        DataError, AccessError: they are not what the run needs, or are not there.
+    """
+    cache_blocks = 2 * config.data.shuffle_window // BLOCK  # this window and the next
+    source = open_source(begins.source, config.image.shape, cache_blocks=cache_blocks)
+    feed.streams_from_shards(source, config)  # refuses a set that is too large for memory
+    return source
 
 
 def _own_name(team: Cluster) -> str:

@@ -11,10 +11,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trainer import cluster, indexed_job, layout, termination
+from trainer import cluster, firing, index, indexed_job, layout, termination
 from trainer.child import Child, Ending, Requests
 from trainer.config import RunConfig
-from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, GantryError, PeerLost, UserError
+from trainer.errors import (
+    EXIT_DONE,
+    EXIT_RESTART,
+    ConfigError,
+    GantryError,
+    PeerLost,
+    StorageError,
+    UserError,
+)
 from trainer.indexed_job import Member
 from trainer.layout import RunPath
 from trainer.log_copy import LogCopy
@@ -46,8 +54,10 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
     store = open_store(path.url)
     log = LogCopy(store, member.attempt, member.index)
     log.say(f"pod {member.pod}: worker {member.index} of {member.workers}, attempt {member.attempt}")
-    pod = _Pod(member, config, store, log, arguments, environ)
+    pod = _Pod(member, path, config, store, log, arguments, environ)
     try:
+        if team.is_chief:
+            _record(store, path, log, environ)
         if not (team.alone or environ.get("TF_CONFIG")):
             indexed_job.wait_for_peers(member, seconds, say=log.say, pause=pod.pause)
         supervisor = Supervisor(
@@ -76,13 +86,15 @@ class _Pod:
     def __init__(
         self,
         member: Member,
+        path: RunPath,
         config: RunConfig,
         store: Store,
         log: LogCopy,
         arguments: Sequence[str],
         environ: Mapping[str, str],
     ) -> None:
-        self._member, self._config, self._store, self._log = member, config, store, log
+        self._member, self._path, self._config = member, path, config
+        self._store, self._log = store, log
         self._trainer = [sys.executable, "-m", "trainer", "train", *arguments]
         self._environ = environ
         self._attempt = f"{member.job} attempt {member.attempt}"
@@ -139,6 +151,8 @@ class _Pod:
         idle = {"images_per_second": None, "eta_seconds": None, "storage": None}
         about = {"attempt": self._attempt, "restarts": restarts}
         amend(self._store, state=state, message=message, **about, **idle)
+        if state == "failed":
+            index.refresh(open_store(self._path.experiment_url), self._path.name, self.say)
 
     def say(self, text: str) -> None:
         """Add a line of our own to the log."""
@@ -166,6 +180,18 @@ class _Pod:
         except (GantryError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def _record(store: Store, path: RunPath, log: LogCopy, environ: Mapping[str, str]) -> None:
+    """Write cluster.json where nobody could before; the run goes on without it while storage is away.
+
+    Raises:
+        UserError: the template in the environment is none, or the store refuses us.
+    """
+    try:
+        firing.write_record(store, path.name, environ)
+    except StorageError as error:
+        log.say(f"warning: {error}; this run cannot be followed or cancelled by its name")
 
 
 def _team(member: Member, environ: Mapping[str, str]) -> cluster.Cluster:

@@ -10,6 +10,8 @@ from trainer.errors import PreconditionFailed, UserError
 MLP = config.resolve("mlp", ())
 ABOUT = {"preset": "mlp", "overrides": [], "world_size": 2}
 
+BEGUN = {"schedule": None, "scheduled": None, "warm_start": {"run": "older", "step": 9}, "data": None}
+
 
 def claim(store, **changes):
     values = {
@@ -28,31 +30,39 @@ def read(store):
 def test_the_first_chief_adds_what_runs_to_a_claimed_run_and_changes_nothing_else(store, monkeypatch):
     monkeypatch.setenv("GANTRY_GIT_REVISION", "abc123")
     claimed = claim(store)
-    record.write(store, MLP, record.check(store, MLP, fresh=False), **ABOUT)
+    record.write(store, MLP, record.check(store, MLP, fresh=False), BEGUN, **ABOUT)
     found = read(store)
     assert found["versions"].pop("launcher") == "0.1.0" and "python" in found["versions"]
-    assert found == claimed | {"git_revision": "abc123", "versions": found["versions"]}
+    assert found == claimed | BEGUN | {"git_revision": "abc123", "versions": found["versions"]}
 
 
 def test_what_the_launcher_knew_is_kept(store, monkeypatch):
     monkeypatch.setenv("GANTRY_GIT_REVISION", "abc123")
     claim(store, git_revision="def456")
-    record.write(store, MLP, record.check(store, MLP, fresh=False), **ABOUT)
+    record.write(store, MLP, record.check(store, MLP, fresh=False), BEGUN, **ABOUT)
     assert read(store)["git_revision"] == "def456"
 
 
 def test_a_run_that_a_trainer_began_is_not_written_again(store, monkeypatch):
-    record.write(store, MLP, None, **ABOUT)
+    record.write(store, MLP, None, BEGUN, **ABOUT)
     before = store.stat("run.json")
     monkeypatch.setenv("GANTRY_GIT_REVISION", "of another image")
-    record.write(store, MLP, record.check(store, MLP, fresh=False), **ABOUT)
+    record.write(store, MLP, record.check(store, MLP, fresh=False), BEGUN, **ABOUT)
     assert store.stat("run.json") == before
+
+
+def test_what_the_first_chief_decided_stands(store):
+    written = record.write(store, MLP, None, BEGUN, **ABOUT)
+    assert written == read(store)
+    other = BEGUN | {"warm_start": {"run": "newer", "step": 4}, "schedule": "nightly"}
+    record.write(store, MLP, record.check(store, MLP, fresh=False), other, **ABOUT)
+    assert read(store) == written | {"schedule": "nightly"}
 
 
 def test_a_claimed_run_can_be_completed_and_extended_at_once(store):
     claim(store)
     longer = config.resolve("mlp", [f"steps={MLP.steps + 1}"])
-    record.write(store, longer, record.check(store, longer, fresh=False), **ABOUT)
+    record.write(store, longer, record.check(store, longer, fresh=False), BEGUN, **ABOUT)
     found = read(store)
     assert found["config"]["steps"] == MLP.steps + 1 and "extended" in found and "python" in found["versions"]
 
@@ -62,10 +72,10 @@ def test_two_chiefs_do_not_both_begin_a_run(store, claimed):
     if claimed:
         claim(store)
     known = [record.check(store, MLP, fresh=False) for _ in range(2)]
-    record.write(store, MLP, known[0], **ABOUT)
+    record.write(store, MLP, known[0], BEGUN, **ABOUT)
     longer = config.resolve("mlp", [f"steps={MLP.steps + 1}"])  # the same bytes would be taken for our own
     with pytest.raises(PreconditionFailed, match=r"run\.json"):
-        record.write(store, longer, known[1], **ABOUT)
+        record.write(store, longer, known[1], BEGUN, **ABOUT)
 
 
 def test_a_claimed_run_is_no_fresh_one(store):
@@ -77,5 +87,5 @@ def test_a_claimed_run_is_no_fresh_one(store):
 @pytest.mark.parametrize("stated", ["", "unknown"])
 def test_an_image_of_unknown_revision_leaves_the_question_to_git(store, monkeypatch, stated):
     monkeypatch.setenv("GANTRY_GIT_REVISION", stated)
-    record.write(store, MLP, None, **ABOUT)
+    record.write(store, MLP, None, BEGUN, **ABOUT)
     assert read(store)["git_revision"] not in ("", "unknown")

@@ -5,6 +5,8 @@ with an example of each. Images are 8-bit (uint8 [N, H, W, C]) until the device 
 `to_unit_range`. Nothing here imports TensorFlow before a source needs it, so a mistake shows at once.
 """
 
+from trainer.data.latest import Contents, contents, names_latest
+from trainer.data.latest import resolve as resolve_latest
 from trainer.data.registry import DEFAULT_CACHE_BLOCKS, open_source
 from trainer.data.shard_writer import prepare
 from trainer.data.sources import (
@@ -22,16 +24,20 @@ from trainer.data.summary import Summary, example_grid, show
 __all__ = [
     "DEFAULT_CACHE_BLOCKS",
     "ArraySource",
+    "Contents",
     "ImageSource",
     "Images",
     "Labels",
     "Shape",
     "Summary",
+    "contents",
     "example_grid",
+    "names_latest",
     "open_source",
     "prepare",
     "require_labels",
     "require_streamable",
+    "resolve_latest",
     "show",
     "to_unit_range",
 ]

@@ -7,6 +7,7 @@ of neighbouring images by range reads. Any other shards of tf.train.Example are 
 
 import io
 import re
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from trainer.data.index import Index
 from trainer.data.records import frames, raw_images
 from trainer.data.sources import Images, ImageSource, Labels, Shape, check_shape, checked_ids, problem
 from trainer.errors import ObjectMissing
-from trainer.storage import Store, crc32c, open_store
+from trainer.storage import Stat, Store, crc32c, open_store
 
 _OURS = re.compile(r"shard-\d{5}-of-(\d{5})\.tfrecord")
 
@@ -91,7 +92,7 @@ class ShardSource(ImageSource):
         return raw_images(self.name, shard.name, records, count, self.shape)
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where a pattern looks."""
 
     folder: str
@@ -109,17 +110,9 @@ def open_shards(name: str, glob: str, shape: Shape | None, cache_blocks: int) ->
         DataError: nothing matches, or the shards are incomplete, damaged or of the wrong shape.
         AccessError: the folder or bucket refuses us.
     """
-    place = _split(name, glob)
+    place = place_of(name, glob)
     store = open_store(place.folder)
-    # Only what can match is listed: a bucket's folder may hold much else.
-    literal = re.split(r"[*?\[]", place.pattern, maxsplit=1)[0]
-    sizes = {
-        found.name: found.size
-        for found in store.list(literal)
-        if "/" not in found.name
-        and (fnmatchcase(found.name, place.pattern) or found.name == place.pattern)
-        and found.name != index_json.NAME
-    }
+    sizes = {found.name: found.size for found in listed(store, place.pattern)}
     try:
         content = store.read(index_json.NAME)
     except ObjectMissing:
@@ -135,7 +128,17 @@ def open_shards(name: str, glob: str, shape: Shape | None, cache_blocks: int) ->
     return ShardSource(name, store, index, shape, cache_blocks, _read_labels(name, store, index))
 
 
-def _split(name: str, glob: str) -> _Place:
+def listed(store: Store, pattern: str) -> Iterator[Stat]:
+    """The files of a folder that a pattern matches, the set's index left out."""
+    # Only what can match is listed: a bucket's folder may hold much else.
+    literal = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    for found in store.list(literal):
+        matches = fnmatchcase(found.name, pattern) or found.name == pattern
+        if matches and "/" not in found.name and found.name != index_json.NAME:
+            yield found
+
+
+def place_of(name: str, glob: str) -> Place:
     """The folder and the pattern of the names in it."""
     remote = glob.startswith("gs://")
     path = glob if remote else str(Path(glob).expanduser())
@@ -146,8 +149,8 @@ def _split(name: str, glob: str) -> _Place:
     if any(mark in folder for mark in "*?"):
         raise problem(name, f"wildcards in the folder {folder}, expected them in the file's name only")
     if remote:
-        return _Place(f"gs://{folder}", last)
-    return _Place(folder or slash or ".", last)
+        return Place(f"gs://{folder}", last)
+    return Place(folder or slash or ".", last)
 
 
 def _refuse_unfinished(name: str, store: Store, names: list[str]) -> None:

@@ -1,6 +1,21 @@
 """The index of an experiment: its runs, in one object. Free of TensorFlow, so the launcher reads it too."""
 
-from trainer.index.book import Snapshot, load, look, read, rebuild, remove, update
+from trainer.index.book import Snapshot, finished, load, look, read, rebuild, remove, update
 from trainer.index.entry import Entry, Source, describe
+from trainer.index.keeper import IndexKeeper, refresh
 
-__all__ = ["Entry", "Snapshot", "Source", "describe", "load", "look", "read", "rebuild", "remove", "update"]
+__all__ = [
+    "Entry",
+    "IndexKeeper",
+    "Snapshot",
+    "Source",
+    "describe",
+    "finished",
+    "load",
+    "look",
+    "read",
+    "rebuild",
+    "refresh",
+    "remove",
+    "update",
+]

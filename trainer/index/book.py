@@ -86,6 +86,20 @@ def load(store: Store) -> Snapshot:
     return Snapshot(entries, found.generation, not (bad or values.get("incomplete")), note)
 
 
+def finished(store: Store) -> list[Entry]:
+    """The finished runs of an experiment, the newest first, by when they ended.
+
+    Each run's folder is looked at when the index is known not to have all of them.
+
+    Raises:
+        GantryError: as for `load`.
+    """
+    found = load(store)
+    entries = found.entries.values() if found.complete else _scan(store, store.folders())
+    done = [entry for entry in entries if entry.state == "finished"]
+    return sorted(done, key=lambda entry: (entry.ended or "", entry.created or "", entry.run), reverse=True)
+
+
 def update(
     store: Store, entry: Entry, say: Say | None = None, pause: Callable[[float], object] = time.sleep
 ) -> None:

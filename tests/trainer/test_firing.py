@@ -1,0 +1,99 @@
+"""Firings of a schedule: each its own run, and the same one for a pod that replaces another."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launcher.backends.kubernetes.record import ClusterRecord
+from trainer import firing, layout
+from trainer.errors import UserError
+from trainer.firing import Firing
+from trainer.storage import open_store
+
+MINUTES = st.integers(0, 99_999_999)  # to the year 2160
+
+
+def template(**changes):
+    record = ClusterRecord(
+        attempt=1, job="", namespace="ml", context="kind", server="https://1.2.3.4", workers=2, submitted="",
+        spec={"preset": "mlp", "name": "nightly", "workers": 2},
+    )  # fmt: skip
+    return json.dumps(json.loads(record.to_json()) | changes)
+
+
+def test_a_firing_is_called_after_the_minute_it_was_due():
+    found = firing.identify(None, "nightly", {"GANTRY_JOB": "nightly-29366100"})
+    assert found == Firing("nightly-20251101-0300", "nightly", "2025-11-01T03:00:00+00:00")
+    assert found.arguments() == [
+        "--run", "nightly-20251101-0300", "--schedule", "nightly", "--scheduled", "2025-11-01T03:00:00+00:00",
+    ]  # fmt: skip
+
+
+@given(minutes=MINUTES, other=MINUTES)
+def test_every_minute_has_a_run_of_its_own_and_says_its_time(minutes, other):
+    runs = [firing.identify(None, "a", {"GANTRY_JOB": f"a-{minute}"}) for minute in (minutes, other)]
+    assert (runs[0].run == runs[1].run) == (minutes == other)
+    assert layout.LABEL.fullmatch(runs[0].run)
+    due = datetime.fromisoformat(runs[0].scheduled)
+    assert due - datetime(1970, 1, 1, tzinfo=UTC) == timedelta(minutes=minutes)
+    assert f"{due:a-%Y%m%d-%H%M}" == runs[0].run
+
+
+def test_a_run_that_is_told_is_that_run():
+    assert firing.identify("first", None, {}) == Firing("first", None, None)
+    assert firing.identify("first", None, {}).arguments() == ["--run", "first"]
+    triggered = firing.identify("nightly-20251101-120000", "nightly", {"GANTRY_JOB": "nightly-tt51abc"})
+    assert triggered == Firing("nightly-20251101-120000", "nightly", None)
+
+
+@pytest.mark.parametrize(
+    ("run", "schedule", "job", "words"),
+    [
+        (None, None, "nightly-29366100", ["--run is not given"]),
+        (None, "nightly", None, ["GANTRY_JOB is ''", "nightly-<minutes since 1970>"]),
+        (None, "nightly", "nightly", ["GANTRY_JOB is 'nightly'"]),
+        (None, "nightly", "nightly-t5abcd", ["GANTRY_JOB is 'nightly-t5abcd'", "--run"]),
+        (None, "nightly", "nightly-eu-29366100", ["GANTRY_JOB is 'nightly-eu-29366100'"]),
+        (None, "nightly", "weekly-29366100", ["GANTRY_JOB is 'weekly-29366100'"]),
+        (None, "n.ghtly", "nightly-29366100", ["--schedule 'n.ghtly'"]),
+        ("mine", "nightly", "nightly-29366100", ["--run 'mine'", "'nightly-29366100'"]),
+    ],
+)
+def test_what_does_not_name_one_run_is_refused_with_its_value(run, schedule, job, words):
+    with pytest.raises(UserError) as refusal:
+        firing.identify(run, schedule, {"GANTRY_JOB": job} if job else {})
+    assert all(word in str(refusal.value) for word in words) and "\n" not in str(refusal.value)
+
+
+def test_the_first_pod_writes_where_the_run_is_and_the_next_leaves_it(store):
+    environ = {"GANTRY_JOB": "nightly-29366100", "GANTRY_RECORD": template()}
+    firing.write_record(store, "nightly-20251101-0300", environ)
+    written = store.read("cluster.json")
+    record = ClusterRecord.from_json(written, "here")
+    assert (record.job, record.namespace, record.workers) == ("nightly-29366100", "ml", 2)
+    assert record.spec == {"preset": "mlp", "name": "nightly-20251101-0300", "workers": 2}
+    assert datetime.fromisoformat(record.submitted).tzinfo is not None
+    firing.write_record(store, "nightly-20251101-0300", environ | {"GANTRY_RECORD": template(namespace="x")})
+    assert store.read("cluster.json") == written
+
+
+def test_what_a_launcher_has_written_stays(tmp_path):
+    store = open_store(str(tmp_path))
+    store.write("cluster.json", b"of the launcher")
+    firing.write_record(store, "run", {"GANTRY_RECORD": template(), "GANTRY_JOB": "nightly-t1"})
+    assert store.read("cluster.json") == b"of the launcher"
+
+
+def test_without_a_template_there_is_no_record(tmp_path):
+    store = open_store(str(tmp_path))
+    firing.write_record(store, "run", {"GANTRY_JOB": "nightly-29366100"})
+    assert store.stat("cluster.json") is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"spec": null}', "7"])
+def test_a_template_that_is_none_is_refused_by_name(tmp_path, text):
+    with pytest.raises(UserError, match="GANTRY_RECORD is "):
+        firing.write_record(open_store(str(tmp_path)), "run", {"GANTRY_RECORD": text})
