@@ -129,7 +129,12 @@ def _events(api: Api, job: str, facts: Facts, asking: Asking) -> Sequence[Object
     are asked for at once.
     """
     selectors = [f"involvedObject.kind=Job,involvedObject.name={job}", "involvedObject.kind=Pod,type=Warning"]
-    if facts.status.restarts or facts.verdict or any(map(_is_gone, facts.pods)):
+    # One that has no node yet may follow one that was preempted, whose object is gone at once.
+    if (
+        facts.status.restarts
+        or facts.verdict
+        or any(_is_gone(pod) or _is_homeless(pod) for pod in facts.pods)
+    ):
         selectors += [f"involvedObject.kind=Pod,reason={reason}" for reason in _TAKEN_AWAY]
     found = [event for selector in selectors for event in asking.list(api, "Event", fields=selector)]
     pod_name = re.compile(rf"{re.escape(job)}-\d+-[a-z0-9]+")
@@ -149,15 +154,19 @@ def _is_gone(pod: Object) -> bool:
     return "deletionTimestamp" in pod["metadata"] or "DisruptionTarget" in conditions_of(pod)
 
 
+def _is_homeless(pod: Object) -> bool:
+    pending = (pod.get("status") or {}).get("phase") == "Pending"
+    return pending and not (pod.get("spec") or {}).get("nodeName")
+
+
 def _with_surroundings(api: Api, facts: Facts, asking: Asking) -> Facts:
     """The facts with what the pods' trouble suggests to look at beside them."""
     pods = [pod for _, pod in facts.newest if (pod.get("status") or {}).get("phase") == "Pending"]
-    homeless = [pod for pod in pods if not (pod.get("spec") or {}).get("nodeName")]
     refused = facts.events_of("FailedCreate")
     return replace(
         facts,
         others=dict(_others(api, facts, pods, asking)),
-        nodes=asking.list(api, "Node") if homeless else (),
+        nodes=asking.list(api, "Node") if any(map(_is_homeless, pods)) else (),
         quotas=[each for kind in _LIMITS for each in asking.list(api, kind)] if refused else (),
     )
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from launcher.explain.facts import Facts
 
-# Flags of `launcher submit` by field of `RunSpec`; context and name are the new run's own.
+# Flags of `launcher submit` by field of `RunSpec`; the name is the new run's own.
 _FLAGS = {
     "preset": "--preset",
     "workers": "--workers",
     "root": "--root",
     "experiment": "--experiment",
+    "context": "--context",
     "namespace": "--namespace",
     "image": "--image",
     "gpus": "--gpus",

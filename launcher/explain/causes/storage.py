@@ -115,8 +115,13 @@ def disk_full(facts: Facts) -> Finding | None:
         facts, said, from_field(pod, "Pod", f"spec.volumes[{name}]", limit or "emptyDir, no limit")
     )
     look = f"kubectl describe node {_node(pod)}"
-    fix = again.submit(facts, manifests="DIR") if limit else f"{look} && {again.resume(facts)}"
-    return Finding(f"no space is left at {where}, where {said.who} writes its checkpoint: {size}", seen, fix)
+    sentence = f"no space is left at {where}, where {said.who} writes its checkpoint: {size}"
+    if not limit:
+        return Finding(sentence, seen, f"{look} && {again.resume(facts)}")
+    base = facts.spec.get("manifests") or "DIR"
+    return Finding(
+        f"{sentence}, whose sizeLimit is in --manifests", seen, again.submit(facts, manifests=base)
+    )
 
 
 def is_refused(facts: Facts) -> bool:
@@ -145,7 +150,8 @@ def _account(facts: Facts) -> tuple[list[Evidence], str]:
         return [], "user:EMAIL"
     name, google = service_account(facts), _google_account(facts)
     bound = f"{GOOGLE_ACCOUNT}: {google}" if google else f"no {GOOGLE_ACCOUNT}"
-    seen = [Evidence(f"ServiceAccount/{name}", "metadata.annotations", bound)]
+    known = google or f"ServiceAccount/{name}" in facts.others  # else nobody was allowed to look
+    seen = [Evidence(f"ServiceAccount/{name}", "metadata.annotations", bound)] if known else []
     if google:
         return seen, f"serviceAccount:{google}"
     pool = "projects/NUMBER/locations/global/workloadIdentityPools/PROJECT.svc.id.goog"
