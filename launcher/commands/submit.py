@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.commands.common import TEXT, Detach, Output, OutputFormat, Quiet
+from launcher.commands.common import TEXT, Detach, Output, OutputFormat, Quiet, print_data
 from launcher.commands.following import report_detached, run_in_foreground, watch
 from launcher.commands.options import RunFlags, with_run_flags
 
@@ -38,6 +38,10 @@ def submit(
             show_default=False,
         ),
     ] = None,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="Say what the run would take and whether it fits; nothing is sent."),
+    ] = False,
     quiet: Quiet = False,
     output: Output = TEXT,
 ) -> None:
@@ -50,9 +54,13 @@ def submit(
     Example: launcher submit --preset demo --workers 2 --set steps=2000
 
     Example: launcher submit -f run.yaml --image REGISTRY/gantry:0.1.0 --root gs://bucket/gan --watch
+
+    Example: launcher submit -f run.yaml --workers 8 --estimate
     """
     spec = flags.spec()
-    if spec.backend == "kubernetes":
+    if estimate:
+        _estimate(spec, output)
+    elif spec.backend == "kubernetes":
         _submit_to_cluster(spec, dry_run, output, follow=follow and not detach, quiet=quiet)
     elif dry_run is not None:
         from launcher.errors import SpecError
@@ -95,3 +103,15 @@ def _report(started: "Started", output: OutputFormat, *, quiet: bool) -> None:
         typer.echo(started.path.name)
     else:
         report_detached(started, output)
+
+
+def _estimate(spec: "RunSpec", output: OutputFormat) -> None:
+    from launcher.estimate import estimate
+
+    found = estimate(spec)
+    if output is not OutputFormat.text:
+        print_data(found, output)
+        return
+    from launcher.commands.estimated import estimate_lines
+
+    sys.stdout.write("".join(f"{line}\n" for line in estimate_lines(found)))

@@ -1,0 +1,54 @@
+"""An estimate in a few lines."""
+
+from typing import TYPE_CHECKING
+
+from launcher.commands.common import size
+
+if TYPE_CHECKING:
+    from launcher.estimate import Estimate
+
+_MARKS = {True: "yes", False: "no", None: "?"}
+_WIDE = 12
+
+
+def estimate_lines(found: "Estimate") -> list[str]:
+    """What a run will take, a line for each thing."""
+    rows = [("run", f"{found.experiment}/{found.run}, {found.backend}"), ("asks for", _asks(found))]
+    needs = ", ".join(
+        f"{name.replace('_', ' ')} {_mib(count)}" for name, count in found.worker_memory_bytes.items()
+    )
+    limit = "" if found.memory_limit_bytes is None else f" of {_mib(found.memory_limit_bytes)} MiB allowed"
+    rows.append(
+        ("memory", f"about {_mib(found.worker_memory_total_bytes)} MiB for each worker{limit} ({needs})")
+    )
+    if found.gpu_memory_bytes is not None:
+        rows.append(("GPU memory", f"about {_mib(found.gpu_memory_bytes)} MiB for each replica"))
+    rows.append(("checkpoint", f"{size(found.checkpoint_bytes)}, {found.parameters:,} parameters"))
+    kinds = ", ".join(f"{name} {size(count)}" for name, count in found.bucket_bytes.items())
+    rows.append(("leaves", f"about {size(found.bucket_total_bytes)} ({kinds})"))
+    rows.append(("duration", _duration(found)))
+    rows += [(f"fits {each.where}", f"{_MARKS[each.fits]}: {each.text}") for each in found.fits]
+    rows += [("warning", text) for text in found.warnings]
+    wide = max(_WIDE, *(len(name) for name, _ in rows))
+    return [f"{name:<{wide}}  {text}" for name, text in rows]
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:.0f}"
+
+
+def _asks(found: "Estimate") -> str:
+    if found.cpu is None or found.memory_bytes is None:
+        return f"{found.pods} processes of this machine"
+    gpus = f", {found.gpus} GPUs" if found.gpus else ""
+    return f"{found.pods} pods, {found.cpu:g} cores, {found.memory_bytes / 2**30:.4g}Gi of memory{gpus}"
+
+
+def _duration(found: "Estimate") -> str:
+    if found.duration is None:
+        return "not known: the experiment has no finished run of this preset with as many workers"
+    took = found.duration.seconds
+    shown = (
+        f"{took:.0f} s" if took < 120 else f"{took / 60:.0f} min" if took < 7200 else f"{took / 3600:.1f} h"
+    )
+    return f"about {shown}, at the pace of run '{found.duration.run}'"
