@@ -1,10 +1,17 @@
 """What is said of a run that is well, or on its way."""
 
-from launcher.backends.kubernetes.pods import is_there, pod_status
+from launcher.backends.kubernetes.endings import disruption
+from launcher.backends.kubernetes.pods import PodStatus, is_there, pod_status
+from launcher.backends.kubernetes.wording import one_line
+from launcher.explain.evidence import since
 from launcher.explain.facts import Facts
-from launcher.states import FINISHED, PENDING, RUNNING, STARTING, STOPPING
+from launcher.states import FINISHED, PENDING, RESTARTING, RUNNING, STARTING, STOPPING
+from trainer.errors import EXIT_RESTART
 
 _PASSING = frozenset({"ContainerCreating", "Pending", "Terminating", ""})
+_RESTART_SECONDS = (
+    300.0  # for a new pod and two trainers' start; the Job's controller waits up to a minute first
+)
 
 
 def sentence_of(facts: Facts) -> str:
@@ -16,7 +23,8 @@ def sentence_of(facts: Facts) -> str:
         restarts = now.restarts + now.trainer_restarts
         again = f", after {restarts} restart{'s' * (restarts > 1)}" if restarts else ""
         more = "" if now.step is None else f", step {now.step} of {now.steps}{_rest(now.eta_seconds)}"
-        return f"{facts.name} trains{more}{again}"
+        why = one_line(facts.said.get("restarted_because")) if restarts else ""
+        return f"{facts.name} trains{more}{again}" + (f"; the last because {why}" if why else "")
     what = {STARTING: "starts", STOPPING: "is stopping", PENDING: "is being started"}.get(now.state)
     told = f": {now.explanation}" if now.explanation else ""
     return f"{facts.name} {what or 'is ' + now.state}{told}"
@@ -27,12 +35,22 @@ def passing(facts: Facts) -> bool:
     now = facts.status
     if now.state in (STARTING, STOPPING):
         return True
+    pods = [pod_status(worker, pods, facts.events) for worker, pods in facts.workers.items()]
+    if now.state == RESTARTING:
+        waited = since(facts.said.get("updated"), facts.time) or 0.0
+        return waited < _RESTART_SECONDS and all(_goes_on(facts, pod) for pod in pods)
     if now.state != PENDING:
         return False
-    pods = [pod_status(worker, pods) for worker, pods in facts.workers.items()]
     return all(pod.ready or pod.done or pod.reason in _PASSING for pod in pods) and all(
         map(is_there, facts.pods)
     )
+
+
+def _goes_on(facts: Facts, pod: PodStatus) -> bool:
+    """Whether a worker of a run that restarts has a pod that runs, is made, or ended so that a new one is."""
+    ended = pod.exit_code == EXIT_RESTART or pod.reason == "Deleted"
+    taken = pod.phase == "Failed" and disruption(facts.workers[pod.worker][0]) is not None
+    return pod.ready or pod.done or ended or taken or pod.reason in _PASSING
 
 
 def _rest(seconds: float | None) -> str:

@@ -11,6 +11,7 @@ from launcher.explain.causes.policies import forbidden, selects
 from launcher.explain.causes.words import Said, Word, evidence, find, fresh
 from launcher.explain.evidence import from_field, from_log, from_status, since
 from launcher.explain.facts import Facts, Object
+from launcher.explain.health import passing
 from launcher.states import RUNNING
 
 MEETING_PORT = 2222
@@ -42,7 +43,8 @@ def unreachable(facts: Facts) -> Finding | None:
 
 def stalled(facts: Facts) -> Finding | None:
     """No step for longer than the limit, or no word for minutes."""
-    if said := find(facts, r"no step for (\d+) s \(the limit is (\d+) s\)"):
+    said = find(facts, r"no step for (\d+) s \(the limit is (\d+) s\)")
+    if said and not passing(facts):  # it begins again by itself
         seconds, limit = said.match.groups()
         sentence = (
             f"training stood still: {said.who} took no step for {seconds} s, and its limit is {limit} s "

@@ -8,6 +8,7 @@ from launcher.explain.causes import again
 from launcher.explain.causes.words import evidence, find
 from launcher.explain.evidence import from_field, from_log, from_status
 from launcher.explain.facts import Facts, Object
+from launcher.explain.health import passing
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
 GOOGLE_ACCOUNT = "iam.gke.io/gcp-service-account"  # annotation that binds a service account to a Google one
@@ -79,7 +80,8 @@ def no_identity(facts: Facts) -> Finding | None:
 
 def away(facts: Facts) -> Finding | None:
     """Storage does not answer: now, while training goes on, or for longer than the run was patient."""
-    if said := find(facts, _AWAY):
+    said = find(facts, _AWAY)
+    if said and not passing(facts):  # it begins again by itself
         seconds, reason = said.match.groups()
         limit = f"recovery.storage_patience_seconds={_patience(facts)}"
         sentence = f"storage was away for {seconds} s, which is more than {limit}: {reason}"
