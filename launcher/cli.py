@@ -13,6 +13,7 @@ from launcher.commands import artifacts, config
 from launcher.commands.cancel import cancel
 from launcher.commands.compare import compare
 from launcher.commands.delete import delete
+from launcher.commands.diff import diff
 from launcher.commands.explain import explain
 from launcher.commands.list import list_
 from launcher.commands.logs import logs
@@ -25,6 +26,7 @@ from launcher.commands.status import status
 from launcher.commands.submit import submit
 from launcher.commands.tensorboard import tensorboard
 from launcher.commands.wait import wait
+from launcher.commands.watch import watch
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
 
 _EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
@@ -41,6 +43,7 @@ app = typer.Typer(
 )
 app.command("submit")(submit)
 app.command("render")(render)
+app.command("diff")(diff)
 app.command("status")(status)
 app.command("explain")(explain)
 app.command("logs")(logs)
@@ -49,6 +52,7 @@ app.command("reindex")(reindex)
 app.command("samples")(samples)
 app.command("compare")(compare)
 app.command("wait")(wait)
+app.command("watch")(watch)
 app.command("cancel")(cancel)
 app.command("resume")(resume)
 app.command("delete")(delete)

@@ -5,13 +5,13 @@ From strongest to weakest::
     flags  >  the file of -f  >  $GANTRY_ROOT  >  ./gantry.yaml  >  ~/.config/gantry/gantry.yaml  >  built in
 
 All files have the same keys: the fields of `RunSpec`, and ``set`` with hyperparameters. ``set``, ``env`` and
-``env_secrets`` are merged entry by entry; of everything else, a list as well, the strongest counts alone. What
-is for Kubernetes alone and comes from one of the last two files does not count for a local run, so that one
-``gantry.yaml`` serves both.
+``env_secrets`` are merged entry by entry; of everything else, a list as well, the strongest counts alone.
+What is for Kubernetes alone and comes from one of the last two files does not count for a local run, so that
+one ``gantry.yaml`` serves both.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ _ENTRIES = {  # fields that are merged, and an entry as a flag has it
     "env_secrets": "API_TOKEN=SECRET/KEY",
 }
 _MERGED = ("env.", "env_secrets.", f"{OVERRIDES}.")
+_SHORT = {"data": "data.source", "warm_start": "warm_start.run"}  # flags for hyperparameters
 _FLAGS = {
     "overrides": "--set",
     "ttl_seconds_after_finished": "--ttl",
@@ -88,14 +89,17 @@ def defaults() -> Layered:
     return Layered({key: found[key] for key in _SHARED if key in found})
 
 
-def layered(flags: Mapping[str, Any], file: Path | None = None) -> Layered:
+def layered(flags: Mapping[str, Any], file: Path | Mapping[str, Setting] | None = None) -> Layered:
     """All settings of a run; `flags` are by field, and None means that a flag was not given.
+
+    `file` is the one of ``-f``, or what was read of it.
 
     Raises:
         SpecError: a file has a mistake, or an entry of ``--set`` or ``--env`` is none.
     """
     weak = {**_weak(), **_environment()}
-    strong = {**(read_settings(file) if file else {}), **_from_flags(flags)}
+    given = read_settings(file) if isinstance(file, Path) else file or {}
+    strong = {**given, **_from_flags(flags)}
     found = {**weak, **strong}
     if "backend" not in found or found["backend"].value is None:
         image, root = (found[key].value if key in found else None for key in ("image", "root"))
@@ -104,6 +108,29 @@ def layered(flags: Mapping[str, Any], file: Path | None = None) -> Layered:
     if found["backend"].value == "local":
         only = kubernetes_fields(RunSpec.model_fields)
         found = {key: found[key] for key in found if key in strong or key.partition(".")[0] not in only}
+    return Layered(found)
+
+
+def given(flags: Mapping[str, Any], file: Path | None = None) -> Layered:
+    """What flags and the file of -f say, and nothing else: what is to be laid over a run that is there.
+
+    Raises:
+        SpecError: the file has a mistake, or an entry of ``--set`` or ``--env`` is none.
+    """
+    return Layered({**(read_settings(file) if file else {}), **_from_flags(flags)})
+
+
+def recorded(spec: Mapping[str, Any], origin: str) -> Layered:
+    """The settings of a specification that was kept as JSON; `origin` says where."""
+    found: dict[str, Setting] = {}
+    for field, value in spec.items():
+        if field == "overrides":
+            pairs = (override.partition("=") for override in value)
+            found |= {f"{OVERRIDES}.{key}": Setting(text, origin) for key, _, text in pairs}
+        elif field in _ENTRIES:
+            found |= {f"{field}.{name}": Setting(text, origin) for name, text in value.items()}
+        elif value is not None:
+            found[field] = Setting(tuple(value) if isinstance(value, list) else value, origin)
     return Layered(found)
 
 
@@ -125,7 +152,10 @@ def _from_flags(flags: Mapping[str, Any]) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
     for field, value in flags.items():
         origin = f"flag {flag_of(field)}"
-        if field in _ENTRIES:
+        if field in _SHORT:
+            if value is not None:
+                found |= _short_for(field, value, flags.get("overrides") or ())
+        elif field in _ENTRIES:
             for entry in value or ():
                 name, equals, text = entry.partition("=")
                 if not equals or not name:
@@ -136,6 +166,19 @@ def _from_flags(flags: Mapping[str, Any]) -> dict[str, Setting]:
         elif value is not None:
             found[field] = Setting(tuple(value) if isinstance(value, list) else value, origin)
     return found
+
+
+def _short_for(field: str, value: str, overrides: Iterable[str]) -> dict[str, Setting]:
+    """What a flag that is short for a hyperparameter gives.
+
+    Raises:
+        SpecError: there is a ``--set`` of the same one as well.
+    """
+    key = _SHORT[field]
+    given = next((entry for entry in overrides if entry.partition("=")[0] == key), None)
+    if given is not None:
+        raise SpecError(f"{flag_of(field)} {value}: expected none beside --set {given}, which is the same")
+    return {f"{OVERRIDES}.{key}": Setting(value, f"flag {flag_of(field)}")}
 
 
 def spec_from(settings: Layered) -> RunSpec:

@@ -148,7 +148,8 @@ def _dcgan_generator(network: Dcgan, image: Image) -> Iterator[Size]:
 
 
 def _dcgan_discriminator(network: Dcgan, image: Image) -> Iterator[Size]:
-    area, channels = image.height * image.width, image.channels
+    channels: int = image.channels
+    area = image.height * image.width
     for number, filters in enumerate(network.discriminator_filters, start=1):
         area //= 4
         outputs, kernel = area * filters, network.kernel**2 * channels * filters

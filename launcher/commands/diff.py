@@ -1,0 +1,67 @@
+"""``launcher diff``: what a submit would change of a run that is there."""
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from launcher.commands.common import TEXT, Output, OutputFormat, console, print_data
+from launcher.commands.options import RunFlags, with_run_flags
+from launcher.commands.place import place_of
+
+if TYPE_CHECKING:
+    from launcher.difference import Difference
+
+_COLOURS = (("---", "bold"), ("+++", "bold"), ("@@", "cyan"), ("-", "red"), ("+", "green"))
+_NOT_HERE = ("name", "experiment", "backend")
+EXIT_SAME, EXIT_OTHER = 0, 1
+
+
+@with_run_flags
+def diff(
+    flags: RunFlags,
+    run: str = typer.Argument(metavar="RUN|CRON", help="Name of a run or a schedule.", show_default=False),
+    output: Output = TEXT,
+) -> None:
+    """Show what a submit with these flags would change of a run's or a schedule's live objects.
+
+    Flags and the file of -f are laid over what it was submitted with; $GANTRY_ROOT and gantry.yaml do not
+    count. The API server fills in its defaults on both sides, in a dry run. Nothing changes. Leaves with 0
+    when there is no difference and 1 when there is one, as kubectl diff does.
+
+    Example: launcher diff demo-20260102-x7k2
+
+    Example: launcher diff nightly -f run.yaml --image REGISTRY/gantry:0.2.0 -o json
+    """
+    from launcher.difference import diff_run
+    from launcher.errors import SpecError
+    from launcher.settings import flag_of, given
+
+    said = {each.name: getattr(flags, each.name) for each in dataclasses.fields(flags)}
+    for field in _NOT_HERE:
+        if said[field] is not None:
+            raise SpecError(f"{flag_of(field)} {said[field]}: expected none, as {run} keeps its own")
+    file = said.pop("file")
+    settings = given({field: value for field, value in said.items() if value != []}, file)
+    root = settings.settings.get("root")
+    place = place_of(root.value if root else None, flags.context, flags.namespace)
+    difference = diff_run(place, run, settings)
+    if output is OutputFormat.text:
+        _write(difference)
+    else:
+        print_data(difference.changes, output)
+    raise typer.Exit(EXIT_OTHER if difference else EXIT_SAME)
+
+
+def _write(difference: "Difference") -> None:
+    """The unified difference, coloured where stdout is a terminal."""
+    if not sys.stdout.isatty():
+        sys.stdout.writelines(f"{line}\n" for line in difference.text)
+        return
+    from rich.text import Text
+
+    screen = console()
+    for line in difference.text:
+        style = next((colour for begin, colour in _COLOURS if line.startswith(begin)), "")
+        screen.print(Text(line, style), soft_wrap=True)

@@ -1,0 +1,84 @@
+"""What a submit would change of a run or a schedule that is there: ``launcher diff``.
+
+The specification that was recorded with the run is rendered again, with what is given now laid over it, and
+compared with the live objects. So without anything given there is a difference only where somebody edited an
+object, or where this launcher renders otherwise than the one that submitted.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.difference.asking import against_cluster
+from launcher.difference.objects import Change, Difference, compare
+from launcher.errors import SpecError
+from launcher.lookup import Found
+from launcher.places import Place, locate
+from launcher.render import job_name, render
+from launcher.settings import Layered, recorded, spec_from
+from launcher.spec import RunSpec
+from trainer import layout
+from trainer.errors import ObjectMissing
+
+__all__ = ["Change", "Difference", "against_cluster", "compare", "diff_run"]
+
+# What a run is known by: another value would be another run.
+_IDENTITY = ("name", "experiment", "root", "backend", "context", "namespace")
+
+
+def diff_run(where: Place | str, run: str, given: Layered) -> Difference:
+    """What the newest attempt's Job and its children would be otherwise, with some settings laid over.
+
+    Where the cluster has forgotten the Job, ``manifests.yaml`` of the run's folder stands in for it, which is
+    told on stderr.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        SpecError: it is no run on a cluster, or the cluster refuses a manifest.
+        UserError: a setting is wrong.
+    """
+    found, backend = locate(where, run)
+    from launcher.backends.kubernetes.backend import KubernetesBackend
+
+    if not isinstance(backend, KubernetesBackend):
+        raise SpecError(f"run '{run}' was not submitted to a cluster: processes have no objects to compare")
+    record = backend.record
+    before = laid_over(record.spec, Layered({}), f"{found.store.url}/{layout.CLUSTER}")
+    after = laid_over(record.spec, given, f"{found.store.url}/{layout.CLUSTER}")
+    manifests = render(after, record.attempt)
+    difference = against_cluster(backend.api, manifests, render(before, record.attempt))
+    return _with_folder(found, record, manifests) if difference is None else difference
+
+
+def laid_over(spec: Mapping[str, Any], given: Layered, origin: str) -> RunSpec:
+    """A recorded specification with settings laid over it, those by which a run is known left out.
+
+    Raises:
+        UserError: a value is wrong; the text says where it came from.
+    """
+    settings = dict(recorded(spec, origin).settings)
+    for key, setting in given.settings.items():
+        field, _, name = key.partition(".")
+        if field in _IDENTITY:
+            continue
+        if field in ("env", "env_secrets"):  # a variable that moves from one to the other
+            settings.pop(f"{'env_secrets' if field == 'env' else 'env'}.{name}", None)
+        settings[key] = setting
+    return spec_from(Layered(settings))
+
+
+def _with_folder(found: Found, record: ClusterRecord, manifests: list[dict[str, Any]]) -> Difference:
+    """The difference from what was sent, without the server's defaults on either side."""
+    job = job_name(found.path.name, record.attempt)
+    try:
+        sent = list(yaml.safe_load_all(found.store.read(layout.MANIFESTS)))
+    except ObjectMissing:
+        raise SpecError(f"run '{found.path.name}': the cluster has no Job '{job}' to compare with") from None
+    sys.stderr.write(
+        f"note: the cluster has no Job '{job}' any more; this is the difference from {layout.MANIFESTS} in "
+        "the run's folder\n"
+    )
+    return compare(sent, manifests)
