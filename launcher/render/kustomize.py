@@ -31,9 +31,18 @@ def load(folder: Path, profiles: Iterable[str] = ()) -> list[Manifest]:
     """
     objects: list[Manifest] = []
     _apply(folder, objects)
+    lay_over(folder, profiles, objects)
+    return objects
+
+
+def lay_over(folder: Path, profiles: Iterable[str], objects: list[Manifest]) -> None:
+    """Lay a folder's components of some profiles over objects, to which they may add some.
+
+    Raises:
+        SpecError: a file is missing or damaged, or a patch does not fit.
+    """
     for profile in profiles:
         _apply(folder / COMPONENTS / profile, objects)
-    return objects
 
 
 def _apply(folder: Path, objects: list[Manifest]) -> None:

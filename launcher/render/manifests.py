@@ -4,6 +4,7 @@ The Job comes first, suspended: its children are made with it as their owner, an
 object of an attempt is named after the Job, and every selector chooses this attempt's pods alone.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from launcher.errors import SpecError
@@ -19,7 +20,7 @@ NAME, INSTANCE, PART_OF, MANAGED_BY = (
 ATTEMPT, ROOT = "gantry/attempt", "gantry/root"
 CONTAINER = "trainer"
 _POD = "spec.template.spec"
-_TRAINER = f"{_POD}.containers[name={CONTAINER}]"
+TRAINER = f"{_POD}.containers[name={CONTAINER}]"
 # Keys by which a pod names another object of its namespace.
 _REFERENCES = ("name", "claimName", "secretName", "serviceAccountName", "subdomain")
 _SELECTORS = {
@@ -54,33 +55,39 @@ def render(spec: RunSpec, attempt: int = 1) -> list[dict[str, Any]]:
     if len(jobs) != 1:
         raise SpecError(f"{source}: expected one Job, found {len(jobs)}")
     objects.sort(key=lambda manifest: manifest.kind != "Job")
-    namespace = _namespace(spec)
-    _rename(jobs[0].name, job_name(spec.name, attempt), objects)
+    namespace = namespace_of(spec)
+    rename([jobs[0].name], job_name(spec.name, attempt), objects)
     for manifest in objects:
-        _label(manifest, spec, attempt)
+        label(manifest, spec, attempt)
         manifest.put("metadata.namespace", namespace)
-    _fill_job(jobs[0], spec, attempt)
+    fill_job(jobs[0], spec, attempt, arguments(spec, "--run"))
     for manifest in objects[1:]:
-        _fill_child(manifest, spec)
+        fill_child(manifest, spec)
     return [manifest.data for manifest in objects]
 
 
-def _namespace(spec: RunSpec) -> str:
+def namespace_of(spec: RunSpec) -> str:
+    """The namespace that a run goes to: its own, or the context's."""
     if spec.namespace is not None:
         return spec.namespace
     context = current(spec.context)
     return context.namespace if context else DEFAULT_NAMESPACE
 
 
-def _rename(old: str, new: str, objects: list[Manifest]) -> None:
-    """Name every object after the attempt, and what the pods say of them."""
+def rename(olds: Sequence[str], new: str, objects: list[Manifest]) -> None:
+    """Name every object after the attempt in place of one of the `olds`, and what the pods say of them.
+
+    Raises:
+        SpecError: an object is named after none of them.
+    """
     names = {}
     for manifest in objects:
         name = manifest.name
-        if name != old and not name.startswith(f"{old}-"):
+        old = next((each for each in olds if name == each or name.startswith(f"{each}-")), None)
+        if old is None:
             raise SpecError(
-                f"{manifest.source}: metadata.name is '{name}': expected {old} or {old}-…, after the Job, "
-                "as every run makes its own"
+                f"{manifest.source}: metadata.name is '{name}': expected {olds[0]} or {olds[0]}-…, after the "
+                f"{objects[0].kind}, as every run makes its own"
             )
         names[name] = new + name.removeprefix(old)
         manifest.set("metadata.name", names[name])
@@ -101,17 +108,22 @@ def _refer(node: Any, names: dict[str, str]) -> None:
             _refer(value, names)
 
 
-def _label(manifest: Manifest, spec: RunSpec, attempt: int) -> None:
-    """The labels of an object and of its pods, and in selectors those that choose the attempt's pods."""
+def label(manifest: Manifest, spec: RunSpec, attempt: int, more: Mapping[str, str] = {}) -> None:
+    """The labels of an object and of its pods, and in selectors those that choose the attempt's pods.
+
+    `more` labels count in both, and need not be in the files.
+    """
     chosen = {NAME: "gantry", INSTANCE: spec.name, ATTEMPT: str(attempt)}
     labels = {**chosen, PART_OF: spec.experiment, MANAGED_BY: "gantry"}
     for where in ("metadata", "spec.template.metadata") if manifest.kind == "Job" else ("metadata",):
         for key, value in labels.items():
             manifest.set(f'{where}.labels["{key}"]', value)
+        for key, value in more.items():
+            manifest.put(f'{where}.labels["{key}"]', value)
     if path := _SELECTORS.get(manifest.kind):
         for key in chosen:
             manifest.get(f'{path}["{key}"]')
-    _choose(manifest.data.get("spec"), chosen)
+    _choose(manifest.data.get("spec"), {**chosen, **more})
 
 
 def _choose(node: Any, chosen: dict[str, str]) -> None:
@@ -127,7 +139,8 @@ def _choose(node: Any, chosen: dict[str, str]) -> None:
             _choose(value, chosen)
 
 
-def _fill_job(job: Manifest, spec: RunSpec, attempt: int) -> None:
+def fill_job(job: Manifest, spec: RunSpec, attempt: int, words: Sequence[str]) -> None:
+    """A run's values in the Job of an attempt; `words` are what the image's entry point is told."""
     job.set("spec.suspend", True)
     job.set("spec.completions", spec.workers)
     job.set("spec.parallelism", spec.workers)
@@ -142,21 +155,21 @@ def _fill_job(job: Manifest, spec: RunSpec, attempt: int) -> None:
     job.set(f"{_POD}.terminationGracePeriodSeconds", spec.grace_seconds)
     if spec.service_account is not None:
         job.put(f"{_POD}.serviceAccountName", spec.service_account)
-    _fill_container(job, spec, attempt)
+    _fill_container(job, spec, attempt, words)
 
 
-def _fill_container(job: Manifest, spec: RunSpec, attempt: int) -> None:
-    job.set(f"{_TRAINER}.image", spec.image)
+def _fill_container(job: Manifest, spec: RunSpec, attempt: int, words: Sequence[str]) -> None:
+    job.set(f"{TRAINER}.image", spec.image)
     if spec.image_pull_policy is not None:
-        job.put(f"{_TRAINER}.imagePullPolicy", spec.image_pull_policy)
-    job.set(f"{_TRAINER}.args", [literal(word) for word in arguments(spec)])
+        job.put(f"{TRAINER}.imagePullPolicy", spec.image_pull_policy)
+    job.set(f"{TRAINER}.args", [literal(word) for word in words])
     if spec.cpu is not None:
-        job.set(f"{_TRAINER}.resources.requests.cpu", spec.cpu)
+        job.set(f"{TRAINER}.resources.requests.cpu", spec.cpu)
     if spec.memory is not None:
-        job.set(f"{_TRAINER}.resources.requests.memory", spec.memory)
-        job.set(f"{_TRAINER}.resources.limits.memory", spec.memory)
+        job.set(f"{TRAINER}.resources.requests.memory", spec.memory)
+        job.set(f"{TRAINER}.resources.limits.memory", spec.memory)
     if spec.gpus:
-        job.set(f'{_TRAINER}.resources.limits["nvidia.com/gpu"]', spec.gpus)
+        job.set(f'{TRAINER}.resources.limits["nvidia.com/gpu"]', spec.gpus)
     own = {
         "SERVICE": service_name(spec.name, attempt),
         "WORKERS": spec.workers,
@@ -164,12 +177,12 @@ def _fill_container(job: Manifest, spec: RunSpec, attempt: int) -> None:
         "GRACE_SECONDS": spec.grace_seconds,
     }
     for name, value in own.items():
-        job.set(f"{_TRAINER}.env[name=GANTRY_{name}].value", str(value))
+        job.set(f"{TRAINER}.env[name=GANTRY_{name}].value", str(value))
     for name in ("JOB", "POD", "PORT", "PEER_SECONDS"):
-        job.get(f"{_TRAINER}.env[name=GANTRY_{name}]")
+        job.get(f"{TRAINER}.env[name=GANTRY_{name}]")
     given = _given(spec)
-    kept = [entry for entry in job.get(f"{_TRAINER}.env") if entry.get("name") not in given]
-    job.set(f"{_TRAINER}.env", [*kept, *(given[name] for name in sorted(given))])
+    kept = [entry for entry in job.get(f"{TRAINER}.env") if entry.get("name") not in given]
+    job.set(f"{TRAINER}.env", [*kept, *(given[name] for name in sorted(given))])
 
 
 def _given(spec: RunSpec) -> dict[str, dict[str, Any]]:
@@ -183,10 +196,10 @@ def _given(spec: RunSpec) -> dict[str, dict[str, Any]]:
     return given
 
 
-def arguments(spec: RunSpec) -> list[str]:
-    """What the image's entry point, the trainer, is told."""
+def arguments(spec: RunSpec, named: str) -> list[str]:
+    """What the image's entry point, the trainer, is told; `named` is the option with the spec's name."""
     words = ["worker", "--preset", spec.preset, "--root", spec.root]
-    words += ["--experiment", spec.experiment, "--run", spec.name]
+    words += ["--experiment", spec.experiment, named, spec.name]
     for override in spec.overrides:
         words += ["--set", override]
     if spec.pod_threads is not None:
@@ -199,7 +212,8 @@ def literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _fill_child(manifest: Manifest, spec: RunSpec) -> None:
+def fill_child(manifest: Manifest, spec: RunSpec) -> None:
+    """A run's values in an object that is not the Job."""
     if manifest.kind == "PodDisruptionBudget":
         manifest.set("spec.minAvailable", spec.workers - 1)
     if manifest.kind == "ServiceAccount" and spec.google_service_account is not None:
