@@ -29,6 +29,7 @@ from launcher.resuming import resumed_spec
 from launcher.spec import RunSpec
 from launcher.states import FINISHED, STOPPED
 from launcher.status import RunStatus
+from launcher.warm_start import check_warm_start
 from trainer import index
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 from trainer.storage import open_store
@@ -76,6 +77,7 @@ def submit(spec: RunSpec, command: WorkerCommand = trainer_command, grace_second
         RunExists, RunAlive: the name is taken.
         UserError: something that the run needs is missing or refuses; nothing is left behind.
     """
+    check_warm_start(spec)
     if spec.backend == "kubernetes":
         from launcher.backends.kubernetes.submit import start
 

@@ -9,7 +9,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import typer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from launcher.spec import RunSpec
 
 P = ParamSpec("P")
+Flags = TypeVar("Flags", bound="RunFlags")
 
 
 def _preset_names(incomplete: str) -> list[str]:
@@ -72,6 +73,25 @@ class RunFlags:
         str | None, _option("--name", help="Name of the run; made from preset and date when left out.")
     ] = None
     overrides: Overrides = None
+    data: Annotated[
+        str | None,
+        _option(
+            "--data",
+            metavar="SOURCE",
+            help="Real images, such as tfrecord:gs://bucket/faces/latest/. Short for --set data.source=… "
+            "and refused beside one; wins over files.",
+        ),
+    ] = None
+    warm_start: Annotated[
+        str | None,
+        _option(
+            "--warm-start",
+            metavar="RUN",
+            help="Begin with the weights of this run of the same experiment; latest is the newest finished "
+            "one. Short for --set warm_start.run=RUN and refused beside one; wins over files. More with "
+            "--set warm_start.optimizer=kept and warm_start.required=false.",
+        ),
+    ] = None
     threads: Threads = None
     image: Annotated[
         str | None,
@@ -194,21 +214,22 @@ class RunFlags:
         return spec
 
 
-def with_run_flags(command: Callable[Concatenate[RunFlags, P], None]) -> Callable[..., None]:
-    """A command whose options are those of `RunFlags` followed by its own."""
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    hints = get_type_hints(RunFlags, include_extras=True)
+def with_run_flags(command: Callable[Concatenate[Flags, P], None]) -> Callable[..., None]:
+    """A command whose options are those of `RunFlags`, or of a kind of it, followed by its own."""
+    first, *own = inspect.signature(command, eval_str=True).parameters.values()
+    kind: type[Flags] = first.annotation
+    hints = get_type_hints(kind, include_extras=True)
     shared = [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
         )
-        for field in dataclasses.fields(RunFlags)
+        for field in dataclasses.fields(kind)
     ]
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
-        given = {field.name: values.pop(field.name) for field in dataclasses.fields(RunFlags)}
-        command(RunFlags(**given), **values)  # type: ignore[call-arg]
+        given = {field.name: values.pop(field.name) for field in dataclasses.fields(kind)}
+        command(kind(**given), **values)  # type: ignore[call-arg]
 
     parameters = [*shared, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own)]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
