@@ -17,6 +17,8 @@ from launcher.status import RunStatus
 from trainer.layout import RunPath
 
 Object = Mapping[str, Any]
+KUEUE = "APIGroup/kueue.x-k8s.io"
+"""Entry of `Facts.others` that is empty where the cluster has no Kueue; none where nobody asked."""
 
 
 class Line(NamedTuple):

@@ -24,6 +24,7 @@ from launcher.backends.kubernetes.wording import event_time
 from launcher.errors import Transient
 from launcher.explain.causes.surroundings import wanted
 from launcher.explain.facts import Facts, Line, Object, object_name
+from launcher.explain.kueue import queue_facts
 from launcher.explain.lines import last_lines
 from launcher.lookup import Found
 from launcher.states import FINISHED, RUNNING
@@ -37,7 +38,6 @@ _TAKEN_AWAY = ("Preempted", "TaintManagerEviction", "Killing")
 # A folder that is not there reads like one without files: it stands in for one that cannot be read.
 _NOWHERE = f"{tempfile.gettempdir()}/gantry-{secrets.token_hex(8)}"
 _LIMITS = ("ResourceQuota", "LimitRange")
-_JOB_UID = "kueue.x-k8s.io/job-uid"  # label by which Kueue's Workload names its Job
 _NO_ACCOUNT = re.compile(r"error looking up service account [^/]+/([^:]+):")
 
 
@@ -182,9 +182,8 @@ def _others(api: Api, facts: Facts, pods: Sequence[Object], asking: Asking) -> I
     for kind in (each.kind for each in wanted(facts) if not each.name):
         yield from ((object_name(found), found) for found in asking.list(api, kind))
     job = facts.job
-    if job is not None and is_suspended(job) and queue_of(job):
-        for workload in asking.list(api, "Workload", f"{_JOB_UID}={job['metadata'].get('uid')}"):
-            yield object_name(workload), workload
+    if job is not None and is_suspended(job) and (queue := queue_of(job)):
+        yield from asking("Kueue", lambda: list(queue_facts(api, job, queue))) or ()
 
 
 def _claims(pods: Sequence[Object]) -> set[str]:

@@ -1,8 +1,10 @@
 """What is said of a run that is well, or on its way."""
 
 from launcher.backends.kubernetes.endings import disruption
+from launcher.backends.kubernetes.jobs import workers_of
 from launcher.backends.kubernetes.pods import PodStatus, is_there, pod_status
 from launcher.backends.kubernetes.wording import one_line
+from launcher.explain.causes.admission import refused
 from launcher.explain.evidence import since
 from launcher.explain.facts import Facts
 from launcher.states import FINISHED, PENDING, RESTARTING, RUNNING, STARTING, STOPPING
@@ -12,6 +14,9 @@ _PASSING = frozenset({"ContainerCreating", "Pending", "Terminating", ""})
 _RESTART_SECONDS = (
     300.0  # for a new pod and two trainers' start; the Job's controller waits up to a minute first
 )
+
+
+_NO_POD_SECONDS = 60.0  # the controller makes 500 pods in a quarter of this
 
 
 def sentence_of(facts: Facts) -> str:
@@ -39,11 +44,17 @@ def passing(facts: Facts) -> bool:
     if now.state == RESTARTING:
         waited = since(facts.said.get("updated"), facts.time) or 0.0
         return waited < _RESTART_SECONDS and all(_goes_on(facts, pod) for pod in pods)
-    if now.state != PENDING:
+    if now.state != PENDING or refused(facts) or not all(map(is_there, facts.pods)):
         return False
-    return all(pod.ready or pod.done or pod.reason in _PASSING for pod in pods) and all(
-        map(is_there, facts.pods)
-    )
+    return all(pod.ready or pod.done or pod.reason in _PASSING for pod in pods) and not _waits_long(facts)
+
+
+def _waits_long(facts: Facts) -> bool:
+    """Whether a worker has no pod, though the Job has been at it for long."""
+    job = facts.job
+    if job is None or len(facts.workers) >= workers_of(job):
+        return False
+    return (since((job.get("status") or {}).get("startTime"), facts.time) or 0.0) > _NO_POD_SECONDS
 
 
 def _goes_on(facts: Facts, pod: PodStatus) -> bool:

@@ -7,13 +7,21 @@ ended a run before what that brought about.
 from typing import Any
 
 from launcher.explain.base import Cause
+from launcher.explain.causes.admission import ADMISSION
 from launcher.explain.causes.endings import ENDINGS, KILLED, LEFT
+from launcher.explain.causes.images import IMAGES
 from launcher.explain.causes.limits import DEADLINE, ENDED, TAKEN
 from launcher.explain.causes.peers import STALLED, UNREACHABLE
+from launcher.explain.causes.scheduling import SCHEDULING
 from launcher.explain.causes.storage import AWAY, STORAGE
+from launcher.explain.causes.waiting import WAITING
 from launcher.explain.facts import Facts
 
 CAUSES: tuple[Cause[Facts], ...] = (
+    *WAITING,
+    *IMAGES,
+    *ADMISSION,
+    *SCHEDULING,
     *STORAGE,
     *ENDINGS,
     STALLED,

@@ -1,0 +1,142 @@
+"""Runs that nobody lets go on: queued, stopped, suspended by hand, or whose Job was deleted."""
+
+from launcher.backends.kubernetes.jobs import is_suspended
+from launcher.backends.kubernetes.labels import CANCELLED, annotation, queue_of
+from launcher.backends.kubernetes.wording import one_line
+from launcher.explain.base import Cause, Evidence, Finding
+from launcher.explain.evidence import from_condition, from_field, from_status, utc
+from launcher.explain.facts import KUEUE, Facts, Object, object_name
+from launcher.states import INTERRUPTED, STOPPED
+
+
+def queued(facts: Facts) -> Finding | None:
+    """A Job that waits until Kueue lets it begin."""
+    job = facts.job
+    if job is None or facts.verdict or not is_suspended(job) or not (queue := queue_of(job)):
+        return None
+    sentence = f"{facts.name} waits in queue '{queue}'"
+    seen = [from_field(job, "Job", "metadata.labels[kueue.x-k8s.io/queue-name]", queue)]
+    if not facts.others.get(KUEUE):
+        if KUEUE in facts.others:
+            sentence += ", and the cluster has no Kueue that could let it begin"
+        return Finding(sentence, (*seen, *_suspended(job)), facts.command("cancel"))
+    if position := _position(facts):
+        sentence += f", at position {position.text}"
+    workload = next((found for found in facts.others.values() if found.get("kind") == "Workload"), None)
+    if workload is None:
+        sentence += ", of which Kueue has made no Workload: its LocalQueue may not exist"
+        return Finding(sentence, (*seen, *_suspended(job)), facts.kubectl("get localqueues"))
+    told = [from_condition(workload, "", kind) for kind in ("QuotaReserved", "Admitted", "Evicted")]
+    why = [each for each in told if each is not None]
+    if why:
+        sentence += f": {why[0].text.partition(': ')[2] or why[0].text}"
+    fix = facts.kubectl("describe workload", str(workload["metadata"]["name"]))
+    evidence = [*why, *([position] if position else []), *seen]
+    return Finding(sentence, evidence, fix)
+
+
+def _position(facts: Facts) -> Evidence | None:
+    """Place in the queue, from Kueue's visibility API; counted from 1 for a person."""
+    for found in facts.others.values():
+        if found.get("kind") == "PendingWorkload" and "positionInLocalQueue" in found:
+            place = int(found["positionInLocalQueue"]) + 1
+            return from_field(found, "PendingWorkload", "positionInLocalQueue", place)
+    return None
+
+
+def _suspended(job: Object) -> list[Evidence]:
+    found = from_condition(job, "Job", "Suspended")
+    return [found] if found else [from_field(job, "Job", "spec.suspend", "true")]
+
+
+def by_hand(facts: Facts) -> Finding | None:
+    """A Job that somebody suspended without this launcher."""
+    job = facts.job
+    waits = job is not None and not facts.verdict and is_suspended(job) and facts.status.state == STOPPED
+    if job is None or not waits or annotation(job, CANCELLED):
+        return None
+    who = _setter(job)
+    by = f" with {who.field.partition(' ')[2]}" if who else ""
+    sentence = (
+        f"{facts.name} is suspended: somebody set its Job's spec.suspend{by}, and not `launcher cancel`"
+    )
+    return Finding(sentence, [*_suspended(job), *([who] if who else [])], facts.command("resume"))
+
+
+def _setter(job: Object) -> Evidence | None:
+    """Which program wrote ``spec.suspend`` last, as the API server keeps record of it."""
+    owners = [
+        entry
+        for entry in job["metadata"].get("managedFields") or []
+        if "f:suspend" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    ]
+    if not owners:
+        return None
+    last = max(owners, key=lambda entry: str(entry.get("time")))
+    name = str(last.get("manager"))
+    field = f"managedFields {name}"
+    return Evidence(f"Job/{job['metadata']['name']}", field, "owns spec.suspend", utc(last.get("time")))
+
+
+def cancelled(facts: Facts) -> Finding | None:
+    """A run that was asked to stop."""
+    now = facts.status
+    if now.state != STOPPED:
+        return None
+    when = None if facts.job is None else annotation(facts.job, CANCELLED)
+    saved = "nothing is saved" if now.checkpoint_step is None else f"saved at step {now.checkpoint_step}"
+    sentence = f"{facts.name} was asked to stop and did, {saved}"
+    seen = []
+    if facts.job is not None and when:
+        field = f"metadata.annotations[{CANCELLED}]"
+        seen.append(Evidence(object_name(facts.job, "Job"), field, one_line(when), utc(when)))
+    word = from_status(facts, "state")
+    return Finding(sentence, [*seen, *([word] if word else [])], facts.command("resume"))
+
+
+def job_gone(facts: Facts) -> Finding | None:
+    """A Job that was deleted under a run that had not finished."""
+    now = facts.status
+    if now.state != INTERRUPTED or now.backend != "kubernetes" or facts.job is not None:
+        return None
+    if any("cluster" in text.partition(":")[0] for text in facts.unasked):
+        return None  # nobody looked
+    at = "before its first step" if now.step is None else f"at step {now.step}"
+    sentence = (
+        f"{facts.name} was cut off {at}: its Job '{now.job}' is gone from namespace '{facts.namespace}'"
+    )
+    words = [from_status(facts, "state"), from_status(facts, "step")]
+    return Finding(sentence, [word for word in words if word], facts.command("resume"))
+
+
+WAITING = (
+    Cause(
+        "queued",
+        "Kueue has not admitted the run",
+        "The Job is suspended and has a label `kueue.x-k8s.io/queue-name`; QuotaReserved of its Workload is "
+        "False",
+        "Wait, ask for less, or look at the queue (`kubectl describe workload`)",
+        queued,
+    ),
+    Cause(
+        "suspended",
+        "Somebody suspended the Job",
+        "`spec.suspend` is true without the launcher's mark of a cancel",
+        "`launcher resume RUN`",
+        by_hand,
+    ),
+    Cause(
+        "cancelled",
+        "The run was asked to stop",
+        "`launcher cancel`, or Ctrl-C of a local run: its workers saved and left",
+        "`launcher resume RUN`",
+        cancelled,
+    ),
+    Cause(
+        "job-gone",
+        "The Job was deleted before the run had finished",
+        "`status.json` says that it trains, and the cluster has no such Job",
+        "`launcher resume RUN` goes on from the newest checkpoint",
+        job_gone,
+    ),
+)
