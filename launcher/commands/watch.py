@@ -1,0 +1,42 @@
+"""``launcher watch``: a run as a page that is redrawn until it ends."""
+
+import typer
+
+from launcher.commands.common import Context, Namespace, Root, Run, note
+from launcher.commands.place import place_of
+
+_EXIT_FAILED = 1
+
+
+def watch(run: Run, root: Root = None, context: Context = None, namespace: Namespace = None) -> None:
+    """Watch a run on a page of the terminal: progress, losses, workers, log, and its newest grid of samples.
+
+    Looks every 2 seconds. q leaves, and so does Ctrl-C; the run goes on. When the run ends, its last page
+    stays and the exit code is that of wait: 0 when it has finished, 1 when it failed or was stopped, 3 when
+    there is no such run. Where stdout is no terminal, `launcher status RUN --watch` writes lines instead.
+
+    Example: launcher watch demo-20260102-x7k2
+    """
+    from rich.console import Console
+
+    from launcher.hints import command_line
+    from launcher.live import Feed, check_terminal, draw, show
+    from launcher.places import locate
+    from launcher.states import FINISHED
+
+    screen = Console(highlight=False)
+    check_terminal(screen, f"launcher status {run} --watch")
+    located = locate(place_of(root, context, namespace), run)
+    feed = Feed(located)
+    again = command_line("watch", located.found.path)
+    try:
+        page = show(feed.look, feed.look(), screen)
+    except KeyboardInterrupt:
+        note(f"the run goes on; watch it again with `{again}`")
+        raise
+    if page.status.live:
+        note(f"the run goes on; watch it again with `{again}`")
+        return
+    screen.print(draw(page, screen.width, screen.height - 1, hint=""))
+    if page.status.state != FINISHED:
+        raise typer.Exit(_EXIT_FAILED)
