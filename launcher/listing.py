@@ -96,8 +96,10 @@ class _Survey(NamedTuple):
 
 def _in_root(root: str, experiment: str | None, place: Place, jobs: Jobs) -> list[RunStatus]:
     store = open_store(root)
+    firings = [path for path in jobs.firings(root) if experiment in (None, path.experiment)]
+    names = dict.fromkeys([*_experiments(store, experiment), *(path.experiment for path in firings)])
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        surveys = pool.map(lambda name: _survey(Inside(store, name), name), _experiments(store, experiment))
+        surveys = pool.map(lambda name: _survey(Inside(store, name), name, firings), names)
         each = [run for survey in surveys for run in _runs(store, root, survey)]
         found = pool.map(lambda run: standing(run[0], run[1], place, jobs), each)
         return [status for status in found if status is not None]
@@ -110,7 +112,8 @@ def _experiments(store: Store, experiment: str | None) -> list[str]:
     return [experiment]
 
 
-def _survey(store: Store, experiment: str) -> _Survey:
+def _survey(store: Store, experiment: str, firings: Sequence[RunPath]) -> _Survey:
+    """What is known of an experiment; a schedule's firing that waits for a node has no folder yet."""
     known = index.load(store)
     names = [name for name in store.folders() if layout.LABEL.fullmatch(name)]
     if known.note:
@@ -118,7 +121,8 @@ def _survey(store: Store, experiment: str) -> _Survey:
     elif "://" in store.url and (missing := len(set(names) - known.entries.keys())) > _MANY:
         how = f"`launcher reindex --experiment {experiment}` writes it anew"
         _note(f"{missing} runs are not in the index of {store.url} and are asked one by one; {how}")
-    return _Survey(experiment, known.entries, names)
+    waiting = {path.name for path in firings if path.experiment == experiment} - set(names)
+    return _Survey(experiment, known.entries, [*names, *sorted(waiting)])
 
 
 def _runs(store: Store, root: str, survey: _Survey) -> Iterator[tuple[Found, Entry | None]]:

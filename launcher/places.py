@@ -1,18 +1,19 @@
 """Where a run is: below a root that was named, in the folder ``runs`` here, or where its Job says.
 
 A Job carries its run's root as an annotation, so ``launcher logs RUN`` works with no root configured for as
-long as the cluster remembers the run.
+long as the cluster remembers the run. A firing of a schedule is known by its Job alone until its first pod
+has written its record.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.backends.base import Backend
-from launcher.backends.kubernetes.labels import run_of
-from launcher.backends.kubernetes.record import read_record
+from launcher.backends.kubernetes.labels import belongs, of_run, run_of, schedule_of_run
+from launcher.backends.kubernetes.record import ClusterRecord, read_record, record_of
 from launcher.backends.local.backend import LocalBackend
-from launcher.errors import ClusterUnreachable, NoSuchRun, SpecError
+from launcher.errors import ClusterUnreachable, Forbidden, NoSuchRun, SpecError
 from launcher.hints import DEFAULT_ROOT
 from launcher.kubeconfig import current
 from launcher.lookup import Found, find_run
@@ -78,14 +79,15 @@ def find(place: Place, run: str) -> Found:
     try:
         return find_run(place.root or DEFAULT_ROOT, run)
     except NoSuchRun as missing:
-        if place.root is not None or not place.has_cluster:
+        firing = schedule_of_run(run.rpartition("/")[2]) is not None
+        if (place.root is not None and not firing) or not place.has_cluster:
             raise
         return _ask_cluster(place, run, missing)
 
 
 def backend_of(found: Found, place: Place) -> Backend:
     """The backend that started a run; the local one, which reads files alone, where none did."""
-    record = read_record(found.store)
+    record = read_record(found.store) or _of_firing(found.path, place)
     if record is None:
         return LocalBackend()
     from launcher.backends.kubernetes.backend import KubernetesBackend
@@ -103,6 +105,8 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
         paths = {path for path in map(run_of, jobs(api)) if path and path.name == name}
     except ClusterUnreachable as error:
         raise NoSuchRun(f"{missing}, and no cluster to ask: {error}") from None
+    root = None if place.root is None else place.root.rstrip("/")
+    paths = {path for path in paths if root in (None, path.root.rstrip("/"))}
     paths = {path for path in paths if experiment in ("", path.experiment)}
     if not paths:
         raise NoSuchRun(f"{missing}; no Job of it in namespace '{api.namespace}' either")
@@ -110,6 +114,21 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
         raise SpecError(f"run is '{run}': expected --root too, as it is in {_urls(paths)}")
     path = paths.pop()
     return Found(path, open_store(path.url))
+
+
+def _of_firing(path: RunPath, place: Place) -> ClusterRecord | None:
+    """The record that a schedule's firing is about to write, from its Job; None for any other run."""
+    if "://" not in path.root or schedule_of_run(path.name) is None or not place.has_cluster:
+        return None
+    try:
+        api = place.connect()
+        found = [job for job in api.list("Job", of_run(path))["items"] if belongs(job, path)]
+    except (ClusterUnreachable, Forbidden):
+        return None
+    if not found:
+        return None
+    here = {"context": api.context, "server": api.server, "namespace": api.namespace}
+    return replace(record_of(found[0]), **here)
 
 
 def _urls(paths: Iterable[RunPath]) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from launcher.backends.kubernetes.jobs import attempt_of, is_stopped
-from launcher.backends.kubernetes.labels import run_of
+from launcher.backends.kubernetes.labels import run_of, schedule_of
 from launcher.backends.kubernetes.record import record_of
 from launcher.backends.local.backend import LocalBackend
 from launcher.backends.local.record import read_record
@@ -58,6 +58,14 @@ class Jobs:
     def roots(self) -> list[str]:
         """Roots of the runs that the Jobs are of."""
         return sorted({path.root for path in map(run_of, self.by_name.values()) if path})
+
+    def firings(self, root: str) -> list[RunPath]:
+        """Runs of schedules below a root that Jobs are of; a root on a disk has none."""
+        if "://" not in root:
+            return []
+        own = [job for job in self.by_name.values() if schedule_of(job) is not None]
+        plain = root.rstrip("/")
+        return [path for path in map(run_of, own) if path and path.root.rstrip("/") == plain]
 
     def _ask(self) -> dict[str, Job]:
         if not self._place.has_cluster:

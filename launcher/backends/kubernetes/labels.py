@@ -1,6 +1,8 @@
 """The labels and annotations by which a run's objects are found, and nobody else's."""
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from trainer.layout import RunPath
@@ -11,6 +13,7 @@ PART_OF, MANAGED_BY = "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by
 ATTEMPT = "gantry/attempt"
 ROOT = "gantry/root"  # annotation: a root is no label's value
 CANCELLED = "gantry/cancelled"  # annotation: since when, so that a stopped Job differs from one not yet begun
+SCHEDULE = "gantry/schedule"  # of a schedule, and of all that it owns: `instance` is its name there
 QUEUE = "kueue.x-k8s.io/queue-name"
 JOB_NAME = "batch.kubernetes.io/job-name"
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
@@ -20,8 +23,15 @@ MANAGED = f"{MANAGED_BY}={APP}"
 
 
 def of_run(path: RunPath) -> str:
-    """Selects the objects of one run's attempts; see `belongs` for the root."""
-    return f"{NAME}={APP},{INSTANCE}={path.name},{PART_OF}={path.experiment}"
+    """Selects the objects of one run's attempts; see `belongs` for the root, and for a schedule's firings."""
+    schedule = schedule_of_run(path.name)
+    instance = f"{INSTANCE} in ({path.name},{schedule})" if schedule else f"{INSTANCE}={path.name}"
+    return f"{NAME}={APP},{instance},{PART_OF}={path.experiment}"
+
+
+def of_schedule(name: str) -> str:
+    """Selects a schedule and all that it owns, its firings' Jobs and pods too."""
+    return f"{NAME}={APP},{SCHEDULE}={name},{MANAGED_BY}={APP}"
 
 
 def of_job(job: str) -> str:
@@ -32,16 +42,56 @@ def of_job(job: str) -> str:
 def belongs(found: Mapping[str, Any], path: RunPath) -> bool:
     """Whether an object is of a run and not of its namesake in another root."""
     labels, root = found["metadata"].get("labels") or {}, annotation(found, ROOT)
-    expected = {NAME: APP, INSTANCE: path.name, PART_OF: path.experiment}
     same_root = root is not None and root.rstrip("/") == path.root.rstrip("/")
-    return same_root and all(labels.get(key) == value for key, value in expected.items())
+    ours = labels.get(NAME) == APP and labels.get(PART_OF) == path.experiment
+    return same_root and ours and _run_name(found) == path.name
 
 
 def run_of(found: Mapping[str, Any]) -> RunPath | None:
     """The run that an object belongs to, None for one that does not say."""
     labels, root = found["metadata"].get("labels") or {}, annotation(found, ROOT)
-    name, experiment = labels.get(INSTANCE), labels.get(PART_OF)
+    name, experiment = _run_name(found), labels.get(PART_OF)
     return RunPath(root, experiment, name) if root and name and experiment else None
+
+
+def _run_name(found: Mapping[str, Any]) -> str | None:
+    """The run of a Job or a pod; firings of a schedule share their labels, so their Job's name tells."""
+    metadata = found["metadata"]
+    labels = metadata.get("labels") or {}
+    if schedule := labels.get(SCHEDULE):
+        return firing_run(schedule, str(labels.get(JOB_NAME) or metadata.get("name") or ""))
+    name = labels.get(INSTANCE)
+    return None if name is None else str(name)
+
+
+def firing_run(schedule: str, job: str) -> str | None:
+    """The run of a firing from the name of its Job, None for a Job of another name.
+
+    The CronJob controller calls Jobs ``<schedule>-<minutes since 1970>``, and `trigger` those that it makes
+    ``<schedule>-t<seconds since 1970 in base 36>``.
+    """
+    if due := firing_due(schedule, job):
+        return f"{schedule}-{due:%Y%m%d-%H%M}"
+    found = re.fullmatch(rf"{re.escape(schedule)}-t([0-9a-z]{{1,7}})", job)
+    return f"{schedule}-{datetime.fromtimestamp(int(found[1], 36), UTC):%Y%m%d-%H%M%S}" if found else None
+
+
+def firing_due(schedule: str, job: str) -> datetime | None:
+    """For when a firing's Job is, None for one that was triggered by hand, or has another name."""
+    found = re.fullmatch(rf"{re.escape(schedule)}-([0-9]{{1,9}})", job)
+    return datetime.fromtimestamp(60 * int(found[1]), UTC) if found else None
+
+
+def schedule_of_run(run: str) -> str | None:
+    """The schedule that a run would be a firing of, going by its name; None for any other name."""
+    found = re.fullmatch(r"(.+)-[0-9]{8}-(?:[0-9]{4}|[0-9]{6})", run)
+    return found[1] if found else None
+
+
+def schedule_of(found: Mapping[str, Any]) -> str | None:
+    """The schedule that an object belongs to, None for a run's own."""
+    value = (found["metadata"].get("labels") or {}).get(SCHEDULE)
+    return None if value is None else str(value)
 
 
 def annotation(found: Mapping[str, Any], key: str) -> str | None:

@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from launcher.backends.kubernetes.jobs import attempt_of, workers_of
+from launcher.backends.kubernetes.labels import run_of, schedule_of
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
 from trainer.storage import Store
 
 FORMAT = 1
+TEMPLATE = "GANTRY_RECORD"  # variable of a firing's pods: the record so far as it is known before
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def read_record(store: Store) -> ClusterRecord | None:
 def record_of(job: Mapping[str, Any]) -> ClusterRecord:
     """What a Job itself tells of the attempt that it is; where and how it was submitted it does not know."""
     metadata = job["metadata"]
+    if firing := _of_firing(job):
+        return firing
     return ClusterRecord(
         attempt=attempt_of(job) or 1,
         job=str(metadata["name"]),
@@ -72,3 +76,21 @@ def record_of(job: Mapping[str, Any]) -> ClusterRecord:
         submitted=str(metadata.get("creationTimestamp") or ""),
         spec={},
     )
+
+
+def _of_firing(job: Mapping[str, Any]) -> ClusterRecord | None:
+    """What the first pod of a schedule's firing writes into the run's folder, from the Job that tells it."""
+    run, metadata = run_of(job), job["metadata"]
+    if schedule_of(job) is None or run is None:
+        return None
+    containers = job["spec"]["template"]["spec"].get("containers") or []
+    variables = [each for container in containers for each in container.get("env") or []]
+    text = next((each.get("value") for each in variables if each.get("name") == TEMPLATE), None)
+    try:
+        # The kubelet makes $ of $$ when it hands the variable to the pod.
+        template = json.loads(str(text).replace("$$", "$"))
+        spec = {**template["spec"], "name": run.name}
+        about = {"job": str(metadata["name"]), "submitted": str(metadata.get("creationTimestamp") or "")}
+        return ClusterRecord(**{**template, **about, "spec": spec})
+    except (ValueError, TypeError, KeyError):
+        return None

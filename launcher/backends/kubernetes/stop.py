@@ -1,8 +1,9 @@
 """Stopping a run's pods, with or without its Job.
 
 A Job is cancelled by suspending it: its pods get SIGTERM and their grace, save, and leave; the Job stays as
-the record of what ran. A queue would only admit it again, so a queued Job is deleted, and the run's folder is
-the record. Before either it is announced, so that pods can tell a person's wish from a drained node.
+the record of what ran. A queue would only admit it again, and a schedule wait for its end, so that a queued
+Job and that of a firing are deleted, and the run's folder is the record. Before either it is announced, so
+that pods can tell a person's wish from a drained node.
 """
 
 import time
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 
 from launcher.backends.kubernetes.api import Api, Object
 from launcher.backends.kubernetes.jobs import verdict
-from launcher.backends.kubernetes.labels import CANCELLED, belongs, of_job, of_run, queue_of
+from launcher.backends.kubernetes.labels import CANCELLED, belongs, of_job, of_run, queue_of, schedule_of
 from launcher.backends.kubernetes.pods import is_there
 from launcher.errors import NotFound
 from trainer.errors import GantryError
@@ -47,7 +48,7 @@ def request_stop(api: Api, job: str, *, kill: bool = False, announce: Callable[[
 
 def _suspend(api: Api, job: Object) -> None:
     name = job["metadata"]["name"]
-    if queue_of(job) is not None:
+    if queue_of(job) is not None or schedule_of(job) is not None:
         api.delete("Job", name, "Foreground", uid=job["metadata"]["uid"])
         return
     now = datetime.now(UTC).isoformat(timespec="seconds")
