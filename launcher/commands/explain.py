@@ -36,9 +36,9 @@ def explain(
 
     Example: launcher explain demo-20260102-x7k2 -o json
     """
-    from launcher.explain import explain_run
+    from launcher.explain import explain as explain_it
 
-    found = explain_run(place_of(root, context, namespace), run)
+    found = explain_it(place_of(root, context, namespace), run)
     if output is OutputFormat.text:
         sys.stdout.write("".join(f"{line}\n" for line in describe(found)))
     else:

@@ -6,8 +6,10 @@ has to be concluded. Where none is found, the three most telling facts are shown
 """
 
 from launcher.explain.base import Cause, Diagnosis, Evidence, Finding
-from launcher.explain.diagnosis import diagnose, explain_run
+from launcher.explain.diagnosis import diagnose_schedule, explain, explain_run, explain_schedule
 from launcher.explain.facts import Facts
+from launcher.explain.judging import diagnose
+from launcher.explain.schedule_facts import ScheduleFacts
 
 __all__ = [
     "Cause",
@@ -15,6 +17,10 @@ __all__ = [
     "Evidence",
     "Facts",
     "Finding",
+    "ScheduleFacts",
     "diagnose",
+    "diagnose_schedule",
+    "explain",
     "explain_run",
+    "explain_schedule",
 ]

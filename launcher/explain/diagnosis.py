@@ -2,17 +2,31 @@
 
 from functools import partial
 
-from launcher.explain.base import Diagnosis, Evidence, first
-from launcher.explain.causes import CAUSES
-from launcher.explain.evidence import from_container, from_event, from_log, from_status
-from launcher.explain.facts import Facts, Object
+from launcher.errors import NoSuchRun
+from launcher.explain.base import Diagnosis, first
+from launcher.explain.causes import SCHEDULE_CAUSES
 from launcher.explain.finding import find
-from launcher.explain.gathering import gather, well
-from launcher.explain.health import passing, sentence_of
+from launcher.explain.gathering import gather
+from launcher.explain.judging import diagnose
+from launcher.explain.schedule_facts import ScheduleFacts
+from launcher.explain.schedules import experiment_of, gather_schedule
 from launcher.places import Place
 
-UNKNOWN = "unknown"
-_TELLING = 3  # facts that are shown where no cause was recognised
+
+def explain(where: Place | str, name: str) -> Diagnosis:
+    """What is wrong with the run of that name, or with the schedule where no run has it.
+
+    Raises:
+        NoSuchRun: there is neither.
+        UserError: neither the cluster nor the run's folder can be asked.
+    """
+    try:
+        return explain_run(where, name)
+    except NoSuchRun as missing:
+        try:
+            return explain_schedule(where, name)
+        except NoSuchRun as error:
+            raise NoSuchRun(f"{missing}; {error}") from None
 
 
 def explain_run(where: Place | str, run: str) -> Diagnosis:
@@ -26,35 +40,31 @@ def explain_run(where: Place | str, run: str) -> Diagnosis:
     return diagnose(gather(*find(place, run)))
 
 
-def diagnose(facts: Facts) -> Diagnosis:
-    """What the facts show to be wrong with a run; a pure function."""
-    now = facts.status
+def explain_schedule(where: Place | str, name: str) -> Diagnosis:
+    """What is wrong with a schedule, or that nothing is.
 
-    say = partial(Diagnosis, "run", now.experiment, now.run, now.state, unasked=tuple(facts.unasked))
-    found = None if well(now) else first(CAUSES, facts)
-    if found:
+    Raises:
+        NoSuchRun: there is none of that name.
+        UserError: the cluster cannot be asked.
+    """
+    place = where if isinstance(where, Place) else Place(root=where)
+    return diagnose_schedule(gather_schedule(place, name))
+
+
+def diagnose_schedule(facts: ScheduleFacts) -> Diagnosis:
+    """What the facts show to be wrong with a schedule; a pure function."""
+    state = "suspended" if facts.spec.get("suspend") else "active"
+    experiment = experiment_of(facts.cronjob)
+    say = partial(Diagnosis, "schedule", experiment, facts.short, state, unasked=tuple(facts.unasked))
+    if found := first(SCHEDULE_CAUSES, facts):
         key, finding = found
         return say(False, key, finding.sentence, tuple(finding.evidence), finding.fix)
-    if well(now) or passing(facts):
-        return say(True, None, sentence_of(facts))
-    what = f"{facts.name} is {now.state}" + (f": {now.explanation}" if now.explanation else "")
-    look = facts.command("logs", "--tail", "50")
-    return say(False, UNKNOWN, f"{what}; no known cause fits", tuple(telling(facts)), look)
+    return say(True, None, _well(facts))
 
 
-def telling(facts: Facts) -> list[Evidence]:
-    """The three facts that say most where no cause was recognised: none of them is a guess."""
-    stuck = [from_container(pod, state) for _, pod, state in facts.containers() if _is_stuck(state)]
-    warnings = [event for event in reversed(facts.events) if event.get("type") == "Warning"]
-    word = from_status(facts, "message")
-    lines = [from_log(found[-1]) for _, found in sorted(facts.logs.items())]
-    groups = [stuck, [from_event(event) for event in warnings], [word] if word else [], lines]
-    # One of each kind before a second of any: they mostly say the same over and over.
-    mixed = [group[turn] for turn in range(_TELLING) for group in groups if turn < len(group)]
-    return mixed[:_TELLING]
-
-
-def _is_stuck(container: Object) -> bool:
-    """Whether a container waits, or ended badly."""
-    state = container.get("state") or {}
-    return "waiting" in state or bool((state.get("terminated") or {}).get("exitCode"))
+def _well(facts: ScheduleFacts) -> str:
+    last = facts.firings[0] if facts.firings else None
+    told = f", last as run {last.name}" if last else ""
+    told += f", which is {last.diagnosis.state}" if last and last.diagnosis else ""
+    soon = f" and next at {facts.next:%Y-%m-%d %H:%M %Z}" if facts.next else ""
+    return f"{facts.name} fires{told}{soon}"

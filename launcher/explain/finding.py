@@ -1,12 +1,14 @@
 """The run to explain: by its folder as everywhere, else by its Job, which a broken bucket does not hide."""
 
+from dataclasses import replace
+
 from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.backend import KubernetesBackend
-from launcher.backends.kubernetes.jobs import attempt_of, workers_of
 from launcher.backends.kubernetes.labels import run_of
 from launcher.backends.kubernetes.observe import jobs
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.record import record_of
 from launcher.backends.local.backend import LocalBackend
+from launcher.errors import NoSuchRun
 from launcher.explain.facts import Object
 from launcher.lookup import Found
 from launcher.places import Located, Place, locate
@@ -19,8 +21,8 @@ from trainer.storage import open_store
 def find(place: Place, run: str) -> Located:
     """A run and its backend.
 
-    A Job whose workers never began may have left nothing in the bucket, and the bucket itself may be what is
-    wrong: then the Job alone tells.
+    A Job whose workers never began may have left nothing in the bucket, as a schedule's firing whose image
+    cannot be fetched, and the bucket itself may be what is wrong: then the Job alone tells.
 
     Raises:
         NoSuchRun: there is none of that name.
@@ -28,7 +30,7 @@ def find(place: Place, run: str) -> Located:
     """
     try:
         located = locate(place, run)
-    except (AccessError, StorageError):
+    except (AccessError, StorageError, NoSuchRun):
         if (known := _by_job(place, run)) is None:
             raise
         return known
@@ -65,20 +67,6 @@ def located_by_job(place: Place, api: Api, path: RunPath, job: Object) -> Locate
     Raises:
         GantryError: its root is none that could be opened.
     """
-    backend = KubernetesBackend(record_of(job, api), place.context, api.namespace)
+    record = replace(record_of(job), context=api.context, server=api.server)
+    backend = KubernetesBackend(record, place.context, api.namespace)
     return Located(Found(path, open_store(path.url)), backend)
-
-
-def record_of(job: Object, api: Api) -> ClusterRecord:
-    """What ``cluster.json`` would say of a Job."""
-    metadata = job["metadata"]
-    return ClusterRecord(
-        attempt=attempt_of(job) or 1,
-        job=str(metadata["name"]),
-        namespace=api.namespace,
-        context=api.context,
-        server=api.server,
-        workers=workers_of(job),
-        submitted=str(metadata.get("creationTimestamp")),
-        spec={},
-    )

@@ -4,18 +4,18 @@ The order is part of the rules: what an object says by itself comes before what 
 ended a run before what that brought about.
 """
 
-from typing import Any
-
 from launcher.explain.base import Cause
 from launcher.explain.causes.admission import ADMISSION
 from launcher.explain.causes.endings import ENDINGS, KILLED, LEFT
 from launcher.explain.causes.images import IMAGES
 from launcher.explain.causes.limits import DEADLINE, ENDED, TAKEN
 from launcher.explain.causes.peers import STALLED, UNREACHABLE
+from launcher.explain.causes.schedules import SCHEDULES
 from launcher.explain.causes.scheduling import SCHEDULING
 from launcher.explain.causes.storage import AWAY, STORAGE
 from launcher.explain.causes.waiting import WAITING
 from launcher.explain.facts import Facts
+from launcher.explain.schedule_facts import ScheduleFacts
 
 CAUSES: tuple[Cause[Facts], ...] = (
     *WAITING,
@@ -35,5 +35,5 @@ CAUSES: tuple[Cause[Facts], ...] = (
 )
 """Of a run."""
 
-SCHEDULE_CAUSES: tuple[Cause[Any], ...] = ()
+SCHEDULE_CAUSES: tuple[Cause[ScheduleFacts], ...] = SCHEDULES
 """Of a schedule."""

@@ -1,0 +1,113 @@
+"""All that is known of a schedule: its CronJob, what the cluster says of that, and how its firings stand."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from launcher.backends.kubernetes.jobs import verdict
+from launcher.backends.kubernetes.labels import firing_due
+from launcher.explain.base import Diagnosis
+from launcher.explain.facts import Object, kubectl
+from launcher.schedules.cronline import CronLine
+from launcher.states import parse_time
+from trainer.errors import GantryError
+from trainer.layout import RunPath
+
+
+class Firing(NamedTuple):
+    """One Job of a schedule."""
+
+    job: Object
+    path: RunPath | None
+    """Its run; None for a Job whose name is not a firing's."""
+    diagnosis: Diagnosis | None
+    """What is wrong with it, for those that were looked at: all that are active, and the newest."""
+
+    @property
+    def name(self) -> str:
+        """How a sentence calls it."""
+        return f"'{self.path.name if self.path else self.job['metadata']['name']}'"
+
+    @property
+    def active(self) -> bool:
+        """Whether its Job has not ended."""
+        return verdict(self.job) is None
+
+
+@dataclass(frozen=True)
+class ScheduleFacts:
+    """What the cluster shows of a schedule at one moment; what could not be asked is empty."""
+
+    cronjob: Object
+    firings: Sequence[Firing] = ()
+    """Those whose Jobs the cluster still has, newest first."""
+    events: Sequence[Object] = ()
+    """About the CronJob, oldest first."""
+    unasked: Sequence[str] = ()
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def short(self) -> str:
+        """Its name."""
+        return str(self.cronjob["metadata"]["name"])
+
+    @property
+    def name(self) -> str:
+        """How a sentence calls it."""
+        return f"schedule '{self.short}'"
+
+    @property
+    def spec(self) -> Mapping[str, object]:
+        """The CronJob's spec."""
+        found: Mapping[str, object] = self.cronjob["spec"]
+        return found
+
+    @property
+    def forbids(self) -> bool:
+        """Whether a firing that runs keeps others from beginning."""
+        return self.spec.get("concurrencyPolicy") == "Forbid"
+
+    @property
+    def due(self) -> datetime | None:
+        """The last time at which it should have fired, None before the first."""
+        created = parse_time(self.cronjob["metadata"].get("creationTimestamp"))
+        times = self._line.before(self.time) if self._line else iter(())
+        last = next(times, None)
+        return last if last and created and last > created else None
+
+    @property
+    def next(self) -> datetime | None:
+        """The next time at which it will fire."""
+        return self._line.next(self.time, 1)[0] if self._line else None
+
+    @property
+    def fired(self) -> datetime | None:
+        """The time for which a firing was made last; the controller writes it a moment after the Job."""
+        known = [parse_time((self.cronjob.get("status") or {}).get("lastScheduleTime"))]
+        known += [firing_due(self.short, str(each.job["metadata"]["name"])) for each in self.firings]
+        return max((time for time in known if time), default=None)
+
+    @property
+    def _line(self) -> CronLine | None:
+        try:
+            return CronLine(str(self.spec.get("schedule")), str(self.spec.get("timeZone") or "Etc/UTC"))
+        except GantryError:
+            return None
+
+    def event(self, *reasons: str) -> Object | None:
+        """The newest event about the CronJob with one of these reasons."""
+        return next((each for each in reversed(self.events) if each.get("reason") in reasons), None)
+
+    def command(self, verb: str, *more: str) -> str:
+        """A command of ``launcher cron`` about it, as it can be pasted."""
+        return " ".join(["launcher cron", verb, self.short, *more, "-n", self.namespace])
+
+    def kubectl(self, *words: str) -> str:
+        """A command of kubectl in its namespace."""
+        return kubectl(self.namespace, *words)
+
+    @property
+    def namespace(self) -> str:
+        """The CronJob's namespace."""
+        return str(self.cronjob["metadata"].get("namespace"))
