@@ -14,6 +14,7 @@ from launcher.commands.cancel import cancel
 from launcher.commands.compare import compare
 from launcher.commands.delete import delete
 from launcher.commands.diff import diff
+from launcher.commands.doctor import doctor
 from launcher.commands.explain import explain
 from launcher.commands.list import list_
 from launcher.commands.logs import logs
@@ -22,8 +23,10 @@ from launcher.commands.render import render
 from launcher.commands.report import report
 from launcher.commands.resume import resume
 from launcher.commands.samples import samples
+from launcher.commands.show import show
 from launcher.commands.status import status
 from launcher.commands.submit import submit
+from launcher.commands.sweep import sweep
 from launcher.commands.tensorboard import tensorboard
 from launcher.commands.wait import wait
 from launcher.commands.watch import watch
@@ -44,12 +47,15 @@ app = typer.Typer(
 app.command("submit")(submit)
 app.command("render")(render)
 app.command("diff")(diff)
+app.command("doctor")(doctor)
 app.command("status")(status)
 app.command("explain")(explain)
 app.command("logs")(logs)
+app.command("sweep")(sweep)
 app.command("list")(list_)
 app.command("reindex")(reindex)
 app.command("samples")(samples)
+app.command("show")(show)
 app.command("compare")(compare)
 app.command("wait")(wait)
 app.command("watch")(watch)

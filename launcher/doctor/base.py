@@ -1,0 +1,113 @@
+"""What a check is told, and what it says."""
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from launcher.render import render
+from launcher.spec import RunSpec
+
+if TYPE_CHECKING:
+    from launcher.backends.kubernetes.api import Api
+    from launcher.backends.kubernetes.fitting import Nodes
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+PATIENCE_SECONDS = 15.0  # with an API server or a bucket that does not answer
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check found."""
+
+    check: str
+    level: str
+    """``ok``, ``warn`` (runs may do without it, or it could not be asked) or ``fail``."""
+    text: str
+    fix: str = ""
+    """What to do, a command where there is one; empty when all is well."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What all checks found, in the order of their tables."""
+
+    checks: list[Result]
+    ok: int
+    warn: int
+    fail: int
+
+    @classmethod
+    def of(cls, checks: Iterable[Result]) -> "Report":
+        """A report with its counts."""
+        found = list(checks)
+        counts = {level: sum(each.level == level for each in found) for level in (OK, WARN, FAIL)}
+        return cls(found, **counts)
+
+
+@dataclass
+class Subject:
+    """The runs that are to be possible, and the places that they need."""
+
+    spec: RunSpec
+    """A run on a cluster with what was given, and with stand-ins where nothing was."""
+    local: bool
+    """Whether runs are meant for this machine alone."""
+    required: bool
+    """Whether a cluster was asked for, by an image, a bucket, a context or the backend."""
+    root: str
+    """Where runs are kept, a folder or a bucket."""
+    image: str | None
+    """None where none was given."""
+    _api: "Api | None" = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _nodes: "Nodes | None" = None
+
+    @property
+    def bucket(self) -> bool:
+        """Whether runs are kept where pods reach them."""
+        return self.root.startswith("gs://")
+
+    @property
+    def api(self) -> "Api":
+        """The cluster; nothing is sent by asking for it."""
+        from launcher.backends.kubernetes.api import connect
+
+        with self._lock:
+            if self._api is None:
+                self._api = connect(self.spec.context, self.spec.namespace)
+                self._api.transport.patience = PATIENCE_SECONDS
+            return self._api
+
+    @cached_property
+    def manifests(self) -> list[dict[str, Any]]:
+        """What a submit of such a run would send."""
+        return render(self.spec.model_copy(update={"namespace": self.api.namespace}))
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        """The spec of a worker's pod."""
+        spec: dict[str, Any] = self.manifests[0]["spec"]["template"]["spec"]
+        return spec
+
+    def nodes(self) -> "Nodes":
+        """The cluster's nodes and pods, asked for once.
+
+        Raises:
+            Forbidden: the user may not list nodes.
+        """
+        from launcher.backends.kubernetes.fitting import nodes_and_pods
+
+        api = self.api
+        with self._lock:
+            if self._nodes is None:
+                self._nodes = nodes_and_pods(api)
+            return self._nodes
+
+
+class Check(NamedTuple):
+    """One question."""
+
+    name: str
+    ask: Callable[[Subject], Result | list[Result]]

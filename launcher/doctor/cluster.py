@@ -1,0 +1,191 @@
+"""What a cluster and a namespace must have for a run to be submitted and to start."""
+
+import secrets
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from launcher.backends.kubernetes.capacity import gpus
+from launcher.backends.kubernetes.fitting import fit_on_nodes
+from launcher.backends.kubernetes.permissions import ROLE, RULES, always_needed, missing
+from launcher.backends.kubernetes.preflight import check_version, needed
+from launcher.backends.kubernetes.requests import shortages
+from launcher.backends.kubernetes.transport import Request
+from launcher.doctor.base import FAIL, OK, WARN, Check, Result, Subject
+from launcher.doctor.clock import judged
+from launcher.errors import ApiRejected, NotFound
+
+_LEVEL = "pod-security.kubernetes.io/enforce"
+_NOT_FOUND = 404
+_KUEUE = "/apis/kueue.x-k8s.io"
+# Fields of our Job that an older or a cut-down API server drops without a word.
+_FIELDS = ("completionMode", "podFailurePolicy", "podReplacementPolicy", "ttlSecondsAfterFinished", "suspend")
+
+
+def reach(subject: Subject) -> Result:
+    """The API server answers, knows us, and is new enough."""
+    version = subject.api.read("/version")
+    check_version(version)
+    api = subject.api
+    return Result("cluster", OK, f"context '{api.context}' at {api.server}, {version.get('gitVersion')}")
+
+
+def clock(subject: Subject) -> Result:
+    """The API server's clock, from the Date of an answer (whole seconds)."""
+    response = subject.api.transport.send(Request("GET", "/version"))
+    stated = response.headers.get("Date")
+    response.drain_conn()
+    response.release_conn()
+    if not stated:
+        return Result("cluster clock", WARN, "the API server does not state its time")
+    return judged("cluster clock", (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds())
+
+
+def features(subject: Subject) -> Result:
+    """The server keeps all of our Job that a run goes by, shown by a dry run."""
+    kept = subject.api.create(subject.manifests[0], dry_run=True)["spec"]
+    lost = [name for name in _FIELDS if name not in kept]
+    if lost:
+        return Result(
+            "jobs", FAIL, f"the API server drops {', '.join(lost)} of a Job", "use Kubernetes 1.31 or newer"
+        )
+    return Result("jobs", OK, "Indexed, with podFailurePolicy and podReplacementPolicy")
+
+
+def kueue(subject: Subject) -> Result:
+    """Kueue, and the queue that a run is to wait in."""
+    queue, namespace = subject.spec.queue, subject.api.namespace
+    found = _found(subject, _KUEUE)
+    if found is None:
+        if queue is None:
+            return Result("kueue", OK, "not installed, and no queue is asked for")
+        return Result(
+            "kueue", FAIL, f"not installed: queue '{queue}' would hold a run for ever", "leave out --queue"
+        )
+    version = found["preferredVersion"]["version"]
+    if queue is None:
+        return Result("kueue", OK, f"installed ({version}); --queue NAME has a run wait in one")
+    if _found(subject, f"{_KUEUE}/{version}/namespaces/{namespace}/localqueues/{queue}") is None:
+        return Result(
+            "kueue", FAIL, f"namespace '{namespace}' has no LocalQueue '{queue}'", "choose another --queue"
+        )
+    return Result("kueue", OK, f"installed ({version}), with LocalQueue '{queue}'")
+
+
+def _found(subject: Subject, path: str) -> dict[str, Any] | None:
+    """What lies at an address, None where the server knows none; a group that is absent has no Status."""
+    try:
+        return subject.api.read(path)
+    except ApiRejected as error:
+        if error.code != _NOT_FOUND:
+            raise
+        return None
+
+
+def permissions(subject: Subject) -> list[Result]:
+    """Every verb that the launcher uses, by access reviews."""
+    everything = list(dict.fromkeys(each for rule in RULES for each in rule.permissions))
+    must = {*always_needed(), *needed(subject.manifests)}
+    lacking = missing(subject.api, everything)
+    found = []
+    if bad := [each for each in lacking if each in must]:
+        found.append(
+            Result(
+                "permissions", FAIL, f"may not {', '.join(map(str, bad))}: runs are refused", _grant(subject)
+            )
+        )
+    for rule in RULES:
+        if less := [each for each in rule.permissions if each in lacking and each not in must]:
+            text = f"may not {', '.join(map(str, less))}: {rule.purpose}"
+            found.append(Result("permissions", WARN, text, _grant(subject)))
+    return found or [Result("permissions", OK, f"all {len(everything)} that the launcher may ask for")]
+
+
+def _grant(subject: Subject) -> str:
+    return f"kubectl apply -n {subject.api.namespace} -f {ROLE}"
+
+
+def namespace(subject: Subject) -> Result:
+    """The namespace and its Pod Security level."""
+    name = subject.api.namespace
+    found = subject.api.get("Namespace", name)
+    if found is None:
+        return Result("namespace", FAIL, f"'{name}' does not exist", f"kubectl create namespace {name}")
+    if "deletionTimestamp" in found["metadata"]:
+        return Result("namespace", FAIL, f"'{name}' is being deleted", "choose another with -n")
+    level = (found["metadata"].get("labels") or {}).get(_LEVEL)
+    shown = f"Pod Security '{level}'" if level else "no Pod Security level of its own"
+    return Result("namespace", OK, f"'{name}', {shown}")
+
+
+def admission(subject: Subject) -> Result:
+    """A worker's pod passes Pod Security, LimitRanges and webhooks, shown by a dry run."""
+    try:
+        subject.api.create(worker_pod(subject), dry_run=True)
+    except NotFound:  # the namespace, which its own check tells of
+        return Result(
+            "pod", WARN, f"namespace '{subject.api.namespace}' cannot be asked about a worker's pod"
+        )
+    except ApiRejected as error:
+        taken = "exceeded quota" in str(error)  # now, and the quota's own line says how much
+        fix = "" if taken else "change what the namespace demands, or the pod with --manifests DIR"
+        return Result("pod", WARN if taken else FAIL, f"a worker's pod is refused: {error}", fix)
+    return Result("pod", OK, "a worker's pod is admitted")
+
+
+def worker_pod(subject: Subject) -> dict[str, Any]:
+    """The pod that a run's Job would make."""
+    template = subject.manifests[0]["spec"]["template"]
+    metadata = {**template["metadata"], "name": f"doctor-{secrets.token_hex(4)}"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+def quota(subject: Subject) -> list[Result]:
+    """What the namespace's quotas leave for such a run."""
+    quotas = subject.api.list("ResourceQuota")["items"]
+    lacking = shortages(quotas, subject.manifests)
+    if not lacking:
+        left = f"{len(quotas)} of them leave room for {subject.spec.workers} workers" if quotas else "none"
+        return [Result("quota", OK, left)]
+    never = "ask for less with --workers, --cpu, --memory, or have the quota raised"
+    now = "wait, or end other runs; `kubectl describe quota` shows what is in use"
+    return [
+        Result("quota", FAIL if each.never else WARN, str(each), never if each.never else now)
+        for each in lacking
+    ]
+
+
+def gpu(subject: Subject) -> Result:
+    """GPUs that nodes offer, by type."""
+    found = gpus(subject.nodes().nodes)
+    shown = ", ".join(f"{count} {product}" for product, count in found.items()) or "none"
+    if subject.spec.gpus and not found:
+        return Result(
+            "gpus", FAIL, "no node offers nvidia.com/gpu", "install NVIDIA's device plugin, or add GPU nodes"
+        )
+    return Result("gpus", OK, f"allocatable: {shown}")
+
+
+def nodes(subject: Subject) -> Result:
+    """Nodes on which a worker fits, empty and now."""
+    fit = fit_on_nodes(subject.nodes(), subject.manifests)
+    if fit.fits:
+        return Result("nodes", OK, fit.text)
+    level = FAIL if fit.text.startswith("a worker fits on none") else WARN
+    return Result(
+        "nodes", level, fit.text, "ask for less with --workers, --cpu, --memory, --gpus, or add nodes"
+    )
+
+
+REACH = Check("cluster", reach)
+CLUSTER = (
+    Check("cluster clock", clock),
+    Check("jobs", features),
+    Check("kueue", kueue),
+    Check("permissions", permissions),
+    Check("namespace", namespace),
+    Check("pod", admission),
+    Check("quota", quota),
+    Check("gpus", gpu),
+    Check("nodes", nodes),
+)

@@ -1,0 +1,70 @@
+"""Whether runs can be kept where they are to be: reads, writes, conditional writes, removals, from here."""
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+
+from launcher.doctor.base import FAIL, OK, PATIENCE_SECONDS, WARN, Check, Result, Subject
+from launcher.doctor.clock import judged
+from launcher.doctor.probe import PREFIX, try_storage
+from launcher.timely import within
+from trainer.errors import GantryError
+from trainer.storage import open_store
+
+_GRANT = (
+    "grant the account storage.objects.{create,get,list,delete}, or log in as another with "
+    "`gcloud auth application-default login`"
+)
+
+
+def storage(subject: Subject) -> list[Result]:
+    """Every step of the life of an object below the root, as a run's own files go through them."""
+    if not subject.bucket and subject.required:
+        text = f"root is {subject.root}, which pods cannot reach"
+        return [Result("bucket", WARN, text, "give --root gs://BUCKET/PREFIX")]
+    what = "bucket" if subject.bucket else "folder"
+    try:
+        steps = within(2 * PATIENCE_SECONDS, lambda: list(_steps(subject.root)), subject.root)
+    except GantryError as error:
+        return [Result(what, FAIL, str(error), _fix(subject))]
+    return list(results(what, steps, subject.root, _fix(subject)))
+
+
+def _steps(root: str) -> Iterator[tuple[str, str]]:
+    if root.startswith("gs://"):
+        return try_storage(open_store(root), PREFIX + secrets.token_hex(4))
+    # A folder that is not there yet must not be left behind by a look at it.
+    from pathlib import Path
+
+    folder = Path(root).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return _in_folder(folder)
+
+
+def _in_folder(folder: object) -> Iterator[tuple[str, str]]:
+    try:
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=str(folder)) as scratch:
+            yield from try_storage(open_store(scratch), "object")
+    except OSError as error:
+        yield "write", f"{folder}: {error.strerror}"
+
+
+def results(what: str, steps: list[tuple[str, str]], where: str, fix: str) -> Iterator[Result]:
+    """What was tried of a store, in a line, and a line for each thing that went wrong."""
+    good = [step for step, trouble in steps if not trouble]
+    if good:
+        yield Result(what, OK, f"{where}: {', '.join(good)}")
+    for step, trouble in steps:
+        if step == "clock":
+            if what != "folder":
+                yield judged(f"{what} clock", float(trouble))
+        elif trouble:
+            yield Result(f"{what} {step}", FAIL, trouble, fix)
+
+
+def _fix(subject: Subject) -> str:
+    return _GRANT if subject.bucket else "choose another --root, or mend its permissions"
+
+
+STORAGE = (Check("storage", storage),)
