@@ -6,7 +6,7 @@ twice, and turn ``off`` into False where an environment variable or a hyperparam
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -44,8 +44,20 @@ def read_settings(path: Path) -> dict[str, Setting]:
     Raises:
         SpecError: the file cannot be read, or has a key or a type that no run has.
     """
+    root = compose(path)
+    return {} if root is None else Reader(path).settings(root, "a settings' file")
+
+
+def compose(path: Path) -> Node | None:
+    """The nodes of a file, None when there is nothing but comments.
+
+    Raises:
+        SpecError: it cannot be read, or is not YAML.
+    """
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        node: Node | None = yaml.compose(
+            path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
     except OSError as error:
         raise SpecError(f"{path}: cannot be read ({error.strerror})") from None
     except yaml.MarkedYAMLError as error:
@@ -54,57 +66,52 @@ def read_settings(path: Path) -> dict[str, Setting]:
         raise SpecError(f"{where}: not YAML ({error.problem or error.context})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    if root is None:  # nothing but comments
-        return {}
-    reader = _Reader(path)
-    found: dict[str, Setting] = {}
-    for key, node in reader.entries(root, "a settings' file").items():
-        found |= reader.field(key, node)
-    return found
+    return node
 
 
-class _Reader:
+class Reader:
     """Turns the nodes of one file into settings."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._kinds = {**_field_kinds(), OVERRIDES: ("mapping", True)}
 
+    def settings(self, node: Node, what: str) -> dict[str, Setting]:
+        """The settings of a mapping, by field."""
+        found: dict[str, Setting] = {}
+        for key, value in self.entries(node, what, self._kinds).items():
+            found |= self._field(key, value)
+        return found
+
     def where(self, node: Node) -> str:
+        """File, line and column of a node."""
         return f"{self._path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
 
-    def entries(self, node: Node, what: str) -> dict[str, Node]:
-        """The entries of a mapping, whose keys must be texts that come once."""
+    def entries(self, node: Node, what: str, known: Collection[str] | None = None) -> dict[str, Node]:
+        """The entries of a mapping, whose keys must be texts that come once, and `known` if that is given."""
         if not isinstance(node, MappingNode):
-            raise SpecError(f"{self.where(node)}: {what} is {_shown(node)}: expected a mapping")
+            raise SpecError(f"{self.where(node)}: {what} is {shown(node)}: expected a mapping")
         found: dict[str, Node] = {}
         for key, value in node.value:
             if not isinstance(key, ScalarNode):
-                raise SpecError(f"{self.where(key)}: {what} has a key that is {_shown(key)}: expected a text")
+                raise SpecError(f"{self.where(key)}: {what} has a key that is {shown(key)}: expected a text")
             if key.value in found:
                 raise SpecError(f"{self.where(key)}: {key.value} is there twice")
             found[key.value] = value
-            if what == "a settings' file" and key.value not in self._kinds:
-                raise SpecError(f"{self.where(key)}: {self._unknown(key.value)}")
+            if known is not None and key.value not in known:
+                raise SpecError(f"{self.where(key)}: {_unknown(key.value, known)}")
         return found
 
-    def _unknown(self, key: str) -> str:
-        # The start of a long name is what people remember of it: ttl for ttl_seconds_after_finished.
-        near = difflib.get_close_matches(key, self._kinds, n=1, cutoff=0.6)
-        near = near or [known for known in self._kinds if known.startswith(key) or key.startswith(known)][:1]
-        hint = f" (did you mean '{near[0]}'?)" if near else f"; keys are {', '.join(self._kinds)}"
-        return f"{key}: there is no such key{hint}"
-
-    def field(self, key: str, node: Node) -> dict[str, Setting]:
+    def _field(self, key: str, node: Node) -> dict[str, Setting]:
         kind, optional = self._kinds[key]
         if kind == "mapping" and not _is(node, "null"):
-            flat = self._overrides if key == OVERRIDES else self._variables
+            flat = self.overrides if key == OVERRIDES else self._variables
             return {f"{key}.{name}": setting for name, setting in flat(node, key).items()}
         if optional and _is(node, "null"):
             return {} if kind == "mapping" else {key: Setting(None, self.where(node))}
         value = self._value(kind, key, node)
         if value is None:
-            raise SpecError(f"{self.where(node)}: {key} is {_shown(node)}: expected {_EXPECTED[kind]}")
+            raise SpecError(f"{self.where(node)}: {key} is {shown(node)}: expected {_EXPECTED[kind]}")
         return {key: Setting(value, self.where(node))}
 
     def _value(self, kind: str, key: str, node: Node) -> Any:
@@ -125,35 +132,48 @@ class _Reader:
         found = {}
         for name, value in self.entries(node, what).items():
             if not isinstance(value, ScalarNode) or _is(value, "null"):
-                raise SpecError(f"{self.where(value)}: {what}.{name} is {_shown(value)}: expected a text")
+                raise SpecError(f"{self.where(value)}: {what}.{name} is {shown(value)}: expected a text")
             found[name] = Setting(value.value, self.where(value))
         return found
 
-    def _overrides(self, node: Node, what: str, prefix: str = "") -> dict[str, Setting]:
+    def overrides(self, node: Node, what: str, prefix: str = "") -> dict[str, Setting]:
         """Hyperparameters, nested or with dots, with the texts that ``--set`` would have."""
         found: dict[str, Setting] = {}
         for name, value in self.entries(node, what).items():
             key = prefix + name
             if isinstance(value, MappingNode):
-                below = self._overrides(value, f"{what}.{name}", f"{key}.")
-            elif isinstance(value, ScalarNode) and not _is(value, "null"):
-                below = {key: Setting(value.value, self.where(value))}
-            elif isinstance(value, SequenceNode):
-                plain = yaml.safe_load(yaml.serialize(value))
-                below = {key: Setting(json.dumps(plain, default=str), self.where(value))}
+                below = self.overrides(value, f"{what}.{name}", f"{key}.")
             else:
-                raise SpecError(f"{self.where(value)}: {what}.{name} is empty: expected a value")
+                below = {key: self.override(value, f"{what}.{name}")}
             if twice := found.keys() & below.keys():
                 raise SpecError(f"{self.where(value)}: {OVERRIDES}.{twice.pop()} is there twice")
             found |= below
         return found
+
+    def override(self, node: Node, what: str) -> Setting:
+        """One hyperparameter, with the text that ``--set`` would have."""
+        if isinstance(node, ScalarNode) and not _is(node, "null"):
+            return Setting(node.value, self.where(node))
+        if isinstance(node, SequenceNode):
+            plain = yaml.safe_load(yaml.serialize(node))
+            return Setting(json.dumps(plain, default=str), self.where(node))
+        raise SpecError(f"{self.where(node)}: {what} is {shown(node)}: expected a value")
+
+
+def _unknown(key: str, known: Collection[str]) -> str:
+    # The start of a long name is what people remember of it: ttl for ttl_seconds_after_finished.
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    near = near or [each for each in known if each.startswith(key) or key.startswith(each)][:1]
+    hint = f" (did you mean '{near[0]}'?)" if near else f"; keys are {', '.join(known)}"
+    return f"{key}: there is no such key{hint}"
 
 
 def _is(node: Node, *tags: str) -> bool:
     return isinstance(node, ScalarNode) and node.tag in {_TAG + tag for tag in tags}
 
 
-def _shown(node: Node) -> str:
+def shown(node: Node) -> str:
+    """What a node is, for a message."""
     if isinstance(node, ScalarNode):
         return repr(node.value) if node.value else "empty"
     return "a list" if isinstance(node, SequenceNode) else "a mapping"
