@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from launcher.errors import SpecError
+from launcher.secrecy import without_password
 
 VARIABLE = "KUBECONFIG"
 DEFAULT_NAMESPACE = "default"
@@ -21,7 +22,7 @@ class Context(NamedTuple):
     name: str
     namespace: str
     server: str
-    """Address of the API server; empty when the kubeconfig has none."""
+    """Address of the API server, without a password; empty when the kubeconfig has none."""
 
 
 class _Kubeconfig(NamedTuple):
@@ -52,7 +53,8 @@ def current(context: str | None = None) -> Context | None:
         raise SpecError(_unknown(name, context is not None, config))
     chosen = config.contexts[name]
     cluster = config.clusters.get(str(chosen.get("cluster")), {})
-    return Context(name, str(chosen.get("namespace") or DEFAULT_NAMESPACE), str(cluster.get("server") or ""))
+    server = without_password(str(cluster.get("server") or ""))
+    return Context(name, str(chosen.get("namespace") or DEFAULT_NAMESPACE), server)
 
 
 def context_names() -> list[str]:
@@ -97,10 +99,17 @@ def _load(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise SpecError(f"kubeconfig {path}: cannot be read ({error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"kubeconfig {path}: not YAML ({' '.join(str(error).split())})") from None
+        raise SpecError(f"kubeconfig {path}: not YAML ({_mistake(error)})") from None
     if not isinstance(values or {}, dict):
         raise SpecError(f"kubeconfig {path}: expected a mapping with contexts and clusters")
     return values or {}
+
+
+def _mistake(error: Exception) -> str:
+    """What is wrong with a file, without the text around it, which may be a token."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    said = getattr(error, "problem", None) or getattr(error, "context", None) or type(error).__name__
+    return f"{said}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(said)
 
 
 def _named(path: Path, values: dict[str, Any], field: str) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 from launcher.backends.kubernetes.network import is_untrusted, reason_of
 from launcher.backends.kubernetes.rejections import rejection
 from launcher.errors import ApiRejected, ClusterLost, ClusterUnreachable, Forbidden, NotLoggedIn, Transient
+from launcher.secrecy import without_password
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -80,8 +81,8 @@ class Transport:
 
     @property
     def server(self) -> str:
-        """Address of the API server."""
-        return str(self._client.configuration.host)
+        """Address of the API server, without a password that it may hold."""
+        return without_password(str(self._client.configuration.host))
 
     def send(self, request: Request, read_timeout: float = _READ_SECONDS) -> "BaseHTTPResponse":
         """The response to a request once it is good, its body not yet read; the caller closes it.
@@ -136,7 +137,7 @@ class Transport:
         try:
             response: BaseHTTPResponse = self._client.rest_client.pool_manager.request(
                 request.method,
-                self.server + request.address,
+                str(self._client.configuration.host) + request.address,
                 body=request.content,
                 headers=request.headers | self._credentials(),
                 timeout=Timeout(connect=_CONNECT_SECONDS, read=read_timeout),
@@ -168,7 +169,7 @@ class Transport:
             self._heard()
             return
         after = response.headers.get("Retry-After")
-        error = rejection(response.status, self._body(response), self.context, after)
+        error = rejection(response.status, self._unsaid(self._body(response)), self.context, after)
         if isinstance(error, Transient):
             if self._reached or response.status in (409, 429):
                 raise error
@@ -196,11 +197,27 @@ class Transport:
         )
 
     def _credentials(self) -> dict[str, str]:
-        """The header that says who we are; a token that is about to expire is renewed on the way."""
+        """The header that says who we are; a token that is about to expire is renewed on the way.
+
+        Raises:
+            NotLoggedIn: it could not be sent, which http.client would tell with the token in its words.
+        """
         headers: dict[str, str] = {}
         with self._lock:
             self._client.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+        if not all(value.isascii() and value.isprintable() for value in headers.values()):
+            raise NotLoggedIn(
+                f"context '{self.context}': its token holds a line end or another character that no request "
+                "may have; log in again"
+            )
         return headers
+
+    def _unsaid(self, body: bytes) -> bytes:
+        """An answer without our credentials: a proxy may show the request that it does not like."""
+        for value in self._credentials().values():
+            secret = value.removeprefix("Bearer ").removeprefix("Basic ").encode()
+            body = body.replace(secret, b"...") if secret else body
+        return body
 
     def _tell(self, failure: Transient) -> None:
         with self._lock:
