@@ -8,7 +8,7 @@ from launcher.explain.base import Cause
 from launcher.explain.causes.admission import ADMISSION
 from launcher.explain.causes.endings import ENDINGS, KILLED, LEFT
 from launcher.explain.causes.images import IMAGES
-from launcher.explain.causes.limits import DEADLINE, ENDED, TAKEN
+from launcher.explain.causes.limits import DEADLINE, DELETED, ENDED, TAKEN
 from launcher.explain.causes.peers import STALLED, UNREACHABLE
 from launcher.explain.causes.schedules import SCHEDULES
 from launcher.explain.causes.scheduling import SCHEDULING
@@ -21,6 +21,7 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *WAITING,
     *IMAGES,
     *ADMISSION,
+    *TAKEN,
     *SCHEDULING,
     *STORAGE,
     *ENDINGS,
@@ -29,7 +30,7 @@ CAUSES: tuple[Cause[Facts], ...] = (
     UNREACHABLE,
     *LEFT,
     DEADLINE,
-    *TAKEN,
+    DELETED,
     KILLED,
     *ENDED,
 )

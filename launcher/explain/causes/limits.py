@@ -20,12 +20,14 @@ from launcher.explain.evidence import (
     from_status,
 )
 from launcher.explain.facts import Facts, Object, message_of, object_name
+from launcher.explain.health import passing
 from launcher.states import INTERRUPTED
 
 _TARGET = "DisruptionTarget"
 _PREEMPTED = frozenset({"PreemptionByScheduler", "Preempting"})
 _NODE = frozenset({"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown", "Terminated"})
 _EVENTS = {"Preempted": "preempted", "Evicted": "evicted", "TaintManagerEviction": "node"}
+_UNCOUNTED = "it was told to stop, and the Job does not count that as a failure"
 _INDEX = re.compile(r"-(\d+)-[a-z0-9]+$")
 
 
@@ -147,23 +149,18 @@ def _deleted(facts: Facts, worker: int | None, seen: list[Evidence]) -> Finding:
 
 
 def _taken(facts: Facts, kind: str, what: str) -> Finding | None:
-    """A pod that was taken away, where the run has failed or no new pod of that worker runs."""
+    """A pod that was taken away, where the run goes on as soon as its new one can, and that cannot begin."""
+    if facts.verdict or annotation(facts.job or {"metadata": {}}, CANCELLED) or passing(facts):
+        return None
     found = [each for each in _all_taken(facts) if each.kind == kind]
-    if facts.verdict is None:
-        found = [each for each in found if each.worker is None or _waits(facts, each.worker)]
-    if not found or (facts.verdict and facts.verdict.succeeded) or annotation(facts.job or _NONE, CANCELLED):
+    found = [each for each in found if each.worker is None or _waits(facts, each.worker)]
+    if not found:
         return None
     last = found[-1]
     who = "a worker" if last.worker is None else f"worker {last.worker}"
-    sentence, seen = f"{who} {what}{because(last.why)}", list(last.seen)
-    if facts.verdict is None:
-        waits, more = _new_pod(facts, last.worker)
-        sentence, seen = f"{sentence}; {waits}", seen + more
-        return Finding(sentence, seen, facts.command("status", "--watch"))
-    return Finding(sentence, seen, again.resume(facts))
-
-
-_NONE: Object = {"metadata": {}}
+    waits, more = _new_pod(facts, last.worker)
+    sentence = f"{who} {what}{because(last.why)}; {waits}"
+    return Finding(sentence, [*last.seen, *more], facts.command("status", "--watch"))
 
 
 def _all_taken(facts: Facts) -> Iterator[Taken]:
@@ -178,10 +175,24 @@ def _all_taken(facts: Facts) -> Iterator[Taken]:
                 shown.add(pod["metadata"]["name"])
                 yield Taken(kind, worker, f"{message} ({reason})", (seen,))
     for event in facts.events_of(*_EVENTS):
-        if (event.get("involvedObject") or {}).get("name") not in shown:
+        if (name := (event.get("involvedObject") or {}).get("name")) not in shown:
+            shown.add(name)
             yield Taken(
                 _EVENTS[str(event["reason"])], _worker_of(event), message_of(event), (from_event(event),)
             )
+    if facts.job is None or (facts.job.get("status") or {}).get("failed"):
+        return
+    # An eviction leaves no event of its own, but the Job counts none of those that the cluster took away.
+    shown |= {pod["metadata"]["name"] for pod in facts.pods}
+    for event in facts.events_of("Killing"):
+        if (event.get("involvedObject") or {}).get("name") not in shown:
+            yield Taken(
+                "evicted", _worker_of(event), _UNCOUNTED, (from_event(event), _no_failures(facts.job))
+            )
+
+
+def _no_failures(job: Object) -> Evidence:
+    return from_field(job, "Job", "status.failed", 0)
 
 
 def _worker_of(event: Object) -> int | None:
@@ -249,14 +260,14 @@ TAKEN = (
         "The node back, or its pod deleted by force so that the Job makes a new one.",
         node_lost,
     ),
-    Cause(
-        "deleted",
-        "Somebody deleted a pod",
-        "The pod was told to stop, by nobody of the cluster, and the backoff limit was reached.",
-        "Resume; a higher --backoff-limit forgives more of that.",
-        deleted,
-    ),
 )  # fmt: skip
+DELETED = Cause(
+    "deleted",
+    "Somebody deleted a pod",
+    "The pod was told to stop, by nobody of the cluster, and the backoff limit was reached.",
+    "Resume; a higher --backoff-limit forgives more of that.",
+    deleted,
+)
 ENDED = (
     Cause(
         "backoff-limit",

@@ -101,7 +101,7 @@ def away(facts: Facts) -> Finding | None:
 
 def disk_full(facts: Facts) -> Finding | None:
     """No space is left where checkpoints are made, or where the run lies."""
-    said = find(facts, r"(.*)(?:No space left on device|Disk quota exceeded)")
+    said = find(facts, r"(?i)(.*)(?:no space left on device|disk quota exceeded)")
     if not said:
         return None
     place = re.search(r"/[^\s:(;]*", said.match[1])
