@@ -14,6 +14,7 @@
     │   ├── NamespaceMissing         2   the cluster has no such namespace
     │   └── Forbidden                2   the cluster's user lacks a permission; verb and resource are named
     ├── NoSuchRun                    3   no run of that name under the root
+    │   └── NoSuchSchedule           3   no schedule of that name in the namespace
     ├── RunFailed                    1   an attempt ended on an error of its own
     ├── RunInterrupted              42   an attempt was cut off; started again, it goes on
     ├── ClusterLost                  1   the API server answered before, and then not for minutes
@@ -23,7 +24,7 @@
 
     Transient, Expired                   between the modules of the Kubernetes backend, never shown
 
-Exit code 3 always means "no such run", in every command that takes a run's name. Exit code 42 is the
+Exit code 3 always means "no such run" or schedule, in every command that takes a name. Exit code 42 is the
 trainer's own: stopped in good order, or cut off from outside, and `launcher resume` goes on.
 """
 
@@ -75,6 +76,10 @@ class NoSuchRun(GantryError):
     """There is no run of that name; the text names the nearest ones."""
 
     exit_code = EXIT_NO_SUCH_RUN
+
+
+class NoSuchSchedule(NoSuchRun):
+    """The namespace has no schedule of that name; the text names the nearest ones."""
 
 
 class RunFailed(GantryError):

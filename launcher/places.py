@@ -127,8 +127,7 @@ def _of_firing(path: RunPath, place: Place) -> ClusterRecord | None:
         return None
     if not found:
         return None
-    here = {"context": api.context, "server": api.server, "namespace": api.namespace}
-    return replace(record_of(found[0]), **here)
+    return replace(record_of(found[0]), context=api.context, server=api.server, namespace=api.namespace)
 
 
 def _urls(paths: Iterable[RunPath]) -> str:

@@ -9,12 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from launcher.backends.kubernetes.labels import CANCELLED
+from launcher.backends.kubernetes.labels import CANCELLED, SINCE, SPEC, SUSPENDED, SUSPENSIONS
+from launcher.backends.kubernetes.record import TEMPLATE
 from launcher.render import to_yaml
 
 Object = Mapping[str, Any]
 _METADATA = ("name", "namespace", "labels", "annotations")  # of an object's own; the rest is the server's
-_ANNOTATIONS = (CANCELLED, "kubectl.kubernetes.io/last-applied-configuration")
+# Not settings, or all of them once more.
+_ANNOTATIONS = (
+    CANCELLED,
+    SINCE,
+    SPEC,
+    SUSPENDED,
+    SUSPENSIONS,
+    "kubectl.kubernetes.io/last-applied-configuration",
+)
 # Labels that the server gives a Job's pods, each in its old spelling too.
 _JOB_LABELS = (
     "batch.kubernetes.io/controller-uid",
@@ -101,6 +110,8 @@ def comparable(found: Object) -> dict[str, Any]:
     if found["kind"] == "CronJob":
         template = clean["spec"]["jobTemplate"]
         _clean_job(template, template["spec"])
+        for container in template["spec"]["template"]["spec"].get("containers") or []:
+            container["env"] = [each for each in container.get("env") or [] if each["name"] != TEMPLATE]
     if found["kind"] == "ServiceAccount":
         clean.pop("secrets", None)  # a controller's
     return {key: clean[key] for key in ("apiVersion", "kind", "metadata", *sorted(kept)) if key in clean}

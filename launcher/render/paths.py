@@ -41,7 +41,7 @@ class Manifest:
             SpecError: there is none.
         """
         node: Any = self.data
-        for step in _steps(path):
+        for step in steps(path):
             node = self._child(node, step, path)
         return node
 
@@ -60,7 +60,7 @@ class Manifest:
         Raises:
             SpecError: what should hold the value is missing.
         """
-        *parents, last = _steps(path)
+        *parents, last = steps(path)
         node: Any = self.data
         for step in parents:
             node = self._child(node, step, path)
@@ -84,7 +84,8 @@ class Manifest:
         return SpecError(f"{self.source}: the {kind} has no {path}, where the launcher puts a run's value")
 
 
-def _steps(path: str) -> Iterator[Step]:
+def steps(path: str) -> Iterator[Step]:
+    """The keys of a path; that of an entry in a list is a pair."""
     end = 0
     for found in _STEP.finditer(path):
         if found.start() != end:

@@ -54,7 +54,7 @@ def start(spec: RunSpec, *, resuming: bool) -> Submitted:
         ClusterLost: the API server went away; the text says whether something may be left there.
     """
     api = connect(spec.context, spec.namespace)
-    spec = _placed(spec, api)
+    spec = placed(spec, api)
     store = open_store(spec.path.url)
     store.check()
     claim = Claim(spec.path, store)
@@ -83,7 +83,7 @@ def dry_run(spec: RunSpec) -> list[str]:
         UserError: it refuses something.
     """
     api = connect(spec.context, spec.namespace)
-    manifests = render(_placed(spec, api))
+    manifests = render(placed(spec, api))
     try:
         preflight(api, manifests)
     except AlreadyExists as error:
@@ -181,7 +181,7 @@ def _take_back(api: Api, manifests: Manifests, claim: Claim, error: BaseExceptio
         raise GantryError(f"{because}; not all could be taken back ({failure}): look at {where}") from error
 
 
-def _placed(spec: RunSpec, api: Api) -> RunSpec:
+def placed(spec: RunSpec, api: Api) -> RunSpec:
     """The run with its place said: its next attempt goes there whatever context is current by then."""
     context = None if api.context == IN_CLUSTER else api.context
     return spec.model_copy(update={"context": context, "namespace": api.namespace})

@@ -1,0 +1,80 @@
+"""The CronJobs that are this launcher's, by their exact names."""
+
+import difflib
+from typing import NamedTuple
+
+from launcher.backends.kubernetes.api import Api, Object
+from launcher.backends.kubernetes.labels import MANAGED, schedule_of
+from launcher.check import refuse
+from launcher.errors import NoSuchSchedule, SpecError
+from launcher.places import Place
+from trainer.layout import LABEL
+
+
+class Found(NamedTuple):
+    """A schedule and the cluster that has it."""
+
+    api: Api
+    cron: Object
+    """The CronJob as the API server shows it."""
+
+    @property
+    def name(self) -> str:
+        """The schedule's."""
+        return str(self.cron["metadata"]["name"])
+
+
+def find(where: Place, name: str) -> Found:
+    """The schedule of that very name.
+
+    Raises:
+        NoSuchSchedule: the namespace has none; the text names the nearest ones.
+        SpecError: it has a CronJob of that name that is not this launcher's, or that could not be a name.
+    """
+    check_name(name)
+    api = where.connect()
+    cron = api.get("CronJob", name)
+    if cron is None:
+        raise NoSuchSchedule(f"no schedule '{name}' in namespace '{api.namespace}'{_nearest(api, name)}")
+    if not is_ours(cron):
+        raise not_ours(api, name)
+    return Found(api, cron)
+
+
+def check_name(name: str) -> None:
+    """Refuse what no object could be called.
+
+    Raises:
+        FieldError: it is no DNS label.
+    """
+    if not LABEL.fullmatch(name):
+        raise refuse("name", name, "lower case letters, digits and dashes, at most 63")
+
+
+def all_schedules(api: Api) -> list[Object]:
+    """Every CronJob of the namespace that a launcher made, by name."""
+    found = [cron for cron in api.list("CronJob", MANAGED)["items"] if is_ours(cron)]
+    return sorted(found, key=lambda cron: str(cron["metadata"]["name"]))
+
+
+def is_ours(cron: Object) -> bool:
+    """Whether a CronJob is a schedule of this launcher's: `schedule` and who manages it are its labels."""
+    labels = cron["metadata"].get("labels") or {}
+    managed, _, value = MANAGED.partition("=")
+    return labels.get(managed) == value and schedule_of(cron) == cron["metadata"]["name"]
+
+
+def not_ours(api: Api, name: str) -> SpecError:
+    """The refusal to touch somebody else's CronJob."""
+    return SpecError(
+        f"name '{name}': namespace '{api.namespace}' has a CronJob of that name which this launcher did not "
+        f"make, as it lacks the label {MANAGED}; it is left alone"
+    )
+
+
+def _nearest(api: Api, name: str) -> str:
+    names = [str(cron["metadata"]["name"]) for cron in all_schedules(api)]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    if near:
+        return f"; the nearest are {', '.join(near)}"
+    return "; `launcher cron list` shows all" if names else ", which has none"
