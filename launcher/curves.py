@@ -19,6 +19,7 @@ from trainer.storage import LocalStore, Stat, Store
 
 ACCURACIES = ("d_accuracy_real", "d_accuracy_fake")
 LOSSES = ("d_loss", "g_loss")
+SPEED = "images_per_second"
 _READERS = 8  # segments at once from a bucket, whose answers take some 30 ms each to begin
 _PLACES = frozenset({"step", "images"})  # where a line belongs; everything else in it is a value
 
@@ -208,7 +209,8 @@ class Figure(NamedTuple):
     last: float | None
     """The newest finite value."""
     best: float | None
-    """The lowest; of the discriminator's accuracies the one nearest to 0.5, where neither side wins."""
+    """The lowest; of the discriminator's accuracies the one nearest to 0.5, where neither side wins, and of
+    ``images_per_second`` the highest."""
     best_step: int | None
 
 
@@ -227,4 +229,6 @@ def figures(curves: Curves) -> dict[str, Figure]:
 
 
 def _badness(key: str, value: float) -> float:
-    return abs(value - 0.5) if key in ACCURACIES else value
+    if key in ACCURACIES:
+        return abs(value - 0.5)
+    return -value if key == SPEED else value

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.record import read_record
 from launcher.compare.differences import Difference, differing, traits
-from launcher.curves import LOSSES, Curves, Figure, figures, read_curves
+from launcher.curves import LOSSES, SPEED, Curves, Figure, figures, read_curves
 from launcher.errors import SpecError
 from launcher.lookup import Found
 from launcher.places import Place, find
@@ -19,7 +19,6 @@ from launcher.status import read_files
 from trainer.errors import GantryError
 from trainer.layout import RunPath
 
-_SPEED = "images_per_second"
 _READERS = 8  # runs at once
 
 
@@ -118,7 +117,7 @@ def _read(found: Found) -> _Read:
     curves = read_curves(found.store)
     image = (record.spec.get("image") if record else None) or files.run.get("image")
     workers = record.workers if record else files.run.get("world_size")
-    speeds = curves.points(_SPEED).y
+    speeds = curves.points(SPEED).y
     compared = Compared(
         label=path.name,
         experiment=path.experiment,
@@ -145,7 +144,7 @@ def _check_lines(read: _Read) -> None:
 
 def _usual(all_read: Sequence[_Read]) -> list[str]:
     """The losses; of runs that have others, the first metric that all of them have."""
-    first, *others = ({key for key in read.curves.values if key != _SPEED} for read in all_read)
+    first, *others = ({key for key in read.curves.values if key != SPEED} for read in all_read)
     shared = first.intersection(*others)
     if not shared:
         names = ", ".join(_name(read) for read in all_read)

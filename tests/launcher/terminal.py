@@ -10,7 +10,7 @@ import sys
 import termios
 import threading
 
-from tests.launcher.waiting import wait_until
+from tests.launcher.waiting import PATIENCE_SECONDS, wait_until
 
 
 class Terminal:
@@ -64,7 +64,7 @@ class Terminal:
 
     def leave(self):
         """The exit code, once the command has ended and all that it wrote was read."""
-        code = self.process.wait(60)
+        code = self.process.wait(PATIENCE_SECONDS)
         self._reader.join(10)
         return code
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.curves import CurveReader, Curves, Points, read_curves, thin
+from launcher.curves import CurveReader, Curves, Points, figures, read_curves, thin
 from trainer.metrics import MetricsLog
 from trainer.storage import LocalStore
 
@@ -159,3 +159,25 @@ def test_thinning_keeps_ends_extremes_and_order(values, buckets):
 
 def test_nothing_thinned_out_is_nothing():
     assert thin(Points([], []), 5) == Points([], [])
+
+
+def test_the_best_is_the_lowest_the_nearest_to_a_half_or_the_fastest(tmp_path):
+    store = LocalStore(tmp_path)
+    values = [(0.9, 0.1, 50.0), (0.2, 0.6, 90.0), (0.4, 1.0, 70.0)]
+    keys = ("d_loss", "d_accuracy_fake", "images_per_second")
+    for step, each in enumerate(values, 1):
+        store.write(f"metrics/{step}.jsonl", lines([step], **dict(zip(keys, each, strict=True))))
+
+    found = figures(read_curves(store))
+
+    assert found == {
+        "d_loss": (0.4, 0.2, 2),
+        "d_accuracy_fake": (1.0, 0.6, 2),
+        "images_per_second": (70.0, 90.0, 2),
+    }
+
+
+def test_a_metric_without_any_number_has_no_figures(tmp_path):
+    store = LocalStore(tmp_path)
+    store.write("metrics/1.jsonl", lines([1], fid=float("inf")))
+    assert figures(read_curves(store))["fid"] == (None, None, None)

@@ -1,0 +1,220 @@
+"""``launcher show``: everything about one run."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from launcher.commands.common import (
+    TEXT,
+    Context,
+    Namespace,
+    Output,
+    Root,
+    Run,
+    console,
+    duration,
+    number,
+    print_data,
+    size,
+)
+from launcher.commands.compare import value_text
+from launcher.commands.place import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.table import Table
+
+    from launcher.show import Shown
+
+_NAMED_DAMAGES = 10
+_VERSIONS = ("gantry", "python", "tensorflow", "tensorflow-cpu", "keras", "numpy")
+
+
+def show(
+    run: Run, root: Root = None, context: Context = None, namespace: Namespace = None, output: Output = TEXT
+) -> None:
+    """Show everything about one run.
+
+    Where it stands, what of its configuration is not the preset's, metrics, checkpoints, samples, attempts,
+    result, where it was submitted, versions, what it began from, its size, and the commands to type next. A
+    file that is damaged is told, and all else is shown.
+
+    Example: launcher show demo-20260102-x7k2
+
+    Example: launcher show faces/nightly-20260102-0300 -o json
+    """
+    from launcher.show import show as show_run
+
+    found = show_run(place_of(root, context, namespace), run)
+    if output is not TEXT:
+        print_data(found, output)
+        return
+    screen = console()
+    for number_, section in enumerate(_sections(found)):
+        if number_:
+            screen.print()
+        screen.print(section)
+
+
+def _sections(found: "Shown") -> "list[Table]":
+    sections = [
+        _pairs(_head(found), found),
+        _table(("configuration", "value", "preset", "default"), _settings(found), right=()),
+        _table(("metrics", "last", "best", "at step"), _metrics(found)),
+        _table(("checkpoint", "size", "complete", "written"), _checkpoints(found)),
+        _table(("attempt", "workers", "logs", "last written"), _attempts(found)),
+        _table(("damaged or not to be asked",), _damaged(found), right=()),
+        _table(("next", ""), [(each.command, each.purpose) for each in found.next], right=()),
+    ]
+    return [section for section in sections if section.row_count]
+
+
+def _pairs(rows: "Iterable[tuple[str, str]]", found: "Shown") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    now = found.status
+    told = f", {now.explanation}" if now.explanation else ""
+    at = "" if now.step is None else f" at step {now.step:,} of {number(now.steps)}"
+    table.add_row(Text(f"{now.experiment}/{now.run}", style="bold"), Text(f"{now.state}{at}{told}"))
+    for key, value in rows:
+        table.add_row(Text(key), Text(value, overflow="fold"))
+    return table
+
+
+def _table(
+    headings: "Sequence[str]", rows: "Iterable[Sequence[str]]", right: "Sequence[int]" = (1, 2, 3)
+) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _head(found: "Shown") -> "list[tuple[str, str]]":
+    now, stock = found.status, found.inventory
+    kinds = sorted(stock.by_kind.items(), key=lambda kind: -kind[1])[:4]
+    rows = [
+        ("folder", found.url),
+        ("created", _moment(found.created)),
+        ("extended", _moment(found.extended)),
+        ("preset", " ".join([found.preset or "", *(f"--set {each}" for each in found.overrides)]).strip()),
+        ("workers", f"{number(now.world_size)}, {now.backend}" if now.backend else number(now.world_size)),
+        ("speed", "" if now.images_per_second is None else f"{now.images_per_second:,.0f} images/s"),
+        ("image", found.image or ""),
+        ("data", "" if found.data is None else f"{found.data}, which latest was"),
+        ("warm start", _warm_start(found)),
+        ("schedule", ", ".join(filter(None, [found.schedule, found.scheduled]))),
+        *_origin(found),
+        ("source", _source(found)),
+        ("samples", _samples(found)),
+        ("result", _result(found)),
+        ("size", f"{size(stock.bytes)} in {stock.objects} objects: " + _sizes(kinds)),
+    ]
+    return [(key, value) for key, value in rows if value]
+
+
+def _sizes(kinds: "Sequence[tuple[str, int]]") -> str:
+    return ", ".join(f"{kind} {size(count)}" for kind, count in kinds)
+
+
+def _warm_start(found: "Shown") -> str:
+    from launcher.compare.differences import warm_start_text
+
+    return warm_start_text(found.warm_start) or ""
+
+
+def _origin(found: "Shown") -> "list[tuple[str, str]]":
+    rows = []
+    if job := found.submitted:
+        where = f"Job {job.job} in namespace {job.namespace}, context {job.context} ({job.server})"
+        rows.append(("submitted", f"{where}, {_moment(job.submitted)}"))
+        given = [f"{key} {value_text(value)}" for key, value in job.settings.items()]
+        rows.append(("", ", ".join(given)))
+        rows.append(("env", ", ".join(job.env)))
+    if machine := found.started:
+        ended = f", ended {_moment(machine.ended)}" if machine.ended else ""
+        code = "" if machine.exit_code is None else f", exit code {machine.exit_code}"
+        rows.append(("started", f"on {machine.host}, {_moment(machine.started)}{ended}{code}"))
+    return rows
+
+
+def _source(found: "Shown") -> str:
+    parts = [f"git {found.git_revision[:12]}"] if found.git_revision else []
+    known = [name for name in _VERSIONS if name in found.versions]
+    others = [name for name in found.versions if name not in _VERSIONS]
+    parts += [f"{name} {found.versions[name]}" for name in [*known, *others]]
+    return ", ".join([*parts, *([] if found.seed is None else [f"seed {found.seed}"])])
+
+
+def _samples(found: "Shown") -> str:
+    grids = found.inventory.samples
+    if grids is None:
+        return ""
+    span = f"steps {grids.first_step:,} to {grids.last_step:,}"
+    return f"{grids.count} grids, {span}, the newest {_moment(grids.updated)}"
+
+
+def _result(found: "Shown") -> str:
+    result = found.result or {}
+    attempt = result.get("attempt")
+    seconds = attempt.get("seconds") if isinstance(attempt, dict) else None
+    took = f", the last attempt took {duration(seconds)}" if isinstance(seconds, int | float) else ""
+    return f"{result.get('state')} {_moment(result.get('finished'))}{took}" if result else ""
+
+
+def _settings(found: "Shown") -> "list[tuple[str, ...]]":
+    return [
+        (each.key, value_text(each.value), value_text(each.preset), value_text(each.default))
+        for each in found.settings
+    ]
+
+
+def _metrics(found: "Shown") -> "list[tuple[str, ...]]":
+    figures = found.metrics.figures if found.metrics else {}
+    return [
+        (key, value_text(each["last"]), value_text(each["best"]), number(each["best_step"]))
+        for key, each in figures.items()
+    ]
+
+
+def _checkpoints(found: "Shown") -> "list[tuple[str, ...]]":
+    return [
+        (
+            f"{each.step}",
+            size(each.bytes),
+            "yes" if each.complete else "no",
+            f"{duration(each.age_seconds)} ago",
+        )
+        for each in found.inventory.checkpoints
+    ]
+
+
+def _attempts(found: "Shown") -> "list[tuple[str, ...]]":
+    return [
+        (f"{each.attempt}", f"{each.workers}", size(each.bytes), _moment(each.updated))
+        for each in found.inventory.attempts
+    ]
+
+
+def _damaged(found: "Shown") -> "list[tuple[str]]":
+    lines = [(line,) for line in found.damaged[:_NAMED_DAMAGES]]
+    more = len(found.damaged) - len(lines)
+    return [*lines, *([(f"and {more} more",)] if more else [])]
+
+
+def _moment(text: Any) -> str:
+    """An ISO time as people read it, and how long ago it was; empty for none."""
+    from launcher.states import parse_time
+
+    time = parse_time(text)
+    if time is None:
+        return ""
+    ago = max(0.0, (datetime.now(UTC) - time).total_seconds())
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z ({duration(ago)} ago)"

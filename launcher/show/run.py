@@ -1,0 +1,169 @@
+"""One run, put together from everything that tells of it. A file that is damaged hides no other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from launcher.curves import figures, read_curves
+from launcher.hints import command_line
+from launcher.lookup import Found
+from launcher.places import Place, backend_of, find
+from launcher.show.objects import Inventory, take_stock
+from launcher.show.origin import Started, Submitted, started, submitted
+from launcher.show.settings import Setting, plain, settings_of
+from launcher.states import FINISHED, State, by_status
+from launcher.status import Files, RunStatus, assemble, read_json
+from trainer import layout
+from trainer.errors import GantryError
+
+T = TypeVar("T")
+
+
+@dataclass
+class NextStep:
+    """A command that makes sense now."""
+
+    command: str
+    purpose: str
+
+
+@dataclass
+class Metrics:
+    """The lines of a run in few numbers."""
+
+    lines: int
+    first_step: int
+    last_step: int
+    figures: dict[str, dict[str, Any]]
+    """By key: last, best and best_step, as `launcher.curves.Figure` has them."""
+
+
+@dataclass
+class Shown:
+    """All that is known of one run."""
+
+    status: RunStatus
+    url: str
+    """Its folder."""
+    created: str | None = None
+    extended: str | None = None
+    """When it was last given more steps."""
+    preset: str | None = None
+    overrides: list[str] = field(default_factory=list)
+    seed: int | None = None
+    image: str | None = None
+    settings: list[Setting] = field(default_factory=list)
+    """Values of the configuration that are not the preset's or the defaults."""
+    versions: dict[str, Any] = field(default_factory=dict)
+    git_revision: str | None = None
+    data: Any = None
+    """What ``latest`` in the data's source was found to be."""
+    warm_start: dict[str, Any] | None = None
+    schedule: str | None = None
+    scheduled: str | None = None
+    submitted: Submitted | None = None
+    started: Started | None = None
+    metrics: Metrics | None = None
+    inventory: Inventory = field(default_factory=Inventory)
+    result: dict[str, Any] | None = None
+    damaged: list[str] = field(default_factory=list)
+    """What could not be read or asked, one line each."""
+    next: list[NextStep] = field(default_factory=list)
+
+
+def show(where: Place, name: str) -> Shown:
+    """Everything about a run.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        UserError: the name is no name, or is in several experiments.
+        StorageError: its folder cannot be listed.
+    """
+    found = find(where, name)
+    store, damaged = found.store, list[str]()
+
+    def attempt(read: Callable[[], T], otherwise: T) -> T:
+        try:
+            return read()
+        except GantryError as error:
+            if str(error) not in damaged:
+                damaged.append(str(error))
+            return otherwise
+
+    run = attempt(lambda: read_json(store, layout.RUN), None) or {}
+    said = attempt(lambda: read_json(store, layout.STATUS), None)
+    files = Files(run, said)
+    status = attempt(lambda: backend_of(found, where).status(found), None) or _by_files(found, files)
+    curves = attempt(lambda: read_curves(store), None)
+    shown = Shown(
+        status=status,
+        url=found.path.url,
+        **_recorded(run),
+        submitted=attempt(lambda: submitted(store), None),
+        started=attempt(lambda: started(store), None),
+        inventory=take_stock(store.list(), datetime.now(UTC)),
+        result=attempt(lambda: read_json(store, layout.RESULT), None),
+        damaged=damaged,
+        next=next_steps(status, found),
+    )
+    if curves:
+        summary = {key: figure._asdict() for key, figure in figures(curves).items()}
+        shown.metrics = Metrics(len(curves.steps), curves.steps[0], curves.steps[-1], summary)
+    damaged += [
+        f"{found.store.url}/{line}: damaged, left out"
+        for line in (curves.damaged if curves is not None else ())
+    ]
+    return shown
+
+
+def _by_files(found: Found, files: Files) -> RunStatus:
+    """Where the run stands as its trainer said, for when nothing else can be asked."""
+    state = by_status(files.said, files.updated, datetime.now(UTC))
+    told = "as its trainer said last; what was damaged or not to be asked is told below"
+    return assemble(found, files, State(state.name, state.explanation or told), attempt=None, backend=None)
+
+
+def _recorded(run: dict[str, Any]) -> dict[str, Any]:
+    """What ``run.json`` says, as fields of `Shown`; what is not of the kind that it should be is left out."""
+    kinds: dict[str, type] = {
+        "created": str,
+        "extended": str,
+        "preset": str,
+        "seed": int,
+        "image": str,
+        "git_revision": str,
+        "schedule": str,
+        "scheduled": str,
+        "versions": dict,
+        "warm_start": dict,
+    }
+    found = {key: run[key] for key, kind in kinds.items() if isinstance(run.get(key), kind)}
+    overrides = run.get("overrides")
+    found["overrides"] = [plain(str(each)) for each in overrides] if isinstance(overrides, list) else []
+    return found | {"data": plain(run.get("data")), "settings": settings_of(run)}
+
+
+def next_steps(now: RunStatus, found: Found) -> list[NextStep]:
+    """The commands that make sense for a run that stands so."""
+
+    def step(purpose: str, verb: str, *more: str) -> NextStep:
+        return NextStep(command_line(verb, found.path, *more), purpose)
+
+    if now.live:
+        return [
+            step("watch it", "watch"),
+            step("what its workers write", "logs", "--follow"),
+            step("save and stop it", "cancel"),
+        ]
+    home = step("bring it here", "artifacts download", "--to", found.path.name, "--latest")
+    look = [step("see its newest grid", "samples", "--open"), step("all of it on one page", "report")]
+    if now.state == FINISHED:
+        more = step("train it further", "resume", "--set", f"steps={2 * (now.steps or now.step or 1)}")
+        return [*look, home, more]
+    return [
+        step("what went wrong", "explain"),
+        step("what its workers wrote", "logs"),
+        step("go on with it", "resume"),
+        *([home] if now.checkpoint_step is not None else []),
+    ]
