@@ -21,6 +21,7 @@ from launcher.commands.common import (
 from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
+    from launcher.places import Place
     from launcher.status import RunStatus, WorkerStatus
 
 _SHOWN_WORKERS = 8  # more than fit a screen are summed up; -o json has all
@@ -47,11 +48,24 @@ def status(
 
     place = place_of(root, context, namespace)
     if watch:
-        _watch(runs.watch(place, run), output)
+        _watch((_explained(place, now) for now in runs.watch(place, run)), output)
     elif output is OutputFormat.text:
-        sys.stdout.write("".join(f"{line}\n" for line in describe(runs.status(place, run))))
+        sys.stdout.write(
+            "".join(f"{line}\n" for line in describe(_explained(place, runs.status(place, run))))
+        )
     else:
-        print_data(runs.status(place, run), output)
+        print_data(_explained(place, runs.status(place, run)), output)
+
+
+def _explained(place: "Place", now: "RunStatus") -> "RunStatus":
+    """The same with the cause, as `launcher explain` finds it, of a run that failed."""
+    from launcher.states import FAILED, INTERRUPTED
+
+    if now.state not in (FAILED, INTERRUPTED):
+        return now
+    from launcher.explain import explained
+
+    return explained(place, now)
 
 
 def _watch(states: "Iterable[RunStatus]", output: OutputFormat) -> None:

@@ -34,10 +34,15 @@ def wait(
     from launcher.states import FINISHED
 
     seconds = None if timeout is None else seconds_of("--timeout", timeout)
-    now = runs.wait(place_of(root, context, namespace), run, seconds)
+    place = place_of(root, context, namespace)
+    now = runs.wait(place, run, seconds)
     if now is None:
         typer.echo(f"run '{run}' has not ended after {timeout}", err=True)
         raise typer.Exit(_EXIT_TIME_UP)
+    if now.state != FINISHED:
+        from launcher.explain import explained
+
+        now = explained(place, now)
     if output is OutputFormat.text:
         told = f", {now.explanation}" if now.explanation else ""
         typer.echo(f"run '{now.run}' is {now.state} at step {now.step}{told}")

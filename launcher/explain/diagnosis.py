@@ -1,5 +1,6 @@
 """From a name to what is wrong with that run or schedule."""
 
+import dataclasses
 from functools import partial
 
 from launcher.errors import NoSuchRun
@@ -7,10 +8,13 @@ from launcher.explain.base import Diagnosis, first
 from launcher.explain.causes import SCHEDULE_CAUSES
 from launcher.explain.finding import find
 from launcher.explain.gathering import gather
-from launcher.explain.judging import diagnose
+from launcher.explain.judging import UNKNOWN, diagnose
 from launcher.explain.schedule_facts import ScheduleFacts
 from launcher.explain.schedules import experiment_of, gather_schedule
 from launcher.places import Place
+from launcher.states import FAILED, INTERRUPTED
+from launcher.status import RunStatus
+from trainer.errors import GantryError
 
 
 def explain(where: Place | str, name: str) -> Diagnosis:
@@ -38,6 +42,22 @@ def explain_run(where: Place | str, run: str) -> Diagnosis:
     """
     place = where if isinstance(where, Place) else Place(root=where)
     return diagnose(gather(*find(place, run)))
+
+
+def explained(where: Place | str, now: RunStatus) -> RunStatus:
+    """A run's status with the sentence of its diagnosis as its explanation, where it failed or was cut off.
+
+    One that is under way, or of which no cause is known, stays as it is, and so does one that cannot be
+    looked at again.
+    """
+    if now.state not in (FAILED, INTERRUPTED):
+        return now
+    try:
+        found = explain_run(where, f"{now.experiment}/{now.run}")
+    except GantryError:
+        return now
+    known = found.cause not in (None, UNKNOWN) and found.state == now.state
+    return dataclasses.replace(now, explanation=found.sentence) if known else now
 
 
 def explain_schedule(where: Place | str, name: str) -> Diagnosis:

@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.backends.kubernetes.jobs import verdict
 from launcher.backends.kubernetes.labels import firing_due
 from launcher.explain.base import Diagnosis
 from launcher.explain.facts import Object, kubectl
-from launcher.schedules.cronline import CronLine
 from launcher.states import parse_time
 from trainer.errors import GantryError
 from trainer.layout import RunPath
+
+if TYPE_CHECKING:
+    from launcher.schedules.cronline import CronLine
 
 
 class Firing(NamedTuple):
@@ -71,10 +73,10 @@ class ScheduleFacts:
     @property
     def due(self) -> datetime | None:
         """The last time at which it should have fired, None before the first."""
-        created = parse_time(self.cronjob["metadata"].get("creationTimestamp"))
-        times = self._line.before(self.time) if self._line else iter(())
-        last = next(times, None)
-        return last if last and created and last > created else None
+        known = (self.cronjob.get("status") or {}).get("lastScheduleTime")
+        begin = parse_time(known or self.cronjob["metadata"].get("creationTimestamp"))
+        last = next(self._line.before(self.time), None) if self._line else None
+        return last if last and begin and last >= begin else None
 
     @property
     def next(self) -> datetime | None:
@@ -89,7 +91,9 @@ class ScheduleFacts:
         return max((time for time in known if time), default=None)
 
     @property
-    def _line(self) -> CronLine | None:
+    def _line(self) -> "CronLine | None":
+        from launcher.schedules.cronline import CronLine  # and all of schedules, which no run's cause needs
+
         try:
             return CronLine(str(self.spec.get("schedule")), str(self.spec.get("timeZone") or "Etc/UTC"))
         except GantryError:

@@ -7,11 +7,13 @@ later firings from beginning; a time that is over by startingDeadlineSeconds is 
 from datetime import UTC, datetime, timedelta
 
 from launcher.explain.base import Cause, Evidence, Finding
+from launcher.explain.causes.images import IMAGES
 from launcher.explain.evidence import from_event, from_field
 from launcher.explain.schedule_facts import Firing, ScheduleFacts
 from launcher.hints import command_line
 
 _LATE = timedelta(seconds=60)  # the controller looks at a schedule when it is due, and has much to do then
+_IMAGES = frozenset(cause.key for cause in IMAGES)
 _PASSED_OVER, _REFUSED = "JobAlreadyActive", "FailedCreate"
 _MISSED = ("MissSchedule", "TooManyMissedTimes", "UnparseableSchedule", "UnknownTimeZone", "InvalidSchedule")
 
@@ -59,9 +61,9 @@ def _end(facts: ScheduleFacts, firing: Firing, ill: bool) -> str:
         return facts.kubectl("delete job", str(firing.job["metadata"]["name"]))
     if not ill:
         return command_line("cancel", firing.path, "-n", facts.namespace)
-    change = " --image NAME:TAG" if firing.diagnosis and "image" in str(firing.diagnosis.cause) else ""
+    change = ("--image", "NAME:TAG") if firing.diagnosis and firing.diagnosis.cause in _IMAGES else ()
     end = command_line("delete", firing.path, "-n", facts.namespace)
-    return f"{end} && {facts.command('update')}{change}"
+    return f"{end} && {facts.command('update', *change)}"
 
 
 def _deadline(firing: Firing) -> datetime | None:
