@@ -12,6 +12,8 @@ from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
     from launcher.difference import Difference
+    from launcher.places import Place
+    from launcher.settings import Layered
 
 _COLOURS = (("---", "bold"), ("+++", "bold"), ("@@", "cyan"), ("-", "red"), ("+", "green"))
 _NOT_HERE = ("name", "experiment", "backend")
@@ -34,7 +36,6 @@ def diff(
 
     Example: launcher diff nightly -f run.yaml --image REGISTRY/gantry:0.2.0 -o json
     """
-    from launcher.difference import diff_run
     from launcher.errors import SpecError
     from launcher.settings import flag_of, given
 
@@ -46,12 +47,30 @@ def diff(
     settings = given({field: value for field, value in said.items() if value != []}, file)
     root = settings.settings.get("root")
     place = place_of(root.value if root else None, flags.context, flags.namespace)
-    difference = diff_run(place, run, settings)
+    difference = _difference(place, run, settings)
     if output is OutputFormat.text:
         _write(difference)
     else:
         print_data(difference.changes, output)
     raise typer.Exit(EXIT_OTHER if difference else EXIT_SAME)
+
+
+def _difference(place: "Place", name: str, settings: "Layered") -> "Difference":
+    """Of the run of that name, else of the schedule."""
+    from launcher.difference import diff_run
+    from launcher.errors import NoSuchRun, NoSuchSchedule
+
+    try:
+        return diff_run(place, name, settings)
+    except NoSuchRun as missing:
+        if not place.has_cluster or "/" in name:
+            raise
+        from launcher import schedules
+
+        try:
+            return schedules.diff(place, name, settings, {})
+        except NoSuchSchedule as error:
+            raise NoSuchRun(f"{missing}; {error}") from None
 
 
 def _write(difference: "Difference") -> None:
