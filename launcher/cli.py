@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from launcher.commands import artifacts, config
+from launcher.commands import artifacts, config, cron
 from launcher.commands.cancel import cancel
 from launcher.commands.compare import compare
 from launcher.commands.delete import delete
@@ -66,6 +66,7 @@ app.command("report")(report)
 app.command("tensorboard")(tensorboard)
 app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(config.app, name="config")
+app.add_typer(cron.app, name="cron")
 
 
 @app.callback(invoke_without_command=True)

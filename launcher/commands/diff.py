@@ -49,7 +49,7 @@ def diff(
     place = place_of(root.value if root else None, flags.context, flags.namespace)
     difference = _difference(place, run, settings)
     if output is OutputFormat.text:
-        _write(difference)
+        write_difference(difference)
     else:
         print_data(difference.changes, output)
     raise typer.Exit(EXIT_OTHER if difference else EXIT_SAME)
@@ -73,7 +73,7 @@ def _difference(place: "Place", name: str, settings: "Layered") -> "Difference":
             raise NoSuchRun(f"{missing}; {error}") from None
 
 
-def _write(difference: "Difference") -> None:
+def write_difference(difference: "Difference") -> None:
     """The unified difference, coloured where stdout is a terminal."""
     if not sys.stdout.isatty():
         sys.stdout.writelines(f"{line}\n" for line in difference.text)
