@@ -1,5 +1,7 @@
 """``launcher watch``: a run as a page that is redrawn until it ends."""
 
+from dataclasses import replace
+
 import typer
 
 from launcher.commands.common import Context, Namespace, Root, Run, note
@@ -19,6 +21,8 @@ def watch(run: Run, root: Root = None, context: Context = None, namespace: Names
     """
     from rich.console import Console
 
+    from launcher.backends.base import way_on
+    from launcher.explain import explained
     from launcher.hints import command_line
     from launcher.live import Feed, check_terminal, draw, show
     from launcher.places import locate
@@ -26,7 +30,8 @@ def watch(run: Run, root: Root = None, context: Context = None, namespace: Names
 
     screen = Console(highlight=False)
     check_terminal(screen, f"launcher status {run} --watch")
-    located = locate(place_of(root, context, namespace), run)
+    place = place_of(root, context, namespace)
+    located = locate(place, run)
     feed = Feed(located)
     again = command_line("watch", located.found.path)
     try:
@@ -37,6 +42,10 @@ def watch(run: Run, root: Root = None, context: Context = None, namespace: Names
     if page.status.live:
         note(f"the run goes on; watch it again with `{again}`")
         return
-    screen.print(draw(page, screen.width, screen.height - 1, hint=""))
-    if page.status.state != FINISHED:
-        raise typer.Exit(_EXIT_FAILED)
+    if page.status.state == FINISHED:
+        screen.print(draw(page, screen.width, screen.height - 1, hint=""))
+        return
+    now = explained(place, page.status)
+    hint = way_on(now) if now.resumable else ""
+    screen.print(draw(replace(page, status=now), screen.width, screen.height - 1, hint))
+    raise typer.Exit(_EXIT_FAILED)

@@ -6,6 +6,7 @@ to fewer colours or none, where the terminal has no more.
 """
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
@@ -25,6 +26,7 @@ from trainer.errors import GantryError
 HINT = "q leaves, the run goes on"
 _WIDE = 90  # columns from which on the grid is beside the rest
 _LEFT = 50  # columns that the rest keeps
+_EXPLANATION = 4  # lines of it at most
 _REST = 9  # lines that a grid below leaves to workers and log
 _SMALLEST = 8  # lines of a grid in which anything can be seen
 _WORKERS = 8  # lines of them at most
@@ -81,13 +83,11 @@ def draw(page: Page, width: int, height: int, hint: str = HINT) -> RenderableTyp
 
 def _header(page: Page, width: int) -> list[RenderableType]:
     now = page.status
+    name, state = f"{now.experiment}/{now.run}", (now.state, f"bold {_COLOURS.get(now.state, 'yellow')}")
+    short = len(name) + len(now.state) + len(now.explanation) + 4 <= width
     lines: list[RenderableType] = [
-        _line(
-            (f"{now.experiment}/{now.run}", "bold"),
-            "  ",
-            (now.state, f"bold {_COLOURS.get(now.state, 'yellow')}"),
-            f"  {now.explanation}" if now.explanation else "",
-        ),
+        _line((name, "bold"), "  ", state, f"  {now.explanation}" if short else ""),
+        *(_line(each) for each in ([] if short else wrap(now.explanation, width)[:_EXPLANATION])),
         _line((", ".join(_about(now)), "dim")),
         _progress(now, width),
     ]

@@ -114,11 +114,17 @@ def test_the_grid_is_drawn_in_colours_beside_or_below():
 
 @settings(deadline=None, max_examples=25)
 @given(
-    width=st.integers(20, 200), height=st.integers(16, 80), workers=st.integers(0, 30), log=st.integers(0, 60)
+    width=st.integers(20, 200),
+    height=st.integers(20, 80),
+    workers=st.integers(0, 30),
+    log=st.integers(0, 60),
+    why=st.sampled_from(["", "no node", "a sentence of some length, " * 9]),
 )
-def test_a_page_fits_its_terminal(width, height, workers, log):
+def test_a_page_fits_its_terminal(width, height, workers, log, why):
     status = replace(
-        STATUS, workers=[WorkerStatus(n, n % 2 == 0, pod=f"one-{n}-x2k") for n in range(workers)]
+        STATUS,
+        explanation=why,
+        workers=[WorkerStatus(n, n % 2 == 0, pod=f"one-{n}-x2k") for n in range(workers)],
     )
     page = replace(PAGE, status=status, tail=Tail(0, tuple(f"line {n} " + "x" * 300 for n in range(log))))
 
@@ -141,6 +147,13 @@ def test_a_run_that_has_not_begun_says_so():
     assert "pending  no node: cpu" in text
     assert "no step yet" in text
     assert "no metrics yet" in text
+
+
+def test_a_long_explanation_has_lines_of_its_own():
+    why = "worker 3 was killed for want of memory: " + "it asked for more than its limit of 2Gi " * 5
+    text = rendered(replace(PAGE, status=replace(STATUS, state="failed", explanation=why)), width=80)
+    assert "limit of 2Gi it asked" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_workers_in_trouble_come_first_and_the_rest_is_counted():
@@ -325,6 +338,7 @@ def test_a_run_that_is_over_is_drawn_once_with_the_exit_code_of_wait(past_run, w
     past_run("one", state="failed")
     terminal = watch(columns=80, lines=24)
     assert terminal.leave() == 1
+    assert "go on with `launcher resume one" in terminal.text
     assert "gan/one" in terminal.text
     assert "failed" in terminal.text
     assert ENTER_SCREEN not in terminal.text
