@@ -8,6 +8,7 @@ relative axis shows time spent training and no pause between two attempts.
 TensorFlow is not needed, and not imported where it is installed: that takes 4 s and 600 MB.
 """
 
+import socket
 import sys
 import types
 from bisect import bisect_right
@@ -214,14 +215,29 @@ def _launch(folder: Path, host: str, port: int | None) -> str:
         from tensorboard import program
     except ModuleNotFoundError:
         raise _missing() from None
+    _check_address(host, port)
     server = program.TensorBoard()
     arguments = ["tensorboard", "--logdir", str(folder), "--host", host, "--load_fast", "false"]
     server.configure(argv=[*arguments, *([] if port is None else ["--port", str(port)])])
     try:
         return str(server.launch())
     except program.TensorBoardServerException as error:
-        asked = f"--host {host}" + ("" if port is None else f" --port {port}")
-        raise SpecError(f"{asked}: {' '.join(error.msg.split())}") from None
+        raise SpecError(f"--port: {' '.join(error.msg.split())}") from None
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """Refuse what cannot be listened on, for which TensorBoard's server would end this process.
+
+    Raises:
+        SpecError: the host is not this machine's, or the port is taken.
+    """
+    asked = f"--host {host}" + ("" if port is None else f" --port {port}")
+    try:
+        family, *_, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        expected = "expected an address of this machine and a free port"
+        raise SpecError(f"{asked}: {expected} ({error.strerror})") from None
 
 
 def _without_tensorflow() -> None:

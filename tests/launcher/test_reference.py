@@ -1,0 +1,80 @@
+"""Nothing that a person can type, be told or leave with is without documentation."""
+
+import ast
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher.explain import causes
+from launcher.reference import EXIT_CODES, MENDS, commands, examples, to_markdown
+
+DOCS = Path("docs")
+COMMANDS = commands()
+EXAMPLES = [(each, line) for each in COMMANDS for line in examples(each.command.help or "")]
+
+
+def test_the_reference_is_current():
+    done = subprocess.run(
+        [sys.executable, "-m", "launcher.reference"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (DOCS / "cli.md").read_text(), f"docs/cli.md is not current: {MENDS}"
+
+
+@pytest.mark.parametrize("each", COMMANDS, ids=lambda each: " ".join(each.words))
+def test_every_command_is_explained(each):
+    told = each.command.help or ""
+    assert told.split(".")[0].strip()
+    assert any(line.startswith(" ".join(each.words)) for line in examples(told)), "no Example: of its own"
+    section = to_markdown().split(f"\n## {' '.join(each.words)}\n")[1].split("\n## ")[0]
+    for param in each.command.params:
+        if param.name in ("install_completion", "show_completion"):
+            continue
+        assert param.help, f"{param.name} has no help"
+        if param.param_type_name == "option" and param.name != "help":
+            assert all(name in section for name in param.opts)
+
+
+@pytest.mark.parametrize(
+    ("each", "line"), EXAMPLES, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_example_is_a_command_line(each, line):
+    words = shlex.split(line.partition(" | ")[0].partition(" > ")[0], comments=True)
+    assert words.pop(0) == "launcher"
+    command = COMMANDS[0].command
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    command.make_context("launcher", words)  # raises for what the command does not take
+
+
+def exit_codes():
+    """Every number that the code names as an exit code, with where."""
+    files = [*Path("launcher").rglob("*.py"), Path("trainer/errors.py"), Path("trainer/cli.py")]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            names, value = [], None
+            if isinstance(node, ast.Assign):
+                names, value = [ast.unparse(target) for target in node.targets], node.value
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.Exit", "sys.exit"):
+                names, value = ["EXIT"], node.args[0] if node.args else None
+            named = any("EXIT" in name or name.endswith("exit_code") for name in names)
+            if named and isinstance(value, ast.Constant) and type(value.value) is int:
+                yield value.value, f"{file}:{node.lineno}"
+
+
+def test_every_exit_code_is_explained():
+    found = dict(exit_codes())
+    assert {0, 1, 2, 3, 4, 42, 130} <= found.keys()
+    assert not {code: where for code, where in found.items() if code not in EXIT_CODES}
+    assert EXIT_CODES.keys() <= found.keys()
+    reference = (DOCS / "cli.md").read_text()
+    assert all(f"| {code} | " in reference for code in found)
+
+
+def test_every_cause_is_in_the_table_of_troubles():
+    known = [*causes.CAUSES, *causes.SCHEDULE_CAUSES]
+    assert len(known) > 20
+    text = (DOCS / "troubleshooting.md").read_text()
+    assert not [cause.key for cause in known if f"`{cause.key}`" not in text]
