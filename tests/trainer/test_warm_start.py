@@ -19,7 +19,6 @@ from trainer.origin import WarmStart
 from trainer.step import Feed, State, Stepper
 from trainer.storage import open_store
 
-
 WARM = ("warm_start.run=latest", "warm_start.optimizer=kept")
 
 

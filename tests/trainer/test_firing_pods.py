@@ -1,0 +1,65 @@
+"""Pods of one firing of a schedule, as processes: they come to one run, and a replacement goes on with it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import psutil
+
+from tests.support.teams import SMALL, Team
+from tests.trainer.pods import environment
+from tests.trainer.test_firing import template
+from trainer import index
+from trainer.storage import open_store
+
+MINUTES = 29366100  # since 1970: 2025-11-01 03:00 UTC
+RUN, DUE = "nightly-20251101-0300", "2025-11-01T03:00:00+00:00"
+
+
+class Fired(Team):
+    """The pod of a firing with one worker."""
+
+    def __init__(self, root, folder, pod, *more) -> None:
+        command = [sys.executable, "-m", "trainer", "worker", "--preset", "mlp", "--root", root]
+        command += ["--experiment", "e", "--schedule", "nightly", "--threads", "1", *more]
+        command += [word for value in (*SMALL, "steps=20") for word in ("--set", value)]
+        given = environment(
+            GANTRY_JOB=f"nightly-{MINUTES}", GANTRY_POD=pod, GANTRY_RECORD=template(workers=1)
+        )
+        self.logs = [folder / f"{pod}.log"]
+        with self.logs[0].open("wb") as output:
+            self.processes = [
+                subprocess.Popen(
+                    command, env=os.environ | given, stdout=output, stderr=output, start_new_session=True
+                )
+            ]
+
+
+def test_a_pod_and_the_one_that_replaces_it_are_one_run(gcs_root, tmp_path):
+    store = open_store(f"{gcs_root}/e/{RUN}")
+    with Fired(gcs_root, tmp_path, "nightly-0-first") as first:
+        first.until(lambda: store.stat("cluster.json"))
+        for child in psutil.Process(first.processes[0].pid).children(recursive=True):
+            child.kill()
+        first.kill()
+    written = store.read("cluster.json")
+    with Fired(gcs_root, tmp_path, "nightly-0-second") as second:
+        assert second.wait() == [0], second.log()
+    assert store.read("cluster.json") == written
+    cluster, record = json.loads(written), json.loads(store.read("run.json"))
+    assert (cluster["job"], cluster["spec"]["name"]) == (f"nightly-{MINUTES}", RUN)
+    assert (record["schedule"], record["scheduled"], record["backend"]) == ("nightly", DUE, "kubernetes")
+    assert store.stat("result.json") and store.stat("logs/1/worker-0.00000.log")
+    entries = index.read(open_store(f"{gcs_root}/e"))
+    assert entries.keys() == {RUN}
+    entry = entries[RUN]
+    assert (entry.state, entry.step, entry.schedule, entry.scheduled) == ("finished", 20, "nightly", DUE)
+    assert entry == index.look(open_store(f"{gcs_root}/e"), RUN)
+
+
+def test_a_pod_that_cannot_tell_its_run_leaves_with_2_and_a_line(tmp_path):
+    with Fired(str(tmp_path / "runs"), tmp_path, "nightly-0-x", "--run", "mine") as fired:
+        assert fired.wait() == [2]
+    assert fired.log().startswith("error: --run 'mine'") and len(fired.log().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
