@@ -42,8 +42,11 @@ def doctor(
     """
     from launcher.doctor import examine, subject_of
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the pods must go then, too
-    report = examine(subject_of(flags.settings()), deep=deep, seconds=timeout, tell=note)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # the pods must go then, too
+    try:
+        report = examine(subject_of(flags.settings()), deep=deep, seconds=timeout, tell=note)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if output is OutputFormat.text:
         _write(report)
     else:

@@ -1,7 +1,9 @@
 """All checks, those that do not need one another at once."""
 
+import importlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 from launcher.doctor.base import FAIL, WARN, Check, Report, Result, Subject
 from launcher.doctor.local import LOCAL
@@ -24,12 +26,27 @@ def examine(
     Raises:
         ClusterLost: the API server went away while pods of ours were there.
     """
+    _load(subject)
     with ThreadPoolExecutor(_THREADS) as pool:
         here = [pool.submit(_asked, check, subject) for check in (*LOCAL, *STORAGE)]
         found = [] if subject.local else _of_cluster(subject, pool)
         # On this thread, which alone hears of Ctrl-C, while the others go on.
         pods = _in_pods(subject, seconds, tell) if deep and found and found[0].level != FAIL else []
         return Report.of([*_results(here), *found, *pods])
+
+
+def _load(subject: Subject) -> None:
+    """Import what the checks import, before there are threads.
+
+    Two threads that begin to import kubernetes and google.cloud at once meet in the middle of requests, and one
+    of them finds half a module there.
+    """
+    with suppress(ModuleNotFoundError):  # of an extra that is not installed, which a check tells of
+        if subject.bucket:
+            importlib.import_module("trainer.storage.gcs")
+        if not subject.local:
+            importlib.import_module("launcher.doctor.cluster")
+            importlib.import_module("kubernetes")
 
 
 def _of_cluster(subject: Subject, pool: ThreadPoolExecutor) -> list[Result]:
@@ -65,4 +82,7 @@ def _asked(check: Check, subject: Subject) -> list[Result]:
         return [Result(check.name, FAIL, str(error), "kubectl config get-contexts")]
     except (GantryError, Transient) as error:
         return [Result(check.name, FAIL, str(error))]
+    except ModuleNotFoundError as error:
+        fix = "pip install 'gantry[launcher]'"
+        return [Result(check.name, FAIL, f"{error.name} is not installed", fix)]
     return said if isinstance(said, list) else [said]

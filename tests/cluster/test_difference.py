@@ -1,0 +1,59 @@
+"""``launcher diff`` against live objects: nothing right after a submit, then what was edited or is given."""
+
+import json
+
+import pytest
+
+from tests.cluster.flags import on
+
+
+@pytest.fixture
+def diff(launcher):
+    """A difference as JSON; its exit code says whether there is one."""
+
+    def call(*words):
+        done = launcher("diff", *words, "-o", "json")
+        assert done.returncode in (0, 1), done.stderr
+        found = json.loads(done.stdout)
+        assert done.returncode == bool(found)
+        return {(each["object"], each["path"]): (each["old"], each["new"]) for each in found}
+
+    return call
+
+
+def test_a_run_from_its_submit_to_its_last_trace(launcher, diff, cluster, namespace, bucket, kubectl):
+    # No quota for pods: the Job and its children are all that is looked at.
+    kubectl("create", "quota", "none", "--hard=pods=0")
+    where = ["--root", bucket, "-n", namespace, "--context", cluster.context]
+    flags = [*on(cluster, namespace, bucket), "--profile", "network-policy", "--profile", "spot"]
+    launcher(
+        "submit", "--preset", "mlp", "--name", "one", "--workers", "2", "--gpus", "1", *flags, check=True
+    )
+    assert diff("one", *where) == {}
+    assert launcher("diff", "one", *where).stdout == ""
+
+    trainer = "spec.template.spec.containers[name=trainer]"
+    assert diff("one", *where, "--memory", "9Gi", "--ttl", "60", "--env", "A=$(B)") == {
+        ("Job/one", "spec.ttlSecondsAfterFinished"): (86400, 60),
+        ("Job/one", f"{trainer}.env[name=A]"): (None, {"name": "A", "value": "$$(B)"}),
+        ("Job/one", f"{trainer}.resources.limits.memory"): ("8Gi", "9Gi"),
+        ("Job/one", f"{trainer}.resources.requests.memory"): ("8Gi", "9Gi"),
+    }
+    text = launcher("diff", "one", *where, "--memory", "9Gi")
+    assert text.returncode == 1
+    assert "-            memory: 8Gi\n+            memory: 9Gi\n" in text.stdout
+
+    kubectl("patch", "service", "one", "--type=merge", '-p={"spec":{"publishNotReadyAddresses":false}}')
+    kubectl("delete", "networkpolicy", "one")
+    found = diff("one", *where)
+    assert found.pop(("NetworkPolicy/one", ""))[0] is None
+    assert found == {("Service/one", "spec.publishNotReadyAddresses"): (None, True)}
+
+    refused = launcher("diff", "one", *where, "--manifests", "/absent")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    kubectl("delete", "job", "one")  # its record in the run's folder is left
+    kubectl.wait_for("the Job is gone", lambda: kubectl("get", "job", "one", check=False).returncode)
+    gone = launcher("diff", "one", *where)
+    assert (gone.returncode, gone.stdout) == (0, "")
+    assert "manifests.yaml" in gone.stderr
+    assert diff("one", *where, "--ttl", "60") == {("Job/one", "spec.ttlSecondsAfterFinished"): (86400, 60)}
