@@ -3,6 +3,7 @@
 Commands import what they need when they run, so that ``launcher --help`` stays quick.
 """
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -88,6 +89,8 @@ def about(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
+        sys.stdout.reconfigure(errors="replace")  # a name in a log must not end a command
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()

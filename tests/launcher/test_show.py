@@ -1,6 +1,7 @@
 """Everything about one run: what is gathered, what is damaged, what is kept back, and what to type next."""
 
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -232,6 +233,13 @@ def test_what_a_trainer_left_in_a_bucket_is_shown(gcs_root, desk):
     assert found.inventory.bytes == sum(stat.size for stat in open_store(found.url).list())
     assert {"python", "keras"} <= found.versions.keys()
     assert found.damaged == []
+
+
+def test_what_the_encoding_of_stdout_does_not_have_ends_no_command(rich_run, root, launcher):
+    rich_run(preset="größer")
+    done = launcher("show", "one", "--root", root, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "gr??er" in done.stdout
 
 
 def test_no_such_run_is_exit_code_3(rich_run, call):
