@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from launcher.commands.common import TEXT, Output, OutputFormat, console, print_data
+from launcher.commands.completion import complete_run_or_schedule
 from launcher.commands.options import RunFlags, with_run_flags
 from launcher.commands.place import place_of
 
@@ -23,7 +24,12 @@ EXIT_SAME, EXIT_OTHER = 0, 1
 @with_run_flags
 def diff(
     flags: RunFlags,
-    run: str = typer.Argument(metavar="RUN|CRON", help="Name of a run or a schedule.", show_default=False),
+    run: str = typer.Argument(
+        metavar="RUN|CRON",
+        help="Name of a run or a schedule.",
+        show_default=False,
+        autocompletion=complete_run_or_schedule,
+    ),
     output: Output = TEXT,
 ) -> None:
     """Show what a submit with these flags would change of a run's or a schedule's live objects.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from launcher.commands.common import TEXT, Context, Namespace, Output, OutputFormat, Root, print_data
+from launcher.commands.completion import complete_run_or_schedule
 from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ def explain(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="RUN|CRON", help="Name of a run, experiment/name, or a schedule.", show_default=False
+            metavar="RUN|CRON",
+            help="Name of a run, experiment/name, or a schedule.",
+            show_default=False,
+            autocompletion=complete_run_or_schedule,
         ),
     ],
     root: Root = None,

@@ -13,6 +13,7 @@ from launcher.reference import EXIT_CODES, MENDS, commands, examples, to_markdow
 
 DOCS = Path("docs")
 COMMANDS = commands()
+REFERENCE = to_markdown()
 EXAMPLES = [(each, line) for each in COMMANDS for line in examples(each.command.help or "")]
 
 
@@ -28,7 +29,7 @@ def test_every_command_is_explained(each):
     told = each.command.help or ""
     assert told.split(".")[0].strip()
     assert any(line.startswith(" ".join(each.words)) for line in examples(told)), "no Example: of its own"
-    section = to_markdown().split(f"\n## {' '.join(each.words)}\n")[1].split("\n## ")[0]
+    section = REFERENCE.split(f"\n## {' '.join(each.words)}\n")[1].split("\n## ")[0]
     for param in each.command.params:
         if param.name in ("install_completion", "show_completion"):
             continue
@@ -54,14 +55,21 @@ def exit_codes():
     files = [*Path("launcher").rglob("*.py"), Path("trainer/errors.py"), Path("trainer/cli.py")]
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
-            names, value = [], None
-            if isinstance(node, ast.Assign):
-                names, value = [ast.unparse(target) for target in node.targets], node.value
-            elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.Exit", "sys.exit"):
-                names, value = ["EXIT"], node.args[0] if node.args else None
-            named = any("EXIT" in name or name.endswith("exit_code") for name in names)
-            if named and isinstance(value, ast.Constant) and type(value.value) is int:
-                yield value.value, f"{file}:{node.lineno}"
+            for name, value in named(node):
+                is_code = "EXIT" in name or name.endswith("exit_code")
+                if is_code and isinstance(value, ast.Constant) and type(value.value) is int:
+                    yield value.value, f"{file}:{node.lineno}"
+
+
+def named(node):
+    """What a node calls by a name, as pairs of name and value: assignments, and calls that leave."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            several = isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+            pairs = zip(target.elts, node.value.elts, strict=True) if several else [(target, node.value)]
+            yield from ((ast.unparse(name), value) for name, value in pairs)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.Exit", "sys.exit"):
+        yield from (("EXIT", value) for value in node.args[:1])
 
 
 def test_every_exit_code_is_explained():
