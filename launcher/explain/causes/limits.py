@@ -126,16 +126,14 @@ def deleted(facts: Facts) -> Finding | None:
 
 
 def cut_off(facts: Facts) -> Finding | None:
-    """The Job, or the processes of a local run, are gone before it was finished."""
+    """The processes of a local run are gone before it was finished."""
     now = facts.status
-    if now.state != INTERRUPTED:
+    if now.state != INTERRUPTED or now.job is not None:
         return None
     at = "" if now.step is None else f"; its last word was of step {now.step}"
     seen = _some(
         [from_status(facts, "state"), *(from_log(lines[-1]) for lines in facts.logs.values() if lines)]
     )
-    if now.job is not None:
-        seen.insert(0, Evidence(f"Job/{now.job}", "", "does not exist"))
     return Finding(f"{facts.name} was cut off: {now.explanation}{at}", seen[:3], again.resume(facts))
 
 
@@ -192,7 +190,7 @@ def _all_taken(facts: Facts) -> Iterator[Taken]:
 
 
 def _no_failures(job: Object) -> Evidence:
-    return from_field(job, "Job", "status.failed", 0)
+    return from_field(job, "Job", "status.failed", "0")
 
 
 def _worker_of(event: Object) -> int | None:
@@ -279,7 +277,7 @@ ENDED = (
     Cause(
         "cut-off",
         "Cut off",
-        "The Job or the processes are gone, and the trainer's last word was that it trains.",
+        "The processes of a local run are gone, and its last word was that it trains: a reboot, say.",
         "Resume: the run goes on from its newest checkpoint.",
         cut_off,
     ),

@@ -104,20 +104,19 @@ def disk_full(facts: Facts) -> Finding | None:
     said = find(facts, r"(?i)(.*)(?:no space left on device|disk quota exceeded)")
     if not said:
         return None
-    place = re.search(r"/[^\s:(;]*", said.match[1])
-    where = "the disk" if place is None else place[0]
+    place = re.search(r"(?<![\w.])(/[^\s:(;]*)/", said.match[1])
+    where = place[1] if place else facts.status.root
     volume = _volume(facts, where)
     if volume is None:
-        sentence = f"no space is left at {where}, where {said.who} writes"
-        folder = where if place else facts.status.root
-        return Finding(sentence, evidence(facts, said), f"df -h {folder} && {again.resume(facts)}")
+        sentence = f"no space is left in {where}, where {said.who} writes"
+        return Finding(sentence, evidence(facts, said), f"df -h {where} && {again.resume(facts)}")
     pod, name, limit = volume
     size = f"volume '{name}' of {limit}" if limit else f"volume '{name}', on the disk of node '{_node(pod)}'"
     seen = evidence(
         facts, said, from_field(pod, "Pod", f"spec.volumes[{name}]", limit or "emptyDir, no limit")
     )
     look = f"kubectl describe node {_node(pod)}"
-    sentence = f"no space is left at {where}, where {said.who} writes its checkpoint: {size}"
+    sentence = f"no space is left in {where}, where {said.who} writes its checkpoint: {size}"
     if not limit:
         return Finding(sentence, seen, f"{look} && {again.resume(facts)}")
     base = facts.spec.get("manifests") or "DIR"

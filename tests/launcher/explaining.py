@@ -1,0 +1,108 @@
+"""Facts about a run as `gathering` puts them together, from objects that a cluster showed."""
+
+import functools
+import json
+from datetime import timedelta
+
+from launcher.backends.kubernetes.observe import Seen, join
+from launcher.explain import Facts, diagnose
+from launcher.explain.facts import Line
+from launcher.status import RunStatus, WorkerStatus
+from tests.launcher.kubernetes_objects import BEGAN, stamp
+from trainer.config import resolve
+
+LATER = 20.0  # seconds after the Job was created
+
+
+def facts(job=None, pods=(), events=(), said=None, logs=None, seconds=LATER, overrides=(), **more):
+    """What is known of run ``one`` so many seconds after its Job was created; `logs` are texts by worker."""
+    time = BEGAN + timedelta(seconds=seconds)
+    workers = 2 if job is None else job["spec"]["completions"]
+    here = join(Seen(job, pods, events), said, BEGAN - timedelta(seconds=1), time, workers)
+    shown = [
+        WorkerStatus(
+            each.worker, each.ready, each.exit_code, None, each.pod, each.node, each.restarts, each.reason
+        )
+        for each in here.workers
+    ]
+    status = standing(
+        here.state.name,
+        here.state.explanation,
+        said or {},
+        workers=shown,
+        world_size=workers,
+        job="one",
+        namespace="team",
+        backend="kubernetes",
+        restarts=here.restarts,
+    )
+    spec = {"preset": "mlp", "overrides": list(overrides), "root": "gs://runs/gan", "workers": workers,
+            "image": "reg/gantry:1", "namespace": "team", "env": {}}  # fmt: skip
+    values = {"run": run_json(overrides), "spec": spec, "logs": lines(logs)} | more
+    return Facts(status, said=said or {}, job=job, pods=pods, events=events, time=time, **values)
+
+
+def standing(state, explanation="", said=None, **more):
+    """A status; `more` are fields of it."""
+    said = said or {}
+    values = {
+        "experiment": "gan",
+        "run": "one",
+        "root": "gs://runs/gan",
+        "state": state,
+        "explanation": explanation,
+        "steps": 60,
+        "attempt": 1,
+        "workers": [],
+        "world_size": 1,
+        "preset": "mlp",
+        "backend": "local",
+        "metrics": {},
+        "trainer_restarts": said.get("restarts") or 0,
+    }
+    told = ("step", "updated", "checkpoint_step", "storage")
+    unsaid = (
+        "images_per_second",
+        "eta_seconds",
+        "age_seconds",
+        "checkpoint_age_seconds",
+        "checkpoint_seconds",
+    )
+    values |= {key: said.get(key) for key in told} | dict.fromkeys(unsaid)
+    return RunStatus(**values | more)
+
+
+def local(state, codes, logs, said=None, explanation="", overrides=()):
+    """What is known of a run of this machine whose processes ended with these codes."""
+    shown = [WorkerStatus(worker, False, code, pid=1000 + worker) for worker, code in enumerate(codes)]
+    status = standing(state, explanation, said, workers=shown, world_size=len(codes), root="runs")
+    return Facts(status, run=run_json(overrides), said=said or {}, logs=lines(logs))
+
+
+def run_json(overrides=()):
+    """What ``run.json`` holds."""
+    return {
+        "preset": "mlp",
+        "overrides": list(overrides),
+        "world_size": 2,
+        "config": _config(tuple(overrides)),
+    }
+
+
+@functools.cache
+def _config(overrides):
+    return json.loads(resolve("mlp", overrides).model_dump_json())
+
+
+def lines(logs):
+    """Lines of logs, a second apart."""
+    return {
+        worker: [Line(worker, text, stamp(second)) for second, text in enumerate(texts)]
+        for worker, texts in (logs or {}).items()
+    }
+
+
+def answer(found):
+    """The diagnosis of facts: its cause, sentence and fix, and where its evidence is from."""
+    here = diagnose(found)
+    return here.cause, here.sentence, here.fix, [each.object for each in here.evidence]
