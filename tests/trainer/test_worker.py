@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.teams import SMALL, outcome
 from tests.trainer.pods import Pods, arguments, copied, environment
-from trainer import config
+from trainer import config, index
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 from trainer.storage import open_store
 
@@ -113,6 +113,7 @@ def test_a_pod_that_is_paused_and_wakes_up_late_joins_nothing(gcs_root, tmp_path
 def test_without_progress_it_gives_up_and_says_why_everywhere(tmp_path):
     store = open_store(str(tmp_path / "runs/e/job"))
     sets = (*SMALL, "recovery.restarts_without_progress=1")
+    claim(store, sets)
     with Pods(str(tmp_path / "runs"), "job", tmp_path, sets=sets) as pods:
         for restarts in (0, 1):
             pods.until(lambda restarts=restarts: pods.log().count("starting again") == restarts)
@@ -122,6 +123,7 @@ def test_without_progress_it_gives_up_and_says_why_everywhere(tmp_path):
     reason += "worker 0's trainer died of SIGKILL"
     assert pods.messages[0].read_text() == f"error: {reason}"
     assert (status(store)["state"], status(store)["message"]) == ("failed", reason)
+    assert index.read(open_store(str(tmp_path / "runs/e")))["job"].state == "failed"
 
 
 @pytest.mark.parametrize(("attempt", "code"), [(1, EXIT_DONE), (2, EXIT_RESTART)])
