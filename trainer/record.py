@@ -117,9 +117,13 @@ def write(
 
 def _completed(old: Record, begun: Mapping[str, Any]) -> dict[str, Any]:
     """What the launcher that claimed the run could not know, or an older trainer did not."""
-    missing = {key: value for key, value in begun.items() if old.values.get(key) is None}
+    missing = {
+        key: value
+        for key, value in begun.items()
+        if key not in old.values or (old.values[key] is None and value is not None)
+    }
     if old.has_begun:
-        return {key: value for key, value in missing.items() if value is not None}
+        return missing
     return {
         **missing,
         "versions": (old.values.get("versions") or {}) | _versions(),

@@ -59,6 +59,15 @@ def test_what_the_first_chief_decided_stands(store):
     assert read(store) == written | {"schedule": "nightly"}
 
 
+def test_a_run_of_an_older_trainer_is_completed_once(store):
+    claim(store, versions={"python": "3.11.9"})
+    record.write(store, MLP, record.check(store, MLP, fresh=False), BEGUN, **ABOUT)
+    assert read(store).items() >= BEGUN.items()
+    before = store.stat("run.json")
+    record.write(store, MLP, record.check(store, MLP, fresh=False), BEGUN, **ABOUT)
+    assert store.stat("run.json") == before
+
+
 def test_a_claimed_run_can_be_completed_and_extended_at_once(store):
     claim(store)
     longer = config.resolve("mlp", [f"steps={MLP.steps + 1}"])

@@ -10,8 +10,9 @@ import pytest
 
 from tests.support.teams import SMALL, outcome
 from tests.trainer.pods import Pods, arguments, copied, environment
-from trainer import config, index
+from trainer import config
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
+from trainer.index import read as read_index
 from trainer.storage import open_store
 
 
@@ -123,7 +124,7 @@ def test_without_progress_it_gives_up_and_says_why_everywhere(tmp_path):
     reason += "worker 0's trainer died of SIGKILL"
     assert pods.messages[0].read_text() == f"error: {reason}"
     assert (status(store)["state"], status(store)["message"]) == ("failed", reason)
-    assert index.read(open_store(str(tmp_path / "runs/e")))["job"].state == "failed"
+    assert read_index(open_store(str(tmp_path / "runs/e")))["job"].state == "failed"
 
 
 @pytest.mark.parametrize(("attempt", "code"), [(1, EXIT_DONE), (2, EXIT_RESTART)])

@@ -5,6 +5,7 @@ whole, so that a retry after a lost answer does no harm: a conditional write tha
 there compares crc32c and takes a match for its own success.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -242,4 +243,5 @@ class GcsStore:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    # The metadata server's refusals begin with an address that takes all the room, and end with the reason.
+    return re.sub(r"\?scopes=[^\s']*", "", " ".join(str(error).split()))[:300]
