@@ -18,7 +18,7 @@ from launcher.render import render, to_yaml
 from launcher.spec import make_spec
 from tests.launcher.explaining import answer, facts, local
 from tests.launcher.kubernetes_objects import condition, ended, event, job, pod, said, stamp
-from tests.support.refusing import Refusing
+from tests.support.refusing import Metadata, Refusing
 from trainer.errors import AccessError, PeerLost, StorageAway, StorageError
 from trainer.indexed_job import Member, wait_for_peers
 from trainer.patience import Outage
@@ -372,39 +372,49 @@ def test_a_bucket_that_refuses_or_is_not_there(status, monkeypatch):
     assert cause == "storage-denied"
     assert sentence == "bucket 'runs' refuses worker 0 to list: its account needs storage.objects.list"
     assert "--member=principal://" in fix and "/subject/ns/team/sa/default" in fix
-    account = {
-        "metadata": {
-            "name": "default",
-            "annotations": {"iam.gke.io/gcp-service-account": "t@p.iam.gserviceaccount.com"},
-        }
-    }
-    bound = answer(facts(job(1, MISTAKE), pods, others={"ServiceAccount/default": account}))
+    bound = answer(facts(job(1, MISTAKE), pods, others=account()))
     assert "--member=serviceAccount:t@p.iam.gserviceaccount.com" in bound[2]
     assert objects == ["Pod/one-0-abcde"]  # nobody looked at the account
     assert "ServiceAccount/default" in bound[3]
 
 
-NO_TOKEN = (
-    "error: gs://runs/gan/one: ('Failed to retrieve http://metadata.google.internal/computeMetadata/v1/instance/"
-    "service-accounts/default/token?scopes=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fdevstorage.full_control"
-)
-NO_CREDENTIALS = "error: gs://runs: no Google credentials found; run 'gcloud auth application-default login'"
+def account(google="t@p.iam.gserviceaccount.com"):
+    """The service account of the pods, bound to a Google one."""
+    metadata = {"name": "default", "annotations": {"iam.gke.io/gcp-service-account": google}}
+    return {"ServiceAccount/default": {"metadata": metadata}}
 
 
-@pytest.mark.parametrize("text", [NO_TOKEN, NO_CREDENTIALS])
-def test_a_service_account_without_identity(text):
+def refused(monkeypatch):
+    """What Google's own library says of a metadata server that hands out no token."""
+    with Metadata() as server, pytest.raises(AccessError) as failure:
+        for name in ("GCE_METADATA_HOST", "GCE_METADATA_IP"):
+            monkeypatch.setenv(name, server.address)
+        open_store("gs://runs/gan/one").check()
+    return str(failure.value)
+
+
+def without(monkeypatch):
+    """What it says where there is none."""
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    with pytest.raises(AccessError) as failure:
+        open_store("gs://runs/gan/one")
+    return str(failure.value)
+
+
+@pytest.mark.parametrize("trouble", [refused, without])
+def test_a_service_account_without_identity(trouble, monkeypatch, tmp_path):
+    for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    text = f"error: {trouble(monkeypatch)}"
+    if trouble is refused:
+        assert "iam.serviceAccounts.getAccessToken" in text
     pods = [failed(0, 2, text)]
     cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), pods))
     assert cause == "no-identity"
     assert "service account 'default' of worker 0's pod has no Google identity" in sentence
     assert fix.endswith("--google-service-account NAME@PROJECT.iam.gserviceaccount.com")
-    account = {
-        "metadata": {
-            "name": "default",
-            "annotations": {"iam.gke.io/gcp-service-account": "t@p.iam.gserviceaccount.com"},
-        }
-    }
-    cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), pods, others={"ServiceAccount/default": account}))
+    cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), pods, others=account()))
     assert (cause, "may not act as 't@p.iam" in sentence) == ("no-identity", True)
     assert "'--member=serviceAccount:p.svc.id.goog[team/default]'" in fix
     mine = local("failed", [2], {0: [text]})
