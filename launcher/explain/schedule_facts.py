@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from launcher.backends.kubernetes.jobs import verdict
 from launcher.backends.kubernetes.labels import firing_due
 from launcher.explain.base import Diagnosis
 from launcher.explain.facts import Object, kubectl
+from launcher.schedules.cronline import CronLine
+from launcher.schedules.missed import Known, Missed, missed
+from launcher.schedules.model import since, suspensions, timing_of
 from launcher.states import parse_time
 from trainer.errors import GantryError
 from trainer.layout import RunPath
-
-if TYPE_CHECKING:
-    from launcher.schedules.cronline import CronLine
 
 
 class Firing(NamedTuple):
@@ -73,10 +73,25 @@ class ScheduleFacts:
     @property
     def due(self) -> datetime | None:
         """The last time at which it should have fired, None before the first."""
-        known = (self.cronjob.get("status") or {}).get("lastScheduleTime")
-        begin = parse_time(known or self.cronjob["metadata"].get("creationTimestamp"))
+        begin = since(self.cronjob)
         last = next(self._line.before(self.time), None) if self._line else None
-        return last if last and begin and last >= begin else None
+        return last if last and (begin is None or last > begin) else None
+
+    @property
+    def missed(self) -> Missed | None:
+        """The newest firing that is not there though it was due, and why; None where that one is there."""
+        times = (firing_due(self.short, str(each.job["metadata"]["name"])) for each in self.firings)
+        known = Known(
+            timing_of(self.cronjob),
+            since(self.cronjob) or self.time,
+            parse_time((self.cronjob.get("status") or {}).get("lastScheduleTime")),
+            frozenset(time for time in times if time),
+            (),
+            suspensions(self.cronjob),
+            self.events,
+        )
+        newest = next(iter(missed(known, self.time, most=1)), None) if self._line else None
+        return newest if newest and (self.fired is None or newest.due > self.fired) else None
 
     @property
     def next(self) -> datetime | None:
@@ -91,9 +106,7 @@ class ScheduleFacts:
         return max((time for time in known if time), default=None)
 
     @property
-    def _line(self) -> "CronLine | None":
-        from launcher.schedules.cronline import CronLine  # and all of schedules, which no run's cause needs
-
+    def _line(self) -> CronLine | None:
         try:
             return CronLine(str(self.spec.get("schedule")), str(self.spec.get("timeZone") or "Etc/UTC"))
         except GantryError:

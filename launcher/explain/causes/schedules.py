@@ -87,20 +87,12 @@ def refused(facts: ScheduleFacts) -> Finding | None:
 
 def missed(facts: ScheduleFacts) -> Finding | None:
     """A time at which nothing began."""
-    due, event = facts.due, facts.event(*_MISSED)
-    told = [from_event(event)] if event else []
-    if due is None or not _is_late(facts):
+    found, event = facts.missed, facts.event(*_MISSED)
+    if found is None:
         return None
-    sentence = f"{facts.name} missed its firing of {_shown(due)}"
-    seconds = facts.spec.get("startingDeadlineSeconds")
-    if isinstance(seconds, int) and due + timedelta(seconds=seconds) < facts.time:
-        sentence += f", which may no longer begin: startingDeadlineSeconds is {seconds}"
-    elif not told:
-        sentence += "; the cluster says nothing of it: the schedule was suspended, or the controller away"
-    sentence += f"; {told[0].text}" if told else ""
-    seen = [*told, _last(facts), _field(facts, "schedule")]
-    if seconds is not None:
-        seen.append(_field(facts, "startingDeadlineSeconds"))
+    seen = [*([from_event(event)] if event else []), _last(facts), _field(facts, "schedule")]
+    seen.append(_field(facts, "startingDeadlineSeconds"))
+    sentence = f"{facts.name} missed its firing of {_shown(found.due)}: {found.cause}"
     return Finding(sentence, seen, facts.command("trigger"))
 
 

@@ -6,7 +6,7 @@ from launcher.backends.kubernetes.wording import one_line
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.evidence import from_condition, from_field, from_status, utc
 from launcher.explain.facts import KUEUE, Facts, Object, object_name
-from launcher.states import INTERRUPTED, STOPPED
+from launcher.states import INTERRUPTED, STOPPED, UNKNOWN
 
 
 def queued(facts: Facts) -> Finding | None:
@@ -97,7 +97,7 @@ def cancelled(facts: Facts) -> Finding | None:
 def job_gone(facts: Facts) -> Finding | None:
     """A Job that was deleted under a run that had not finished."""
     now = facts.status
-    if now.state != INTERRUPTED or now.backend != "kubernetes" or facts.job is not None:
+    if now.state not in (INTERRUPTED, UNKNOWN) or now.backend != "kubernetes" or facts.job is not None:
         return None
     if any("cluster" in text.partition(":")[0] for text in facts.unasked):
         return None  # nobody looked
