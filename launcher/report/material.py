@@ -181,8 +181,9 @@ def _missing(curves: Curves, grids: Grids) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return without_password(text)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    return without_password(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _between(begin: object, end: object) -> float | None:
