@@ -38,8 +38,8 @@ def examine(
 def _load(subject: Subject) -> None:
     """Import what the checks import, before there are threads.
 
-    Two threads that begin to import kubernetes and google.cloud at once meet in the middle of requests, and one
-    of them finds half a module there.
+    Two threads that begin to import kubernetes and google.cloud at once meet in the middle of requests, and
+    one of them finds half a module there.
     """
     with suppress(ModuleNotFoundError):  # of an extra that is not installed, which a check tells of
         if subject.bucket:

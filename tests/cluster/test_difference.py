@@ -30,7 +30,6 @@ def test_a_run_from_its_submit_to_its_last_trace(launcher, diff, cluster, namesp
         "submit", "--preset", "mlp", "--name", "one", "--workers", "2", "--gpus", "1", *flags, check=True
     )
     assert diff("one", *where) == {}
-    assert launcher("diff", "one", *where).stdout == ""
 
     trainer = "spec.template.spec.containers[name=trainer]"
     assert diff("one", *where, "--memory", "9Gi", "--ttl", "60", "--env", "A=$(B)") == {
@@ -49,11 +48,25 @@ def test_a_run_from_its_submit_to_its_last_trace(launcher, diff, cluster, namesp
     assert found.pop(("NetworkPolicy/one", ""))[0] is None
     assert found == {("Service/one", "spec.publishNotReadyAddresses"): (None, True)}
 
-    refused = launcher("diff", "one", *where, "--manifests", "/absent")
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     kubectl("delete", "job", "one")  # its record in the run's folder is left
     kubectl.wait_for("the Job is gone", lambda: kubectl("get", "job", "one", check=False).returncode)
     gone = launcher("diff", "one", *where)
     assert (gone.returncode, gone.stdout) == (0, "")
     assert "manifests.yaml" in gone.stderr
     assert diff("one", *where, "--ttl", "60") == {("Job/one", "spec.ttlSecondsAfterFinished"): (86400, 60)}
+
+
+def test_a_schedule_by_the_same_command(launcher, diff, cluster, namespace, bucket, kubectl):
+    where = ["-n", namespace, "--context", cluster.context, "--root", bucket]
+    words = ["--schedule", "0 3 1 1 *", "--preset", "mlp", *on(cluster, namespace, bucket)]
+    launcher("cron", "create", "nightly", *words, check=True)
+    assert diff("nightly", *where) == {}
+    [(name, path)] = diff("nightly", *where, "--ttl", "60")
+    assert (name, path) == ("CronJob/nightly", "spec.jobTemplate.spec.ttlSecondsAfterFinished")
+    by_hand = '{"spec":{"jobTemplate":{"spec":{"backoffLimit":9}}}}'
+    kubectl("patch", "cronjob", "nightly", "--type=merge", f"-p={by_hand}")
+    assert diff("nightly", *where) == {("CronJob/nightly", "spec.jobTemplate.spec.backoffLimit"): (9, 3)}
+    absent = launcher("diff", "absent", *where)
+    assert (absent.returncode, absent.stderr.count("\n")) == (3, 1)
+    assert "no run 'absent'" in absent.stderr
+    assert "no schedule 'absent'" in absent.stderr

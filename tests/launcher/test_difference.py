@@ -15,6 +15,7 @@ from launcher.difference import compare, laid_over
 from launcher.errors import SpecError
 from launcher.render import render, to_yaml
 from launcher.spec import make_spec
+from tests.launcher.terminal import Terminal
 from trainer.storage import open_store
 
 
@@ -161,3 +162,21 @@ def test_refusals_are_one_line(capfd, submitted, past_run, root, desk):
         said = capfd.readouterr()
         assert (ended.value.code, said.out, said.err.count("\n")) == (2, "", 1), said.err
         assert told in said.err
+
+
+_SHOW = """
+from launcher.commands.diff import write_difference
+from launcher.difference import Difference
+lines = ["--- a", "+++ b", "@@ -1 +1 @@", "-  image: [old]", "+  image: [new]", " same"]
+write_difference(Difference([], lines))
+"""
+
+
+def test_a_terminal_shows_it_in_colours_and_text_is_no_markup():
+    terminal = Terminal("-c", _SHOW)
+    try:
+        assert terminal.leave() == 0, terminal.text
+        assert "\x1b[31m-  image: [old]" in terminal.text
+        assert "\x1b[32m+  image: [new]" in terminal.text
+    finally:
+        terminal.close()
