@@ -1,6 +1,9 @@
 """What goes wrong once pods start, from what a real cluster and the project's own code said."""
 
+import os
 import shlex
+import subprocess
+import sys
 import threading
 import time
 
@@ -384,31 +387,35 @@ def account(google="t@p.iam.gserviceaccount.com"):
     return {"ServiceAccount/default": {"metadata": metadata}}
 
 
-def refused(monkeypatch):
-    """What Google's own library says of a metadata server that hands out no token."""
-    with Metadata() as server, pytest.raises(AccessError) as failure:
-        for name in ("GCE_METADATA_HOST", "GCE_METADATA_IP"):
-            monkeypatch.setenv(name, server.address)
-        open_store("gs://runs/gan/one").check()
-    return str(failure.value)
+ASK = "from trainer.storage import open_store; open_store('gs://runs/gan/one').check()"
 
 
-def without(monkeypatch):
-    """What it says where there is none."""
-    monkeypatch.setenv("NO_GCE_CHECK", "true")
-    with pytest.raises(AccessError) as failure:
-        open_store("gs://runs/gan/one")
-    return str(failure.value)
+def asked(folder, **environment):
+    """What Google's own library says of this environment, which it reads when it is imported."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    kept |= {"CLOUDSDK_CONFIG": str(folder), "HOME": str(folder), **environment}
+    done = subprocess.run([sys.executable, "-c", ASK], env=kept, capture_output=True, text=True, check=False)
+    return done.stderr.splitlines()[-1].removeprefix("trainer.errors.AccessError: ")
 
 
-@pytest.mark.parametrize("trouble", [refused, without])
-def test_a_service_account_without_identity(trouble, monkeypatch, tmp_path):
-    for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
-    text = f"error: {trouble(monkeypatch)}"
-    if trouble is refused:
-        assert "iam.serviceAccounts.getAccessToken" in text
+def refused(folder):
+    """A metadata server that hands out no token."""
+    with Metadata() as server:
+        return asked(folder, GCE_METADATA_HOST=server.address, GCE_METADATA_IP=server.address)
+
+
+def without(folder):
+    """No credentials, and no metadata server."""
+    return asked(folder, NO_GCE_CHECK="true")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [(refused, "iam.serviceAccounts.getAccessToken"), (without, "no Google credentials")],
+)
+def test_a_service_account_without_identity(trouble, words, tmp_path):
+    text = f"error: {trouble(tmp_path)}"
+    assert words in text
     pods = [failed(0, 2, text)]
     cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), pods))
     assert cause == "no-identity"

@@ -232,53 +232,53 @@ def _some(seen: list[Evidence | None]) -> list[Evidence]:
 DEADLINE = Cause(
     "deadline",
     "The deadline is over",
-    "The Job failed with DeadlineExceeded; its pods were told to save and stop.",
-    "Resume gives the run the same time again, from its newest checkpoint; submit takes a longer --deadline.",
+    "The Job failed with DeadlineExceeded; its pods were told to save and stop",
+    "Resume gives the run the same time again, from its newest checkpoint; submit takes a longer --deadline",
     deadline,
 )
 TAKEN = (
     Cause(
         "preempted",
         "Preempted",
-        "DisruptionTarget PreemptionByScheduler, or the event Preempted; the new pod waits for a place.",
-        "A higher priority class for the run, or patience: it goes on by itself once there is a place.",
+        "DisruptionTarget PreemptionByScheduler, or the event Preempted; the new pod waits for a place",
+        "A higher priority class for the run, or patience: it goes on by itself once there is a place",
         preempted,
     ),
     Cause(
         "evicted",
         "Evicted",
-        "DisruptionTarget EvictionByEvictionAPI (a drain), TerminationByKubelet (a node short of something).",
-        "Nothing of the run after a drain; a larger --memory request where the node ran short.",
+        "DisruptionTarget EvictionByEvictionAPI (a drain), TerminationByKubelet (a node short of something)",
+        "Nothing of the run after a drain; a larger --memory request where the node ran short",
         evicted,
     ),
     Cause(
         "node-lost",
         "A node is lost",
-        "The pod's Ready is false though its container ran, or the cluster deleted the pods of a node.",
-        "The node back, or its pod deleted by force so that the Job makes a new one.",
+        "The pod's Ready is false though its container ran, or the cluster deleted the pods of a node",
+        "The node back, or its pod deleted by force so that the Job makes a new one",
         node_lost,
     ),
 )  # fmt: skip
 DELETED = Cause(
     "deleted",
     "Somebody deleted a pod",
-    "The pod was told to stop, by nobody of the cluster, and the backoff limit was reached.",
-    "Resume; a higher --backoff-limit forgives more of that.",
+    "The pod was told to stop, by nobody of the cluster, and the backoff limit was reached",
+    "Resume; a higher --backoff-limit forgives more of that",
     deleted,
 )
 ENDED = (
     Cause(
         "backoff-limit",
         "Too many pods failed",
-        "The Job failed with BackoffLimitExceeded, and no pod says more than how it ended.",
-        "Resume; where pods fail again and again, their logs say why.",
+        "The Job failed with BackoffLimitExceeded, and no pod says more than how it ended",
+        "Resume; where pods fail again and again, their logs say why",
         backoff_limit,
     ),
     Cause(
         "cut-off",
         "Cut off",
-        "The processes of a local run are gone, and its last word was that it trains: a reboot, say.",
-        "Resume: the run goes on from its newest checkpoint.",
+        "The processes of a local run are gone, and its last word was that it trains: a reboot, say",
+        "Resume: the run goes on from its newest checkpoint",
         cut_off,
     ),
 )  # fmt: skip

@@ -192,14 +192,14 @@ def _stack(facts: Facts, said: Said) -> Evidence | None:
 UNREACHABLE = Cause(
     "peer-unreachable",
     "Workers do not reach each other",
-    "Names do not resolve, or the chief does not answer, for GANTRY_PEER_SECONDS; pods leave with 42.",
-    "The headless Service back, or a NetworkPolicy that allows DNS and the workers each other.",
+    "Names do not resolve, or the chief does not answer, for GANTRY_PEER_SECONDS; pods leave with 42",
+    "The headless Service back, or a NetworkPolicy that allows DNS and the workers each other",
     unreachable,
 )
 STALLED = Cause(
     "stalled",
     "Training stands still",
-    "No step for recovery.stall_seconds; the stacks of all threads are in the log, the trainer starts again.",
-    "Look at the stacks for what it waited for; resume goes on from the newest checkpoint.",
+    "No step for recovery.stall_seconds; the stacks of all threads are in the log, the trainer starts again",
+    "Look at the stacks for what it waited for; resume goes on from the newest checkpoint",
     stalled,
 )
