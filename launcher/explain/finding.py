@@ -12,10 +12,12 @@ from launcher.errors import NoSuchRun
 from launcher.explain.facts import Object
 from launcher.lookup import Found
 from launcher.places import Located, Place, locate
-from launcher.states import UNKNOWN
+from trainer import layout
 from trainer.errors import AccessError, StorageError, UserError
 from trainer.layout import RunPath
 from trainer.storage import open_store
+
+_WORDS = (layout.RUN, layout.STATUS, layout.LOCAL)  # a folder without these says nothing of its run
 
 
 def find(place: Place, run: str) -> Located:
@@ -34,9 +36,7 @@ def find(place: Place, run: str) -> Located:
         if (known := _by_job(place, run)) is None:
             raise
         return known
-    bare = (
-        isinstance(located.backend, LocalBackend) and located.backend.status(located.found).state == UNKNOWN
-    )
+    bare = isinstance(located.backend, LocalBackend) and not any(map(located.found.store.stat, _WORDS))
     return (_by_job(place, run) if bare else None) or located
 
 
