@@ -61,10 +61,10 @@ class Failures:
         assert done.returncode in (0, 1) and done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout)
 
-    def explained(self, run: str, cause: str | None) -> tuple[int, dict[str, Any]]:
-        """The same as soon as it names this cause."""
+    def explained(self, run: str, cause: str | None, *states: str) -> tuple[int, dict[str, Any]]:
+        """The same as soon as it names this cause, of a run that is in one of these states by then."""
         end = time.monotonic() + PATIENCE_SECONDS
-        while (found := self.explain(run))[1]["cause"] != cause:
+        while (found := self.explain(run))[1]["cause"] != cause or found[1]["state"] not in states:
             assert time.monotonic() < end, (
                 f"{run} is not explained by {cause}: {json.dumps(found[1], indent=2)}"
             )

@@ -112,7 +112,8 @@ def test_what_went_wrong_is_said(failures, run, cluster):
     cause, words, seen, fix, more = CASES[run]
     if run.startswith("storage-") and cluster.node_address is None:
         pytest.skip("pods of another machine's cluster cannot reach a server of this test")
-    code, found = failures.explained(run, cause)
+    # A trainer's last line may be there some seconds before its pod has ended.
+    code, found = failures.explained(run, cause, "pending" if run in ("evicted", "preempted") else "failed")
     assert code == 1
     assert (found["kind"], found["name"], found["healthy"]) == ("run", run, False)
     assert "\n" not in found["sentence"]
@@ -127,9 +128,7 @@ def test_what_went_wrong_is_said(failures, run, cluster):
 
 
 def test_a_run_that_began_again_is_well_and_says_why(failures):
-    code, found = failures.explained("mended", None)
-    while found["state"] not in ("running", "finished"):
-        assert (code, found["healthy"], found["cause"]) == (0, True, None), found
-        code, found = failures.explain("mended")
+    code, found = failures.explained("mended", None, "running", "finished")
     assert (code, found["healthy"], found["fix"]) == (0, True, None)
-    assert "restart" in found["sentence"] or found["state"] == "finished"
+    why = "after 1 restart; the last because worker 0's trainer died of SIGKILL"
+    assert why in found["sentence"] or found["state"] == "finished"
