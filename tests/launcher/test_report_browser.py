@@ -117,7 +117,11 @@ def test_it_fits_the_screen(open_page, width, scheme):
 
 
 def test_it_prints(open_page):
-    page, _ = open_page()
+    page, _ = open_page(color_scheme="dark")
+    ground = "getComputedStyle(document.querySelector('#samples')).backgroundColor"
+    assert page.evaluate(ground) == "rgb(24, 32, 42)"
+    page.emulate_media(media="print")
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"  # paper is light
     content = page.pdf(format="A4")
     assert content.startswith(b"%PDF-")
     assert content.count(b"/Type /Page\n") >= 2
