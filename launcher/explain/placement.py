@@ -1,8 +1,8 @@
-"""Which nodes a pod could be put on, and what the scheduler says of those it could not; pure functions.
+"""A pod that the scheduler found no node for, and what it says of that; pure functions.
 
 The scheduler counts nodes by the first thing that rules each of them out, so its sentence alone cannot tell
 which of several things must change: nodes that are too full may be the only ones that the pod is meant for.
-With the nodes at hand, labels and taints are compared here as the scheduler does.
+Causes therefore compare labels and taints themselves, where the nodes may be seen.
 """
 
 import re
@@ -17,7 +17,6 @@ from launcher.explain.base import Evidence
 from launcher.explain.evidence import from_condition, from_event
 from launcher.explain.facts import Facts, Object
 
-_REPELS = ("NoSchedule", "NoExecute")
 _PREEMPTION = re.compile(r",? ?(?:no new claims to deallocate|preemption:|not found$).*")
 
 
@@ -56,63 +55,10 @@ def unplaced(facts: Facts) -> Unplaced | None:
     return None
 
 
-def chosen(nodes: Sequence[Object], spec: Mapping[str, Any]) -> list[Object]:
-    """Nodes that a pod's node selector and required node affinity leave."""
-    return [node for node in nodes if selected(node, spec) and attracted(node, spec)]
-
-
-def selected(node: Object, spec: Mapping[str, Any]) -> bool:
-    """Whether a node has all labels of a pod's node selector."""
-    labels = node["metadata"].get("labels") or {}
-    return all(labels.get(key) == value for key, value in (spec.get("nodeSelector") or {}).items())
-
-
-def attracted(node: Object, spec: Mapping[str, Any]) -> bool:
-    """Whether a node meets a pod's required node affinity: one of its terms."""
-    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms")
-    labels, name = node["metadata"].get("labels") or {}, {"metadata.name": node["metadata"]["name"]}
-    return terms is None or any(
-        all(_matches(each, labels) for each in term.get("matchExpressions") or [])
-        and all(_matches(each, name) for each in term.get("matchFields") or [])
-        for term in terms
-    )
-
-
-def _matches(wanted: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    has, operator, values = labels.get(wanted["key"]), wanted["operator"], wanted.get("values") or []
-    if operator in ("Gt", "Lt"):
-        if has is None or not re.fullmatch(r"-?\d+", has):
-            return False
-        return int(has) > int(values[0]) if operator == "Gt" else int(has) < int(values[0])
-    return bool(
-        {
-            "In": has is not None and has in values,
-            "NotIn": has not in values,
-            "Exists": has is not None,
-            "DoesNotExist": has is None,
-        }.get(operator, False)
-    )
-
-
-def untolerated(node: Object, spec: Mapping[str, Any]) -> list[str]:
-    """Taints of a node that keep a pod away, as ``key=value:effect``."""
-    taints = (node.get("spec") or {}).get("taints") or []
-    tolerations = spec.get("tolerations") or []
-    return [
-        f"{taint['key']}{'=' + taint['value'] if taint.get('value') else ''}:{taint.get('effect')}"
-        for taint in taints
-        if taint.get("effect") in _REPELS and not any(_tolerates(each, taint) for each in tolerations)
-    ]
-
-
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
-    if toleration.get("effect") not in (None, "", taint.get("effect")):
-        return False
-    if toleration.get("operator") == "Exists":
-        return toleration.get("key") in (None, "", taint["key"])
-    same = (toleration.get("value") or "") == (taint.get("value") or "")
-    return toleration.get("key") == taint["key"] and same
+def shown_taint(taint: Object) -> str:
+    """A taint as ``key=value:effect``."""
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint['key']}{value}:{taint.get('effect')}"
 
 
 def largest(nodes: Sequence[Object], resource: str) -> Decimal:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from launcher.backends.kubernetes.matching import attracted, untolerated
 from launcher.backends.kubernetes.requests import GPU, Amounts, add, amounts, requests_of, shown
 
 _GPU_LABELS = (
@@ -16,7 +17,6 @@ _GPU_LABELS = (
     "cloud.google.com/gke-accelerator",
     "node.kubernetes.io/instance-type",
 )
-_REPELS = ("NoSchedule", "NoExecute")
 
 
 @dataclass(frozen=True)
@@ -80,53 +80,14 @@ def _repelled(node: Mapping[str, Any], pod: Mapping[str, Any]) -> str:
     conditions = {each["type"]: each["status"] for each in (node.get("status") or {}).get("conditions") or []}
     if conditions.get("Ready", "True") != "True":
         return "is not ready"
-    for taint in spec.get("taints") or []:
-        if taint.get("effect") in _REPELS and not any(
-            _tolerates(each, taint) for each in pod.get("tolerations") or []
-        ):
-            return f"has the taint {taint['key']}, which no --profile tolerates"
+    for taint in untolerated(node, pod):
+        return f"has the taint {taint['key']}, which no --profile tolerates"
     for key, value in (pod.get("nodeSelector") or {}).items():
         if labels.get(key) != value:
             return f"lacks the label {key}={value}"
-    if not _wanted(pod, labels):
+    if not attracted(node, pod):
         return "does not match the required node affinity"
     return ""
-
-
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
-    if toleration.get("effect") not in (None, "", taint.get("effect")):
-        return False
-    key = toleration.get("key")
-    if toleration.get("operator") == "Exists":
-        return key in (None, "", taint["key"])
-    return bool(key == taint["key"] and (toleration.get("value") or "") == (taint.get("value") or ""))
-
-
-def _wanted(pod: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a node's labels satisfy the required node affinity: one term, and all of it."""
-    affinity = ((pod.get("affinity") or {}).get("nodeAffinity")) or {}
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-    if not required:
-        return True
-    return any(
-        all(_matches(each, labels) for each in term.get("matchExpressions") or [])
-        for term in required["nodeSelectorTerms"]
-    )
-
-
-def _matches(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    has, operator = labels.get(expression["key"]), expression["operator"]
-    values = expression.get("values") or []
-    if operator in ("Gt", "Lt"):
-        if has is None or not has.isdigit():
-            return False
-        return int(has) > int(values[0]) if operator == "Gt" else int(has) < int(values[0])
-    return {
-        "In": has in values,
-        "NotIn": has not in values,
-        "Exists": has is not None,
-        "DoesNotExist": has is None,
-    }[operator]
 
 
 def gpus(nodes: Iterable[Mapping[str, Any]]) -> dict[str, int]:

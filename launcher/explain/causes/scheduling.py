@@ -8,12 +8,13 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 
+from launcher.backends.kubernetes.matching import attracted, chosen, selected, untolerated
 from launcher.backends.kubernetes.requests import GPU, shown
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes.again import resume, submit
 from launcher.explain.evidence import from_field
 from launcher.explain.facts import Facts, Object
-from launcher.explain.placement import Unplaced, attracted, chosen, largest, selected, unplaced, untolerated
+from launcher.explain.placement import Unplaced, largest, shown_taint, unplaced
 
 _RULES = (
     (r"didn't match pod anti-affinity rules", "podAntiAffinity", "required distance from other pods"),
@@ -190,7 +191,9 @@ def taint(facts: Facts) -> Finding | None:
     if pod is None or not re.search(r"untolerated taint|were unschedulable", pod.message):
         return None
     nodes = chosen(facts.nodes, pod.spec)
-    repelled = {node["metadata"]["name"]: untolerated(node, pod.spec) for node in nodes}
+    repelled = {
+        node["metadata"]["name"]: list(map(shown_taint, untolerated(node, pod.spec))) for node in nodes
+    }
     if (facts.nodes and not any(repelled.values())) or _is_unclear(facts, pod):
         return None
     seen = [
