@@ -18,11 +18,11 @@ from launcher.backends.base import Jobs, LogChoice, Update
 from launcher.backends.kubernetes import observe, stop, submit
 from launcher.backends.kubernetes.api import Api, connect
 from launcher.backends.kubernetes.cancellation import announce_cancel
-from launcher.backends.kubernetes.labels import belongs
+from launcher.backends.kubernetes.labels import belongs, schedule_of_run
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
 from launcher.backends.kubernetes.pods import PodStatus
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.record import ClusterRecord, keep_record
 from launcher.backends.kubernetes.watch import wait
 from launcher.errors import ClusterUnreachable, SpecError
 from launcher.follow import LogLine
@@ -144,7 +144,12 @@ class KubernetesBackend:
         return stop.delete(self.api, found.path)
 
     def _announcement(self, found: Found) -> Callable[[], None]:
-        return lambda: announce_cancel(found.store, self.record.attempt)
+        def announce() -> None:
+            if schedule_of_run(found.path.name) is not None:
+                keep_record(found.store, self.record)
+            announce_cancel(found.store, self.record.attempt)
+
+        return announce
 
     def joined(self, found: Found, files: Files, seen: observe.Seen, pods: bool = True) -> RunStatus:
         """Where a run stands, from what was seen of its Job and read of its folder.

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from launcher.backends.kubernetes.jobs import attempt_of, workers_of
 from launcher.backends.kubernetes.labels import run_of, schedule_of
+from launcher.timely import within
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
 from trainer.storage import Store
 
 FORMAT = 1
+_PATIENCE_SECONDS = 10.0
 TEMPLATE = "GANTRY_RECORD"  # variable of a firing's pods: the record so far as it is known before
 
 
@@ -59,6 +62,20 @@ def read_record(store: Store) -> ClusterRecord | None:
         return ClusterRecord.from_json(store.read(layout.CLUSTER), f"{store.url}/{layout.CLUSTER}")
     except ObjectMissing:
         return None
+
+
+def keep_record(store: Store, record: ClusterRecord) -> None:
+    """Write the record of a firing whose pods have not begun: its Job is about to go, and `resume` needs it.
+
+    A bucket that is away is not waited for.
+    """
+
+    def write() -> None:
+        if store.stat(layout.CLUSTER) is None:
+            store.write(layout.CLUSTER, record.to_json(), if_generation=0)
+
+    with suppress(GantryError):  # a pod was faster, or the bucket is away
+        within(_PATIENCE_SECONDS, write, store.url)
 
 
 def record_of(job: Mapping[str, Any]) -> ClusterRecord:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from launcher.backends.kubernetes.api import Api, Object
-from launcher.backends.kubernetes.jobs import verdict
+from launcher.backends.kubernetes.jobs import is_deleted, verdict
 from launcher.backends.kubernetes.labels import CANCELLED, belongs, of_job, of_run, queue_of, schedule_of
 from launcher.backends.kubernetes.pods import is_there
 from launcher.errors import NotFound
@@ -20,6 +20,7 @@ from trainer.layout import RunPath
 
 GRACE_MARGIN = 30.0  # seconds beyond the grace of the pods until they are missed
 _POLL_SECONDS = 0.25
+_COLLECT_SECONDS = 20.0  # for the cluster to remove a deleted Job whose pods are gone
 # Seconds that a kubelet has to kill a pod itself; from one that is lost nothing would ever be heard.
 _KILL_SECONDS = 15.0
 
@@ -75,7 +76,12 @@ def wait_gone(api: Api, job: str, seconds: float | None = None, *, kill: bool = 
 def cancel(api: Api, job: str, *, kill: bool = False, announce: Callable[[], None] = _silently) -> bool:
     """Stop a Job's pods and wait until they are gone; False when some did not go."""
     request_stop(api, job, kill=kill, announce=announce)
-    return wait_gone(api, job, kill=kill)
+    if not wait_gone(api, job, kill=kill):
+        return False
+    deadline = time.monotonic() + _COLLECT_SECONDS
+    while (found := api.get("Job", job)) and is_deleted(found) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def delete(api: Api, path: RunPath) -> list[str]:
