@@ -10,6 +10,7 @@ from launcher.explain.facts import Line
 from launcher.status import RunStatus, WorkerStatus
 from tests.launcher.kubernetes_objects import BEGAN, stamp
 from trainer.config import resolve
+from trainer.errors import EXIT_USER
 
 LATER = 20.0  # seconds after the Job was created
 
@@ -72,11 +73,12 @@ def standing(state, explanation="", said=None, **more):
     return RunStatus(**values | more)
 
 
-def local(state, codes, logs, said=None, explanation="", overrides=()):
+def local(state, codes, logs, said=None, explanation=""):
     """What is known of a run of this machine whose processes ended with these codes."""
     shown = [WorkerStatus(worker, False, code, pid=1000 + worker) for worker, code in enumerate(codes)]
     status = standing(state, explanation, said, workers=shown, world_size=len(codes), root="runs")
-    return Facts(status, run=run_json(overrides), said=said or {}, logs=lines(logs))
+    run = {} if EXIT_USER in codes else run_json()  # what the trainer refuses it does not write down
+    return Facts(status, run=run, said=said or {}, logs=lines(logs))
 
 
 def run_json(overrides=()):

@@ -86,9 +86,10 @@ def test_what_a_resumed_run_may_change_is_changed_by_resume():
 
 def test_a_mistake_of_a_local_run_is_in_its_log():
     here = local("failed", [2], {0: ["error: data.source idx:/absent: /absent does not exist"]})
-    cause, sentence, _, objects = answer(here)
+    cause, sentence, fix, objects = answer(here)
     assert (cause, objects[0]) == ("mistake", "worker-0's log")
     assert "/absent does not exist" in sentence
+    assert fix == "launcher submit --preset mlp --set data.source=VALUE"  # which wrote no run.json
 
 
 # What trainers end by.

@@ -13,6 +13,7 @@ from launcher.explain.causes import again
 from launcher.explain.causes.words import ended, evidence, find, words
 from launcher.explain.evidence import from_container, from_field, from_status
 from launcher.explain.facts import Facts, Object
+from trainer.config import RunConfig
 from trainer.errors import EXIT_DONE, EXIT_RESTART, EXIT_USER
 
 _MIB = 1 << 20
@@ -25,7 +26,10 @@ class Setting(NamedTuple):
     """One value that a message speaks of."""
 
     key: str
-    seen: Evidence
+    flag: str
+    """By which submit sets it."""
+    seen: Evidence | None
+    """Where it stands; None where nothing of the run was written."""
 
 
 def held(facts: Facts) -> Finding | None:
@@ -49,7 +53,7 @@ def mistake(facts: Facts) -> Finding | None:
         return None
     who = "the trainer" if found.worker is None else f"worker {found.worker}"
     setting = _setting(facts, found.text)
-    seen = [found.seen, *([setting.seen] if setting else [])]
+    seen = [found.seen, *([setting.seen] if setting and setting.seen else [])]
     return Finding(
         f"{who} refuses its configuration or its data: {found.text}", seen, _change(facts, setting)
     )
@@ -168,22 +172,23 @@ def _setting(facts: Facts, text: str) -> Setting | None:
     for pod, variable in _variables(facts):
         if variable.get("name") == key:
             where = f"spec.containers[{CONTAINER}].env[{key}]"
-            return Setting(key, from_field(pod, "Pod", where, variable.get("value", "")))
+            return Setting(key, "--env", from_field(pod, "Pod", where, variable.get("value", "")))
     for override in facts.run.get("overrides") or facts.spec.get("overrides") or ():
         if str(override).partition("=")[0] == key:
-            return Setting(key, Evidence("run.json", "overrides", f"--set {override}"))
+            return Setting(key, "--set", Evidence("run.json", "overrides", f"--set {override}"))
+    if key.partition(".")[0] not in RunConfig.model_fields:
+        return None
     value = _config(facts, key)
-    return None if value is None else Setting(key, Evidence("run.json", f"config.{key}", str(value)))
+    seen = None if value is None else Evidence("run.json", f"config.{key}", str(value))
+    return Setting(key, "--set", seen)
 
 
 def _change(facts: Facts, setting: Setting | None) -> str:
     """The command that says it otherwise; the new value is the person's to know."""
     if setting is None:
         return again.submit(facts)
-    if setting.seen.object == "run.json":
-        begin = again.resume if setting.key.partition(".")[0] in _RESUMABLE else again.submit
-        return begin(facts, "--set", f"{setting.key}=VALUE")
-    return again.submit(facts, "--env", f"{setting.key}=VALUE")
+    resumable = setting.flag == "--set" and setting.key.partition(".")[0] in _RESUMABLE and facts.run
+    return (again.resume if resumable else again.submit)(facts, setting.flag, f"{setting.key}=VALUE")
 
 
 def _variables(facts: Facts) -> Iterator[tuple[Object, Object]]:
