@@ -64,6 +64,8 @@ bench: .venv/bench ## measure speed side by side and write docs/benchmarks*.md (
 	$(BIN)/python -m bench
 	$(BIN)/python -m tests.cluster run -- $(BIN)/python -m bench --only download,launching \
 		--out docs/benchmarks-kubernetes.md
+	$(BIN)/python -m tests.cluster kwok
+	$(BIN)/python -m tests.cluster run -- $(BIN)/python -m bench --only scale,history --out docs/benchmarks-scale.md
 
 lock: ## resolve every version anew (needs uv)
 	$(COMPILE) $(PROJECT) --upgrade --extra dev --extra bench -o requirements/bench.txt

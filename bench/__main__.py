@@ -12,9 +12,11 @@ from bench import report
 from bench.contestant import ROOT, ContestantFailed
 from bench.download import download
 from bench.growth import growth
+from bench.history import history
 from bench.launching import launching
 from bench.recovery import recovery
 from bench.report import Section
+from bench.scale import scale
 from bench.setting import Setting, torch_version
 from bench.single import dcgan, mlp
 from bench.stall import stall
@@ -29,9 +31,11 @@ _PARTS: dict[str, Callable[[Setting], Section]] = {
     "recovery": recovery,
     "download": download,
     "launching": launching,
+    "scale": scale,
+    "history": history,
 }
-# What a workstation waits for has a page of its own, measured inside a cluster.
-_WORKSTATION = ("download", "launching")
+# What a workstation waits for has pages of its own, measured inside a cluster.
+_WORKSTATION = ("download", "launching", "scale", "history")
 _TRAINING = [name for name in _PARTS if name not in _WORKSTATION]
 
 

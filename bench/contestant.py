@@ -33,7 +33,7 @@ def serve(commands: Mapping[str, Callable[[int], object]], about: Mapping[str, A
             break
         start = time.perf_counter()
         commands[command](int(count))
-        _answer({"seconds": time.perf_counter() - start, "peak_mib": _peak_mib()})
+        _answer({"seconds": time.perf_counter() - start, "peak_mib": peak_mib()})
     os._exit(0)  # two workers would wait for each other, and there is nothing to save
 
 
@@ -139,7 +139,7 @@ def _pin(cpus: Sequence[int]) -> None:
         os.sched_setaffinity(0, cpus)
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
     """Peak resident memory; `ru_maxrss` also counts what the parent had when it forked, hence /proc."""
     status = Path("/proc/self/status")
     if status.exists():

@@ -66,7 +66,7 @@ class RunStatus:
     backend: str | None
     """``local``, ``kubernetes``, or None for a run that the launcher did not start."""
     job: str | None = None
-    """Name of the Kubernetes Job, also when it is gone."""
+    """Name of the Kubernetes Job, also when it is gone; a list of runs knows only those that are there."""
     namespace: str | None = None
     restarts: int = 0
     """Worker pods that ended badly and were replaced, in the newest attempt; `backoff_limit` counts these."""

@@ -53,7 +53,9 @@ def test_a_run_on_the_cluster_has_the_bits_of_a_local_one(launcher, namespace, b
     assert "finished 60 steps" in stored.stdout
     assert sorted(stored.stdout.splitlines()) == sorted(out.splitlines())
     listed = json.loads(launcher("list", "--root", bucket, "-o", "json").stdout)
-    assert [(run["run"], run["state"], run["job"]) for run in listed] == [("same", "finished", "same")]
+    assert [(run["run"], run["state"], run["backend"]) for run in listed] == [
+        ("same", "finished", "kubernetes")
+    ]
 
 
 def test_cancel_saves_and_resume_goes_on_with_another_number_of_workers(

@@ -15,6 +15,7 @@ from tests.cluster.harness.settings import CACHE, REPOSITORY, ClusterError, say
 
 KUBERNETES = "1.36.3"
 BY_VERSION = ("github.com/fsouza/fake-gcs-server@v1.56.1", "github.com/coredns/coredns@v1.14.7")
+KWOK = "0.7.0"
 MODULE = REPOSITORY / "tests" / "cluster" / "go"
 OPTIONS = ("-trimpath", "-buildvcs=false")
 
@@ -37,6 +38,23 @@ def ensure_binaries() -> Path:
         if other != folder:
             shutil.rmtree(other)
     return folder
+
+
+def ensure_kwok() -> Path:
+    """KWOK, which plays nodes and their kubelets; compiled when the cache has none (4 minutes).
+
+    Benchmarks alone want it, so no test waits for it.
+    """
+    program = CACHE / f"kwok-{KWOK}" / "kwok"
+    if not program.exists():
+        say(f"compiling KWOK {KWOK}")
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            environment = os.environ | {"GOBIN": scratch, "CGO_ENABLED": "0"}
+            package = f"sigs.k8s.io/kwok/cmd/kwok@v{KWOK}"
+            run("go", "install", *OPTIONS, "-ldflags=-s -w", package, log="go-kwok", env=environment)
+            program.parent.mkdir(exist_ok=True)
+            shutil.copy(Path(scratch) / "kwok", program)
+    return program
 
 
 def _compile(target: Path) -> None:

@@ -1,9 +1,10 @@
-"""``python -m tests.cluster``: up, run, exec, load, clean.
+"""``python -m tests.cluster``: up, run, exec, load, kwok, clean.
 
 up              start a cluster and keep it until Ctrl-C; leaves a kubectl to try things with
 run -- COMMAND  start one, run the command inside it, remove it; the command's exit code
 exec -- COMMAND run the command inside the one that `up` keeps
 load            build the image anew and give it to the running cluster
+kwok            compile KWOK, which a benchmark wants and a cluster without a way out cannot fetch
 clean           remove everything the cache holds
 """
 
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 
 from tests.cluster.harness import cluster, images
 from tests.cluster.harness.access import command_environment
+from tests.cluster.harness.binaries import ensure_kwok
 from tests.cluster.harness.loading import load_images
 from tests.cluster.harness.processes import IN_NETWORK
 from tests.cluster.harness.settings import CACHE, LOGS, STATE, ClusterError, say
@@ -27,7 +29,7 @@ ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 def main(argv: Sequence[str]) -> int:
     """Run one verb; the exit code."""
-    verbs = {"up": up, "run": run, "exec": execute, "load": load, "clean": clean}
+    verbs = {"up": up, "run": run, "exec": execute, "load": load, "kwok": kwok, "clean": clean}
     verb, *rest = argv or [""]
     if verb not in verbs or (bool(rest) != (verb in ("run", "exec"))):
         print(__doc__, file=sys.stderr)
@@ -72,6 +74,12 @@ def load(_: Sequence[str]) -> int:
     _need_running()
     images.ensure_images()
     load_images()
+    return 0
+
+
+def kwok(_: Sequence[str]) -> int:
+    """See to it that the cache has KWOK."""
+    say(f"{ensure_kwok()}")
     return 0
 
 
