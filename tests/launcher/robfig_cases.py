@@ -1,8 +1,8 @@
 """Schedules, zones and times around changes of the clocks, as lines of JSON for ``robfig/main.go``.
 
-``python -m tests.launcher.robfig_cases`` writes ``robfig.json`` anew, with Go: cases and what robfig/cron has to
-say of them. Zones whose clocks leap at midnight or by half an hour are left out, as it skips or doubles whole
-days there.
+``python -m tests.launcher.robfig_cases`` writes ``robfig.json`` anew, with Go: cases, and what robfig/cron
+makes of them. Zones whose clocks leap at midnight or by half an hour are left out: it skips or doubles whole days
+there.
 """
 
 import json

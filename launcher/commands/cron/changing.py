@@ -1,0 +1,204 @@
+"""``launcher cron create``, ``update`` and ``diff``."""
+
+import dataclasses
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from launcher.commands.common import TEXT, Output, OutputFormat, Quiet, note, print_data
+from launcher.commands.cron.options import (
+    Concurrency,
+    Failed,
+    Line,
+    Policy,
+    ScheduleFlags,
+    StartingDeadline,
+    Successful,
+    Yes,
+    Zone,
+    timing_of,
+)
+from launcher.commands.options import with_run_flags
+from launcher.commands.place import place_of
+
+if TYPE_CHECKING:
+    from launcher.places import Place
+    from launcher.render.cronjob import Timing
+    from launcher.schedules.updating import Plan
+    from launcher.settings import Layered
+    from launcher.spec import RunSpec
+
+EXIT_SAME, EXIT_OTHER = 0, 1
+
+
+class DryRun(StrEnum):
+    """How far a schedule is taken that shall not be created."""
+
+    client = "client"
+    server = "server"
+
+
+@with_run_flags
+def create(
+    flags: ScheduleFlags,
+    schedule: Annotated[str, Line],
+    time_zone: Annotated[str | None, Zone] = None,
+    concurrency_policy: Annotated[Policy | None, Concurrency] = None,
+    starting_deadline: Annotated[int | None, StartingDeadline] = None,
+    successful_history: Annotated[int | None, Successful] = None,
+    failed_history: Annotated[int | None, Failed] = None,
+    suspended: Annotated[
+        bool, typer.Option("--suspended", help="Do not fire before `launcher cron resume`.")
+    ] = False,
+    dry_run: Annotated[
+        DryRun | None,
+        typer.Option(
+            "--dry-run",
+            help="client prints what would be sent, server asks the cluster as well.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    output: Output = TEXT,
+) -> None:
+    """Create a schedule: a CronJob whose firings are runs, called NAME-<date>-<time> in UTC.
+
+    Takes every flag of submit. --deadline ends a firing whatever its state, after a day by default: one that
+    cannot start, for want of its image say, would otherwise keep the next ones from starting for ever. --data
+    with a part called latest is looked up anew by each firing, and so is --warm-start latest.
+
+    Example: launcher cron create weekly --schedule "0 3 * * 1" --time-zone Europe/Paris --preset mlp
+    --workers 2 --image REGISTRY/gantry:0.1.0 --root gs://bucket/gan --warm-start latest
+    """
+    from launcher import schedules
+    from launcher.render.cronjob import Timing
+
+    given = timing_of(
+        schedule, time_zone, concurrency_policy, starting_deadline, successful_history, failed_history
+    )
+    timing = Timing(**given, suspended=suspended)
+    spec = schedules.schedule_spec(flags.settings(), flags.name)
+    if dry_run is not None:
+        _dry_run(spec, timing, dry_run, output)
+        return
+    done = schedules.create(spec, timing)
+    if output is not OutputFormat.text:
+        print_data(done._asdict(), output)
+        return
+    typer.echo(done.name)
+    if not quiet:
+        from launcher.commands.cron.text import moment
+
+        when = f"fires next {moment(done.next[0], timing.time_zone)}" if done.next else "is suspended"
+        note(f"it {when}; `launcher cron trigger {done.name}` fires it now")
+
+
+def _dry_run(spec: "RunSpec", timing: "Timing", how: DryRun, output: OutputFormat) -> None:
+    from launcher import schedules
+    from launcher.render import to_json, to_yaml
+    from launcher.render.cronjob import render_schedule
+    from launcher.schedules.creating import check_timing
+
+    check_timing(timing)
+    manifests = render_schedule(spec, timing)
+    if how is DryRun.server:
+        schedules.dry_run(spec, timing)
+    sys.stdout.write((to_json if output is OutputFormat.json else to_yaml)(manifests))
+
+
+@with_run_flags
+def update(
+    flags: ScheduleFlags,
+    schedule: Annotated[str | None, Line] = None,
+    time_zone: Annotated[str | None, Zone] = None,
+    concurrency_policy: Annotated[Policy | None, Concurrency] = None,
+    starting_deadline: Annotated[int | None, StartingDeadline] = None,
+    successful_history: Annotated[int | None, Successful] = None,
+    failed_history: Annotated[int | None, Failed] = None,
+    yes: Yes = False,
+    output: Output = TEXT,
+) -> None:
+    """Change a schedule for its next firings: shows what would change, and asks. A firing that runs goes on.
+
+    Flags and the file of -f are laid over what it was created with; $GANTRY_ROOT and gantry.yaml do not
+    count.
+
+    Example: launcher cron update weekly --image REGISTRY/gantry:0.2.0 --set steps=20000
+    """
+    from launcher import schedules
+
+    timing = timing_of(
+        schedule, time_zone, concurrency_policy, starting_deadline, successful_history, failed_history
+    )
+    plan = schedules.plan(_place(flags), flags.name, _given(flags), timing)
+    if plan.difference:
+        _confirm(plan, yes=yes, shown=output is OutputFormat.text)
+    changed = schedules.apply(plan)
+    if output is not OutputFormat.text:
+        print_data({**changed._asdict(), "changes": list(map(vars, plan.difference.changes))}, output)
+    elif plan.difference:
+        note(f"changed {', '.join(changed.objects)}")
+    else:
+        note(f"schedule '{changed.name}' is so already")
+
+
+def _confirm(plan: "Plan", *, yes: bool, shown: bool) -> None:
+    from launcher.commands.diff import write_difference
+    from launcher.errors import SpecError
+
+    if shown:
+        write_difference(plan.difference)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise SpecError("cron update: expected --yes too, as there is no terminal to ask on")
+    typer.confirm(f"Change schedule '{plan.found.name}'?", abort=True)
+
+
+@with_run_flags
+def diff(
+    flags: ScheduleFlags,
+    schedule: Annotated[str | None, Line] = None,
+    time_zone: Annotated[str | None, Zone] = None,
+    concurrency_policy: Annotated[Policy | None, Concurrency] = None,
+    starting_deadline: Annotated[int | None, StartingDeadline] = None,
+    successful_history: Annotated[int | None, Successful] = None,
+    failed_history: Annotated[int | None, Failed] = None,
+    output: Output = TEXT,
+) -> None:
+    """Show what update with these flags would change; with none, what was edited by other hands since.
+
+    Leaves with 0 when there is no difference and 1 when there is one, as kubectl diff does.
+
+    Example: launcher cron diff weekly --workers 4
+    """
+    from launcher import schedules
+
+    timing = timing_of(
+        schedule, time_zone, concurrency_policy, starting_deadline, successful_history, failed_history
+    )
+    found = schedules.diff(_place(flags), flags.name, _given(flags), timing)
+    if output is not OutputFormat.text:
+        print_data(found.changes, output)
+    else:
+        from launcher.commands.diff import write_difference
+
+        write_difference(found)
+    raise typer.Exit(EXIT_OTHER if found else EXIT_SAME)
+
+
+def _given(flags: ScheduleFlags) -> "Layered":
+    """What the flags and the file of -f say of the firings, and nothing else."""
+    from launcher.settings import given
+
+    said = {each.name: getattr(flags, each.name) for each in dataclasses.fields(flags)}
+    file = said.pop("file")
+    for field in ("name", "context", "namespace"):  # by which the schedule is found
+        said.pop(field)
+    return given({field: value for field, value in said.items() if value != []}, file)
+
+
+def _place(flags: ScheduleFlags) -> "Place":
+    return place_of(flags.root, flags.context, flags.namespace)

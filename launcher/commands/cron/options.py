@@ -1,0 +1,69 @@
+"""The options of a schedule, shared by the commands that change one."""
+
+import dataclasses
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from launcher.commands.completion import complete_schedule
+from launcher.commands.options import RunFlags
+
+
+class Policy(StrEnum):
+    """What becomes of a firing that is due while one runs."""
+
+    FORBID = "Forbid"
+    ALLOW = "Allow"
+    REPLACE = "Replace"
+
+
+_NAME = typer.Argument(
+    metavar="NAME", help="Name of the schedule.", show_default=False, autocompletion=complete_schedule
+)
+Name = Annotated[str, _NAME]
+Line = typer.Option(
+    "--schedule", metavar="LINE", help='Cron line, such as "0 3 * * 1", or @daily.', show_default=False
+)
+Zone = typer.Option(
+    "--time-zone",
+    metavar="ZONE",
+    help="Time zone of the cron line, such as Europe/Paris; Etc/UTC by default.",
+)
+Concurrency = typer.Option(
+    "--concurrency-policy",
+    help="While a firing runs, the next one waits and may be missed (Forbid, the default), runs beside it "
+    "(Allow), or stops it (Replace).",
+)
+StartingDeadline = typer.Option(
+    "--starting-deadline",
+    metavar="SECONDS",
+    help="How late a firing may begin before it is missed; an hour by default.",
+)
+Successful = typer.Option(
+    "--successful-history", min=0, help="Jobs of finished firings that the cluster keeps; 3 by default."
+)
+Failed = typer.Option(
+    "--failed-history", min=0, help="Jobs of failed firings that the cluster keeps; 3 by default."
+)
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@dataclasses.dataclass
+class ScheduleFlags(RunFlags):
+    """The flags of a run, but for its name, which is the schedule's."""
+
+    name: Annotated[str, _NAME] = ...  # type: ignore[assignment]
+
+
+def timing_of(*given: Any) -> dict[str, Any]:
+    """Fields of a `Timing` that flags gave, in the order of its fields."""
+    from launcher.render.cronjob import Timing
+
+    names = [field.name for field in dataclasses.fields(Timing)]
+    values = zip(names, given, strict=False)
+    return {
+        name: str(value) if isinstance(value, Policy) else value
+        for name, value in values
+        if value is not None
+    }
