@@ -1,4 +1,4 @@
-"""The firings of a schedule, long after their Jobs are gone: the cluster's Jobs and the bucket's index joined.
+"""The firings of a schedule, long after their Jobs are gone: the cluster's Jobs joined with the index.
 
 The index knows each run that has begun, when, how it ended and what its weights began from. A Job knows a
 firing that has not begun, or never did. A time that was due and left neither is missed; `missed` says why.

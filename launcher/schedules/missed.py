@@ -70,12 +70,12 @@ def missed(known: Known, now: datetime, most: int = MOST) -> list[Missed]:
     due = takewhile(lambda time: time > known.since, line.before(now))
     found: list[Missed] = []
     between = False  # whether a firing that is there came in between
-    for _, time in zip(range(most), due, strict=False):
+    for number, time in zip(range(most), due, strict=False):
         moment = time.astimezone(UTC)
         if moment in known.fired:
             between = True
             continue
-        cause = _cause(known, moment, now)
+        cause = _cause(known, moment, now, newest=number == 0)
         if cause is None:
             continue
         if found and not between and found[-1].cause == cause:
@@ -86,23 +86,23 @@ def missed(known: Known, now: datetime, most: int = MOST) -> list[Missed]:
     return found
 
 
-def _cause(known: Known, due: datetime, now: datetime) -> str | None:
-    """Why a firing is not there, None for one that may still come."""
+def _cause(known: Known, due: datetime, now: datetime, *, newest: bool) -> str | None:
+    """Why a firing is not there, None for one that may still come: of those that wait, the newest."""
     if any(span.begin <= due and (span.end is None or due < span.end) for span in known.suspensions):
         return "the schedule was suspended"
     if refused := _refused(known.events, due):
         return refused
     if due in _too_late(known.events):
         return _deadline_over(known, due)
+    late, wait = now - due, timedelta(seconds=known.timing.starting_deadline_seconds)
+    if newest and late < max(_ON_ITS_WAY, wait) and known.last != due and not known.timing.suspended:
+        return None
     if blocker := _blocker(known, due):
         return f"{blocker.run} was still running, and the policy is Forbid"
-    late = now - due
     if known.last == due:
         return "it was started, and its Job was removed before it wrote anything"
     if known.timing.suspended:
         return "the schedule is suspended"
-    if late < max(_ON_ITS_WAY, timedelta(seconds=known.timing.starting_deadline_seconds)):
-        return None
     if known.last is None or due > known.last:
         return "the cluster did not start it in time: its controller was away, or the schedule was suspended"
     if late < _EVENTS_LAST:

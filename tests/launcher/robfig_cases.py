@@ -1,7 +1,7 @@
 """Schedules, zones and times around changes of the clocks, as lines of JSON for ``robfig/main.go``.
 
 ``python -m tests.launcher.robfig_cases`` writes ``robfig.json`` anew, with Go: cases, and what robfig/cron
-makes of them. Zones whose clocks leap at midnight or by half an hour are left out: it skips or doubles whole days
+makes of them. Zones whose clocks leap at midnight or by half an hour are left out: it skips or doubles days
 there.
 """
 
