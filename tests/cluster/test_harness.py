@@ -10,7 +10,8 @@ from trainer.config import preset_names
 
 
 def test_the_node_is_ready_and_of_a_supported_version(kubectl):
-    nodes = kubectl.get("nodes")["items"]
+    # Another test may have a node that is an object and nothing else.
+    nodes = [node for node in kubectl.get("nodes")["items"] if node["status"]["nodeInfo"]["kubeletVersion"]]
     assert nodes
     for node in nodes:
         assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
