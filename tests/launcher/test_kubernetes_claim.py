@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from launcher.backends.kubernetes.claim import Claim
+from launcher.backends.kubernetes.claim import Claim, run_json
 from launcher.backends.kubernetes.record import ClusterRecord, read_record
 from launcher.errors import RunAlive, RunExists
 from launcher.spec import make_spec
 from trainer import layout
+from trainer.config import validate
 from trainer.errors import GantryError
 
 SPEC = make_spec(
@@ -51,10 +52,16 @@ def test_a_claim_says_what_is_sent_and_where(store):
     assert read_record(store) == record()
     assert store.read(layout.MANIFESTS) == b"attempt: 1\n"
     run = json.loads(store.read(layout.RUN))
-    assert run["config"] == SPEC.config().model_dump(mode="json")
+    assert validate(run["config"], "run.json") == SPEC.config()
+    assert "warm_start" not in run["config"]  # which the trainer of an older image would refuse
     assert (run["preset"], run["world_size"], run["image"]) == ("mlp", 1, "reg/gantry:1")
     assert run["git_revision"] is None
     assert list(run["versions"]) == ["launcher"]
+
+
+def test_a_warm_start_that_is_asked_for_is_in_the_claim():
+    asked = SPEC.model_copy(update={"overrides": ("warm_start.run=latest",)})
+    assert json.loads(run_json(asked))["config"]["warm_start"]["run"] == "latest"
 
 
 def test_a_claim_of_a_new_name_is_taken_back_whole(store):
