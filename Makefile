@@ -46,7 +46,7 @@ chaos: .venv/dev ## N schedules of kills, pauses and storage faults from SEED on
 
 test-cluster: .venv/dev ## tests on a Kubernetes: its own (needs root, Go and Debian), or GANTRY_TEST_CONTEXT's
 	$(BIN)/python -m tests.cluster run -- sh -ec '\
-		$(BIN)/pytest -m "cluster and not alone" -n 4 --dist loadgroup --no-loadscope-reorder tests/cluster; \
+		$(BIN)/pytest -m "cluster and not alone" -n 4 --dist loadfile --no-loadscope-reorder tests/cluster; \
 		$(BIN)/pytest -m alone -n 5 tests/cluster'
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint

@@ -114,7 +114,7 @@ def test_what_may_not_be_asked_is_a_warning(doctor, kubectl, own_cluster, namesp
 
 
 def test_an_image_that_cannot_be_pulled_and_ctrl_c(doctor, launcher, cluster, namespace, bucket, kubectl):
-    began = launcher.start("doctor", *on(cluster, namespace, bucket), "--image", ABSENT, "--deep")
+    began = launcher.start("doctor", *on(cluster, namespace, bucket), "--deep")
     kubectl.wait_for("its Job", lambda: kubectl("get", "jobs", OURS, "-o", "name").stdout)
     began.send_signal(signal.SIGINT)
     _, told = began.communicate(timeout=60)

@@ -218,7 +218,7 @@ def joined(store, seen, **values):
     """What `status` says of a run whose trainer wrote these values."""
     store.write("status.json", json.dumps(said(**values)).encode())
     found = Found(RunPath("runs", "gan", "one"), store)
-    return KubernetesBackend(RECORD)._joined(found, read_files(store), seen)
+    return KubernetesBackend(RECORD).joined(found, read_files(store), seen)
 
 
 def test_what_the_trainer_says_of_restarts_saving_and_storage_is_shown(store):

@@ -20,6 +20,7 @@ from launcher.render import render, to_yaml
 from launcher.spec import RunSpec
 from tests.cluster.backend.helpers import files, nothing_left, plain_proxy, without_defaults
 from trainer import layout
+from trainer.config import RunConfig
 from trainer.errors import GantryError
 from trainer.storage import open_store
 
@@ -44,7 +45,7 @@ def test_a_submission_is_what_render_prints(api, spec, kubectl):
     assert RunSpec(**record.spec) == run
     assert (record.namespace, record.context, record.server) == (api.namespace, api.context, api.server)
     begun = json.loads(store.read(layout.RUN))
-    assert begun["config"] == run.config().model_dump(mode="json")
+    assert RunConfig.model_validate(begun["config"]) == run.config()
     assert begun["image"] == run.image
     kubectl.wait_for("two pods", lambda: len(kubectl.get("pods")["items"]) == 2)
 
