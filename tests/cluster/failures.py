@@ -129,6 +129,11 @@ class Failures:
 
     def _strike(self) -> None:
         for run, port in _PORTS.items():
+            # A pod that is told to go while its container starts ends in other ways.
+            pod = self._pod(run)
+            self.free.wait_for(
+                f"{run} to speak", lambda pod=pod: self.free("logs", pod).stdout, PATIENCE_SECONDS
+            )
             self.free.apply(self._rival(run, port))
         disturbances.delete(self.kubectl, self._pod("deleted"), grace=True)
         assert disturbances.evict(self.free, self._pod("evicted")) == ""
