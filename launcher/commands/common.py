@@ -96,6 +96,11 @@ Threads = Annotated[
 Detach = Annotated[
     bool, typer.Option("--detach", "-d", help="Return at once and let the run go on by itself.")
 ]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Go on until the run ends; Ctrl-C leaves it running.")
+]
+Worker = Annotated[int | None, typer.Option("--worker", min=0, help="One worker only; 0 is the chief.")]
+Tail = Annotated[int | None, typer.Option("--tail", min=0, help="Only that many last lines of each.")]
 Only = Annotated[
     str | None,
     typer.Option(

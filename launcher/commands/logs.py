@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.commands.common import TEXT, Context, Namespace, Output, OutputFormat, Root, Run, print_data
+from launcher.commands.common import (
+    TEXT,
+    Context,
+    Follow,
+    Namespace,
+    Output,
+    OutputFormat,
+    Root,
+    Run,
+    Tail,
+    Worker,
+    print_data,
+)
 from launcher.commands.place import place_of
 from launcher.commands.wait import seconds_of
 
@@ -17,15 +29,9 @@ if TYPE_CHECKING:
 def logs(
     run: Run,
     root: Root = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the run ends; Ctrl-C leaves it running.")
-    ] = False,
-    worker: Annotated[
-        int | None, typer.Option("--worker", min=0, help="One worker only; 0 is the chief.")
-    ] = None,
-    tail: Annotated[
-        int | None, typer.Option("--tail", min=0, help="Only that many last lines of each.")
-    ] = None,
+    follow: Follow = False,
+    worker: Worker = None,
+    tail: Tail = None,
     since: Annotated[
         str | None,
         typer.Option("--since", metavar="TIME", help="Only the last 10m, 2h…; while there are pods."),

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +21,7 @@ from launcher.commands.cron.options import (
 )
 from launcher.commands.options import with_run_flags
 from launcher.commands.place import place_of
+from launcher.commands.submit import DryRun
 
 if TYPE_CHECKING:
     from launcher.places import Place
@@ -31,13 +31,6 @@ if TYPE_CHECKING:
     from launcher.spec import RunSpec
 
 EXIT_SAME, EXIT_OTHER = 0, 1
-
-
-class DryRun(StrEnum):
-    """How far a schedule is taken that shall not be created."""
-
-    client = "client"
-    server = "server"
 
 
 @with_run_flags

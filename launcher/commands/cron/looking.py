@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from launcher.commands.common import TEXT, Context, Namespace, Output, OutputFormat, Root, note, print_data
+from launcher.commands.common import (
+    TEXT,
+    Context,
+    Follow,
+    Namespace,
+    Output,
+    OutputFormat,
+    Root,
+    Tail,
+    Worker,
+    note,
+    print_data,
+)
 from launcher.commands.completion import complete_schedule
 from launcher.commands.cron.options import Line, Name, Zone
 from launcher.commands.place import place_of
@@ -125,15 +137,9 @@ def history(
 
 def logs(
     name: Name,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the run ends; Ctrl-C leaves it running.")
-    ] = False,
-    worker: Annotated[
-        int | None, typer.Option("--worker", min=0, help="One worker only; 0 is the chief.")
-    ] = None,
-    tail: Annotated[
-        int | None, typer.Option("--tail", min=0, help="Only that many last lines of each.")
-    ] = None,
+    follow: Follow = False,
+    worker: Worker = None,
+    tail: Tail = None,
     context: Context = None,
     namespace: Namespace = None,
     output: Output = TEXT,
