@@ -11,7 +11,7 @@ from typing import Any
 
 from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import annotation, firing_due, run_of, schedule_of
+from launcher.backends.kubernetes.labels import annotation, firing_due, firing_time, run_of, schedule_of
 from launcher.backends.kubernetes.observe import jobs as all_jobs
 from launcher.errors import ClusterUnreachable, Forbidden, NoSuchSchedule
 from launcher.hints import DEFAULT_ROOT
@@ -88,11 +88,11 @@ def of_found(where: Place, found: Found, limit: int) -> list[Firing]:
     entries = recorded(path)
     known = {str(job["metadata"]["name"]): job for job in all_jobs(found.api)}
     own = {run.name: job for job in known.values() if (run := _firing(job, found.name))}
-    runs = _newest(entries, own, limit)
+    runs = _newest(found.name, entries, own, limit)
     paths = [path._replace(name=run) for run in runs]
     there = _joined(where, paths, entries, own, known)
     away = missed(_known(found, entries, own), now)
-    return _merged(there, [_missed(each) for each in away], limit)
+    return _merged(found.name, [*there, *map(_missed, away)], limit)
 
 
 def recorded(path: RunPath) -> dict[str, Entry]:
@@ -105,14 +105,14 @@ def _firing(job: Job, schedule: str) -> RunPath | None:
     return run_of(job) if schedule_of(job) == schedule else None
 
 
-def _newest(entries: Mapping[str, Entry], own: Mapping[str, Job], limit: int) -> list[str]:
+def _newest(schedule: str, entries: Mapping[str, Entry], own: Mapping[str, Job], limit: int) -> list[str]:
     """The newest runs: each costs a request or two if its index entry does not settle it."""
 
-    def began(run: str) -> str:
+    def asked(run: str) -> datetime:
         created = entries[run].created if run in entries else own[run]["metadata"].get("creationTimestamp")
-        return str(created or "")
+        return firing_time(schedule, run) or parse_time(created) or datetime.now(UTC)
 
-    return sorted({*entries, *own}, key=began, reverse=True)[:limit]
+    return sorted({*entries, *own}, key=asked, reverse=True)[:limit]
 
 
 def _joined(
@@ -215,14 +215,14 @@ def _missed(each: Missed) -> Firing:
     return Firing(due, None, MISSED, each.cause, count=each.count, until=until)
 
 
-def _merged(there: Sequence[Firing], away: Sequence[Firing], limit: int) -> list[Firing]:
-    """Both, the newest first: by when a firing was due, one by hand by when it began."""
-    return sorted([*there, *away], key=_when, reverse=True)[:limit]
+def _merged(schedule: str, firings: Sequence[Firing], limit: int) -> list[Firing]:
+    """The newest first: by when they were due or asked for, as pods of two may begin in another order."""
 
+    def asked(firing: Firing) -> datetime:
+        named = firing_time(schedule, firing.run) if firing.run else None
+        return named or parse_time(firing.until or firing.scheduled or firing.started) or datetime.now(UTC)
 
-def _when(firing: Firing) -> datetime:
-    time = parse_time(firing.until or firing.scheduled or firing.started)
-    return time or datetime.now(UTC)  # not begun: the newest
+    return sorted(firings, key=asked, reverse=True)[:limit]
 
 
 def _without_cron(where: Place, name: str, limit: int, error: Exception) -> list[Firing]:
@@ -233,5 +233,5 @@ def _without_cron(where: Place, name: str, limit: int, error: Exception) -> list
     entries = {run: entry for path in paths for run, entry in recorded(path).items()}
     if not entries:
         raise error
-    runs = _newest(entries, {}, limit)
-    return _merged([_of_run(run, entries[run], None, None) for run in runs], [], limit)
+    runs = _newest(name, entries, {}, limit)
+    return _merged(name, [_of_run(run, entries[run], None, None) for run in runs], limit)

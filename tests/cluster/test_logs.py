@@ -336,6 +336,7 @@ def test_a_job_that_waits_to_begin_is_waited_for_and_a_suspended_one_has_ended(r
         follow_to_end(logs, until=bool)
         run.kubectl("patch", "job", "one", "-p", '{"spec": {"suspend": true}}')
         follow_to_end(logs)
+    run.kubectl.wait_for("no pod to be left", lambda: not run.pods())  # while one stops, the end is near
     with run.follow() as logs:
         logs.read(3.0)
         assert not logs.done

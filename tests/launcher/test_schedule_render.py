@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 import subprocess
+from datetime import UTC, datetime
 
 import kubernetes_validate
 import pytest
@@ -14,6 +15,7 @@ from launcher.backends.kubernetes.labels import (
     belongs,
     firing_due,
     firing_run,
+    firing_time,
     of_run,
     run_of,
     schedule_of_run,
@@ -173,6 +175,10 @@ def test_a_firing_belongs_to_its_run_and_neither_to_the_schedule_s_namesake_nor_
     assert "instance in (nightly-20261125-0339,nightly)" in of_run(path)
     assert schedule_of_run("nightly-20261125-0339") == schedule_of_run("nightly-20261125-033901") == "nightly"
     assert schedule_of_run("demo-20261125-re55") is None
+    assert firing_time("nightly", "nightly-20261125-0339") == datetime(2026, 11, 25, 3, 39, tzinfo=UTC)
+    assert firing_time("nightly", "nightly-20261125-033901") == datetime(2026, 11, 25, 3, 39, 1, tzinfo=UTC)
+    assert firing_time("night", "nightly-20261125-0339") is None
+    assert firing_time("nightly", "nightly-20261325-0339") is None
 
 
 def test_the_record_that_a_firing_writes_can_be_told_from_its_job():

@@ -86,6 +86,17 @@ def firing_due(schedule: str, job: str) -> datetime | None:
     return datetime.fromtimestamp(60 * int(found[1]), UTC) if found else None
 
 
+def firing_time(schedule: str, run: str) -> datetime | None:
+    """When a firing was due, or was asked for by hand, from its run's name; None for another name."""
+    found = re.fullmatch(rf"{re.escape(schedule)}-([0-9]{{8}})-([0-9]{{4}})([0-9]{{2}})?", run)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(f"{found[1]}{found[2]}{found[3] or '00'}Z", "%Y%m%d%H%M%S%z")
+    except ValueError:
+        return None
+
+
 def schedule_of_run(run: str) -> str | None:
     """The schedule that a run would be a firing of, going by its name; None for any other name."""
     found = re.fullmatch(r"(.+)-[0-9]{8}-(?:[0-9]{4}|[0-9]{6})", run)
