@@ -2,7 +2,7 @@
 
 import difflib
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from launcher.errors import NoSuchRun, SpecError
 from trainer import layout
@@ -24,6 +24,8 @@ class Found(NamedTuple):
 
     path: RunPath
     store: Store
+    job: dict[str, Any] | None = None
+    """Its newest Job, where the cluster had to be asked to find the run."""
 
 
 def experiments(store: Store) -> list[str]:

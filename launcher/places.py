@@ -7,9 +7,10 @@ has written its record.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.backends.base import Backend
+from launcher.backends.kubernetes.jobs import attempt_of
 from launcher.backends.kubernetes.labels import belongs, of_run, run_of, schedule_of_run
 from launcher.backends.kubernetes.record import ClusterRecord, read_record, record_of
 from launcher.backends.local.backend import LocalBackend
@@ -87,12 +88,14 @@ def find(place: Place, run: str) -> Found:
 
 def backend_of(found: Found, place: Place) -> Backend:
     """The backend that started a run; the local one, which reads files alone, where none did."""
-    record = read_record(found.store) or _of_firing(found.path, place)
+    record, job = read_record(found.store), found.job
+    if record is None:
+        record, job = _of_firing(found, place)
     if record is None:
         return LocalBackend()
     from launcher.backends.kubernetes.backend import KubernetesBackend
 
-    return KubernetesBackend(record, place.context, place.namespace)
+    return KubernetesBackend(record, place.context, place.namespace, job)
 
 
 def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
@@ -102,32 +105,36 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
     experiment, _, name = run.rpartition("/")
     try:
         api = place.connect()
-        paths = {path for path in map(run_of, jobs(api)) if path and path.name == name}
+        there = [(path, job) for job in jobs(api) if (path := run_of(job)) and path.name == name]
     except ClusterUnreachable as error:
         raise NoSuchRun(f"{missing}, and no cluster to ask: {error}") from None
     root = None if place.root is None else place.root.rstrip("/")
-    paths = {path for path in paths if root in (None, path.root.rstrip("/"))}
-    paths = {path for path in paths if experiment in ("", path.experiment)}
-    if not paths:
+    there = [each for each in there if root in (None, each[0].root.rstrip("/"))]
+    there = [each for each in there if experiment in ("", each[0].experiment)]
+    if not there:
         raise NoSuchRun(f"{missing}; no Job of it in namespace '{api.namespace}' either")
+    paths = {path for path, _ in there}
     if len(paths) > 1:
         raise SpecError(f"run is '{run}': expected --root too, as it is in {_urls(paths)}")
-    path = paths.pop()
-    return Found(path, open_store(path.url))
+    path, job = max(there, key=lambda each: attempt_of(each[1]) or 0)
+    return Found(path, open_store(path.url), job)
 
 
-def _of_firing(path: RunPath, place: Place) -> ClusterRecord | None:
-    """The record that a schedule's firing is about to write, from its Job; None for any other run."""
+def _of_firing(found: Found, place: Place) -> tuple[ClusterRecord | None, dict[str, Any] | None]:
+    """The record that a schedule's firing is about to write, and its Job; None for any other run."""
+    path = found.path
     if "://" not in path.root or schedule_of_run(path.name) is None or not place.has_cluster:
-        return None
+        return None, None
     try:
         api = place.connect()
-        found = [job for job in api.list("Job", of_run(path))["items"] if belongs(job, path)]
+        jobs = [found.job] if found.job else api.list("Job", of_run(path))["items"]
     except (ClusterUnreachable, Forbidden):
-        return None
-    if not found:
-        return None
-    return replace(record_of(found[0]), context=api.context, server=api.server, namespace=api.namespace)
+        return None, None
+    own = [job for job in jobs if belongs(job, path)]
+    if not own:
+        return None, None
+    record = replace(record_of(own[0]), context=api.context, server=api.server, namespace=api.namespace)
+    return record, own[0]
 
 
 def _urls(paths: Iterable[RunPath]) -> str:

@@ -1,6 +1,5 @@
 """``launcher diff``: what a submit would change of a run that is there."""
 
-import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
@@ -45,12 +44,12 @@ def diff(
     from launcher.errors import SpecError
     from launcher.settings import flag_of, given
 
-    said = {each.name: getattr(flags, each.name) for each in dataclasses.fields(flags)}
+    said = flags.of_run()
     for field in _NOT_HERE:
         if said[field] is not None:
             raise SpecError(f"{flag_of(field)} {said[field]}: expected none, as {run} keeps its own")
     file = said.pop("file")
-    settings = given({field: value for field, value in said.items() if value != []}, file)
+    settings = given(said, file)
     root = settings.settings.get("root")
     place = place_of(root.value if root else None, flags.context, flags.namespace)
     difference = _difference(place, run, settings)

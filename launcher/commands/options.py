@@ -187,6 +187,11 @@ class RunFlags:
         _option("--manifests", metavar="DIR", help="Folder that stands in for k8s/."),
     ] = None
 
+    def of_run(self) -> dict[str, Any]:
+        """What they say of a run, without what a kind of them says beside; an empty list says nothing."""
+        said = {field.name: getattr(self, field.name) for field in dataclasses.fields(RunFlags)}
+        return {name: None if value == [] else value for name, value in said.items()}
+
     def settings(self) -> "Layered":
         """These flags laid over the settings' files.
 
@@ -195,9 +200,8 @@ class RunFlags:
         """
         from launcher.settings import layered
 
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        file = given.pop("file")
-        return layered({field: value for field, value in given.items() if value != []}, file)
+        given = self.of_run()
+        return layered(given, given.pop("file"))
 
     def spec(self) -> "RunSpec":
         """The checked run that these flags and the settings' files ask for.

@@ -92,9 +92,8 @@ def _plan(flags: SweepFlags, max_parallel: int | None) -> "Plan":
 
     if flags.file is None:
         raise SpecError("--file is not given: expected -f FILE with the sweep")
-    given = {field.name: getattr(flags, field.name) for field in dataclasses.fields(flags)}
-    given = {key: value for key, value in given.items() if key != "file" and value != []}
-    plan = sweeps.plan(read_sweep(flags.file), given, max_parallel)
+    given = flags.of_run()
+    plan = sweeps.plan(read_sweep(given.pop("file")), given, max_parallel)
     if (context := plan.members[0].spec.context) is not None:
         current(context)
     return plan

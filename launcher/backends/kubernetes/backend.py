@@ -46,10 +46,15 @@ class KubernetesBackend:
     name = "kubernetes"
 
     def __init__(
-        self, record: ClusterRecord, context: str | None = None, namespace: str | None = None
+        self,
+        record: ClusterRecord,
+        context: str | None = None,
+        namespace: str | None = None,
+        job: dict[str, Any] | None = None,
     ) -> None:
+        """`job`: the record's Job as the cluster has just shown it, which saves the first look a request."""
         self.record = record
-        self._context, self._namespace = context, namespace
+        self._context, self._namespace, self._job = context, namespace, job
 
     @cached_property
     def api(self) -> Api:
@@ -64,7 +69,8 @@ class KubernetesBackend:
     def status(self, found: Found) -> RunStatus:
         """Where a run stands, from cluster and folder, or the folder alone when no cluster answers."""
         try:
-            seen = observe.look(self.api, self.record.job)
+            job, self._job = self._job, None
+            seen = observe.look(self.api, self.record.job, job)
         except ClusterUnreachable as error:
             return self.without_cluster(found, error)
         # Read after the pods were looked at: a trainer that has ended since has written its last word.

@@ -56,13 +56,17 @@ def jobs(api: Api) -> list[Object]:
     return found
 
 
-def look(api: Api, job: str) -> Seen:
-    """What the cluster shows of an attempt now."""
-    found = api.get("Job", job)
+def look(api: Api, job: str, known: Object | None = None) -> Seen:
+    """What the cluster shows of an attempt now; `known` is its Job if that was seen a moment ago."""
+    found = known if known is not None and _is_called(known, api, job) else api.get("Job", job)
     pods = api.list("Pod", of_job(job))["items"]
     if found is None or job_words.verdict(found) or job_words.is_suspended(found):
         return Seen(found, pods)
     return Seen(found, pods, _warnings(api, found, pods))
+
+
+def _is_called(found: Object, api: Api, name: str) -> bool:
+    return (found["metadata"]["namespace"], found["metadata"]["name"]) == (api.namespace, name)
 
 
 def _warnings(api: Api, job: Object, pods: Sequence[Object]) -> list[Object]:

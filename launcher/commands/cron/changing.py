@@ -1,24 +1,12 @@
 """``launcher cron create``, ``update`` and ``diff``."""
 
-import dataclasses
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from launcher.commands.common import TEXT, Output, OutputFormat, Quiet, note, print_data
-from launcher.commands.cron.options import (
-    Concurrency,
-    Failed,
-    Line,
-    Policy,
-    ScheduleFlags,
-    StartingDeadline,
-    Successful,
-    Yes,
-    Zone,
-    timing_of,
-)
+from launcher.commands.cron.options import NewScheduleFlags, ScheduleFlags, Yes
 from launcher.commands.options import with_run_flags
 from launcher.commands.place import place_of
 from launcher.commands.submit import DryRun
@@ -35,13 +23,7 @@ EXIT_SAME, EXIT_OTHER = 0, 1
 
 @with_run_flags
 def create(
-    flags: ScheduleFlags,
-    schedule: Annotated[str, Line],
-    time_zone: Annotated[str | None, Zone] = None,
-    concurrency_policy: Annotated[Policy | None, Concurrency] = None,
-    starting_deadline: Annotated[int | None, StartingDeadline] = None,
-    successful_history: Annotated[int | None, Successful] = None,
-    failed_history: Annotated[int | None, Failed] = None,
+    flags: NewScheduleFlags,
     suspended: Annotated[
         bool, typer.Option("--suspended", help="Do not fire before `launcher cron resume`.")
     ] = False,
@@ -68,10 +50,7 @@ def create(
     from launcher import schedules
     from launcher.render.cronjob import Timing
 
-    given = timing_of(
-        schedule, time_zone, concurrency_policy, starting_deadline, successful_history, failed_history
-    )
-    timing = Timing(**given, suspended=suspended)
+    timing = Timing(**flags.timing(), suspended=suspended)
     spec = schedules.schedule_spec(flags.settings(), flags.name)
     if dry_run is not None:
         _dry_run(spec, timing, dry_run, output)
@@ -104,12 +83,6 @@ def _dry_run(spec: "RunSpec", timing: "Timing", how: DryRun, output: OutputForma
 @with_run_flags
 def update(
     flags: ScheduleFlags,
-    schedule: Annotated[str | None, Line] = None,
-    time_zone: Annotated[str | None, Zone] = None,
-    concurrency_policy: Annotated[Policy | None, Concurrency] = None,
-    starting_deadline: Annotated[int | None, StartingDeadline] = None,
-    successful_history: Annotated[int | None, Successful] = None,
-    failed_history: Annotated[int | None, Failed] = None,
     yes: Yes = False,
     output: Output = TEXT,
 ) -> None:
@@ -122,10 +95,7 @@ def update(
     """
     from launcher import schedules
 
-    timing = timing_of(
-        schedule, time_zone, concurrency_policy, starting_deadline, successful_history, failed_history
-    )
-    plan = schedules.plan(_place(flags), flags.name, _given(flags), timing)
+    plan = schedules.plan(_place(flags), flags.name, _given(flags), flags.timing())
     if plan.difference:
         _confirm(plan, yes=yes, shown=output is OutputFormat.text)
     changed = schedules.apply(plan)
@@ -153,12 +123,6 @@ def _confirm(plan: "Plan", *, yes: bool, shown: bool) -> None:
 @with_run_flags
 def diff(
     flags: ScheduleFlags,
-    schedule: Annotated[str | None, Line] = None,
-    time_zone: Annotated[str | None, Zone] = None,
-    concurrency_policy: Annotated[Policy | None, Concurrency] = None,
-    starting_deadline: Annotated[int | None, StartingDeadline] = None,
-    successful_history: Annotated[int | None, Successful] = None,
-    failed_history: Annotated[int | None, Failed] = None,
     output: Output = TEXT,
 ) -> None:
     """Show what update with these flags would change; with none, what was edited by other hands since.
@@ -169,10 +133,7 @@ def diff(
     """
     from launcher import schedules
 
-    timing = timing_of(
-        schedule, time_zone, concurrency_policy, starting_deadline, successful_history, failed_history
-    )
-    found = schedules.diff(_place(flags), flags.name, _given(flags), timing)
+    found = schedules.diff(_place(flags), flags.name, _given(flags), flags.timing())
     if output is not OutputFormat.text:
         print_data(found.changes, output)
     else:
@@ -186,11 +147,11 @@ def _given(flags: ScheduleFlags) -> "Layered":
     """What the flags and the file of -f say of the firings, and nothing else."""
     from launcher.settings import given
 
-    said = {each.name: getattr(flags, each.name) for each in dataclasses.fields(flags)}
+    said = flags.of_run()
     file = said.pop("file")
     for field in ("name", "context", "namespace"):  # by which the schedule is found
         said.pop(field)
-    return given({field: value for field, value in said.items() if value != []}, file)
+    return given(said, file)
 
 
 def _place(flags: ScheduleFlags) -> "Place":
