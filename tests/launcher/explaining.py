@@ -4,15 +4,21 @@ import functools
 import json
 from datetime import timedelta
 
+import pytest
+
 from launcher.backends.kubernetes.observe import Seen, join
 from launcher.explain import Facts, diagnose
 from launcher.explain.facts import Line
 from launcher.status import RunStatus, WorkerStatus
-from tests.launcher.kubernetes_objects import BEGAN, stamp
+from tests.launcher.kubernetes_objects import BEGAN, ended, pod, stamp
 from trainer.config import resolve
-from trainer.errors import EXIT_USER
+from trainer.errors import EXIT_USER, PeerLost
+from trainer.indexed_job import Member, wait_for_peers
 
 LATER = 20.0  # seconds after the Job was created
+MISTAKE = [("FailureTarget", "PodFailurePolicy", "failed with exit code 2 matching FailJob rule at index 0")]
+TOO_MANY = [("FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit")]
+LATE = [("FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline")]
 
 
 def facts(job=None, pods=(), events=(), said=None, logs=None, seconds=LATER, overrides=(), **more):
@@ -108,3 +114,33 @@ def answer(found):
     """The diagnosis of facts: its cause, sentence and fix, and where its evidence is from."""
     here = diagnose(found)
     return here.cause, here.sentence, here.fix, [each.object for each in here.evidence]
+
+
+def failed(worker, code, message="", reason="Error", at=10.0, **more):
+    """A pod whose trainer ended so many seconds after the Job began."""
+    return pod(
+        worker,
+        phase="Failed",
+        state=ended(code, message, reason, finishedAt=stamp(at)),
+        age=more.pop("age", 0.0),
+        **more,
+    )
+
+
+def with_env(found, **variables):
+    found["spec"]["containers"][0]["env"] = [
+        {"name": key, "value": value} for key, value in variables.items()
+    ]
+    return found
+
+
+def unresolved():
+    """What a pod says whose peers' names do not resolve."""
+    member = Member("one", "one", 0, 2, 2222, 1, "one-0-abcde")
+
+    def resolve(*_, **__):
+        raise OSError
+
+    with pytest.raises(PeerLost) as failure:
+        wait_for_peers(member, 0.0, resolve)
+    return f"error: {failure.value}"

@@ -1,0 +1,114 @@
+"""Buckets and disks that refuse, are not there or are full."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.launcher.explaining import (
+    MISTAKE,
+    TOO_MANY,
+    answer,
+    facts,
+    failed,
+    local,
+)
+from tests.launcher.kubernetes_objects import job, pod, said
+from tests.support.refusing import Metadata, Refusing
+from trainer.errors import AccessError, StorageAway, StorageError
+from trainer.patience import Outage
+from trainer.storage import open_store
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_bucket_that_refuses_or_is_not_there(status, monkeypatch):
+    with Refusing(status) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        with pytest.raises(AccessError) as failure:
+            open_store("gs://runs/gan/gan/one").check()
+    pods = [failed(0, 2, f"error: {failure.value}")]
+    cause, sentence, fix, objects = answer(facts(job(1, MISTAKE), pods))
+    if status == 404:
+        assert (cause, sentence) == ("bucket-missing", "bucket 'runs' does not exist")
+        assert fix.startswith("gcloud storage buckets create gs://runs && launcher resume one")
+        return
+    assert cause == "storage-denied"
+    assert sentence == "bucket 'runs' refuses worker 0 to list: its account needs storage.objects.list"
+    assert "--member=principal://" in fix and "/subject/ns/team/sa/default" in fix
+    bound = answer(facts(job(1, MISTAKE), pods, others=account()))
+    assert "--member=serviceAccount:t@p.iam.gserviceaccount.com" in bound[2]
+    assert objects == ["Pod/one-0-abcde"]  # nobody looked at the account
+    assert "ServiceAccount/default" in bound[3]
+
+
+def account(google="t@p.iam.gserviceaccount.com"):
+    """The service account of the pods, bound to a Google one."""
+    metadata = {"name": "default", "annotations": {"iam.gke.io/gcp-service-account": google}}
+    return {"ServiceAccount/default": {"metadata": metadata}}
+
+
+ASK = "from trainer.storage import open_store; open_store('gs://runs/gan/one').check()"
+
+
+def asked(folder, **environment):
+    """What Google's own library says of this environment, which it reads when it is imported."""
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    kept |= {"CLOUDSDK_CONFIG": str(folder), "HOME": str(folder), **environment}
+    done = subprocess.run([sys.executable, "-c", ASK], env=kept, capture_output=True, text=True, check=False)
+    return done.stderr.splitlines()[-1].removeprefix("trainer.errors.AccessError: ")
+
+
+def refused(folder):
+    """A metadata server that hands out no token."""
+    with Metadata() as server:
+        return asked(folder, GCE_METADATA_HOST=server.address, GCE_METADATA_IP=server.address)
+
+
+def without(folder):
+    """No credentials, and no metadata server."""
+    return asked(folder, NO_GCE_CHECK="true")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [(refused, "iam.serviceAccounts.getAccessToken"), (without, "no Google credentials")],
+)
+def test_a_service_account_without_identity(trouble, words, tmp_path):
+    text = f"error: {trouble(tmp_path)}"
+    assert words in text
+    pods = [failed(0, 2, text)]
+    cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), pods))
+    assert cause == "no-identity"
+    assert "service account 'default' of worker 0's pod has no Google identity" in sentence
+    assert fix.endswith("--google-service-account NAME@PROJECT.iam.gserviceaccount.com")
+    cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), pods, others=account()))
+    assert (cause, "may not act as 't@p.iam" in sentence) == ("no-identity", True)
+    assert "'--member=serviceAccount:p.svc.id.goog[team/default]'" in fix
+    mine = local("failed", [2], {0: [text]})
+    assert answer(mine)[2] == "gcloud auth application-default login && launcher resume one"
+
+
+def test_storage_that_is_away():
+    outage = Outage(0.0, lambda text: None)
+    with pytest.raises(StorageAway) as failure:
+        outage.failed(StorageError("gs://runs/gan/one: 503 Backend Error"), time.monotonic() - 700)
+    pods = [
+        failed(0, 42, f"error: {failure.value}"),
+        failed(1, 42, "error: worker 0, the chief, is gone or does not answer"),
+    ]
+    cause, sentence, _, _ = answer(facts(job(2, TOO_MANY), pods))
+    assert cause == "storage-away"
+    assert "700 s" in sentence and "storage_patience_seconds=600" in sentence and "503" in sentence
+    now = facts(job(2), [pod(0), pod(1)], said=said("running", storage=outage.line))
+    assert answer(now)[0] == "storage-away"
+    assert "training goes on" in answer(now)[1]
+
+
+def test_a_full_disk_of_this_machine():
+    text = "error: runs/gan/one/checkpoints/20/state.index: no space left on device"
+    cause, sentence, fix, _ = answer(local("failed", [1], {0: [text]}))
+    assert cause == "disk-full"
+    assert "worker 0" in sentence
+    assert fix == "df -h runs && launcher resume one"
