@@ -1,6 +1,7 @@
 """Fixtures that several folders share; nothing is started or set before a test asks for it."""
 
 import os
+import signal
 import uuid
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from tests.support.gcs import GcsServer
 from tests.support.proxy import Proxy
 from trainer.storage import Store, open_store
+
+# A shell ignores Ctrl-C for what it runs in the background, and all that we start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

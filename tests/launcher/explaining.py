@@ -16,7 +16,7 @@ from trainer.errors import EXIT_USER, PeerLost
 from trainer.indexed_job import Member, wait_for_peers
 
 LATER = 20.0  # seconds after the Job was created
-MISTAKE = [("FailureTarget", "PodFailurePolicy", "failed with exit code 2 matching FailJob rule at index 0")]
+MISTAKE = [("FailureTarget", "PodFailurePolicy", "failed with exit code 2 matching FailJob rule at index 1")]
 TOO_MANY = [("FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit")]
 LATE = [("FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline")]
 

@@ -335,8 +335,7 @@ def test_a_connection_cut_in_the_middle_of_an_answer_is_taken_up_again(
 
 
 SCRIPT = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it
+import sys
 from pathlib import Path
 from launcher.artifacts import download_files
 from trainer.storage import open_store

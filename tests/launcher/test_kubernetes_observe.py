@@ -211,7 +211,7 @@ def test_done_workers_do_not_keep_the_others_waiting():
     assert early.state.name == RUNNING
 
 
-POLICY = "Container trainer for pod team/one-1-abcde failed with exit code 2 matching FailJob rule at index 0"
+POLICY = "Container trainer for pod team/one-1-abcde failed with exit code 2 matching FailJob rule at index 1"
 MISTAKE = pod(1, phase="Failed", state=ended(2, "error: data.source idx:/absent: /absent does not exist"))
 LOST = pod(0, phase="Failed", state=ended(42, "worker 1 is gone"))
 

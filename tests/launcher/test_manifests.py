@@ -147,11 +147,11 @@ def test_pods_ask_for_nothing_that_restricted_forbids(values):
 
 def test_a_mistake_fails_the_job_and_a_disruption_is_not_counted():
     assert render(spec())[0]["spec"]["podFailurePolicy"]["rules"] == [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {
             "action": "FailJob",
             "onExitCodes": {"containerName": "trainer", "operator": "In", "values": [2]},
         },
-        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
     ]
 
 
