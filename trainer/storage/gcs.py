@@ -79,12 +79,10 @@ class GcsStore:
         """Content of an object, or a part of it by a range request."""
         if length == 0:
             return b""
-        end = None if length is None else start + length - 1
+        url, end = self._media_of(name), None if length is None else start + length
         content: bytes = b""
         with self._errors("read", name), suppress(api.RequestRangeNotSatisfiable):  # nothing from `start` on
-            content = self._blob(name).download_as_bytes(
-                start=start or None, end=end, timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY
-            )
+            content = DEFAULT_RETRY(self._transport.read)(url, start, end)
         return content
 
     def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
@@ -120,7 +118,7 @@ class GcsStore:
         Every piece is handed over as it arrives; what breaks off is taken up again where it broke off, by the
         library's policy of retries, which counts its two minutes anew for every piece.
         """
-        url = f"{self._media}/{quote(self._prefix + check_name(found.name), safe='')}"
+        url = self._media_of(found.name)
         for begin in range(start, found.size, PART_BYTES):
             whole = begin == 0 and found.size <= PART_BYTES
             end = None if whole else min(begin + PART_BYTES, found.size)
@@ -170,6 +168,10 @@ class GcsStore:
             self._blob(name).delete(
                 if_generation_match=if_generation, timeout=_TIMEOUT_SECONDS, retry=DEFAULT_RETRY
             )
+
+    def _media_of(self, name: str) -> str:
+        """Where an object's content is asked for."""
+        return f"{self._media}/{quote(self._prefix + check_name(name), safe='')}"
 
     def _blob(self, name: str) -> Any:
         return self._bucket.blob(self._prefix + check_name(name))

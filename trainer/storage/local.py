@@ -173,7 +173,8 @@ class LocalStore:
                 temporary.unlink(missing_ok=True)
                 self._prune(path)
                 raise
-            _sync_folder(path.parent)
+            with suppress(FileNotFoundError):  # a `delete` beside us has removed both, which is its right
+                _sync_folder(path.parent)
         return generation
 
     def _commit(self, name: str, temporary: Path, if_generation: int | None) -> None:
@@ -231,7 +232,10 @@ def _temporary(folder: Path) -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
-        except FileNotFoundError:
+        except (
+            FileNotFoundError,
+            FileExistsError,
+        ):  # the latter when it goes while mkdir looks what is there
             if attempt == 99:
                 raise
         else:

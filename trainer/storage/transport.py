@@ -5,6 +5,8 @@ alone 0.50 ms and what is here 0.25 ms. Credentials, proxies, certificates and c
 library's session; retries are the library's policy, wrapped around `Source.read` by the caller.
 """
 
+import gzip
+import re
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -12,10 +14,12 @@ from typing import Any
 import requests
 from google.api_core import exceptions as api
 from google.auth.transport.requests import Request
+from google.cloud.storage.exceptions import DataCorruption
 from requests.adapters import HTTPAdapter
 
-from trainer.storage.base import CHUNK_BYTES
+from trainer.storage.base import CHUNK_BYTES, crc32c
 
+_CRC32C = re.compile(r"crc32c=([^,]+)")
 _CONNECTIONS = 64  # kept open for the threads of a download; requests keeps 10 and throws the others away
 
 
@@ -62,6 +66,26 @@ class Transport:
                 text = answer.read(decode_content=True).decode(errors="replace")
             raise api.from_http_status(answer.status, f"GET {url}: {text}")
         return answer
+
+    def read(self, url: str, start: int = 0, end: int | None = None) -> bytes:
+        """Content of an object's media `url` from `start` until before `end`; `end` None for all there is.
+
+        Raises:
+            DataCorruption: what came has not the checksum that the service names.
+            HTTPError (urllib3): the answer was cut off; and what `get` raises.
+        """
+        with closing(self.get(f"{url}?alt=media", _headers(start, end))) as answer:
+            content: bytes = answer.read()
+        if answer.status == 206:
+            return content
+        named = _CRC32C.search(answer.headers.get("x-goog-hash", ""))
+        if named and named[1] != crc32c(content):
+            raise DataCorruption(None, f"GET {url}: came with crc32c {crc32c(content)} and not {named[1]}")
+        if (
+            answer.headers.get("content-encoding") == "gzip"
+        ):  # what is stored compressed comes as it is stored
+            return gzip.decompress(content)
+        return content
 
     def _send(self, url: str, headers: dict[str, str]) -> Any:
         self._session.credentials.before_request(self._auth, "GET", url, headers)
@@ -117,7 +141,7 @@ class Source:
         """
         try:
             if self._answer is None:
-                self._answer = self._transport.get(self._url, self._headers())
+                self._answer = self._transport.get(self._url, _headers(self._position, self._end))
                 self._check_generation()
             content: bytes = self._answer.read(CHUNK_BYTES)
         except BaseException:
@@ -142,9 +166,10 @@ class Source:
         if generation != self._generation:
             raise api.PreconditionFailed(f"GET {self._url}: is at generation {generation}")
 
-    def _headers(self) -> dict[str, str]:
-        # "gzip" has what is stored compressed sent as it is stored; size and crc32c are of that.
-        headers = {"Accept-Encoding": "gzip", "User-Agent": "gantry"}
-        if self._position or self._end is not None:
-            headers["Range"] = f"bytes={self._position}-{'' if self._end is None else self._end - 1}"
-        return headers
+
+def _headers(start: int, end: int | None) -> dict[str, str]:
+    # "gzip" has what is stored compressed sent as it is stored; size and crc32c are of that.
+    headers = {"Accept-Encoding": "gzip", "User-Agent": "gantry"}
+    if start or end is not None:
+        headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+    return headers
