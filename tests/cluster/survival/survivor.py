@@ -17,6 +17,8 @@ from trainer.storage import open_store
 STEPS = 500  # on a quick machine, too, it is not over before all has been done to it
 SETS = (*SMALL, f"steps={STEPS}", "samples.every_steps=200")
 PATIENCE_SECONDS = 300.0
+# A pod's object may be gone before anybody looks; then the others' word for it is all there is.
+ASKED = "(deleted|stopped|lost its pod|asked to stop)"
 UNDER_WAY = {"pending", "starting", "running", "restarting"}
 _INDEX = "batch.kubernetes.io/job-completion-index"
 
