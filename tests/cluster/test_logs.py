@@ -72,6 +72,11 @@ class Run:
 
         return self.kubectl.wait_for(f"worker {worker} to print", talking)
 
+    def written(self):
+        """Lines of the worker that has printed the fewest."""
+        logs = [self.kubectl("logs", name).stdout for name in self.pods().values()]
+        return min(len(log.splitlines()) for log in logs)
+
     def follow(self, api=None, **options):
         return PodLogs(api or self.api, self.store, "one", 1, **options)
 
@@ -307,6 +312,7 @@ def test_tail_and_since_of_a_run_that_goes_on(run):
     with run.follow(begin=Begin(tail=0), worker=0) as logs:
         lines = follow_to_end(logs, until=bool)
         assert lines[0].text != header(run.pods()[0])
+    run.kubectl.wait_for("more than three lines of both", lambda: run.written() > 3)
     with run.follow(begin=Begin(tail=3)) as logs:
         lines = follow_to_end(logs)
     for texts in by_worker(lines).values():
