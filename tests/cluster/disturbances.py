@@ -12,12 +12,12 @@ from tests.cluster.kubectl import Kubectl
 
 _SHIM = b"containerd-shim-runc-v2"
 
-_KILL_TRAINER = """
+_SIGNAL_TRAINER = """
     import os, pathlib
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         if path.read_bytes().split(b"\\0")[1:4] == [b"-m", b"trainer", b"train"]:
-            os.kill(int(path.parent.name), 9)
-            print("killed")
+            os.kill(int(path.parent.name), SIGNAL)
+            print("sent")
 """
 
 # Children that are smaller than the trainer, one after another, until the kernel kills something for want of
@@ -46,7 +46,17 @@ _USE_UP_MEMORY = """
 
 def kill_trainer(kubectl: Kubectl, pod: str) -> None:
     """SIGKILL the trainer in a pod's container; the container's first process lives on."""
-    assert _run_inside(kubectl, pod, _KILL_TRAINER).stdout == "killed\n"
+    _signal_trainer(kubectl, pod, signal.SIGKILL)
+
+
+def stop_trainer(kubectl: Kubectl, pod: str) -> None:
+    """SIGSTOP it: its peers wait for it in their next collective, and it tells nobody why."""
+    _signal_trainer(kubectl, pod, signal.SIGSTOP)
+
+
+def _signal_trainer(kubectl: Kubectl, pod: str, number: int) -> None:
+    program = _SIGNAL_TRAINER.replace("SIGNAL", str(int(number)))
+    assert _run_inside(kubectl, pod, program).stdout == "sent\n"
 
 
 def use_up_memory(kubectl: Kubectl, pod: str) -> None:

@@ -122,6 +122,11 @@ def webhooks(namespace: str, refusing: Webhook) -> dict[str, Any]:
     }
 
 
+def secret() -> dict[str, Any]:
+    """One that lacks what is asked for."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hub"}, "stringData": {"user": "a"}}
+
+
 def claims() -> list[dict[str, Any]]:
     """A claim that nothing makes a volume for."""
     size = {"requests": {"storage": "1Gi"}}
@@ -179,6 +184,13 @@ def mounting(claim: str) -> Edit:
     """With a volume by its claim."""
     volume = {"name": "data", "persistentVolumeClaim": {"claimName": claim}}
     return lambda pod: pod["volumes"].append(volume)
+
+
+def reading(pod: dict[str, Any]) -> None:
+    """With the files of a Secret that is not there."""
+    pod["volumes"].append({"name": "keys", "secret": {"secretName": "absent"}})
+    mount = {"name": "keys", "mountPath": "/keys", "readOnly": True}
+    pod["containers"][0]["volumeMounts"].append(mount)
 
 
 def attracted(pod: dict[str, Any]) -> None:

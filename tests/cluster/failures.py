@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from launcher.backends.kubernetes.labels import COMPLETION_INDEX
 from tests.cluster import disturbances
 from tests.cluster.flags import on
 from tests.cluster.harness.access import Cluster
@@ -30,6 +31,7 @@ _WILD = (
     "optimizer.learning_rate=1", "optimizer.beta2=0", "optimizer.epsilon=1e-30", "checkpoints.every_steps=1",
     "checkpoints.keep=50", "samples.every_steps=60", "steps=60",
 )  # fmt: skip
+_STALLED_STEPS = 100_000
 _PORTS = {"evicted": 31001, "preempted": 31002}  # of the node, for which pods compete
 # Of the workers of one run; the network of the tests' cluster does not enforce it, so a second worker is kept
 # away from that run as well.
@@ -89,6 +91,13 @@ class Failures:
         wild = [word for pair in _WILD for word in ("--set", pair)]
         yield "diverged", (*small, *wild, "--backoff-limit", "0")
         yield "mended", small
+        stalls = (
+            "recovery.stall_seconds=10",
+            "recovery.restarts_without_progress=0",
+            f"steps={_STALLED_STEPS}",
+        )
+        once = [word for pair in stalls for word in ("--set", pair)]
+        yield "stalled", ("--workers", "2", *small, *once, "--backoff-limit", "0")
         yield "full", (*small, "--manifests", str(self._base("full", _small_disk)), "--backoff-limit", "0")
         for status, url in urls.items():
             yield f"storage-{status}", (*small, "--env", f"STORAGE_EMULATOR_HOST={url}")
@@ -97,7 +106,8 @@ class Failures:
             ("--memory", "128Mi", "--backoff-limit", "0", "--set", "recovery.restarts_without_progress=0"),
         )
         yield "variable", ("--env", "GANTRY_PEER_SECONDS=soon", *_LITTLE)
-        yield "crashed", ("--env", "PYTHONHASHSEED=any", *_LITTLE)
+        for run in ("crashed", "emptied"):
+            yield run, ("--env", "PYTHONHASHSEED=any", *_LITTLE)
         yield "nobody", ("--env", "STORAGE_EMULATOR_HOST=", "--env", "NO_GCE_CHECK=true", *_LITTLE)
         yield "apart", (*_ALONE, "--env", "GANTRY_PEER_SECONDS=3")
         yield "policed", (*_ALONE, "--env", "GANTRY_PEER_SECONDS=3")
@@ -138,6 +148,8 @@ class Failures:
         disturbances.delete(self.kubectl, self._pod("deleted"), grace=True)
         assert disturbances.evict(self.free, self._pod("evicted")) == ""
         self.kubectl.wait_for("a trainer to kill", self._kill_trainer, PATIENCE_SECONDS)
+        self._empty("emptied")
+        self._stop_second("stalled")
 
     def _kill_trainer(self) -> bool:
         try:
@@ -146,15 +158,33 @@ class Failures:
             return False
         return True
 
-    def _pod(self, run: str) -> str:
-        """The one pod of a run, as soon as it runs."""
+    def _empty(self, run: str) -> None:
+        """Remove the pods of a Job that has failed, as a cluster does that is short of room for them."""
+
+        def has_failed() -> bool:
+            conditions = self.kubectl.get("job", run)["status"].get("conditions") or []
+            return any(each["type"] == "Failed" for each in conditions)
+
+        self.kubectl.wait_for(f"the Job of {run} to fail", has_failed, PATIENCE_SECONDS)
+        self.kubectl("delete", "pods", "-l", f"batch.kubernetes.io/job-name={run}")
+
+    def _stop_second(self, run: str) -> None:
+        """Have worker 1 stand still once both train."""
+        chief, other = (self._pod(run, worker) for worker in (0, 1))
+        trains = f"/{_STALLED_STEPS} ["
+        self.kubectl.wait_for(
+            f"{run} to train", lambda: trains in self.kubectl("logs", chief).stdout, PATIENCE_SECONDS
+        )
+        disturbances.stop_trainer(self.kubectl, other)
+
+    def _pod(self, run: str, worker: int = 0) -> str:
+        """A worker's pod, as soon as it runs."""
         kubectl = self._place(run)
 
         def running() -> str | None:
             pods = kubectl.get("pods", "-l", f"batch.kubernetes.io/job-name={run}")["items"]
-            return next(
-                (pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"), None
-            )
+            own = [pod for pod in pods if pod["metadata"]["labels"][COMPLETION_INDEX] == str(worker)]
+            return next((pod["metadata"]["name"] for pod in own if pod["status"]["phase"] == "Running"), None)
 
         found: str = kubectl.wait_for(f"the pod of {run}", running, PATIENCE_SECONDS)
         return found

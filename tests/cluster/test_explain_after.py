@@ -9,8 +9,6 @@ from tests.cluster.conftest import Launcher
 from tests.cluster.failures import Failures, priorities, refusing_storage
 from tests.cluster.kubectl import Kubectl
 
-pytestmark = pytest.mark.xdist_group("explain-after")
-
 
 @pytest.fixture(scope="module")
 def failures(cluster, tmp_path_factory):
@@ -98,6 +96,14 @@ CASES = {
     "full": (
         "disk-full", ["worker 0", "volume 'tmp' of 1Mi"], ["Pod/full-0-", "status.json", "worker-0's log"],
         "launcher submit ", "--manifests",
+    ),
+    "emptied": (
+        "backoff-limit", ["run 'emptied'"], ["Job/emptied"],
+        "", "",
+    ),
+    "stalled": (
+        "stalled", ["took no step for 1", "its limit is 10 s"], ["Pod/stalled-0-", "worker-0's log"],
+        "launcher resume stalled ", "",
     ),
     "diverged": (
         "diverged", ["NaN or Inf in step ", "learning rate 1.0", "last good checkpoint"],

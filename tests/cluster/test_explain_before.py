@@ -19,8 +19,6 @@ from tests.cluster.kubectl import Kubectl
 from tests.cluster.registry import registry
 from tests.cluster.webhook import REASON, webhook
 
-pytestmark = pytest.mark.xdist_group("explain-before")
-
 
 @pytest.fixture(scope="module")
 def stage(cluster, tmp_path_factory):
@@ -37,7 +35,7 @@ def stage(cluster, tmp_path_factory):
         kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
         wide = [*explain_stage.policy(name), explain_stage.webhooks(name, refusing), explain_stage.node(name)]
         stack.enter_context(cluster_wide(kubectl, *wide))
-        kubectl.apply(*explain_stage.limits(), *explain_stage.claims())
+        kubectl.apply(*explain_stage.limits(), *explain_stage.claims(), explain_stage.secret())
         made = Stage(cluster, name, _bucket(name), folder)
         made.wait_until_ready()
         made.submit_all(_runs(address, name))
@@ -65,6 +63,9 @@ def _runs(registry, node):
         "binary": (["--image", f"{registry}/arm:wrong", "--backoff-limit", "0"], None),
         "quota": (["--cpu", "50"], None),
         "limit": (["--memory", "900Gi"], None),
+        "secret": (["--env-secret", "HUB_TOKEN=absent/token"], None),
+        "key": (["--env-secret", "HUB_TOKEN=hub/token"], None),
+        "file": ([], explain_stage.reading),
         "rude": ([], explain_stage.rude),
         "account": (["--service-account", "absent"], None),
         "priority": ([], explain_stage.important),
@@ -118,6 +119,9 @@ CASES = {
     "binary": ("wrong-architecture", ["exec format error"], "Pod/binary-0-", "resume binary --image"),
     "quota": ("quota", ["'team'", "50 of requests.cpu", "of 40 is used"], "Job/quota", "--cpu "),
     "limit": ("limit-range", ["at most 200Gi of memory", "900Gi"], "Job/limit", "--memory 200Gi"),
+    "secret": ("secret-missing", ["Secret 'absent'"], "Pod/secret-0-", "absent --from-file=token=FILE"),
+    "key": ("secret-missing", ["Secret 'hub' has no key 'token'"], "Pod/key-0-", "edit secret hub"),
+    "file": ("secret-missing", ["Secret 'absent'"], "Pod/file-0-", "create secret generic absent"),
     "rude": ("pod-security", ["'restricted:latest'", "runAsNonRoot"], "Job/rude", "launcher submit"),
     "account": ("service-account-missing", ["'absent'"], "Job/account", "create serviceaccount absent"),
     "priority": ("priority-class-missing", ["'absent'"], "Job/priority", "get priorityclasses"),

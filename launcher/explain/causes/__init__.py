@@ -10,6 +10,7 @@ from launcher.explain.causes.endings import ENDINGS, KILLED, LEFT
 from launcher.explain.causes.images import IMAGES
 from launcher.explain.causes.limits import DEADLINE, DELETED, ENDED, TAKEN
 from launcher.explain.causes.peers import STALLED, UNREACHABLE
+from launcher.explain.causes.references import REFERENCES
 from launcher.explain.causes.schedules import SCHEDULES
 from launcher.explain.causes.scheduling import SCHEDULING
 from launcher.explain.causes.storage import AWAY, STORAGE
@@ -20,6 +21,7 @@ from launcher.explain.schedule_facts import ScheduleFacts
 CAUSES: tuple[Cause[Facts], ...] = (
     *WAITING,
     *IMAGES,
+    *REFERENCES,
     *ADMISSION,
     *TAKEN,
     *SCHEDULING,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from launcher.backends.kubernetes.labels import COMPLETION_INDEX
 from tests.cluster.flags import on
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
@@ -20,7 +21,6 @@ PATIENCE_SECONDS = 300.0
 # A pod's object may be gone before anybody looks; then the others' word for it is all there is.
 ASKED = "(deleted|stopped|lost its pod|asked to stop)"
 UNDER_WAY = {"pending", "starting", "running", "restarting"}
-_INDEX = "batch.kubernetes.io/job-completion-index"
 
 
 def flags(name: str, workers: int = 2) -> list[str]:
@@ -89,7 +89,7 @@ class Survivor:
             for pod in pods:
                 metadata, phase = pod["metadata"], pod["status"].get("phase")
                 if (
-                    metadata["annotations"][_INDEX] == str(worker)
+                    metadata["annotations"][COMPLETION_INDEX] == str(worker)
                     and phase == "Running"
                     and "deletionTimestamp" not in metadata
                 ):
