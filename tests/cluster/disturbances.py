@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import textwrap
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,12 +14,12 @@ from tests.cluster.kubectl import Kubectl
 
 _SHIM = b"containerd-shim-runc-v2"
 
-_SIGNAL_TRAINER = """
+_KILL_TRAINER = """
     import os, pathlib
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         if path.read_bytes().split(b"\\0")[1:4] == [b"-m", b"trainer", b"train"]:
-            os.kill(int(path.parent.name), SIGNAL)
-            print("sent")
+            os.kill(int(path.parent.name), 9)
+            print("killed")
 """
 
 # Children that are smaller than the trainer, one after another, until the kernel kills something for want of
@@ -46,17 +48,7 @@ _USE_UP_MEMORY = """
 
 def kill_trainer(kubectl: Kubectl, pod: str) -> None:
     """SIGKILL the trainer in a pod's container; the container's first process lives on."""
-    _signal_trainer(kubectl, pod, signal.SIGKILL)
-
-
-def stop_trainer(kubectl: Kubectl, pod: str) -> None:
-    """SIGSTOP it: its peers wait for it in their next collective, and it tells nobody why."""
-    _signal_trainer(kubectl, pod, signal.SIGSTOP)
-
-
-def _signal_trainer(kubectl: Kubectl, pod: str, number: int) -> None:
-    program = _SIGNAL_TRAINER.replace("SIGNAL", str(int(number)))
-    assert _run_inside(kubectl, pod, program).stdout == "sent\n"
+    assert _run_inside(kubectl, pod, _KILL_TRAINER).stdout == "killed\n"
 
 
 def use_up_memory(kubectl: Kubectl, pod: str) -> None:
@@ -86,14 +78,33 @@ def evict(kubectl: Kubectl, pod: str) -> str:
 
 def kill_shim(kubectl: Kubectl, pod: str) -> None:
     """SIGKILL the process on this machine that holds a pod's containers for the container runtime."""
+    for process in _processes(kubectl, pod):
+        if shim := _shim_above(process):
+            os.kill(shim, signal.SIGKILL)
+            return
+    raise AssertionError(f"no process of pod {pod} has a shim above it")
+
+
+def hold_trainer(kubectl: Kubectl, pod: str, seconds: float) -> None:
+    """The thread of the trainer in a pod that takes the steps stands still, and its others go on."""
+    for process in _processes(kubectl, pod):
+        if (process / "cmdline").read_bytes().split(b"\0")[1:4] == [b"-m", b"trainer", b"train"]:
+            words = [sys.executable, "-m", "tests.cluster.hold", process.name, f"{seconds}"]
+            holder = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            return
+    raise AssertionError(f"no trainer in pod {pod}")
+
+
+def _processes(kubectl: Kubectl, pod: str) -> Iterator[Path]:
+    """The processes of a pod's container, in this machine's ``/proc``."""
     (status,) = kubectl.get("pod", pod)["status"]["containerStatuses"]
     container = status["containerID"].rpartition("/")[2]
     for path in Path("/proc").glob("[0-9]*/cgroup"):
         with suppress(OSError):  # a process that is gone again
-            if container in path.read_text() and (shim := _shim_above(path.parent)):
-                os.kill(shim, signal.SIGKILL)
-                return
-    raise AssertionError(f"no process of container {container}, pod {pod}, has a shim above it")
+            if container in path.read_text():
+                yield path.parent
 
 
 def _shim_above(process: Path) -> int | None:

@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from launcher.backends.kubernetes.labels import COMPLETION_INDEX
 from tests.cluster import disturbances
 from tests.cluster.flags import on
 from tests.cluster.harness.access import Cluster
@@ -97,7 +96,7 @@ class Failures:
             f"steps={_STALLED_STEPS}",
         )
         once = [word for pair in stalls for word in ("--set", pair)]
-        yield "stalled", ("--workers", "2", *small, *once, "--backoff-limit", "0")
+        yield "stalled", (*small, *once, "--backoff-limit", "0")
         yield "full", (*small, "--manifests", str(self._base("full", _small_disk)), "--backoff-limit", "0")
         for status, url in urls.items():
             yield f"storage-{status}", (*small, "--env", f"STORAGE_EMULATOR_HOST={url}")
@@ -149,7 +148,8 @@ class Failures:
         assert disturbances.evict(self.free, self._pod("evicted")) == ""
         self.kubectl.wait_for("a trainer to kill", self._kill_trainer, PATIENCE_SECONDS)
         self._empty("emptied")
-        self._stop_second("stalled")
+        if self._cluster.api_server:  # a cluster on this machine, whose processes can be reached
+            self._hold("stalled")
 
     def _kill_trainer(self) -> bool:
         try:
@@ -168,23 +168,23 @@ class Failures:
         self.kubectl.wait_for(f"the Job of {run} to fail", has_failed, PATIENCE_SECONDS)
         self.kubectl("delete", "pods", "-l", f"batch.kubernetes.io/job-name={run}")
 
-    def _stop_second(self, run: str) -> None:
-        """Have worker 1 stand still once both train."""
-        chief, other = (self._pod(run, worker) for worker in (0, 1))
-        trains = f"/{_STALLED_STEPS} ["
+    def _hold(self, run: str) -> None:
+        """Have a trainer stand still once it trains."""
+        pod, trains = self._pod(run), f"/{_STALLED_STEPS} ["
         self.kubectl.wait_for(
-            f"{run} to train", lambda: trains in self.kubectl("logs", chief).stdout, PATIENCE_SECONDS
+            f"{run} to train", lambda: trains in self.kubectl("logs", pod).stdout, PATIENCE_SECONDS
         )
-        disturbances.stop_trainer(self.kubectl, other)
+        disturbances.hold_trainer(self.kubectl, pod, PATIENCE_SECONDS)
 
-    def _pod(self, run: str, worker: int = 0) -> str:
-        """A worker's pod, as soon as it runs."""
+    def _pod(self, run: str) -> str:
+        """The one pod of a run, as soon as it runs."""
         kubectl = self._place(run)
 
         def running() -> str | None:
             pods = kubectl.get("pods", "-l", f"batch.kubernetes.io/job-name={run}")["items"]
-            own = [pod for pod in pods if pod["metadata"]["labels"][COMPLETION_INDEX] == str(worker)]
-            return next((pod["metadata"]["name"] for pod in own if pod["status"]["phase"] == "Running"), None)
+            return next(
+                (pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"), None
+            )
 
         found: str = kubectl.wait_for(f"the pod of {run}", running, PATIENCE_SECONDS)
         return found
