@@ -37,6 +37,11 @@ def test_looking_takes_few_requests(cluster, spec, namespace, kubectl, tmp_path,
         listed = runs.list_runs(Place(root, "proxied", namespace))
         assert {run.run: run.state for run in listed} == {"one": "pending", "two": "pending"}
         assert len(requests()) == 1
+        monkeypatch.chdir(tmp_path)  # where no folder `runs` is: the Jobs tell where the run's files are
+        told = runs.status(Place(None, "proxied", namespace), "one")
+        assert (told.state, told.root) == ("pending", root)
+        assert "cannot be pulled" in told.explanation
+        assert len(requests()) == 3
         # Of more workers than are followed at once it is the chief alone: one worker's pods are watched.
         with PodLogs(api, open_store(started[0].path.url), "one", 1, most=1) as logs:
             assert logs.note == "following worker 0 of 2; `--worker I` follows another"
