@@ -177,7 +177,7 @@ def _results(subject: Subject, troubles: list[str], told: Told, took: float) -> 
     ]
     if bucket:
         fix = "give the pods an account: --service-account or --google-service-account (docs/kubernetes.md)"
-        yield from storage_results("pod bucket", bucket, subject.root, fix)
+        yield from storage_results("pod bucket", bucket, subject.root, lambda _: fix)
     elif not subject.bucket:
         yield Result(
             "pod bucket", WARN, f"root is {subject.root}, which pods cannot reach", "give --root gs://…"

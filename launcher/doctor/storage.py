@@ -1,8 +1,9 @@
 """Whether runs can be kept where they are to be: reads, writes, conditional writes, removals, from here."""
 
+import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from launcher.doctor.base import FAIL, OK, PATIENCE_SECONDS, WARN, Check, Result, Subject
 from launcher.doctor.clock import judged
@@ -11,10 +12,8 @@ from launcher.timely import within
 from trainer.errors import GantryError
 from trainer.storage import open_store
 
-_GRANT = (
-    "grant the account storage.objects.{create,get,list,delete}, or log in as another with "
-    "`gcloud auth application-default login`"
-)
+_LOGIN = "gcloud auth application-default login"
+_GRANT = f"grant the account storage.objects.{{create,get,list,delete}}, or log in as another with `{_LOGIN}`"
 
 
 def storage(subject: Subject) -> list[Result]:
@@ -26,8 +25,8 @@ def storage(subject: Subject) -> list[Result]:
     try:
         steps = within(2 * PATIENCE_SECONDS, lambda: list(_steps(subject.root)), subject.root)
     except GantryError as error:
-        return [Result(what, FAIL, str(error), _fix(subject))]
-    return list(results(what, steps, subject.root, _fix(subject)))
+        return [Result(what, FAIL, str(error), _fix(subject, str(error)))]
+    return list(results(what, steps, subject.root, lambda trouble: _fix(subject, trouble)))
 
 
 def _steps(root: str) -> Iterator[tuple[str, str]]:
@@ -50,8 +49,10 @@ def _in_folder(folder: object) -> Iterator[tuple[str, str]]:
         yield "write", f"{folder}: {error.strerror}"
 
 
-def results(what: str, steps: list[tuple[str, str]], where: str, fix: str) -> Iterator[Result]:
-    """What was tried of a store, in a line, and a line for each thing that went wrong."""
+def results(
+    what: str, steps: list[tuple[str, str]], where: str, fix: Callable[[str], str]
+) -> Iterator[Result]:
+    """What was tried of a store, in a line, and a line for each thing that went wrong, with its `fix`."""
     good = [step for step, trouble in steps if not trouble]
     if good:
         yield Result(what, OK, f"{where}: {', '.join(good)}")
@@ -60,11 +61,17 @@ def results(what: str, steps: list[tuple[str, str]], where: str, fix: str) -> It
             if what != "folder":
                 yield judged(f"{what} clock", float(trouble))
         elif trouble:
-            yield Result(f"{what} {step}", FAIL, trouble, fix)
+            yield Result(f"{what} {step}", FAIL, trouble, fix(trouble))
 
 
-def _fix(subject: Subject) -> str:
-    return _GRANT if subject.bucket else "choose another --root, or mend its permissions"
+def _fix(subject: Subject, trouble: str) -> str:
+    if not subject.bucket:
+        return "choose another --root, or mend its permissions"
+    if "no Google credentials" in trouble:
+        return _LOGIN
+    if missing := re.search(r"bucket '([^']+)' does not exist", trouble):
+        return f"gcloud storage buckets create gs://{missing[1]}, or mend --root"
+    return _GRANT
 
 
 STORAGE = (Check("storage", storage),)

@@ -69,7 +69,15 @@ def test_a_bucket_that_is_not_there(gcs_server, desk):
     [found] = storage(subject(root="gs://no-such-bucket/x", image="a/b:1"))
     assert found.level == FAIL
     assert "no-such-bucket" in found.text
-    assert found.fix
+    assert found.fix.startswith("gcloud storage buckets create gs://no-such-bucket,")
+
+
+def test_nobody_is_logged_in(desk, monkeypatch):
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(desk))
+    [found] = storage(subject(root="gs://bucket/x", image="a/b:1"))
+    assert (found.level, found.fix) == (FAIL, "gcloud auth application-default login")
 
 
 def test_a_folder_is_not_for_pods(desk):
@@ -97,7 +105,7 @@ class Careless(LocalStore):
 
 def test_a_store_that_does_not_mind_conditions(tmp_path):
     steps = list(probe.try_storage(Careless(tmp_path), "probe"))
-    [failed] = [each for each in results("bucket", steps, "gs://b", "fix") if each.level == FAIL]
+    [failed] = [each for each in results("bucket", steps, "gs://b", str) if each.level == FAIL]
     assert failed.check == "bucket precondition"
     assert "two writers" in failed.text
     assert list(tmp_path.iterdir()) == []
