@@ -1,6 +1,6 @@
 """Evidence from each kind of thing that is looked at, so that causes need not know where times are kept."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,6 +61,11 @@ def from_status(facts: Facts, field: str) -> Evidence | None:
     if value in (None, ""):
         return None
     return Evidence("status.json", field, one_line(value, _LONGEST), utc(facts.said.get("updated")))
+
+
+def present(seen: Iterable[Evidence | None]) -> list[Evidence]:
+    """Those that there are."""
+    return [each for each in seen if each is not None]
 
 
 def utc(time: object) -> str | None:

@@ -115,6 +115,13 @@ class Facts:
                         for container in status.get(key) or []:
                             yield worker, pods[age], container
 
+    def config(self, key: str) -> Any:
+        """A value of the resolved configuration by its dotted name, None where there is none."""
+        value: Any = self.run.get("config") or {}
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
     def lines(self) -> Iterator[Line]:
         """The last lines of all logs that were read, worker by worker."""
         for _, lines in sorted(self.logs.items()):

@@ -8,12 +8,15 @@ from launcher.explain.base import Cause
 from launcher.explain.causes.admission import ADMISSION
 from launcher.explain.causes.endings import ENDINGS, KILLED, LEFT
 from launcher.explain.causes.images import IMAGES
-from launcher.explain.causes.limits import DEADLINE, DELETED, ENDED, TAKEN
+from launcher.explain.causes.limits import DEADLINE, ENDED
+from launcher.explain.causes.mistakes import MISTAKES
 from launcher.explain.causes.peers import STALLED, UNREACHABLE
 from launcher.explain.causes.references import REFERENCES
 from launcher.explain.causes.schedules import SCHEDULES
 from launcher.explain.causes.scheduling import SCHEDULING
 from launcher.explain.causes.storage import AWAY, STORAGE
+from launcher.explain.causes.taken import DELETED, TAKEN
+from launcher.explain.causes.volumes import VOLUMES
 from launcher.explain.causes.waiting import WAITING
 from launcher.explain.facts import Facts
 from launcher.explain.schedule_facts import ScheduleFacts
@@ -24,9 +27,11 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *REFERENCES,
     *ADMISSION,
     *TAKEN,
+    *VOLUMES,
     *SCHEDULING,
     *STORAGE,
     *ENDINGS,
+    *MISTAKES,
     STALLED,
     AWAY,
     UNREACHABLE,
