@@ -8,7 +8,6 @@ from trainer.layout import RunPath
 
 DEFAULT_ROOT = "runs"
 DEFAULT_EXPERIMENT = "gan"
-ROOT_VARIABLE = "GANTRY_ROOT"
 
 
 def command_line(verb: str, path: RunPath, *more: str) -> str:
@@ -22,7 +21,8 @@ def command_line(verb: str, path: RunPath, *more: str) -> str:
 
 def usual_root() -> str:
     """The root that commands go by when none is named, as the environment or a settings' file has it."""
-    from launcher.settings import defaults  # which imports pydantic: not before there is a run to speak of
+    # Which imports pydantic: not before there is a run to speak of.
+    from launcher.settings import ROOT_VARIABLE, defaults
 
     try:
         return str(defaults().values.get("root") or DEFAULT_ROOT)

@@ -18,7 +18,6 @@ from typing import Any
 
 from launcher.check import FieldError, kubernetes_fields
 from launcher.errors import SpecError
-from launcher.hints import ROOT_VARIABLE
 from launcher.kubeconfig import current, paths
 from launcher.secrecy import HIDDEN, looks_secret
 from launcher.spec import RunSpec, derive_backend, make_spec
@@ -26,6 +25,7 @@ from launcher.yamlfile import OVERRIDES, Setting, read_settings
 from trainer.config import preset_names, resolve
 from trainer.errors import ConfigError
 
+ROOT_VARIABLE = "GANTRY_ROOT"
 FILE = "gantry.yaml"
 BUILT_IN = "built in"
 _SHARED = ("root", "context", "namespace")  # what every command goes by
