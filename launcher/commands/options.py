@@ -78,8 +78,8 @@ class RunFlags:
         _option(
             "--data",
             metavar="SOURCE",
-            help="Real images, such as tfrecord:gs://bucket/faces/latest/. Short for --set data.source=… "
-            "and refused beside one; wins over files.",
+            help="Real images, such as gs://bucket/faces/latest/ for shards in a bucket, or idx:/data/mnist. "
+            "Short for --set data.source=… and refused beside one; wins over files.",
         ),
     ] = None
     warm_start: Annotated[

@@ -20,6 +20,7 @@ from tests.cluster import reporting
 from tests.cluster.harness import access
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.outage import Outage
+from tests.cluster.schedules import Cron
 
 HERE = Path(__file__).parent
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -182,3 +183,9 @@ def launcher(cluster: access.Cluster, tmp_path: Path) -> Iterator[Launcher]:
     command = Launcher(cluster, tmp_path)
     yield command
     command.stop()
+
+
+@pytest.fixture
+def cron(launcher: Launcher, cluster: access.Cluster, namespace: str, bucket: str) -> Cron:
+    """``cron("list")`` in the test's namespace."""
+    return Cron(launcher, cluster, namespace, bucket)

@@ -4,41 +4,11 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
-from tests.cluster.flags import on
+from tests.cluster.schedules import NEVER
 from tests.cluster.waiting import wait_until
 from trainer.storage import open_store
 
 REPOSITORY = Path(__file__).parents[2]
-SMALL = ["batch_size=12", "xla=off", "steps=4", "checkpoints.every_steps=4", "samples.every_steps=4"]
-SMALL += ["metrics.every_steps=4"]
-SETS = [word for pair in SMALL for word in ("--set", pair)]
-NEVER = "0 0 29 2 *"  # that is, not while this test runs
-
-
-class Cron:
-    """``cron("list")`` in the test's namespace; `data` is the same as JSON."""
-
-    def __init__(self, launcher, cluster, namespace, bucket):
-        self._launcher, self._flags = launcher, on(cluster, namespace, bucket)
-        self.where = ["--context", cluster.context, "-n", namespace]
-
-    def create(self, name, schedule, *words, check=True):
-        small = ["--preset", "mlp", "--threads", "1", "--cpu", "50m", "--memory", "1Gi", *SETS]
-        line = ["--schedule", schedule]
-        return self._launcher("cron", "create", name, *line, *small, *self._flags, *words, check=check)
-
-    def __call__(self, *words, check=True):
-        return self._launcher("cron", *words, *self.where, check=check)
-
-    def data(self, *words):
-        return json.loads(self(*words, "-o", "json").stdout)
-
-
-@pytest.fixture
-def cron(launcher, cluster, namespace, bucket):
-    return Cron(launcher, cluster, namespace, bucket)
 
 
 def test_schedules_fire_by_themselves_and_by_hand_and_are_remembered(

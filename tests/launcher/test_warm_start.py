@@ -52,6 +52,8 @@ def test_the_flags_are_short_for_hyperparameters_and_win_over_files(desk):
     settings = layered({"preset": "mlp", "data": "digits"})
     assert settings.values["set.data.source"] == "digits"
     assert settings.origin("set.data.source") == "flag --data"
+    bare = layered({"preset": "mlp", "data": "gs://bucket/faces/latest/"})
+    assert bare.values["set.data.source"] == "tfrecord:gs://bucket/faces/latest/"
 
 
 @pytest.mark.parametrize(
