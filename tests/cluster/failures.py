@@ -94,6 +94,9 @@ class Failures:
             "recovery.stall_seconds=10",
             "recovery.restarts_without_progress=0",
             f"steps={_STALLED_STEPS}",
+            "checkpoints.every_steps=1000",
+            "samples.every_steps=100000",
+            "metrics.print_every_steps=20",
         )
         once = [word for pair in stalls for word in ("--set", pair)]
         yield "stalled", (*small, *once, "--backoff-limit", "0")

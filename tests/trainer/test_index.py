@@ -71,6 +71,8 @@ def test_entries_are_read_back_as_they_were_written(store):
     index.remove(store, "one")
     index.remove(store, "one")
     assert index.read(store) == {"two": second}
+    index.remove(store, "two")
+    assert list(store.list("index")) == []
 
 
 def test_fifty_runs_that_end_together_are_all_there(store):
@@ -148,7 +150,7 @@ def test_a_folder_that_is_no_run_and_one_that_cannot_be_read_are_left_out(tmp_pa
 
 
 class Interrupted:
-    """A store in which `act` happens just before the index is written for the first time."""
+    """A store in which `act` happens just before the index is written, or removed, for the first time."""
 
     def __init__(self, store, act):
         self._store, self._act = store, act
@@ -160,6 +162,18 @@ class Interrupted:
         act, self._act = self._act, lambda: None
         act()
         return self._store.write(name, content, if_generation)
+
+    def delete(self, name, if_generation=None):
+        act, self._act = self._act, lambda: None
+        act()
+        self._store.delete(name, if_generation)
+
+
+def test_a_run_that_begins_while_the_last_other_is_removed_is_kept(tmp_path):
+    store, begun = open_store(str(tmp_path)), Entry(run="begun")
+    index.update(store, Entry(run="gone"))
+    index.remove(Interrupted(store, lambda: index.update(store, begun)), "gone")
+    assert index.read(store) == {"begun": begun}
 
 
 def test_what_runs_write_while_it_is_rebuilt_wins(store):

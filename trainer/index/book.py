@@ -114,7 +114,7 @@ def update(
 
 
 def remove(store: Store, run: str, say: Say | None = None) -> None:
-    """Take a run's entry out; a run that has none is no error.
+    """Take a run's entry out, and remove an index that has no other; a run that has none is no error.
 
     Raises:
         GantryError: as for `update`.
@@ -175,7 +175,7 @@ def _change(
             others, complete = _others(store, entries)
             entries = others | entries
         try:
-            store.write(layout.INDEX, _encode(entries, complete), found.generation)
+            _put(store, entries, complete, found.generation)
             return entries
         except PreconditionFailed as error:
             refused = error
@@ -183,6 +183,21 @@ def _change(
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt)
         pause(random.SystemRandom().uniform(0, longest))
     raise refused
+
+
+def _put(store: Store, entries: Mapping[str, Entry], complete: bool, generation: int) -> None:
+    """Write an index in the place of the one of a generation; one without entries is not kept.
+
+    Raises:
+        PreconditionFailed: somebody was faster.
+    """
+    if entries:
+        store.write(layout.INDEX, _encode(entries, complete), generation)
+        return
+    if generation:
+        store.delete(layout.INDEX, generation)
+    if store.stat(layout.INDEX) is not None:  # a delete that came too late says nothing
+        raise PreconditionFailed(f"{store.url}/{layout.INDEX}: another writer got there first")
 
 
 def _others(store: Store, known: Container[str]) -> tuple[dict[str, Entry], bool]:
