@@ -91,7 +91,7 @@ class Failures:
         yield "diverged", (*small, *wild, "--backoff-limit", "0")
         yield "mended", small
         stalls = (
-            "recovery.stall_seconds=10",
+            "recovery.stall_seconds=20",
             "recovery.restarts_without_progress=0",
             f"steps={_STALLED_STEPS}",
             "checkpoints.every_steps=1000",
@@ -163,21 +163,23 @@ class Failures:
 
     def _empty(self, run: str) -> None:
         """Remove the pods of a Job that has failed, as a cluster does that is short of room for them."""
-
-        def has_failed() -> bool:
-            conditions = self.kubectl.get("job", run)["status"].get("conditions") or []
-            return any(each["type"] == "Failed" for each in conditions)
-
-        self.kubectl.wait_for(f"the Job of {run} to fail", has_failed, PATIENCE_SECONDS)
+        self.kubectl.wait_for(f"the Job of {run} to fail", lambda: self._has_failed(run), PATIENCE_SECONDS)
         self.kubectl("delete", "pods", "-l", f"batch.kubernetes.io/job-name={run}")
 
     def _hold(self, run: str) -> None:
-        """Have a trainer stand still once it trains."""
+        """Have a trainer stand still once it trains; one whose first step takes too long has done so itself."""
         pod, trains = self._pod(run), f"/{_STALLED_STEPS} ["
         self.kubectl.wait_for(
-            f"{run} to train", lambda: trains in self.kubectl("logs", pod).stdout, PATIENCE_SECONDS
+            f"{run} to train",
+            lambda: trains in self.kubectl("logs", pod).stdout or self._has_failed(run),
+            PATIENCE_SECONDS,
         )
-        disturbances.hold_trainer(self.kubectl, pod, PATIENCE_SECONDS)
+        if not self._has_failed(run):
+            disturbances.hold_trainer(self.kubectl, pod, PATIENCE_SECONDS)
+
+    def _has_failed(self, run: str) -> bool:
+        conditions = self.kubectl.get("job", run)["status"].get("conditions") or []
+        return any(each["type"] == "Failed" for each in conditions)
 
     def _pod(self, run: str) -> str:
         """The one pod of a run, as soon as it runs."""
