@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -167,14 +167,14 @@ class Failures:
         self.kubectl("delete", "pods", "-l", f"batch.kubernetes.io/job-name={run}")
 
     def _hold(self, run: str) -> None:
-        """Have a trainer stand still once it trains; one whose first step takes too long has done so itself."""
+        """Have a trainer stand still once it trains; on a busy machine its first step may be the stall."""
         pod, trains = self._pod(run), f"/{_STALLED_STEPS} ["
-        self.kubectl.wait_for(
-            f"{run} to train",
-            lambda: trains in self.kubectl("logs", pod).stdout or self._has_failed(run),
-            PATIENCE_SECONDS,
-        )
-        if not self._has_failed(run):
+
+        def ready() -> bool:
+            return trains in self.kubectl("logs", pod).stdout or self._has_failed(run)
+
+        self.kubectl.wait_for(f"{run} to train", ready, PATIENCE_SECONDS)
+        with suppress(AssertionError):  # there is no trainer any more
             disturbances.hold_trainer(self.kubectl, pod, PATIENCE_SECONDS)
 
     def _has_failed(self, run: str) -> bool:
