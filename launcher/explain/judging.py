@@ -2,9 +2,17 @@
 
 from functools import partial
 
+from launcher.backends.kubernetes.endings import conditions_of
 from launcher.explain.base import Diagnosis, Evidence, first
 from launcher.explain.causes import CAUSES
-from launcher.explain.evidence import from_container, from_event, from_log, from_status
+from launcher.explain.evidence import (
+    from_condition,
+    from_container,
+    from_event,
+    from_log,
+    from_status,
+    present,
+)
 from launcher.explain.facts import Facts, Object
 from launcher.explain.gathering import well
 from launcher.explain.health import passing, sentence_of
@@ -31,13 +39,20 @@ def diagnose(facts: Facts) -> Diagnosis:
 def telling(facts: Facts) -> list[Evidence]:
     """The three facts that say most where no cause was recognised: none of them is a guess."""
     stuck = [from_container(pod, state) for _, pod, state in facts.containers() if _is_stuck(state)]
+    unplaced = [pod for _, pod in facts.newest if _has_no_node(pod)]
+    placed = present(from_condition(pod, "Pod", "PodScheduled") for pod in unplaced)
     warnings = [event for event in reversed(facts.events) if event.get("type") == "Warning"]
     word = from_status(facts, "message")
     lines = [from_log(found[-1]) for _, found in sorted(facts.logs.items())]
-    groups = [stuck, [from_event(event) for event in warnings], [word] if word else [], lines]
+    groups = [stuck, placed, [from_event(event) for event in warnings], [word] if word else [], lines]
     # One of each kind before a second of any: they mostly say the same over and over.
     mixed = [group[turn] for turn in range(_TELLING) for group in groups if turn < len(group)]
     return mixed[:_TELLING]
+
+
+def _has_no_node(pod: Object) -> bool:
+    """Whether the cluster says that a pod has no node yet."""
+    return (conditions_of(pod).get("PodScheduled") or {}).get("status") == "False"
 
 
 def _is_stuck(container: Object) -> bool:

@@ -193,6 +193,11 @@ def reading(pod: dict[str, Any]) -> None:
     pod["containers"][0]["volumeMounts"].append(mount)
 
 
+def gated(pod: dict[str, Any]) -> None:
+    """Held back by something that no cause knows."""
+    pod["schedulingGates"] = [{"name": "gantry.test/approval"}]
+
+
 def attracted(pod: dict[str, Any]) -> None:
     """Only for nodes with an SSD, by affinity."""
     terms = [{"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}]

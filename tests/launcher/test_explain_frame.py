@@ -56,6 +56,14 @@ def test_what_nobody_knows_is_three_facts_and_no_guess():
     assert here.fix == "launcher logs one --tail 50 --root gs://runs/gan"
 
 
+def test_a_pod_that_somebody_holds_back_is_unknown_and_shown_in_the_clusters_words():
+    held = "Scheduling is blocked due to non-empty scheduling gates"
+    gated = condition("PodScheduled", "SchedulingGated", held, "False")
+    here = diagnose(facts(job(1), [pod(0, phase="Pending", node=None, conditions=[gated])]))
+    assert (here.healthy, here.cause) == (False, "unknown")
+    assert [each.text for each in here.evidence] == [f"False, SchedulingGated: {held}"]
+
+
 def test_the_first_cause_that_fits_is_the_answer():
     def cause(key, fits):
         return Cause(key, key, key, key, lambda _: Finding(key, (), "") if fits else None)
