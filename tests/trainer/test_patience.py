@@ -205,7 +205,7 @@ def test_a_bucket_that_answers_503_for_longer_than_the_library_tries(gcs_root, g
     outage.somebody_waits = somebody_waits
     store = PatientStore(open_store(gcs_root), outage)
     generation = store.write("a", b"content", 0)
-    assert store.stat("a").generation == generation and refused.used == 5
+    assert store.stat("a").generation == generation and refused.used >= 5
     assert len(said) == 2 and "503" in said[0] and "is back" in said[1]
     gcs_proxy.answer(503, method="POST", times=None)
     outage.somebody_waits = lambda: True

@@ -94,7 +94,8 @@ def test_a_pod_that_is_paused_and_wakes_up_late_joins_nothing(gcs_root, tmp_path
     """Its successor has taken its place; the late one finds that out and changes nothing."""
     store, sets = open_store(f"{gcs_root}/e/job"), (*SMALL, "recovery.heartbeat_seconds=3")
     with Pods(gcs_root, "job", tmp_path, workers=2, sets=sets, GANTRY_PEER_SECONDS=40) as pods:
-        pods.until(lambda: store.stat("checkpoints/20/manifest.json"))
+        # Not as late as the first checkpoint: the other forty steps may be over before both are suspended.
+        pods.until(lambda: "all 2 workers are here" in pods.log(0))
         late = psutil.Process(pods.processes[1].pid)
         frozen = [late, *late.children()]
         for process in frozen:
