@@ -156,7 +156,7 @@ def _entries(value: Any) -> dict[str, Any] | None:
     if not isinstance(value, list) or not value:
         return None
     names = [each.get("name") if isinstance(each, dict) else None for each in value]
-    if None in names or len(set(names)) < len(names):
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         return None
     return {f"[name={name}]": each for name, each in zip(names, value, strict=True)}
 
