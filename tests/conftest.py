@@ -1,4 +1,4 @@
-"""Fixtures that several folders share; nothing is started or set before a test asks for it."""
+"""What tests share: Ctrl-C, the order of files, fixtures that start nothing before they are asked for."""
 
 import os
 import signal

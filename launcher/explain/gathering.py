@@ -14,7 +14,6 @@ from functools import partial
 from typing import TypeVar
 
 from launcher.backends.base import Backend
-from launcher.backends.kubernetes import observe
 from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.backend import KubernetesBackend
 from launcher.backends.kubernetes.endings import conditions_of
@@ -102,7 +101,7 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     spec = backend.record.spec
     try:
         api = backend.api
-        seen = observe.look(api, backend.record.job)
+        seen = backend.look()
     except UserError as error:  # unreachable, not logged in, forbidden
         asking.unasked.append(f"the cluster: {error}")
         now = backend.without_cluster(found, error)

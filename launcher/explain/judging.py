@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from launcher.backends.kubernetes.endings import conditions_of
 from launcher.explain.base import Diagnosis, Evidence, first
 from launcher.explain.causes import CAUSES
 from launcher.explain.evidence import (
@@ -16,6 +15,7 @@ from launcher.explain.evidence import (
 from launcher.explain.facts import Facts, Object
 from launcher.explain.gathering import well
 from launcher.explain.health import passing, sentence_of
+from launcher.explain.placement import has_no_node
 
 UNKNOWN = "unknown"
 _TELLING = 3  # facts that are shown where no cause was recognised
@@ -39,8 +39,8 @@ def diagnose(facts: Facts) -> Diagnosis:
 def telling(facts: Facts) -> list[Evidence]:
     """The three facts that say most where no cause was recognised: none of them is a guess."""
     stuck = [from_container(pod, state) for _, pod, state in facts.containers() if _is_stuck(state)]
-    unplaced = [pod for _, pod in facts.newest if _has_no_node(pod)]
-    placed = present(from_condition(pod, "Pod", "PodScheduled") for pod in unplaced)
+    homeless = [pod for _, pod in facts.newest if has_no_node(pod)]
+    placed = present(from_condition(pod, "Pod", "PodScheduled") for pod in homeless)
     warnings = [event for event in reversed(facts.events) if event.get("type") == "Warning"]
     word = from_status(facts, "message")
     lines = [from_log(found[-1]) for _, found in sorted(facts.logs.items())]
@@ -48,11 +48,6 @@ def telling(facts: Facts) -> list[Evidence]:
     # One of each kind before a second of any: they mostly say the same over and over.
     mixed = [group[turn] for turn in range(_TELLING) for group in groups if turn < len(group)]
     return mixed[:_TELLING]
-
-
-def _has_no_node(pod: Object) -> bool:
-    """Whether the cluster says that a pod has no node yet."""
-    return (conditions_of(pod).get("PodScheduled") or {}).get("status") == "False"
 
 
 def _is_stuck(container: Object) -> bool:

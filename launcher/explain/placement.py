@@ -45,7 +45,7 @@ def unplaced(facts: Facts) -> Unplaced | None:
     """The first worker whose pod has no node, None when all have one or were not looked at yet."""
     for worker, pod in facts.newest:
         placed = conditions_of(pod).get("PodScheduled") or {}
-        if placed.get("status") != "False" or placed.get("reason") == "SchedulingGated":
+        if not has_no_node(pod) or placed.get("reason") == "SchedulingGated":
             continue
         event = facts.newest_event("FailedScheduling", about=pod)
         seen = from_event(event) if event else from_condition(pod, "Pod", "PodScheduled")
@@ -53,6 +53,11 @@ def unplaced(facts: Facts) -> Unplaced | None:
         if seen is not None:
             return Unplaced(worker, pod, message, seen)
     return None
+
+
+def has_no_node(pod: Object) -> bool:
+    """Whether the scheduler says of a pod that it has none."""
+    return (conditions_of(pod).get("PodScheduled") or {}).get("status") == "False"
 
 
 def shown_taint(taint: Object) -> str:

@@ -110,7 +110,7 @@ def _newest(schedule: str, entries: Mapping[str, Entry], own: Mapping[str, Job],
 
     def asked(run: str) -> datetime:
         created = entries[run].created if run in entries else own[run]["metadata"].get("creationTimestamp")
-        return firing_time(schedule, run) or parse_time(created) or datetime.now(UTC)
+        return _asked(schedule, run, created)
 
     return sorted({*entries, *own}, key=asked, reverse=True)[:limit]
 
@@ -219,10 +219,14 @@ def _merged(schedule: str, firings: Sequence[Firing], limit: int) -> list[Firing
     """The newest first: by when they were due or asked for, as pods of two may begin in another order."""
 
     def asked(firing: Firing) -> datetime:
-        named = firing_time(schedule, firing.run) if firing.run else None
-        return named or parse_time(firing.until or firing.scheduled or firing.started) or datetime.now(UTC)
+        return _asked(schedule, firing.run or "", firing.until or firing.scheduled or firing.started)
 
     return sorted(firings, key=asked, reverse=True)[:limit]
+
+
+def _asked(schedule: str, run: str, otherwise: str | None) -> datetime:
+    """When a firing was due or asked for by its run's name, else another time that is known, else now."""
+    return firing_time(schedule, run) or parse_time(otherwise) or datetime.now(UTC)
 
 
 def _without_cron(where: Place, name: str, limit: int, error: Exception) -> list[Firing]:

@@ -79,22 +79,23 @@ def evict(kubectl: Kubectl, pod: str) -> str:
 def kill_shim(kubectl: Kubectl, pod: str) -> None:
     """SIGKILL the process on this machine that holds a pod's containers for the container runtime."""
     for process in _processes(kubectl, pod):
-        if shim := _shim_above(process):
-            os.kill(shim, signal.SIGKILL)
-            return
+        with suppress(OSError):  # one that is gone again
+            if shim := _shim_above(process):
+                os.kill(shim, signal.SIGKILL)
+                return
     raise AssertionError(f"no process of pod {pod} has a shim above it")
 
 
-def hold_trainer(kubectl: Kubectl, pod: str, seconds: float) -> None:
-    """The thread of the trainer in a pod that takes the steps stands still, and its others go on."""
+def hold_trainer(kubectl: Kubectl, pod: str, seconds: float) -> bool:
+    """Have a trainer's thread that takes the steps stand still; its others go on. False without one."""
     for process in _processes(kubectl, pod):
-        if (process / "cmdline").read_bytes().split(b"\0")[1:4] == [b"-m", b"trainer", b"train"]:
+        if _is_trainer(process):
             words = [sys.executable, "-m", "tests.cluster.hold", process.name, f"{seconds}"]
             holder = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
             assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"
-            return
-    raise AssertionError(f"no trainer in pod {pod}")
+            return True
+    return False
 
 
 def _processes(kubectl: Kubectl, pod: str) -> Iterator[Path]:
@@ -105,6 +106,12 @@ def _processes(kubectl: Kubectl, pod: str) -> Iterator[Path]:
         with suppress(OSError):  # a process that is gone again
             if container in path.read_text():
                 yield path.parent
+
+
+def _is_trainer(process: Path) -> bool:
+    with suppress(OSError):
+        return (process / "cmdline").read_bytes().split(b"\0")[1:4] == [b"-m", b"trainer", b"train"]
+    return False
 
 
 def _shim_above(process: Path) -> int | None:

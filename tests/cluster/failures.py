@@ -10,12 +10,12 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.cluster import disturbances
-from tests.cluster.flags import on
+from tests.cluster.flags import on, sets
 from tests.cluster.harness.access import Cluster
 from tests.cluster.kubectl import Kubectl
 from tests.support.refusing import Refusing
@@ -31,6 +31,10 @@ _WILD = (
     "checkpoints.keep=50", "samples.every_steps=60", "steps=60",
 )  # fmt: skip
 _STALLED_STEPS = 100_000
+_STALLS = (
+    "recovery.stall_seconds=20", "recovery.restarts_without_progress=0", f"steps={_STALLED_STEPS}",
+    "checkpoints.every_steps=1000", f"samples.every_steps={_STALLED_STEPS}",
+)  # fmt: skip
 _PORTS = {"evicted": 31001, "preempted": 31002}  # of the node, for which pods compete
 # Of the workers of one run; the network of the tests' cluster does not enforce it, so a second worker is kept
 # away from that run as well.
@@ -86,20 +90,10 @@ class Failures:
 
     def _runs(self, urls: dict[int, str]) -> Iterator[tuple[str, Sequence[str]]]:
         """Names and flags."""
-        small = [word for pair in SMALL for word in ("--set", pair)]
-        wild = [word for pair in _WILD for word in ("--set", pair)]
+        small, wild, stalls = sets(SMALL), sets(_WILD), sets((*SMALL, *_STALLS))
         yield "diverged", (*small, *wild, "--backoff-limit", "0")
         yield "mended", small
-        stalls = (
-            "recovery.stall_seconds=20",
-            "recovery.restarts_without_progress=0",
-            f"steps={_STALLED_STEPS}",
-            "checkpoints.every_steps=1000",
-            "samples.every_steps=100000",
-            "metrics.print_every_steps=20",
-        )
-        once = [word for pair in stalls for word in ("--set", pair)]
-        yield "stalled", (*small, *once, "--backoff-limit", "0")
+        yield "stalled", (*stalls, "--backoff-limit", "0")
         yield "full", (*small, "--manifests", str(self._base("full", _small_disk)), "--backoff-limit", "0")
         for status, url in urls.items():
             yield f"storage-{status}", (*small, "--env", f"STORAGE_EMULATOR_HOST={url}")
@@ -174,8 +168,7 @@ class Failures:
             return trains in self.kubectl("logs", pod).stdout or self._has_failed(run)
 
         self.kubectl.wait_for(f"{run} to train", ready, PATIENCE_SECONDS)
-        with suppress(AssertionError):  # there is no trainer any more
-            disturbances.hold_trainer(self.kubectl, pod, PATIENCE_SECONDS)
+        disturbances.hold_trainer(self.kubectl, pod, PATIENCE_SECONDS)
 
     def _has_failed(self, run: str) -> bool:
         conditions = self.kubectl.get("job", run)["status"].get("conditions") or []

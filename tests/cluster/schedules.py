@@ -2,11 +2,11 @@
 
 import json
 
-from tests.cluster.flags import on
+from tests.cluster.flags import on, sets
 
 SMALL = ["batch_size=12", "xla=off", "steps=4", "checkpoints.every_steps=4", "samples.every_steps=4"]
 SMALL += ["metrics.every_steps=4"]
-SETS = [word for pair in SMALL for word in ("--set", pair)]
+SETS = sets(SMALL)
 NEVER = "0 0 29 2 *"  # that is, not while this test runs
 
 

@@ -3,11 +3,11 @@
 import json
 import os
 
-from tests.cluster.flags import on
+from tests.cluster.flags import on, sets
 from tests.launcher.terminal import Terminal
 from tests.support.teams import SMALL
 
-SETS = [word for pair in SMALL for word in ("--set", pair)]
+SETS = sets(SMALL)
 
 
 def test_a_run_is_watched_to_its_end_and_shown(launcher, namespace, bucket, cluster, tmp_path):

@@ -93,9 +93,9 @@ def test_a_trainer_that_is_killed_is_started_again_with_its_peers_and_nothing_is
 def test_a_pod_that_is_paused_and_wakes_up_late_joins_nothing(gcs_root, tmp_path, undisturbed):
     """Its successor has taken its place; the late one finds that out and changes nothing."""
     store, sets = open_store(f"{gcs_root}/e/job"), (*SMALL, "recovery.heartbeat_seconds=3")
+    sets += ("checkpoints.every_steps=5",)  # after 20 steps it was over once before it stood
     with Pods(gcs_root, "job", tmp_path, workers=2, sets=sets, GANTRY_PEER_SECONDS=40) as pods:
-        # Not as late as the first checkpoint: the other forty steps may be over before both are suspended.
-        pods.until(lambda: "all 2 workers are here" in pods.log(0))
+        pods.until(lambda: store.stat("checkpoints/5/manifest.json"))
         late = psutil.Process(pods.processes[1].pid)
         frozen = [late, *late.children()]
         for process in frozen:

@@ -232,10 +232,7 @@ def _temporary(folder: Path) -> Path:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
-        except (
-            FileNotFoundError,
-            FileExistsError,
-        ):  # the latter when it goes while mkdir looks what is there
+        except (FileNotFoundError, FileExistsError):  # the latter: it went while mkdir looked what is there
             if attempt == 99:
                 raise
         else:

@@ -81,9 +81,8 @@ class Transport:
         named = _CRC32C.search(answer.headers.get("x-goog-hash", ""))
         if named and named[1] != crc32c(content):
             raise DataCorruption(None, f"GET {url}: came with crc32c {crc32c(content)} and not {named[1]}")
-        if (
-            answer.headers.get("content-encoding") == "gzip"
-        ):  # what is stored compressed comes as it is stored
+        # What is stored compressed comes as it is stored.
+        if answer.headers.get("content-encoding") == "gzip":
             return gzip.decompress(content)
         return content
 

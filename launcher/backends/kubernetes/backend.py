@@ -69,12 +69,20 @@ class KubernetesBackend:
     def status(self, found: Found) -> RunStatus:
         """Where a run stands, from cluster and folder, or the folder alone when no cluster answers."""
         try:
-            job, self._job = self._job, None
-            seen = observe.look(self.api, self.record.job, job)
+            seen = self.look()
         except ClusterUnreachable as error:
             return self.without_cluster(found, error)
         # Read after the pods were looked at: a trainer that has ended since has written its last word.
         return self.joined(found, read_files(found.store), seen)
+
+    def look(self) -> observe.Seen:
+        """What the cluster shows of the attempt now.
+
+        Raises:
+            UserError: no cluster answers, or it refuses us.
+        """
+        job, self._job = self._job, None
+        return observe.look(self.api, self.record.job, job)
 
     def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
         """The same from the Jobs that are known already, without pods."""

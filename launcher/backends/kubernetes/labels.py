@@ -22,6 +22,8 @@ QUEUE = "kueue.x-k8s.io/queue-name"
 JOB_NAME = "batch.kubernetes.io/job-name"
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 
+_FIRING = re.compile(r"(.+)-([0-9]{8})-([0-9]{4})([0-9]{2})?")  # the run of one, see `firing_run`
+
 MANAGED = f"{MANAGED_BY}={APP}"
 """Selects everything that this launcher made."""
 
@@ -88,18 +90,18 @@ def firing_due(schedule: str, job: str) -> datetime | None:
 
 def firing_time(schedule: str, run: str) -> datetime | None:
     """When a firing was due, or was asked for by hand, from its run's name; None for another name."""
-    found = re.fullmatch(rf"{re.escape(schedule)}-([0-9]{{8}})-([0-9]{{4}})([0-9]{{2}})?", run)
-    if found is None:
+    found = _FIRING.fullmatch(run)
+    if found is None or found[1] != schedule:
         return None
     try:
-        return datetime.strptime(f"{found[1]}{found[2]}{found[3] or '00'}Z", "%Y%m%d%H%M%S%z")
+        return datetime.strptime(f"{found[2]}{found[3]}{found[4] or '00'}Z", "%Y%m%d%H%M%S%z")
     except ValueError:
         return None
 
 
 def schedule_of_run(run: str) -> str | None:
     """The schedule that a run would be a firing of, going by its name; None for any other name."""
-    found = re.fullmatch(r"(.+)-[0-9]{8}-(?:[0-9]{4}|[0-9]{6})", run)
+    found = _FIRING.fullmatch(run)
     return found[1] if found else None
 
 

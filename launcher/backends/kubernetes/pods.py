@@ -1,7 +1,7 @@
 """What a worker's pod is at, in plain words with the cluster's own reason; pure functions of its object."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,3 +180,10 @@ def _no_image(image: str, message: str) -> str:
     """A failed pull, without the runtime's saying over and over which image it is about."""
     why = re.sub(r'(?:Back-off pulling|failed to (?:pull|resolve|unpack))[^"]*"[^"]*": ', "", message)
     return f"cannot start: image '{image}' cannot be pulled{because(why.removeprefix('ErrImagePull: '))}"
+
+
+def variables(pod: Mapping[str, Any], container: str | None = None) -> Iterator[Mapping[str, Any]]:
+    """The environment of a pod's containers, or a template's; of one `container` if it is named."""
+    for each in (pod.get("spec") or {}).get("containers") or []:
+        if container in (None, each.get("name")):
+            yield from each.get("env") or []

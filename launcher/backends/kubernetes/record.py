@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from launcher.backends.kubernetes.jobs import attempt_of, workers_of
 from launcher.backends.kubernetes.labels import run_of, schedule_of
+from launcher.backends.kubernetes.pods import variables
 from launcher.timely import within
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
@@ -100,9 +101,8 @@ def _of_firing(job: Mapping[str, Any]) -> ClusterRecord | None:
     run, metadata = run_of(job), job["metadata"]
     if schedule_of(job) is None or run is None:
         return None
-    containers = job["spec"]["template"]["spec"].get("containers") or []
-    variables = [each for container in containers for each in container.get("env") or []]
-    text = next((each.get("value") for each in variables if each.get("name") == TEMPLATE), None)
+    found = variables(job["spec"]["template"])
+    text = next((each.get("value") for each in found if each.get("name") == TEMPLATE), None)
     try:
         # The kubelet makes $ of $$ when it hands the variable to the pod.
         template = json.loads(str(text).replace("$$", "$"))

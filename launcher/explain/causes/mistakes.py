@@ -1,15 +1,15 @@
 """Exit code 2: a mistake in the configuration or the data, or a run that another process trains."""
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from launcher.backends.kubernetes.endings import CONTAINER
+from launcher.backends.kubernetes.pods import variables
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes import again
 from launcher.explain.causes.words import evidence, find, words
 from launcher.explain.evidence import from_field
-from launcher.explain.facts import Facts, Object
+from launcher.explain.facts import Facts
 from trainer.config import RunConfig
 from trainer.errors import EXIT_USER
 
@@ -58,10 +58,11 @@ def _setting(facts: Facts, text: str) -> Setting | None:
     if not (named := re.match(r"(?:--set )?([A-Za-z_]\w*(?:\.\w+)*)", text)):
         return None
     key = named[1]
-    for pod, variable in _variables(facts):
-        if variable.get("name") == key:
-            where = f"spec.containers[{CONTAINER}].env[{key}]"
-            return Setting(key, "--env", from_field(pod, "Pod", where, variable.get("value", "")))
+    for pod in facts.pods:
+        for variable in variables(pod, CONTAINER):
+            if variable.get("name") == key:
+                where = f"spec.containers[{CONTAINER}].env[{key}]"
+                return Setting(key, "--env", from_field(pod, "Pod", where, variable.get("value", "")))
     for override in facts.run.get("overrides") or facts.spec.get("overrides") or ():
         if str(override).partition("=")[0] == key:
             return Setting(key, "--set", Evidence("run.json", "overrides", f"--set {override}"))
@@ -78,13 +79,6 @@ def _change(facts: Facts, setting: Setting | None) -> str:
         return again.submit(facts)
     resumable = setting.flag == "--set" and setting.key.partition(".")[0] in _RESUMABLE and facts.run
     return (again.resume if resumable else again.submit)(facts, setting.flag, f"{setting.key}=VALUE")
-
-
-def _variables(facts: Facts) -> Iterator[tuple[Object, Object]]:
-    for pod in facts.pods:
-        for container in (pod.get("spec") or {}).get("containers") or []:
-            if container.get("name") == CONTAINER:
-                yield from ((pod, each) for each in container.get("env") or [])
 
 
 MISTAKES = (

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from launcher.backends.kubernetes.pods import variables
 from launcher.backends.kubernetes.wording import one_line
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.evidence import from_container, from_event
@@ -65,12 +66,7 @@ def _words(facts: Facts) -> Iterator[_Said]:
 
 def _keys(pod: Object, kind: str, name: str) -> list[str]:
     """The keys that a pod's variables are taken from, without repetition."""
-    variables = [
-        variable
-        for container in (pod.get("spec") or {}).get("containers") or []
-        for variable in container.get("env") or []
-    ]
-    found = [((variable.get("valueFrom") or {}).get(_REFERENCES[kind]) or {}) for variable in variables]
+    found = [((each.get("valueFrom") or {}).get(_REFERENCES[kind]) or {}) for each in variables(pod)]
     return list(dict.fromkeys(str(each["key"]) for each in found if each.get("name") == name))
 
 

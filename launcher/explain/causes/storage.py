@@ -3,6 +3,7 @@
 import re
 
 from launcher.backends.kubernetes.endings import CONTAINER
+from launcher.backends.kubernetes.pods import variables
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes import again
 from launcher.explain.causes.words import evidence, find
@@ -162,10 +163,9 @@ def _account(facts: Facts) -> tuple[list[Evidence], str]:
 def _emulator(facts: Facts) -> tuple[Object | None, str]:
     """A pod that is told of another storage than Google's, and where that is."""
     for _, pod in facts.newest:
-        for container in (pod.get("spec") or {}).get("containers") or []:
-            for variable in container.get("env") or []:
-                if variable.get("name") == EMULATOR and variable.get("value"):
-                    return pod, str(variable["value"])
+        for variable in variables(pod):
+            if variable.get("name") == EMULATOR and variable.get("value"):
+                return pod, str(variable["value"])
     return None, ""
 
 

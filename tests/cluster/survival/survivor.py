@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.backends.kubernetes.labels import COMPLETION_INDEX
-from tests.cluster.flags import on
+from tests.cluster.flags import on, sets
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
 from tests.support.teams import SMALL
@@ -27,7 +27,7 @@ def flags(name: str, workers: int = 2) -> list[str]:
     """The words of a submit that say what is trained."""
     # Threads are given, as the bits depend on their number.
     what = ["--preset", "mlp", "--workers", f"{workers}", "--threads", "1", "--name", name]
-    return what + [word for pair in SETS for word in ("--set", pair)]
+    return what + sets(SETS)
 
 
 class Survivor:
