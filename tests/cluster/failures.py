@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ class Failures:
 
     def _runs(self, urls: dict[int, str]) -> Iterator[tuple[str, Sequence[str]]]:
         """Names and flags."""
-        small, wild, stalls = sets(SMALL), sets(_WILD), sets((*SMALL, *_STALLS))
+        # Of 2 GiB each, the default, six left others no room, who take it from pods of the low priority.
+        small, wild, stalls = (
+            [*sets(each), "--memory", "1400Mi"] for each in (SMALL, _WILD, (*SMALL, *_STALLS))
+        )
         yield "diverged", (*small, *wild, "--backoff-limit", "0")
         yield "mended", small
         yield "stalled", (*stalls, "--backoff-limit", "0")
@@ -136,10 +140,7 @@ class Failures:
     def _strike(self) -> None:
         for run, port in _PORTS.items():
             # A pod that is told to go while its container starts ends in other ways.
-            pod = self._pod(run)
-            self.free.wait_for(
-                f"{run} to speak", lambda pod=pod: self.free("logs", pod).stdout, PATIENCE_SECONDS
-            )
+            self.free.wait_for(f"{run} to speak", partial(self._speaks, run), PATIENCE_SECONDS)
             self.free.apply(self._rival(run, port))
         disturbances.delete(self.kubectl, self._pod("deleted"), grace=True)
         assert disturbances.evict(self.free, self._pod("evicted")) == ""
@@ -147,6 +148,9 @@ class Failures:
         self._empty("emptied")
         if self._cluster.api_server:  # a cluster on this machine, whose processes can be reached
             self._hold("stalled")
+
+    def _speaks(self, run: str) -> bool:
+        return bool(self.free("logs", self._pod(run), check=False).stdout)
 
     def _kill_trainer(self) -> bool:
         try:
