@@ -13,16 +13,6 @@ from trainer.storage import Store, open_store
 # A shell ignores Ctrl-C for what it runs in the background, and all that we start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Files of some minutes. Begun first, they do not end last, when the other processes have nothing left to do.
-LONGEST = (
-    "test_chaos.py", "test_exact_resume.py", "test_worker.py", "test_patience.py", "test_end_to_end.py",
-    "test_killed.py", "test_drained.py", "test_cron.py",
-)  # fmt: skip
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONGEST)
-
 
 @pytest.fixture(scope="session")
 def gcs_server():

@@ -26,11 +26,16 @@ HERE = Path(__file__).parent
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+# Begun first, they do not end last.
+LONGEST = ("test_killed.py", "test_drained.py", "test_end_to_end.py", "test_cron.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.hookimpl(wrapper=True)
