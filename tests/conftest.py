@@ -1,4 +1,4 @@
-"""What tests share: Ctrl-C, the order of files, fixtures that start nothing before they are asked for."""
+"""What tests share: Ctrl-C, and fixtures that start nothing before a test asks for them."""
 
 import os
 import signal

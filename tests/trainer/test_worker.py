@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -93,12 +94,16 @@ def test_a_trainer_that_is_killed_is_started_again_with_its_peers_and_nothing_is
 def test_a_pod_that_is_paused_and_wakes_up_late_joins_nothing(gcs_root, tmp_path, undisturbed):
     """Its successor has taken its place; the late one finds that out and changes nothing."""
     store, sets = open_store(f"{gcs_root}/e/job"), (*SMALL, "recovery.heartbeat_seconds=3")
-    sets += ("checkpoints.every_steps=5",)  # after 20 steps it was over once before it stood
+    sets += ("checkpoints.every_steps=5",)  # paused early, it is not over before it stands
     with Pods(gcs_root, "job", tmp_path, workers=2, sets=sets, GANTRY_PEER_SECONDS=40) as pods:
         pods.until(lambda: store.stat("checkpoints/5/manifest.json"))
         late = psutil.Process(pods.processes[1].pid)
         frozen = [late, *late.children()]
-        for process in frozen:
+        late.suspend()
+        # TensorFlow and the pods' meeting wait equally long, 3 s, for one that is silent, and beat every 1.5 and
+        # 0.75 s; the meeting, which names the pod, is surely the first when it has 2.25 s of start.
+        time.sleep(2.5)
+        for process in frozen[1:]:
             process.suspend()
         with pods.replacement(1, GANTRY_POD="gan-1-new") as new:
             new.until(lambda: b"generation 2" in new.logs[0].read_bytes())
