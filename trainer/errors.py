@@ -22,10 +22,14 @@ A process that was asked to stop (SIGTERM, Ctrl-C) saves a checkpoint and leaves
 too: started again, it goes on.
 """
 
+from collections.abc import Sequence
+
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USER = 2
 EXIT_RESTART = 42
+
+_NAMED = 5  # of many, in a message of one line
 
 
 class GantryError(Exception):
@@ -96,3 +100,9 @@ class PeerLost(GantryError):
     """Another worker is gone; this process can only be restarted."""
 
     exit_code = EXIT_RESTART
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of many names, for a message: ``a, b, c, d, e and 995 more``."""
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -15,13 +15,12 @@ from typing import Any
 
 from trainer import layout
 from trainer.cluster import Cluster
-from trainer.errors import PeerLost, UserError
+from trainer.errors import PeerLost, UserError, some
 
 _INDEX = "JOB_COMPLETION_INDEX"
 _PEER_SECONDS = 600  # a pod may have to wait for a node that is only then made
 _NOTE_SECONDS = 10.0
 _POLL_SECONDS = 1.0
-_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -115,14 +114,14 @@ def wait_for_peers(
             raise PeerLost(_missing_for_good(member, missing, seconds))
         if now - noted >= _NOTE_SECONDS:
             noted = now
-            say(f"waiting for {len(missing)} of {member.workers} workers to get an address: {_some(missing)}")
+            say(f"waiting for {len(missing)} of {member.workers} workers to get an address: {some(missing)}")
         pause(min(_POLL_SECONDS, start + seconds - now))
 
 
 def _missing_for_good(member: Member, missing: Sequence[str], seconds: float) -> str:
     return (
         f"after {seconds:.0f} s the names of {len(missing)} of {member.workers} workers do not resolve: "
-        f"{_some(missing)}; look whether their pods are scheduled "
+        f"{some(missing)}; look whether their pods are scheduled "
         f"(kubectl get pods -l batch.kubernetes.io/job-name={member.job}), whether the headless Service "
         f"'{member.service}' selects them and publishes addresses that are not ready, and whether a "
         "NetworkPolicy keeps DNS away"
@@ -134,11 +133,6 @@ def _resolves(host: str, port: int, resolve: Callable[..., Any]) -> bool:
         return bool(resolve(host, port, type=socket.SOCK_STREAM))
     except OSError:  # no such name yet, or the name server does not answer
         return False
-
-
-def _some(names: Sequence[str]) -> str:
-    rest = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _text(environ: Mapping[str, str], name: str, what: str) -> str:

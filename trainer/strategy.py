@@ -1,5 +1,6 @@
 """How TensorFlow spreads a step over replicas, and how workers find and lose each other."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,7 +9,7 @@ from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.eager import context as eager_context
 
 from trainer.cluster import Cluster
-from trainer.errors import PeerLost, UserError
+from trainer.errors import PeerLost, UserError, some
 
 _REGISTER_SECONDS = 600  # a pod may wait for a node; TensorFlow's own hour is too long to sit unnoticed
 
@@ -22,6 +23,9 @@ _LOST = (
     tf.errors.FailedPreconditionError,
     tf.errors.UnknownError,
 )
+
+# The coordination service's way to say which workers were silent for too long: a line for each below.
+_SILENT = re.compile(r"stopped sending heartbeats\)?:\n((?:/job:\S+\n?)+)")
 
 # Lines of an error's text that say where in the graph it happened rather than what.
 _GRAPH_LINES = ("Graph execution error", "Detected at node", "Node:", "node ", "  ", "<stack traces")
@@ -85,7 +89,9 @@ def peers(cluster: Cluster) -> Iterator[None]:
     except _LOST as error:
         if cluster.alone:
             raise
-        raise PeerLost(f"worker {cluster.index} lost a peer: {first_line(error)}") from error
+        raise PeerLost(
+            f"worker {cluster.index} lost a peer: {_silent(error) or first_line(error)}"
+        ) from error
 
 
 def first_line(error: BaseException) -> str:
@@ -93,6 +99,16 @@ def first_line(error: BaseException) -> str:
     lines = str(getattr(error, "message", error)).splitlines()
     telling = [line.strip() for line in lines if line.strip() and not line.startswith(_GRAPH_LINES)]
     return (telling or [type(error).__name__])[0][:200]
+
+
+def _silent(error: BaseException) -> str:
+    """Which workers sent no heartbeat for too long, when that is what TensorFlow complains about."""
+    found = _SILENT.search(str(getattr(error, "message", error)))
+    indices = sorted({int(index) for index in re.findall(r"/task:(\d+)", found[1])}) if found else []
+    if not indices:
+        return ""
+    workers = "worker" if len(indices) == 1 else "workers"
+    return f"{workers} {some([str(index) for index in indices])} stopped sending heartbeats"
 
 
 def _configure_coordination(cluster: Cluster, heartbeat_seconds: int) -> None:

@@ -78,3 +78,21 @@ def test_a_failed_collective_is_a_lost_peer_only_when_there_are_peers():
         raise error
     with pytest.raises(tf.errors.UnavailableError), peers(Cluster()):
         raise error
+
+
+@pytest.mark.parametrize(
+    ("tasks", "named"),
+    [([1], "worker 1"), ([2, 1], "workers 1, 2"), (range(1, 8), "workers 1, 2, 3, 4, 5 and 2 more")],
+)
+def test_workers_that_tensorflow_calls_silent_are_named(tasks, named):
+    lines = "\n".join(f"/job:worker/replica:0/task:{task}" for task in tasks)
+    text = (
+        "Collective ops is aborted by: Error reported from /job:worker/task:9: The following tasks are "
+        f"unhealthy (stopped sending heartbeats):\n{lines}\nThe tasks have crashed. Check the task logs\n"
+        "The error could be from a previous operation. Restart your program to reset."
+    )
+    with (
+        pytest.raises(PeerLost, match=f"^worker 0 lost a peer: {named} stopped sending heartbeats$"),
+        peers(Cluster(("a:1", "b:1"), 0)),
+    ):
+        raise tf.errors.UnavailableError(None, None, text)

@@ -2,9 +2,9 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -99,11 +99,7 @@ def test_a_pod_that_is_paused_and_wakes_up_late_joins_nothing(gcs_root, tmp_path
         pods.until(lambda: store.stat("checkpoints/5/manifest.json"))
         late = psutil.Process(pods.processes[1].pid)
         frozen = [late, *late.children()]
-        late.suspend()
-        # TensorFlow and the pods' meeting wait equally long, 3 s, for one that is silent, and beat every 1.5 and
-        # 0.75 s; the meeting, which names the pod, is surely the first when it has 2.25 s of start.
-        time.sleep(2.5)
-        for process in frozen[1:]:
+        for process in frozen:
             process.suspend()
         with pods.replacement(1, GANTRY_POD="gan-1-new") as new:
             new.until(lambda: b"generation 2" in new.logs[0].read_bytes())
@@ -112,7 +108,12 @@ def test_a_pod_that_is_paused_and_wakes_up_late_joins_nothing(gcs_root, tmp_path
             assert new.wait() == [EXIT_DONE], new.log()
         codes = pods.wait()
     assert codes[0] == EXIT_DONE and codes[1] in (EXIT_DONE, EXIT_RESTART), pods.log()
-    assert "worker 1 (pod gan-1-x7k2p) is gone or does not answer" in pods.log(0)
+    # The pods' meeting and TensorFlow wait equally long for one that is silent; either may be the first.
+    assert re.search(
+        r"starting again: (worker 1 \(pod gan-1-x7k2p\) is gone or does not answer"
+        r"|worker 0 lost a peer: worker 1 stopped sending heartbeats); all workers go on from step",
+        pods.log(0),
+    ), pods.log(0)
     assert "generation 2" not in pods.log(1)
     assert outcome(store, 60) == outcome(undisturbed(2), 60)
 

@@ -6,13 +6,11 @@ import time
 from dataclasses import dataclass, field
 
 from trainer.cluster import Cluster
-from trainer.errors import PeerLost
+from trainer.errors import PeerLost, some
 from trainer.indexed_job import Member
 from trainer.rendezvous.base import NOTE_SECONDS, RETRY_SECONDS, Generation, Pause, Say
 from trainer.rendezvous.channel import Channel, Message
 from trainer.rendezvous.ports import address, free_port
-
-_NAMED = 5
 
 
 @dataclass
@@ -68,10 +66,10 @@ class Host:
                 missing = self._missing()
             now = time.monotonic()
             if now - start >= seconds:
-                raise PeerLost(f"after {seconds:.0f} s {self._count(missing)} did not come: {_some(missing)}")
+                raise PeerLost(f"after {seconds:.0f} s {self._count(missing)} did not come: {some(missing)}")
             if now - noted >= NOTE_SECONDS:
                 noted = now
-                say(f"waiting for {self._count(missing)}: {_some(missing)}")
+                say(f"waiting for {self._count(missing)}: {some(missing)}")
             pause(0)
             self._wake.wait(min(RETRY_SECONDS, start + seconds - now))
 
@@ -169,8 +167,3 @@ class Host:
             self._book.over = self._book.over or reason
             for other in self._book.playing.values():
                 other.channel.send({"over": self._book.over})
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
