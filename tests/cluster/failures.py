@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import disturbances
-from tests.cluster.flags import on, sets
+from tests.cluster.flags import on
 from tests.cluster.harness.access import Cluster
 from tests.cluster.kubectl import Kubectl
+from tests.support.flags import set_flags
 from tests.support.refusing import Refusing
 from tests.support.teams import SMALL
 
@@ -93,7 +94,7 @@ class Failures:
         """Names and flags."""
         # Of 2 GiB each, the default, six left others no room, who take it from pods of the low priority.
         small, wild, stalls = (
-            [*sets(each), "--memory", "1400Mi"] for each in (SMALL, _WILD, (*SMALL, *_STALLS))
+            [*set_flags(each), "--memory", "1400Mi"] for each in (SMALL, _WILD, (*SMALL, *_STALLS))
         )
         yield "diverged", (*small, *wild, "--backoff-limit", "0")
         yield "mended", small

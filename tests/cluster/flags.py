@@ -1,7 +1,5 @@
 """The words of a submit that a cluster under test needs."""
 
-from collections.abc import Iterable
-
 from tests.cluster.harness.access import Cluster
 
 
@@ -12,8 +10,3 @@ def on(cluster: Cluster, namespace: str, bucket: str) -> list[str]:
     if cluster.storage_url:
         flags += ["--env", f"STORAGE_EMULATOR_HOST={cluster.storage_url}"]
     return flags
-
-
-def sets(pairs: Iterable[str]) -> list[str]:
-    """``--set`` before each ``key=value``."""
-    return [word for pair in pairs for word in ("--set", pair)]

@@ -2,11 +2,12 @@
 
 import json
 
-from tests.cluster.flags import on, sets
+from tests.cluster.flags import on
+from tests.support.flags import set_flags
 
 SMALL = ["batch_size=12", "xla=off", "steps=4", "checkpoints.every_steps=4", "samples.every_steps=4"]
 SMALL += ["metrics.every_steps=4"]
-SETS = sets(SMALL)
+SETS = set_flags(SMALL)
 NEVER = "0 0 29 2 *"  # that is, not while this test runs
 
 

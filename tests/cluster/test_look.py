@@ -3,11 +3,12 @@
 import json
 import os
 
-from tests.cluster.flags import on, sets
+from tests.cluster.flags import on
 from tests.launcher.terminal import Terminal
+from tests.support.flags import set_flags
 from tests.support.teams import SMALL
 
-SETS = sets(SMALL)
+SETS = set_flags(SMALL)
 
 
 def test_a_run_is_watched_to_its_end_and_shown(launcher, namespace, bucket, cluster, tmp_path):

