@@ -25,7 +25,7 @@ _LOST = (
 )
 
 # The coordination service's way to say which workers were silent for too long: a line for each below.
-_SILENT = re.compile(r"stopped sending heartbeats\)?:\n((?:/job:\S+\n?)+)")
+_SILENT = re.compile(r"stopped sending heartbeats\)?:\n((?:/job:\S+/task:\d+\n?)+)")
 
 # Lines of an error's text that say where in the graph it happened rather than what.
 _GRAPH_LINES = ("Graph execution error", "Detected at node", "Node:", "node ", "  ", "<stack traces")
@@ -96,17 +96,22 @@ def peers(cluster: Cluster) -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """What went wrong, without the graph that TensorFlow prints around it."""
-    lines = str(getattr(error, "message", error)).splitlines()
+    lines = _text(error).splitlines()
     telling = [line.strip() for line in lines if line.strip() and not line.startswith(_GRAPH_LINES)]
     return (telling or [type(error).__name__])[0][:200]
 
 
+def _text(error: BaseException) -> str:
+    """What an error says, TensorFlow's without their operation and code."""
+    return str(getattr(error, "message", error))
+
+
 def _silent(error: BaseException) -> str:
     """Which workers sent no heartbeat for too long, when that is what TensorFlow complains about."""
-    found = _SILENT.search(str(getattr(error, "message", error)))
-    indices = sorted({int(index) for index in re.findall(r"/task:(\d+)", found[1])}) if found else []
-    if not indices:
+    found = _SILENT.search(_text(error))
+    if found is None:
         return ""
+    indices = sorted({int(index) for index in re.findall(r"/task:(\d+)", found[1])})
     workers = "worker" if len(indices) == 1 else "workers"
     return f"{workers} {some([str(index) for index in indices])} stopped sending heartbeats"
 

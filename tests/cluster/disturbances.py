@@ -86,16 +86,15 @@ def kill_shim(kubectl: Kubectl, pod: str) -> None:
     raise AssertionError(f"no process of pod {pod} has a shim above it")
 
 
-def hold_trainer(kubectl: Kubectl, pod: str, seconds: float) -> bool:
-    """Have a trainer's thread that takes the steps stand still; its others go on. False without one."""
+def hold_trainer(kubectl: Kubectl, pod: str, seconds: float) -> None:
+    """Have a trainer's thread that takes the steps, if there is one, stand still; its others go on."""
     for process in _processes(kubectl, pod):
         if _is_trainer(process):
             words = [sys.executable, "-m", "tests.cluster.hold", process.name, f"{seconds}"]
             holder = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
             assert holder.stdout is not None
             assert holder.stdout.readline() == "held\n"
-            return True
-    return False
+            return
 
 
 def _processes(kubectl: Kubectl, pod: str) -> Iterator[Path]:
