@@ -124,6 +124,13 @@ def first_line(store: Store, attempt: int, worker: int) -> str:
     return shown(content.partition(b"\n")[0])
 
 
+def newest_lines(store: Store, attempt: int, worker: int) -> list[str]:
+    """The lines in the newest piece of a worker's log."""
+    pieces = sorted(_pieces(store, attempt, worker).get(worker, []))
+    content = store.read(pieces[-1].name) if pieces else b""
+    return [shown(line) for line in content.removesuffix(b"\n").split(b"\n")] if content else []
+
+
 def last_error(store: Store, attempt: int, worker: int) -> str | None:
     """What a worker's last ``error: …`` line says, else its last line of any kind, None when it wrote none.
 

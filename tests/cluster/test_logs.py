@@ -121,7 +121,7 @@ def numbered(count, begin=0):
 
 def printing(count, pause=0.0, end=0.0):
     return f"""
-        import time
+        import sys, time
         for number in range({count}):
             print("line", number, flush={pause > 0})
             time.sleep({pause}) if {pause} else None
@@ -279,10 +279,37 @@ def test_pods_that_were_replaced_before_come_first_from_the_bucket(run):
 
 
 def test_a_container_that_prints_fast(run):
-    run.start(printing(50_000))
+    # It ends when all has come: a node that is busy loses what a container writes in its last moment.
+    waiting = f"""
+        from trainer.storage import open_store
+        while not open_store("{run.store.url}").stat("enough"):
+            time.sleep(0.2)
+    """
+    run.start(textwrap.dedent(printing(50_000)) + "sys.stdout.flush()\n" + textwrap.dedent(waiting))
+    last = LogLine(0, "line 49999")
     with run.follow() as logs:
-        lines = follow_to_end(logs)
+        lines = follow_to_end(logs, until=lambda lines: last in lines[-1:])
+        run.store.write("enough", b"")
+        lines += follow_to_end(logs)
     assert [line.text for line in lines] == [header(run.pods()[0]), *numbered(50_000)]
+
+
+def test_last_lines_that_the_node_lost_are_read_from_the_bucket(run):
+    program = (
+        printing(30, 0.1, end=2)
+        + """
+        print("line 3", end="", flush=True)  # the node has the beginning of "line 30"
+    """
+    )
+    run.start(program)
+    pod = run.pod()
+    run.copy(0, 0, header(pod), *numbered(20))
+    run.copy(0, 1, *numbered(35, 20))
+    expected = [header(pod), *numbered(35)]
+    with run.follow() as logs:
+        assert [line.text for line in follow_to_end(logs)] == expected
+    assert [line.text for line in run.read()] == expected
+    assert [line.text for line in run.read(begin=Begin(tail=3))] == expected[-3:]
 
 
 def test_long_lines_bytes_and_progress_bars(run):

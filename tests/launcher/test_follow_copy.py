@@ -40,6 +40,16 @@ def test_pods_between_two_others_are_those_that_nobody_saw(copied):
     assert names(copied.between("one-0-x", None)) == []  # it left no copy: no telling what came after it
 
 
+def test_a_copy_ends_with_its_last_lines_however_many_are_known(copied, store):
+    assert copied.ends_with([header("c"), "5"])
+    assert copied.ends_with(["5"])
+    assert copied.ends_with(["4", header("c"), "5"])
+    assert not copied.ends_with([])
+    assert not copied.ends_with([header("c")])
+    assert not copied.ends_with(["4", "5"])
+    assert not Copy(store, 1, 1).ends_with(["5"])
+
+
 def test_a_worker_without_a_copy(store):
     assert Copy(store, 1, 0).of("one-0-a") == []
     assert Copy(store, 1, 0).between(None, "one-0-a") == []
@@ -53,3 +63,4 @@ def test_a_copy_that_cannot_be_read_is_none(copied, monkeypatch, store):
     monkeypatch.setattr(store, "list", fail)
     assert copied.of("one-0-a") == []
     assert copied.between(None, "one-0-c") == []
+    assert copied.ends_with(["5"])  # so nobody asks it for more

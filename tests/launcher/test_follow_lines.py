@@ -1,7 +1,7 @@
 """The pure part of following pods: for any cuts, any second and any copy, each line comes exactly once."""
 
 import string
-from collections import Counter
+from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
@@ -201,7 +201,7 @@ def test_the_copy_goes_on_where_the_stream_ended(words, given_count, copied, kep
 @given(length=st.integers(0, 30), begin=st.integers(0, 30), end=st.integers(0, 30), copied=st.integers(0, 31))
 def test_the_copy_goes_on_after_a_stream_that_began_late(length, begin, end, copied):
     log = [f"step {number}" for number in range(length)]
-    rest = rest_of_copy(log[:copied], None, log[begin:end])
+    rest = rest_of_copy(log[:copied], None, deque(log[begin:end], maxlen=200))
     if log[begin:end]:
         assert rest == log[min(end, length) : copied]
 

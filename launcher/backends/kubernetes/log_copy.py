@@ -1,7 +1,9 @@
 """The copy of a worker's log in the run's folder, which stands in for pods that are gone."""
 
+from collections.abc import Sequence
+
 from launcher.backends.kubernetes.log_lines import Section, sections
-from launcher.follow import LogReader, first_line, pod_of
+from launcher.follow import LogReader, first_line, newest_lines, pod_of
 from trainer.errors import GantryError
 from trainer.storage import Store
 
@@ -18,6 +20,15 @@ class Copy:
     def of(self, pod: str) -> list[str]:
         """What one pod wrote, as far as it was copied."""
         return next((section.lines for section in self._sections() if section.pod == pod), [])
+
+    def ends_with(self, lines: Sequence[str]) -> bool:
+        """Whether these are its last lines, as they are unless a node lost some; saves reading all of it."""
+        try:
+            newest = newest_lines(self._store, self._attempt, self._worker)
+        except GantryError:
+            return True
+        common = min(len(newest), len(lines))
+        return common > 0 and newest[-common:] == list(lines)[-common:]
 
     def between(self, first: str | None, last: str | None) -> list[Section]:
         """What pods wrote of which nobody knows any more: after one pod, or from the beginning, and up to

@@ -161,7 +161,7 @@ def rest_of_copy(copy: Sequence[str], count: int | None, recent: Sequence[str]) 
         return list(copy[count:])
     for end in range(len(copy), 0, -1):  # lines repeat themselves, so as many as there are must agree
         length = min(end, len(recent))
-        if copy[end - 1] == recent[-1] and list(copy[end - length : end]) == list(recent[-length:]):
+        if copy[end - 1] == recent[-1] and list(copy[end - length : end]) == list(recent)[-length:]:
             return list(copy[end:])
     return []
 

@@ -1,7 +1,9 @@
 """One pod's log, from its first line (or a later one) to its last, over as many connections as it takes.
 
 What the API server gives is what the node still has: the newest file of a log, which the kubelet rotates at
-10 MiB, and nothing once the pod is gone. The copy in the run's folder has the rest.
+10 MiB, and nothing once the pod is gone. Of a container that has ended it may lack the last lines, and half
+of one: what a busy node has not written 2 s after the end, containerd drops (seen with 1.6.20; the matter of
+its pull request 12364). The copy in the run's folder has the rest.
 """
 
 import threading
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.log_copy import Copy
-from launcher.backends.kubernetes.log_lines import Joiner, Taken, meeting, rest_of_copy, stamped
+from launcher.backends.kubernetes.log_lines import Joiner, StampedLine, Taken, meeting, rest_of_copy, stamped
 from launcher.backends.kubernetes.log_pods import CONTAINER, Pod, Pods
 from launcher.errors import ApiRejected, ClusterLost, NotFound, Transient
 from launcher.follow import pod_of, shown
@@ -25,7 +27,7 @@ _SILENT_SECONDS = 30.0  # a stream that gives nothing for so long is opened agai
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _CHUNK_BYTES = 1 << 16
 _PARTS = 64  # the runtime splits lines at 16 KiB, and the kubelet counts parts when it is asked for a tail
-_RECENT = 200  # lines that are kept to find their place in the copy
+_RECENT = 200  # lines that are kept to find their place in the copy, given or left out
 _ROTATED = "[lines may be missing here: the node rotated this log while the connection was cut]"
 
 
@@ -54,6 +56,7 @@ class PodLog:
         self._begun = False  # the lines that were there at first were read
         self._count: int | None = 0 if begin.whole else None  # of the lines given, from the first on
         self._recent: deque[str] = deque(maxlen=_RECENT)
+        self._torn: StampedLine | None = None  # what came last and without a line's end
         self._response: urllib3.BaseHTTPResponse | None = None
         self._closed = threading.Event()
         self._born = time.monotonic()
@@ -76,6 +79,7 @@ class PodLog:
             given = self._taken.number
             try:
                 if self._read(follow=not final) and final:
+                    self._complete()
                     return
             except ApiRejected as refusal:
                 if self._over or isinstance(refusal, NotFound):
@@ -88,12 +92,15 @@ class PodLog:
 
     def once(self) -> None:
         """Give every line that there is now."""
+        over = self._over
         try:
             while self._pod.started and not self._closed.is_set():
                 if self._read(follow=False):
-                    return
+                    break
                 self._closed.wait(_FIRST_PAUSE)
         except ApiRejected:
+            over = True
+        if over:
             self._complete()
 
     @property
@@ -138,7 +145,9 @@ class PodLog:
         texts = next(batches, [])
         if self._begin.tail is not None:
             texts += [text for batch in batches for text in batch]
-            return texts[max(0, len(texts) - self._begin.tail) :]
+            place = max(0, len(texts) - self._begin.tail)
+            self._recent += texts[:place]
+            return texts[place:]
         if self._begin.whole and texts and pod_of(texts[0]) is None:
             if not (copy := self._copy.of(self._pod.name)):
                 self._count = None
@@ -167,6 +176,7 @@ class PodLog:
         with self._api.stream(self._path, options, _SILENT_SECONDS) as response:
             self._response = response
             self._taken.opened()
+            self._torn = None
             joiner, refusal, stamps = Joiner(), b"", 0
             while chunk := response.read1(_CHUNK_BYTES):
                 lines = joiner.feed(chunk)
@@ -177,9 +187,8 @@ class PodLog:
                 if self._closed.is_set():
                     return
             rest = joiner.end()
-            if self._over and (line := stamped(rest)) and self._taken.take(line):
-                yield [shown(line.content)]
-            elif not stamps and (refusal or rest):
+            self._torn = stamped(rest)
+            if not stamps and not self._torn and (refusal or rest):
                 raise ApiRejected(shown(refusal or rest))  # the kubelet says in the log that it has none
 
     def _bridged(self, texts: list[str]) -> list[str]:
@@ -192,9 +201,11 @@ class PodLog:
         return missing + texts
 
     def _complete(self) -> None:
-        """Give what the copy holds beyond what the pod could be asked for."""
-        if self._begin.whole or self._recent:
-            self._give(rest_of_copy(self._copy.of(self._pod.name), self._count, self._recent))
+        """Give what the copy holds beyond what the node had, else what the node had without a line's end."""
+        rest: list[str] = []
+        if (self._begin.whole or self._recent) and not self._copy.ends_with(self._recent):
+            rest = rest_of_copy(self._copy.of(self._pod.name), self._count, self._recent)
+        self._give(rest or [shown(line.content) for line in [self._torn] if line])
 
     def _give(self, texts: list[str]) -> None:
         if texts:
