@@ -47,17 +47,23 @@ def values(leaf: Leaf) -> st.SearchStrategy[Any]:
     schema = leaf.schema
     if leaf.key == "warm_start.run":  # names that look like numbers as well
         return st.none() | st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
+    if leaf.key == "data.source":
+        return _sources()
     if schema.get("type") == "boolean":
         return st.booleans()
     if "enum" in schema or "const" in schema:
         return st.sampled_from(schema.get("enum") or [schema["const"]])
-    if schema["type"] == "string":
-        # Escapes of JSON and YAML agree below U+10000 only.
-        letters = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"])
-        return st.text(letters, min_size=schema.get("minLength", 0), max_size=20)
     if schema["type"] == "array":
         return st.lists(_numbers(schema["items"]), min_size=schema["minItems"], max_size=5)
     return _numbers(schema)
+
+
+def _sources() -> st.SearchStrategy[str]:
+    kinds = st.sampled_from(["idx:", "npz:", "images:", "tfrecord:", "tfrecord:gs://"])
+    # Escapes of JSON and YAML agree below U+10000 only.
+    letters = st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"])
+    paths = st.text(letters, min_size=1, max_size=20).filter(lambda text: "://" not in text)
+    return st.sampled_from(["digits", "keras:mnist"]) | st.builds(str.__add__, kinds, paths)
 
 
 def _numbers(schema: dict[str, Any]) -> st.SearchStrategy[Any]:

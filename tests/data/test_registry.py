@@ -15,7 +15,7 @@ from trainer.errors import DataError
 @pytest.mark.parametrize(
     ("source", "parts"),
     [
-        ("digit", ["unknown kind 'digit'", "did you mean digits?"]),
+        ("digit", ["unknown kind 'digit'", "(did you mean digits?), expected one of digits, idx:<folder>"]),
         ("image:faces", ["did you mean images:<folder>?", "keras:<name>"]),
         ("s3://bucket/faces", ["unknown kind 's3'", "expected one of"]),
         ("idx", ["expected idx:<folder>"]),
@@ -25,6 +25,7 @@ from trainer.errors import DataError
         ("npz:/no/such.npz", ["/no/such.npz does not exist"]),
         ("images:/no/such/folder", ["/no/such/folder does not exist"]),
         ("images:gs://bucket/faces", ["not a local path", "tfrecord:"]),
+        ("tfrecord:s3://bucket/faces", ["expected tfrecord:gs://bucket/path"]),
         ("tfrecord:/no/such/folder", ["nothing in /no/such/folder matches"]),
         ("keras:fashion-mnist", ["did you mean keras:fashion_mnist?", "cifar100"]),
     ],

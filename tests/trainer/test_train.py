@@ -158,7 +158,7 @@ def test_a_run_directory_of_another_version_is_refused(tmp_path, content, messag
     ("override", "error", "message"),
     [
         ("data.source=npz:absent.npz", DataError, "absent.npz"),
-        ("data.source=nonsense", DataError, "nonsense"),
+        ("data.source=nonsense", ConfigError, "nonsense"),
         ("data.placement=stream", DataError, "only shards can be streamed"),
         ("image.height=32", DataError, "28x28x1"),
     ],

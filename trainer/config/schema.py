@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from trainer.config.sources import parse_source
+
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -17,6 +19,11 @@ Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
 def _run_name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
         raise ValueError("expected latest, or the name of a run: lower case letters, digits and dashes")
+    return value
+
+
+def _source(value: str) -> str:
+    parse_source(value)
     return value
 
 
@@ -81,7 +88,7 @@ class Dcgan(Section):
 class Data(Section):
     """Where real images come from and how they are ordered."""
 
-    source: Annotated[str, Field(min_length=1)] = "digits"
+    source: Annotated[str, Field(min_length=1), AfterValidator(_source)] = "digits"
     """digits, idx:<folder>, npz:<file>, images:<folder>, tfrecord:<glob> or keras:<name>.
 
     A folder called `latest` on the way, as in `tfrecord:gs://bucket/faces/latest/`, is taken as it is where

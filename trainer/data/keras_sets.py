@@ -1,6 +1,5 @@
 """``keras:<name>``: small well-known sets that Keras downloads at first use."""
 
-import difflib
 import os
 import socket
 import sys
@@ -16,7 +15,7 @@ from trainer.data.sources import ArraySource, Shape, problem, tidy_labels
 _TIMEOUT_SECONDS = 30  # urllib, which Keras downloads with, would wait for ever
 _FASHION = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle-boot"
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
-# For each set, the names of its labels where they are not plain numbers, and Keras's file.
+# For each of `KERAS_SETS`, the names of its labels where they are not plain numbers, and Keras's file.
 _SETS = {
     "mnist": ("", "mnist.npz"),
     "fashion_mnist": (_FASHION, "fashion-mnist"),
@@ -32,12 +31,8 @@ def open_keras(name: str, which: str, shape: Shape | None) -> ArraySource:
     says so when the set is not there yet.
 
     Raises:
-        DataError: no such set, the download failed, or the model needs another shape.
+        DataError: the download failed, or the model needs another shape.
     """
-    if which not in _SETS:
-        near = difflib.get_close_matches(which, _SETS, n=1)
-        hint = f", did you mean keras:{near[0]}?" if near else ""
-        raise problem(name, f"unknown set '{which}'{hint} expected one of {', '.join(_SETS)}")
     names, cached = _SETS[which]
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "datasets"
     if not (folder / cached).exists():

@@ -12,9 +12,9 @@ keras:<name>        ``keras:fashion_mnist``                       a set that Ker
 ==================  ============================================  =========================================
 """
 
-import difflib
 from collections.abc import Callable
 
+from trainer.config.sources import parse_source
 from trainer.data.sources import ImageSource, Shape, problem, reading
 
 DEFAULT_CACHE_BLOCKS = 128
@@ -35,13 +35,10 @@ def open_source(source: str, shape: Shape | None, *, cache_blocks: int = DEFAULT
         DataError: no such kind, or the set is missing, empty, damaged or of the wrong shape.
         AccessError: a file, folder or bucket refuses us.
     """
-    kind, _, rest = source.partition(":")
-    if kind not in _USES:
-        near = difflib.get_close_matches(kind, _USES, n=1)
-        hint = f", did you mean {_USES[near[0]]}?" if near else ""
-        raise problem(source, f"unknown kind '{kind}'{hint} expected one of {', '.join(_USES.values())}")
-    if bool(rest) != (_USES[kind] != kind):
-        raise problem(source, f"expected {_USES[kind]}")
+    try:
+        kind, rest = parse_source(source)
+    except ValueError as mistake:
+        raise problem(source, str(mistake)) from None
     with reading(source, rest):
         if kind == "tfrecord":
             from trainer.data.shards import open_shards
@@ -80,14 +77,6 @@ def _keras(name: str, rest: str, shape: Shape | None) -> ImageSource:
     return open_keras(name, rest, shape)
 
 
-_USES = {
-    "digits": "digits",
-    "idx": "idx:<folder>",
-    "npz": "npz:<file>",
-    "images": "images:<folder>",
-    "tfrecord": "tfrecord:<glob>",
-    "keras": "keras:<name>",
-}
 _OPENERS: dict[str, Callable[[str, str, Shape | None], ImageSource]] = {
     "digits": _digits,
     "idx": _idx,

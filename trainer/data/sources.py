@@ -206,10 +206,8 @@ def local_path(name: str, text: str) -> Path:
     """The existing file or folder that a source names.
 
     Raises:
-        DataError: it is a bucket's address or does not exist.
+        DataError: it does not exist.
     """
-    if "://" in text:
-        raise problem(name, f"{text} is not a local path; only tfrecord: reads from buckets")
     path = Path(text).expanduser()
     if not path.exists():
         raise problem(name, f"{path} does not exist")

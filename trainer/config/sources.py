@@ -1,0 +1,48 @@
+"""The grammar of `data.source`: a kind and what it reads. Whether that exists, `trainer.data` finds out."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+SOURCES = {
+    "digits": "digits",
+    "idx": "idx:<folder>",
+    "npz": "npz:<file>",
+    "images": "images:<folder>",
+    "tfrecord": "tfrecord:<glob>",
+    "keras": "keras:<name>",
+}
+"""How each kind of source is written."""
+KERAS_SETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
+
+
+def parse_source(source: str) -> tuple[str, str]:
+    """Kind of a source and what comes after the colon, empty for ``digits``.
+
+    Raises:
+        ValueError: it is no source; the text says what was expected.
+    """
+    kind, _, rest = source.partition(":")
+    if kind not in SOURCES:
+        meant = f"tfrecord:{source}" if source.startswith("gs://") else _nearest(kind, SOURCES)
+        raise ValueError(_unknown("kind", kind, meant, SOURCES.values()))
+    if bool(rest) != (SOURCES[kind] != kind):
+        raise ValueError(f"expected {SOURCES[kind]}")
+    if kind == "keras" and rest not in KERAS_SETS:
+        meant = _nearest(rest, {name: f"keras:{name}" for name in KERAS_SETS})
+        raise ValueError(_unknown("set", rest, meant, KERAS_SETS))
+    scheme, slashes, _ = rest.partition("://")
+    if slashes and kind != "tfrecord":
+        raise ValueError("not a local path; only tfrecord: reads from buckets")
+    if slashes and scheme != "gs":
+        raise ValueError("expected tfrecord:gs://bucket/path or a local path")
+    return kind, rest
+
+
+def _nearest(word: str, written: Mapping[str, str]) -> str | None:
+    near = difflib.get_close_matches(word, written, n=1)
+    return written[near[0]] if near else None
+
+
+def _unknown(what: str, word: str, meant: str | None, known: Iterable[str]) -> str:
+    hint = f" (did you mean {meant}?)" if meant else ""
+    return f"unknown {what} '{word}'{hint}, expected one of {', '.join(known)}"
