@@ -86,7 +86,7 @@ class Loop:
         self._stepper = Stepper(config, plan, self._state, Feed(table, source.count), adam_steps)
         # A worker also waits in its collective while the chief waits for storage.
         patience = 0 if team.is_chief else config.recovery.storage_patience_seconds
-        self._watchdog = Watchdog(config.recovery.stall_seconds + patience, emergency.stalled)
+        self._stall_seconds = config.recovery.stall_seconds + patience
 
     def train(self, stop: StopFlag) -> int:
         """Take all steps that are left; the chief also writes what the run leaves behind."""
@@ -124,21 +124,21 @@ class Loop:
     def _take_steps(self, stop: StopFlag, after_call: Callable[[int, dict[str, float]], None]) -> int:
         """Steps until the end or until some worker is asked to stop; returns the steps taken altogether."""
         step, proposal, pace = self._first_step, 1, _Pace()
-        self._watchdog.beat()
-        while step < self._config.steps:
-            count = min(proposal, _to_boundary(self._config, step))
-            images = self._stream.take(count) if self._stream else None
-            with pace.timed(count):
-                outcome = self._stepper(step, count, stop.raised, pace.proposal(), images)
-            self._watchdog.beat()
-            if outcome.bad_step is not None:
-                raise Diverged(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
-            step, proposal = step + count, outcome.next_count
-            with self._watchdog.held():
-                after_call(step, outcome.metrics)
-            if outcome.stop:
-                break
-        self._watchdog.stop()
+        with Watchdog(self._stall_seconds, self._emergency.stalled) as watchdog:
+            watchdog.beat()
+            while step < self._config.steps:
+                count = min(proposal, _to_boundary(self._config, step))
+                images = self._stream.take(count) if self._stream else None
+                with pace.timed(count):
+                    outcome = self._stepper(step, count, stop.raised, pace.proposal(), images)
+                watchdog.beat()
+                if outcome.bad_step is not None:
+                    raise Diverged(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
+                step, proposal = step + count, outcome.next_count
+                with watchdog.held():
+                    after_call(step, outcome.metrics)
+                if outcome.stop:
+                    break
         return step
 
     def _restore(self) -> int:

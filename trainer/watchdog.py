@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Self
 
 _CALLS = 10  # a call of steps may take so many times what the longest before it took
 _LEAST_POLL_SECONDS = 0.1
@@ -18,7 +19,8 @@ _LEAST_POLL_SECONDS = 0.1
 class Watchdog:
     """Calls `act`, once, when `beat` was not called for `seconds`, or for ten times the longest call.
 
-    It begins to watch at the first `beat`: before that, peers may have to be waited for.
+    It begins to watch at the first `beat`: before that, peers may have to be waited for. As a context manager
+    it stops at the end, however that comes: an error that ends training is told at leisure.
     """
 
     def __init__(self, seconds: float, act: Callable[[str], object]) -> None:
@@ -27,7 +29,14 @@ class Watchdog:
         self._last: float | None = None
         self._held = 0
         self._lock = threading.Lock()
+        self._stopped = threading.Event()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def beat(self) -> None:
         """A call of steps has ended, or training is about to begin."""
@@ -39,8 +48,7 @@ class Watchdog:
 
     def stop(self) -> None:
         """Watch no more: there are no more steps to come."""
-        with self._lock:
-            self._last = None
+        self._stopped.set()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -55,8 +63,7 @@ class Watchdog:
                 self._last = time.monotonic() if self._last is not None else None
 
     def _watch(self) -> None:
-        while True:
-            time.sleep(max(_LEAST_POLL_SECONDS, self._least / 20))
+        while not _wait(self._stopped, max(_LEAST_POLL_SECONDS, self._least / 20)):
             with self._lock:
                 if self._last is None or self._held:
                     continue
@@ -65,6 +72,10 @@ class Watchdog:
             if still > limit:
                 self._act(f"no step for {still:.0f} s (the limit is {limit:.0f} s); the stacks are above")
                 return
+
+
+def _wait(stopped: threading.Event, seconds: float) -> bool:
+    return stopped.wait(seconds)
 
 
 def print_stacks() -> None:

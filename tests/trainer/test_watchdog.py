@@ -5,12 +5,14 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 
+from tests.support.runs import WILD, run_here
 from tests.support.teams import SMALL, Team
 from trainer import watchdog
-from trainer.errors import EXIT_RESTART
+from trainer.errors import EXIT_RESTART, Diverged
 from trainer.storage import open_store
 from trainer.watchdog import Watchdog
 
@@ -23,13 +25,14 @@ def clock(monkeypatch):
 
     class Clock:
         now = 100.0
+        looked = 0
 
         def monotonic(self):
             return self.now
 
-        def sleep(self, seconds):
-            self.looked = getattr(self, "looked", 0) + 1
-            time.sleep(0.001)
+        def wait(self, stopped, seconds):
+            self.looked += 1
+            return stopped.wait(0.001)
 
         def several_looks(self):
             reached = self.looked + 5
@@ -39,8 +42,8 @@ def clock(monkeypatch):
                 time.sleep(0.001)
 
     found = Clock()
-    found.looked = 0
     monkeypatch.setattr(watchdog, "time", found)
+    monkeypatch.setattr(watchdog, "_wait", found.wait)
     return found
 
 
@@ -135,6 +138,7 @@ def test_held_before_the_first_step_it_does_not_begin_to_watch(clock, watch):
 
 @pytest.mark.parametrize("held", [False, True])
 def test_stopped_it_watches_no_more(clock, watch, held):
+    others = threading.enumerate()
     dog, said, _ = watch(60)
     dog.beat()
     if held:
@@ -143,8 +147,24 @@ def test_stopped_it_watches_no_more(clock, watch, held):
     else:
         dog.stop()
     clock.now += 1000
-    clock.several_looks()
+    end_of_watchdogs(others)
     assert not said
+
+
+@pytest.mark.parametrize(("overrides", "error"), [((), None), (WILD, Diverged)])
+def test_nobody_watches_when_training_has_ended_or_failed(tmp_path, overrides, error):
+    others = threading.enumerate()
+    with pytest.raises(error) if error else nullcontext():
+        run_here(tmp_path, *overrides)
+    end_of_watchdogs(others)
+
+
+def end_of_watchdogs(others):
+    """Wait for the end of all watchdogs but those of other tests."""
+    for thread in threading.enumerate():
+        if thread.name == "watchdog" and thread not in others:
+            thread.join(DEADLINE_SECONDS)
+            assert not thread.is_alive()
 
 
 CHILD = """
