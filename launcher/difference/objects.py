@@ -11,6 +11,7 @@ from typing import Any
 
 from launcher.backends.kubernetes.labels import CANCELLED, SINCE, SPEC, SUSPENDED, SUSPENSIONS
 from launcher.backends.kubernetes.record import TEMPLATE
+from launcher.difference.admission import leave_out
 from launcher.render import to_yaml
 
 Object = Mapping[str, Any]
@@ -68,6 +69,10 @@ def compare(live: Sequence[Object], new: Sequence[Object]) -> Difference:
         new: as they would be created, filled with the server's defaults under whatever uid.
     """
     old_by_name, new_by_name = _by_name(live), _by_name(new)
+    for each in live:
+        name = object_name(each)
+        if each["kind"] == "Job" and name in new_by_name:
+            leave_out(each, old_by_name[name], new_by_name[name])
     changes, text = [], []
     for name in [*new_by_name, *(name for name in old_by_name if name not in new_by_name)]:
         before, after = old_by_name.get(name), new_by_name.get(name)

@@ -23,7 +23,7 @@ from launcher.backends.kubernetes.wording import event_time
 from launcher.errors import Transient
 from launcher.explain.causes.surroundings import wanted
 from launcher.explain.facts import Facts, Line, Object, object_name
-from launcher.explain.kueue import queue_facts
+from launcher.explain.kueue import place_facts, workload_facts
 from launcher.explain.lines import last_lines
 from launcher.lookup import Found
 from launcher.states import FINISHED, RUNNING
@@ -182,7 +182,11 @@ def _others(api: Api, facts: Facts, pods: Sequence[Object], asking: Asking) -> I
         yield from ((object_name(found), found) for found in asking.list(api, kind))
     job = facts.job
     if job is not None and is_suspended(job) and (queue := queue_of(job)):
-        yield from asking("Kueue", lambda: list(queue_facts(api, job, queue))) or ()
+        told = asking("Kueue", lambda: dict(workload_facts(api, job))) or {}
+        yield from told.items()
+        if len(told) > 1:  # it has a Workload
+            place = asking("the place in the queue", lambda: list(place_facts(api, queue, told)))
+            yield from place or ()
 
 
 def _claims(pods: Sequence[Object]) -> set[str]:

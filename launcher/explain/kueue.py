@@ -4,7 +4,7 @@ The versions of Kueue's API change, so the server is asked which it prefers. Aft
 https://kueue.sigs.k8s.io/docs/concepts/workload/ and …/docs/tasks/manage/monitor_pending_workloads/
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from launcher.backends.kubernetes.api import Api
@@ -16,8 +16,8 @@ _JOB_UID = f"{_GROUP}/job-uid"  # label by which a Workload names its Job
 _ABSENT = 404
 
 
-def queue_facts(api: Api, job: Object, queue: str) -> Iterator[tuple[str, Object]]:
-    """The Workload of a Job and its place, as entries of `Facts.others`; an empty group without Kueue.
+def workload_facts(api: Api, job: Object) -> Iterator[tuple[str, Object]]:
+    """The Workload of a Job, as an entry of `Facts.others`; an empty group without Kueue.
 
     Raises:
         GantryError: the server refuses to tell.
@@ -26,17 +26,29 @@ def queue_facts(api: Api, job: Object, queue: str) -> Iterator[tuple[str, Object
     yield KUEUE, {} if version is None else {"kind": "APIGroup", "version": version}
     if version is None:
         return
-    where = f"/namespaces/{api.namespace}"
     selector = {"labelSelector": f"{_JOB_UID}={job['metadata'].get('uid')}"}
-    names = set()
-    for found in api.read(f"/apis/{version}{where}/workloads", selector)["items"]:
-        names.add(found["metadata"]["name"])
+    for found in api.read(f"/apis/{version}/namespaces/{api.namespace}/workloads", selector)["items"]:
         yield f"Workload/{found['metadata']['name']}", {**found, "kind": "Workload"}
-    if names and (seen := _version(api, _VISIBILITY)):
-        path = f"/apis/{seen}{where}/localqueues/{queue}/pendingworkloads"
-        for found in api.read(path).get("items") or []:
-            if found["metadata"]["name"] in names:
-                yield f"PendingWorkload/{found['metadata']['name']}", {**found, "kind": "PendingWorkload"}
+
+
+def place_facts(api: Api, queue: str, workloads: Iterable[str]) -> Iterator[tuple[str, Object]]:
+    """The places of some Workloads in their LocalQueue, as entries of `Facts.others`.
+
+    A server of Kueue's own tells, which may be off while all else is well: it is asked once.
+
+    Raises:
+        GantryError: it is off, has no such queue, or refuses to tell.
+    """
+    if not (version := _version(api, _VISIBILITY)):
+        return
+    patience, api.transport.patience = api.transport.patience, 0.0
+    try:
+        found = api.read(f"/apis/{version}/namespaces/{api.namespace}/localqueues/{queue}/pendingworkloads")
+    finally:
+        api.transport.patience = patience
+    for each in found.get("items") or []:
+        if f"Workload/{each['metadata']['name']}" in workloads:
+            yield f"PendingWorkload/{each['metadata']['name']}", {**each, "kind": "PendingWorkload"}
 
 
 def _version(api: Api, group: str) -> str | None:

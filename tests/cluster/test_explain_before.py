@@ -1,7 +1,6 @@
 """What keeps workers from starting, made to happen on the cluster, and what `launcher explain` says of it.
 
-All runs are submitted at once and none of them trains. Kueue is not installed: only its label and the
-suspended Job are here, and the rest of it is tested with objects after its documentation.
+All runs are submitted at once and none of them trains. Those that wait in a queue are in test_kueue.py.
 """
 
 import json
@@ -82,7 +81,6 @@ def _runs(registry, node):
         "nearness": ([], explain_stage.near),
         "unbound": ([], explain_stage.mounting("bare")),
         "no-claim": ([], explain_stage.mounting("absent")),
-        "queued": (["--queue", "research"], None),
         "suspended": (away, None),
         "cancelled": (away, None),
         "gone": (away, None),
@@ -139,7 +137,6 @@ CASES = {
     "unbound": ("volume-unbound", ["claim 'bare'", "no storage class"], "PersistentVolumeClaim/bare", "bare"),
     "no-claim": ("volume-unbound", ["'absent' does not exist"], "Pod/no-claim-0-", "apply"),
     "gated": ("unknown", ["no known cause fits"], "Pod/gated-0-", "launcher logs gated"),
-    "queued": ("queued", ["queue 'research'", "has no Kueue"], "Job/queued", "launcher cancel queued"),
     "suspended": ("suspended", ["spec.suspend", "kubectl-patch"], "Job/suspended", "resume suspended"),
     "cancelled": ("cancelled", ["asked to stop"], "Job/cancelled", "resume cancelled"),
     "gone": ("job-gone", ["Job 'gone' is gone"], None, "resume gone"),

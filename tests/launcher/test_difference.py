@@ -51,6 +51,39 @@ def test_what_a_cluster_adds_is_no_difference():
     assert not compare(alive(manifests), manifests)
 
 
+def admitted(manifests):
+    """A Job that Kueue let in, as its version 0.17 does, to nodes that its ResourceFlavor describes."""
+    found = alive(manifests)
+    template = found[0]["spec"]["template"]
+    template["metadata"]["labels"]["kueue.x-k8s.io/podset"] = "main"
+    template["metadata"].setdefault("annotations", {})["kueue.x-k8s.io/workload"] = "job-one-1"
+    template["spec"].setdefault("nodeSelector", {})["disk"] = "fast"
+    template["spec"].setdefault("tolerations", []).append({"key": "spot", "operator": "Exists"})
+    written = {
+        "f:metadata": {
+            "f:annotations": {"f:kueue.x-k8s.io/workload": {}},
+            "f:labels": {"f:kueue.x-k8s.io/podset": {}},
+        },
+        "f:spec": {"f:nodeSelector": {}, "f:tolerations": {}},
+    }
+    owned = {"f:spec": {"f:suspend": {}, "f:template": written}}
+    found[0]["metadata"]["managedFields"].append({"manager": "kueue", "fieldsV1": owned})
+    return found
+
+
+def test_what_kueue_adds_is_no_difference_and_what_others_changed_is():
+    manifests = render(spec(profiles=["kueue", "spot"], queue="research"))
+    assert not compare(admitted(manifests), manifests)
+    theirs = admitted(manifests)
+    theirs[0]["spec"]["template"]["metadata"]["labels"]["team"] = "b"
+    theirs[0]["spec"]["template"]["spec"]["tolerations"].pop(0)  # the profile's
+    found = compare(theirs, manifests)
+    assert [each.path for each in found.changes] == [
+        "spec.template.metadata.labels.team",
+        "spec.template.spec.tolerations",
+    ]
+
+
 def test_what_was_changed_is_named_by_its_path():
     before, after = (
         alive(render(spec(env={"A": "1"}))),

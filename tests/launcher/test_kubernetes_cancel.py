@@ -8,7 +8,7 @@ import pytest
 
 from launcher.backends.kubernetes import stop
 from launcher.backends.kubernetes.backend import KubernetesBackend
-from launcher.backends.kubernetes.cancellation import announce_cancel
+from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
 from launcher.backends.kubernetes.observe import Seen, join
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.lookup import Found
@@ -68,6 +68,24 @@ def test_the_wish_is_there_before_a_pod_hears_of_it(store, labels, call):
     wish = json.loads(store.read(layout.CANCEL))
     assert wish["attempt"] == 3
     assert datetime.fromisoformat(wish["time"]).utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        (None, "it was cancelled before it began"),
+        (said("running"), "it was cancelled"),  # killed, so that its trainer had no last word
+        (said("failed"), ""),
+    ],
+)
+def test_a_queued_run_that_is_cancelled_is_stopped_whatever_its_trainer_said(store, word, told):
+    if word is not None:
+        store.write(layout.STATUS, json.dumps(word).encode())
+    cluster = Cluster(job(labels=QUEUED), store)
+    found = cancel(cluster, store)
+    assert (found.state, found.explanation) == (word["state"] if word and not told else STOPPED, told)
+    # Of an attempt after that nobody has wished anything.
+    assert not was_cancelled(store, 4)
 
 
 def test_a_run_that_has_ended_is_not_cancelled(store):

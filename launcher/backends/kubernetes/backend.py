@@ -17,7 +17,7 @@ from typing import Any, Self
 from launcher.backends.base import Jobs, LogChoice, Update
 from launcher.backends.kubernetes import observe, stop, submit
 from launcher.backends.kubernetes.api import Api, connect
-from launcher.backends.kubernetes.cancellation import announce_cancel
+from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
 from launcher.backends.kubernetes.labels import belongs, schedule_of_run
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
@@ -30,7 +30,7 @@ from launcher.hints import command_line
 from launcher.kubeconfig import context_names, current
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.states import parse_time
+from launcher.states import INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, parse_time
 from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
 from launcher.stored_logs import stored_logs
 from trainer.errors import GantryError, UserError
@@ -176,7 +176,7 @@ class KubernetesBackend:
         return assemble(
             found,
             files,
-            here.state,
+            self._unless_cancelled(found, seen, here.state, files),
             attempt=self.record.attempt,
             workers=[_worker(pod) for pod in here.workers] if pods else [],
             restarts=here.restarts,
@@ -184,6 +184,14 @@ class KubernetesBackend:
             **stale,
             **self._known(),
         )
+
+    def _unless_cancelled(self, found: Found, seen: observe.Seen, state: State, files: Files) -> State:
+        """The state, or that of a run whose Job was deleted to cancel it, perhaps before it began."""
+        if seen.job is not None or state.name not in (STARTING, INTERRUPTED, UNKNOWN):
+            return state
+        if not was_cancelled(found.store, self.record.attempt):
+            return state
+        return State(STOPPED, "it was cancelled" if files.said else "it was cancelled before it began")
 
     def without_cluster(self, found: Found, error: UserError) -> RunStatus:
         """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""

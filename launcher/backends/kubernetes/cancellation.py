@@ -8,12 +8,23 @@ import sys
 import threading
 from datetime import UTC, datetime
 
+from launcher.status import read_json
 from trainer import layout
 from trainer.errors import GantryError
 from trainer.storage import Store
 
 # A bucket that is away is tried again for minutes, and cancelling is not to wait for it.
 _PATIENCE_SECONDS = 15.0
+
+
+def was_cancelled(store: Store, attempt: int) -> bool:
+    """Whether somebody asked this attempt to stop.
+
+    Raises:
+        GantryError: the file cannot be read or is damaged.
+    """
+    found = read_json(store, layout.CANCEL)
+    return found is not None and found.get("attempt") == attempt
 
 
 def announce_cancel(store: Store, attempt: int, seconds: float = _PATIENCE_SECONDS) -> None:

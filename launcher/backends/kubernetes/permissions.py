@@ -79,6 +79,7 @@ RULES = (
     Rule("", "resourcequotas", ("list",), "doctor, submit --estimate and explain"),
     Rule("", "limitranges", ("list",), "explain"),
     Rule("", "persistentvolumeclaims", ("get",), "explain"),
+    Rule("kueue.x-k8s.io", "localqueues", ("get",), "doctor, of a queue"),
     Rule("kueue.x-k8s.io", "workloads", ("list",), "explain, of a run in a queue"),
     Rule("visibility.kueue.x-k8s.io", "localqueues/pendingworkloads", ("get",), "explain, of a queue"),
     Rule("", "pods", ("create",), "doctor: whether a worker's pod is admitted, by a dry run"),

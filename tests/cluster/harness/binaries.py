@@ -5,6 +5,7 @@ which takes the versions of all they need from their own go.mod.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from tests.cluster.harness.settings import CACHE, REPOSITORY, ClusterError, say
 
 KUBERNETES = "1.36.3"
 BY_VERSION = ("github.com/fsouza/fake-gcs-server@v1.56.1", "github.com/coredns/coredns@v1.14.7")
+KUEUE = "0.17.0"
 KWOK = "0.7.0"
 MODULE = REPOSITORY / "tests" / "cluster" / "go"
 OPTIONS = ("-trimpath", "-buildvcs=false")
@@ -37,6 +39,23 @@ def ensure_binaries() -> Path:
     for other in CACHE.glob("binaries-*"):
         if other != folder:
             shutil.rmtree(other)
+    return folder
+
+
+def ensure_kueue() -> Path:
+    """The folder of Kueue's manager and its release's manifests; made when the cache has none (6 minutes)."""
+    folder = CACHE / f"kueue-{KUEUE}"
+    if not folder.exists():
+        say(f"compiling Kueue {KUEUE}")
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            environment = os.environ | {"GOBIN": scratch, "CGO_ENABLED": "0"}
+            package = f"sigs.k8s.io/kueue/cmd/kueue@v{KUEUE}"
+            run("go", "install", *OPTIONS, "-ldflags=-s -w", package, log="go-kueue", env=environment)
+            told = run("go", "mod", "download", "-json", f"sigs.k8s.io/kueue@v{KUEUE}")
+            source = Path(json.loads(told)["Dir"]) / "config" / "components"
+            shutil.copytree(source, Path(scratch) / "components")
+            shutil.copytree(scratch, folder.with_suffix(".new"))
+        folder.with_suffix(".new").rename(folder)
     return folder
 
 

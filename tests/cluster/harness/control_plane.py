@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.cluster.harness.certificates import self_signed
 from tests.cluster.harness.processes import IN_NETWORK, Service, run, wait_until
 from tests.cluster.harness.settings import NODE_ADDRESS, SERVICE_SUBNET, STATE, STORAGE_URL
 from tests.cluster.harness.users import CERTIFICATE, TOKENS, kubeconfig
@@ -73,10 +74,25 @@ def start_api_server(binaries: Path) -> Service:
         f"--service-account-signing-key-file={key}",
         f"--audit-policy-file={policy}",
         f"--audit-log-path={AUDIT_LOG}",
+        *_front_proxy(),
     )
     service = Service("api-server", argv).start()
     wait_until("API server", lambda: api_server_ready(binaries), 60, service)
     return service
+
+
+def _front_proxy() -> list[str]:
+    """Options by which API servers behind this one learn from it who asks, such as Kueue's."""
+    key, certificate = STATE / "front-proxy.key", STATE / "front-proxy.crt"
+    self_signed("front-proxy", key, certificate)
+    return [
+        f"--requestheader-client-ca-file={certificate}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={certificate}",
+        f"--proxy-client-key-file={key}",
+    ]
 
 
 def api_server_ready(binaries: Path) -> bool:

@@ -1,0 +1,144 @@
+"""Runs in a queue of Kueue itself: waiting, admitted, evicted and let in again, cancelled, resumed, fired."""
+
+import json
+from pathlib import Path
+
+from tests.cluster.flags import on
+from tests.cluster.kueue import kueue, queue
+from tests.cluster.schedules import NEVER
+from tests.cluster.waiting import wait_until
+from tests.support.flags import set_flags
+from tests.support.teams import SMALL, outcome
+from trainer.storage import open_store
+
+ROLE = Path(__file__).parents[2] / "docs/launcher-role.yaml"
+STEPS = 300
+SETS = set_flags([*SMALL, f"steps={STEPS}", "checkpoints.every_steps=100", "samples.every_steps=100"])
+RUN = ["--preset", "mlp", "--workers", "2", "--threads", "1", "--memory", "1Gi", *SETS]
+
+
+class Queued:
+    """Runs in the queue 'research', looked at by a user with the documented Role alone."""
+
+    def __init__(self, launcher, cluster, namespace, bucket):
+        self._launcher, self._flags = launcher, [*on(cluster, namespace, bucket), "--queue", "research"]
+        self._where = ["--context", cluster.context, "-n", namespace, "--root", bucket]
+        self._user = {"KUBECONFIG": cluster.user_kubeconfig("limited")}
+
+    def __call__(self, command, *words):
+        done = self._launcher(command, *words, *self._where, env=self._user)
+        assert done.returncode in (0, 1), done.stderr
+        return done
+
+    def submit(self, name, *sets):
+        words = [*RUN, *set_flags(sets), "--name", name, *self._flags]
+        self._launcher("submit", *words, env=self._user, check=True)
+
+    def status(self, name):
+        return json.loads(self("status", name, "-o", "json").stdout)
+
+    def ends(self, name):
+        done = self("wait", name, "--timeout", "10m")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def doctor(self):
+        flags = [*self._flags, "--memory", "1Gi"]
+        told = self._launcher("doctor", *flags, "-o", "json", env=self._user)
+        return next(each for each in json.loads(told.stdout)["checks"] if each["check"] == "kueue")
+
+    def explained(self, name, *words):
+        """Wait until the sentence has these words; the whole finding."""
+        last = []
+
+        def told():
+            last[:] = [json.loads(self("explain", name, "-o", "json").stdout)]
+            return last[0]["cause"] == "queued" and all(word in last[0]["sentence"] for word in words)
+
+        try:
+            wait_until(told, f"{name}: {words}", 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {last}") from None
+        return last[0]
+
+
+def test_runs_in_a_queue(launcher, cron, own_cluster, namespace, bucket, kubectl, tmp_path):
+    kubectl("apply", "-f", str(ROLE))
+    kubectl("create", "rolebinding", "it", "--role=gantry-launcher", "--user=limited")
+    queued = Queued(launcher, own_cluster, namespace, bucket)
+    queued.submit("first")
+    assert queued.explained("first", "queue 'research'", "has no Kueue")["fix"].startswith(
+        "launcher cancel first"
+    )
+    assert "not installed" in queued.doctor()["text"]
+
+    (tmp_path / "kueue").mkdir()
+    with kueue(own_cluster, namespace, tmp_path / "kueue"):
+        found = queued.explained("first", "queue 'research'", "LocalQueue research doesn't exist")
+        assert any("place in the queue" in each for each in found["unasked"])  # so said Kueue's other server
+        assert "no LocalQueue 'research'" in queued.doctor()["text"]
+        kubectl.apply(*queue("research", cpu="200m", memory="2Gi"))  # for one run of two workers
+        _begin_in_turn(queued)
+        _is_cancelled_and_resumed(queued, kubectl)
+        _is_evicted_and_let_in_again(queued, kubectl, launcher, bucket)
+        queued.ends("third")
+        _is_queued_as_a_firing_too(queued, cron)
+
+
+def _begin_in_turn(queued):
+    """The first begins, the second waits for its room, and is told its place."""
+    assert queued.doctor()["level"] == "ok"
+    wait_until(
+        lambda: queued.status("first")["state"] in ("starting", "running"), "the first run's admission"
+    )
+    told = queued("diff", "first")
+    assert told.returncode == 0, told.stdout
+    queued.submit("second")
+    queued.submit("third", "steps=20")
+    found = queued.explained("second", "queue 'research'", "at position 1", "quota")
+    assert any(each["object"].startswith("Workload/") for each in found["evidence"])
+    assert "describe workload" in found["fix"]
+    queued.explained("third", "at position 2")
+    assert queued.status("second")["state"] == "queued"
+
+
+def _is_cancelled_and_resumed(queued, kubectl):
+    """A queue would let it in again, so its Job is gone; resumed it has a new one, which waits again."""
+    told = queued("cancel", "third").stdout
+    assert told.startswith("run 'third' is stopped: nothing is saved; go on with `launcher resume third")
+    assert "third" not in kubectl("get", "jobs", "-o=name").stdout
+    assert json.loads(queued("explain", "third", "-o", "json").stdout)["cause"] == "cancelled"
+    queued("resume", "third")
+    assert queued.status("third")["state"] == "queued"
+
+
+def _is_evicted_and_let_in_again(queued, kubectl, launcher, bucket):
+    """Its workers save and leave, it waits again, and then ends in the bits of the one that was let alone."""
+    wait_until(lambda: (queued.status("first")["step"] or 0) >= 20, "its first steps")
+    following = launcher.start("logs", "first", "--root", bucket, "-f")
+    hold = '{"spec":{"stopPolicy":"%s"}}'
+    kubectl("patch", "clusterqueue", "research", "--type=merge", "-p", hold % "HoldAndDrain")
+    wait_until(lambda: queued.status("first")["state"] == "queued", "its eviction")
+    stopped = queued.status("first")
+    assert stopped["step"] < STEPS, "it was through before it was evicted"
+    queued.explained("first", "queue 'research'")
+    kubectl("patch", "clusterqueue", "research", "--type=merge", "-p", hold % "None")
+
+    for name in ("first", "second"):
+        queued.ends(name)
+    first, second = (open_store(f"{bucket}/gan/{name}") for name in ("first", "second"))
+    assert outcome(first, STEPS) == outcome(second, STEPS)
+    out, err = following.communicate(timeout=60)
+    assert following.returncode == 0, err
+    assert out.count(f"worker-0 | finished {STEPS} steps") == 1
+    assert out.count("worker-0 | pod first-0-") == 2
+    stored = queued("logs", "first").stdout
+    assert sorted(stored.splitlines()) == sorted(out.splitlines())
+
+
+def _is_queued_as_a_firing_too(queued, cron):
+    """A firing's Job waits as well, here for a moment, and its schedule's history has it."""
+    cron.create("weekly", NEVER, "--workers", "2", "--queue", "research")
+    run = cron("trigger", "weekly").stdout.strip()
+    queued.ends(run)
+    assert [(each["run"], each["state"]) for each in cron.data("history", "weekly")] == [(run, "finished")]
+    cron("delete", "weekly")
