@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 _DEADLINE_SECONDS = 180.0  # two workers import TensorFlow on two busy cores in 20 s
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = _DEADLINE_SECONDS) -> None:
-    """Ask again and again until the answer is true.
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = _DEADLINE_SECONDS) -> Any:
+    """Ask again and again until the answer is true; the answer.
 
     Raises:
         AssertionError: it has not become so in time.
     """
     end = time.monotonic() + seconds
-    while not condition():
+    while not (answer := condition()):
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
         time.sleep(0.3)
+    return answer
