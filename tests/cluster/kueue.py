@@ -24,6 +24,7 @@ from tests.support.teams import free_ports
 
 API = "kueue.x-k8s.io/v1beta2"
 _GROUP = "visibility.kueue.x-k8s.io"
+_PATIENCE = "--timeout=100s"
 _WEBHOOK_CERTIFICATES = "tmp/k8s-webhook-server/serving-certs"
 
 
@@ -44,14 +45,15 @@ def kueue(cluster: Cluster, namespace: str, folder: Path) -> Iterator[None]:
     argv = ("chroot", str(folder), "/kueue", "--config=/kueue.yaml", "--kubeconfig=/kubeconfig")
     with ExitStack() as stack:
         stack.enter_context(_created(kubectl, kinds))
-        kubectl("wait", "crd", "--for=condition=Established", *(each["metadata"]["name"] for each in kinds))
+        names = [each["metadata"]["name"] for each in kinds]
+        kubectl("wait", "crd", "--for=condition=Established", _PATIENCE, *names)
         service = Service("kueue", argv).start()
         stack.callback(service.stop)
         wait_until("Kueue", lambda: _answers(health), 60, service)
         stack.enter_context(_created(kubectl, hooks))
         stack.enter_context(_created(kubectl, _aggregated(namespace, visibility)))
         for version in ("v1beta1", "v1beta2"):
-            kubectl("wait", "apiservice", "--for=condition=Available", f"{version}.{_GROUP}", "--timeout=60s")
+            kubectl("wait", "apiservice", "--for=condition=Available", _PATIENCE, f"{version}.{_GROUP}")
         stack.callback(_clear, kubectl)
         yield
 
@@ -155,14 +157,14 @@ def _aggregated(namespace: str, port: int) -> list[dict[str, Any]]:
 
 def _clear(kubectl: Kubectl) -> None:
     """Remove what has finalizers of Kueue, while there is somebody who minds them."""
-    kubectl("delete", "jobs", "--all", "--cascade=foreground", "--timeout=90s", check=False)
+    kubectl("delete", "jobs", "--all", "--cascade=foreground", _PATIENCE, check=False)
     for kind in ("workloads", "localqueues", "clusterqueues", "resourceflavors"):
         kubectl("delete", f"{kind}.kueue.x-k8s.io", "--all", "--timeout=30s", check=False)
 
 
 @contextmanager
 def _created(kubectl: Kubectl, objects: list[dict[str, Any]]) -> Iterator[None]:
-    """Objects that are removed at the end; of those that are too large for an annotation none is made."""
+    """Objects that are removed at the end. They are not applied: some are too large for its annotation."""
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     try:
         kubectl("create", "-f", "-", stdin=listed)
