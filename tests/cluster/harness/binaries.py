@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.harness.processes import run
@@ -46,14 +48,9 @@ def ensure_kueue() -> Path:
     """The folder of Kueue's manager and its release's manifests; made when the cache has none (6 minutes)."""
     folder = CACHE / f"kueue-{KUEUE}"
     if not folder.exists():
-        say(f"compiling Kueue {KUEUE}")
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            environment = os.environ | {"GOBIN": scratch, "CGO_ENABLED": "0"}
-            package = f"sigs.k8s.io/kueue/cmd/kueue@v{KUEUE}"
-            run("go", "install", *OPTIONS, "-ldflags=-s -w", package, log="go-kueue", env=environment)
+        with _compiled("Kueue", f"sigs.k8s.io/kueue/cmd/kueue@v{KUEUE}") as scratch:
             told = run("go", "mod", "download", "-json", f"sigs.k8s.io/kueue@v{KUEUE}")
-            source = Path(json.loads(told)["Dir"]) / "config" / "components"
-            shutil.copytree(source, Path(scratch) / "components")
+            shutil.copytree(Path(json.loads(told)["Dir"]) / "config/components", scratch / "components")
             shutil.copytree(scratch, folder.with_suffix(".new"))
         folder.with_suffix(".new").rename(folder)
     return folder
@@ -66,14 +63,20 @@ def ensure_kwok() -> Path:
     """
     program = CACHE / f"kwok-{KWOK}" / "kwok"
     if not program.exists():
-        say(f"compiling KWOK {KWOK}")
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            environment = os.environ | {"GOBIN": scratch, "CGO_ENABLED": "0"}
-            package = f"sigs.k8s.io/kwok/cmd/kwok@v{KWOK}"
-            run("go", "install", *OPTIONS, "-ldflags=-s -w", package, log="go-kwok", env=environment)
+        with _compiled("KWOK", f"sigs.k8s.io/kwok/cmd/kwok@v{KWOK}") as scratch:
             program.parent.mkdir(exist_ok=True)
-            shutil.copy(Path(scratch) / "kwok", program)
+            shutil.copy(scratch / "kwok", program)
     return program
+
+
+@contextmanager
+def _compiled(name: str, package: str) -> Iterator[Path]:
+    """A program in a scratch folder, with the versions of all it needs from its own go.mod."""
+    say(f"compiling {name}: {package}")
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        environment = os.environ | {"GOBIN": scratch, "CGO_ENABLED": "0"}
+        run("go", "install", *OPTIONS, "-ldflags=-s -w", package, log=f"go-{name.lower()}", env=environment)
+        yield Path(scratch)
 
 
 def _compile(target: Path) -> None:
