@@ -53,7 +53,7 @@ class Kubectl:
         deadline = time.monotonic() + seconds
         while not (found := check()):
             assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-            time.sleep(0.1)
+            time.sleep(0.3)  # kubectl itself takes 0.1 s of a processor
         return found
 
     def finished(self, pod: str, seconds: float = 60) -> int:

@@ -9,6 +9,7 @@ from tests.cluster.schedules import NEVER
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
 from tests.support.teams import SMALL
+from trainer.layout import is_complete
 from trainer.metrics import TIMING, read_lines
 from trainer.storage import open_store
 
@@ -16,13 +17,14 @@ ROLE = Path(__file__).parents[2] / "docs/launcher-role.yaml"
 EVERY = 50
 KEPT = [f"checkpoints.every_steps={EVERY}", f"checkpoints.keep_every={EVERY}", f"samples.every_steps={EVERY}"]
 SETS = set_flags([*SMALL, *KEPT, "steps=100000"])  # no run ends before it is made to
-RUN = ["--preset", "mlp", "--workers", "2", "--threads", "1", "--memory", "1Gi", *SETS]
+RUN = ["--preset", "mlp", "--workers", "1", "--threads", "1", "--memory", "1Gi", *SETS]
 
 
 class Queued:
     """Runs in the queue 'research', looked at by a user with the documented Role alone."""
 
-    def __init__(self, launcher, cluster, namespace, bucket):
+    def __init__(self, launcher, cluster, namespace, bucket, kubectl):
+        self._bucket, self._kubectl = bucket, kubectl
         self._launcher, self._flags = launcher, [*on(cluster, namespace, bucket), "--queue", "research"]
         self._where = ["--context", cluster.context, "-n", namespace, "--root", bucket]
         self._user = {"KUBECONFIG": cluster.user_kubeconfig("limited")}
@@ -44,19 +46,28 @@ class Queued:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def in_turn(self, *names):
-        """The names in the order in which the queue lets them in, each once it trains; it must stop then."""
+        """The names in the order in which the queue lets them in, each once it is; it must stop then."""
         left = list(names)
         while left:
-            name = wait_until(lambda: next(filter(self.trains, left), None), f"one of {left}")
+            name = wait_until(lambda: next(filter(self.is_admitted, left), None), f"one of {left}")
             left.remove(name)
             yield name
 
-    def trains(self, name):
-        return self.status(name)["state"] in ("starting", "running")
+    def is_admitted(self, name):
+        return not self._kubectl.get("job", name)["spec"]["suspend"]
+
+    def store(self, name):
+        return open_store(f"{self._bucket}/gan/{name}")
 
     def saves(self, name, step):
-        """Wait for a checkpoint of this step or later."""
-        wait_until(lambda: (self.status(name)["checkpoint_step"] or 0) >= step, f"{name} at step {step}")
+        """Wait for the checkpoint of a step."""
+        manifest = f"checkpoints/{step}/manifest.json"
+
+        def is_there():
+            found = self.store(name).stat(manifest)
+            return found and is_complete(manifest, found.size)
+
+        wait_until(is_there, f"{name} at step {step}")
 
     def doctor(self):
         flags = [*self._flags, "--memory", "1Gi"]
@@ -81,7 +92,7 @@ class Queued:
 def test_runs_in_a_queue(launcher, cron, own_cluster, namespace, bucket, kubectl, tmp_path):
     kubectl("apply", "-f", str(ROLE))
     kubectl("create", "rolebinding", "it", "--role=gantry-launcher", "--user=limited")
-    queued = Queued(launcher, own_cluster, namespace, bucket)
+    queued = Queued(launcher, own_cluster, namespace, bucket, kubectl)
     queued.submit("first")
     found = queued.explained("first", "queue 'research'", "has no Kueue")
     assert found["fix"].startswith("launcher cancel first")
@@ -92,7 +103,7 @@ def test_runs_in_a_queue(launcher, cron, own_cluster, namespace, bucket, kubectl
         found = queued.explained("first", "queue 'research'", "LocalQueue research doesn't exist")
         assert any("place in the queue" in each for each in found["unasked"])  # so said Kueue's other server
         assert "no LocalQueue 'research'" in queued.doctor()["text"]
-        kubectl.apply(*queue("research", cpu="200m", memory="2Gi"))  # for one run of two workers
+        kubectl.apply(*queue("research", cpu="100m", memory="1Gi"))  # for one run of one worker
         _begin_in_turn(queued)
         _is_cancelled_and_resumed(queued, kubectl)
         _is_evicted_and_let_in_again(queued, kubectl, launcher, bucket)
@@ -103,7 +114,7 @@ def test_runs_in_a_queue(launcher, cron, own_cluster, namespace, bucket, kubectl
 def _begin_in_turn(queued):
     """The first begins, the second waits for its room, and is told its place."""
     assert queued.doctor()["level"] == "ok"
-    wait_until(lambda: queued.trains("first"), "the first run's admission")
+    wait_until(lambda: queued.is_admitted("first"), "the first run's admission")
     told = queued("diff", "first")
     assert told.returncode == 0, told.stdout
     queued.submit("second")
@@ -126,23 +137,20 @@ def _is_cancelled_and_resumed(queued, kubectl):
 
 
 def _is_evicted_and_let_in_again(queued, kubectl, launcher, bucket):
-    """Its workers save and leave, it waits again, and goes on with the bits of one that was let alone."""
-    wait_until(lambda: (queued.status("first")["step"] or 0) >= 20, "its first steps")
+    """Its worker saves and leaves, it waits again, and goes on with the bits of one that was let alone."""
+    queued.saves("first", EVERY)
     following = launcher.start("logs", "first", "--root", bucket, "-f")
     hold = '{"spec":{"stopPolicy":"%s"}}'
     kubectl("patch", "clusterqueue", "research", "--type=merge", "-p", hold % "HoldAndDrain")
     wait_until(lambda: queued.status("first")["state"] == "queued", "its eviction")
-    saved = queued.status("first")["checkpoint_step"]
-    assert saved >= 20
+    compared = (queued.status("first")["checkpoint_step"] // EVERY + 1) * EVERY
     queued.explained("first", "queue 'research'")
     kubectl("patch", "clusterqueue", "research", "--type=merge", "-p", hold % "None")
 
-    compared = (saved // EVERY + 1) * EVERY
     for name in queued.in_turn("first", "second"):
         queued.saves(name, compared)
         assert queued("cancel", name).returncode == 0
-    first, second = (open_store(f"{bucket}/gan/{name}") for name in ("first", "second"))
-    assert _bits(first, compared) == _bits(second, compared)
+    assert _bits(queued.store("first"), compared) == _bits(queued.store("second"), compared)
     out, err = following.communicate(timeout=120)
     assert out.count("worker-0 | pod first-0-") == 2, err
     assert sorted(queued("logs", "first").stdout.splitlines()) == sorted(out.splitlines())
@@ -160,7 +168,7 @@ def _bits(store, step):
 
 def _is_queued_as_a_firing_too(queued, cron):
     """A firing's Job waits as well, here for a moment, and its schedule's history has it."""
-    cron.create("weekly", NEVER, "--workers", "2", "--queue", "research")
+    cron.create("weekly", NEVER, "--workers", "1", "--queue", "research")
     run = cron("trigger", "weekly").stdout.strip()
     queued.ends(run)
     assert [(each["run"], each["state"]) for each in cron.data("history", "weekly")] == [(run, "finished")]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+_PAUSE_SECONDS = 1.0  # an answer of `launcher status` takes a second of a processor that others wait for
 _DEADLINE_SECONDS = 180.0  # two workers import TensorFlow on two busy cores in 20 s
 
 
@@ -16,5 +17,5 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = _DEADLI
     end = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.3)
+        time.sleep(_PAUSE_SECONDS)
     return answer
