@@ -88,6 +88,28 @@ def test_a_queued_run_that_is_cancelled_is_stopped_whatever_its_trainer_said(sto
     assert not was_cancelled(store, 4)
 
 
+class Late(Cluster):
+    """One whose controllers are away: its pods are asked to leave some looks after the Job was suspended."""
+
+    def __init__(self, *given, looks):
+        super().__init__(*given)
+        self._looks = looks
+
+    def list(self, kind, selector):
+        self._looks -= 1
+        left = {"items": [pod(0), pod(1)]}, {"items": [pod(0, going=True)]}, {"items": []}
+        return left[0] if self._looks > 2 else left[1] if self._looks > 0 else left[2]
+
+
+@pytest.mark.parametrize(("controllers", "in_time"), [(60.0, True), (0.0, False)])
+def test_the_grace_begins_when_the_pods_are_asked(store, monkeypatch, controllers, in_time):
+    monkeypatch.setattr(stop, "_grace", lambda pods: 0.0)
+    monkeypatch.setattr(stop, "GRACE_MARGIN", 0.5)
+    monkeypatch.setattr(stop, "_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(stop, "_CONTROLLER_SECONDS", controllers)
+    assert stop.cancel(Late(job(), store, looks=12), "one") == in_time  # a second until they are asked
+
+
 def test_a_run_that_has_ended_is_not_cancelled(store):
     cluster = Cluster(job(conditions=[("Complete", "CompletionsReached", "")]), store)
     cluster.pods = []

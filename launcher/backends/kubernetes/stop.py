@@ -20,6 +20,8 @@ from trainer.layout import RunPath
 
 GRACE_MARGIN = 30.0  # seconds beyond the grace of the pods until they are missed
 _POLL_SECONDS = 0.25
+# For the controllers to ask the pods: after an outage of the API server they are back after 20 to 90 s.
+_CONTROLLER_SECONDS = 120.0
 _COLLECT_SECONDS = 20.0  # for the cluster to remove a deleted Job whose pods are gone
 # Seconds that a kubelet has to kill a pod itself; from one that is lost nothing would ever be heard.
 _KILL_SECONDS = 15.0
@@ -59,13 +61,16 @@ def _suspend(api: Api, job: Object) -> None:
 def wait_gone(api: Api, job: str, seconds: float | None = None, *, kill: bool = False) -> bool:
     """Wait until no pod of a Job is left that has not ended; False when some are, after `seconds`.
 
-    `seconds` is by default the pods' own grace and a margin. With `kill`, pods of a node that is lost are
-    struck off the cluster's books after a while.
+    `seconds` is by default the pods' own grace and a margin, from the time on when all were asked to leave.
+    With `kill`, pods of a node that is lost are struck off the cluster's books after a while.
     """
-    begun = time.monotonic()
+    begun, asked = time.monotonic(), False
     while pods := _living(api, job):
+        if not asked and all(pod["metadata"].get("deletionTimestamp") for pod in pods):
+            begun, asked = time.monotonic(), True
         waited = time.monotonic() - begun
-        if waited > (_grace(pods) + GRACE_MARGIN if seconds is None else seconds):
+        patience = _grace(pods) + GRACE_MARGIN + (0.0 if asked else _CONTROLLER_SECONDS)
+        if waited > (patience if seconds is None else seconds):
             return False
         if kill and waited > _KILL_SECONDS:
             _kill(api, pods, grace_seconds=0)
