@@ -113,9 +113,8 @@ def _is_remembered(cron, kubectl, bucket, runs, tick):
     told = cron.data("history", "twice")
     assert [{**each, "job": None} for each in before] == told
 
-    [fired] = [
-        each for each in cron.data("history", "tick") if each["run"] == tick
-    ]  # it may have fired again
+    # A busy machine may have let it fire twice before it was suspended.
+    [fired] = [each for each in cron.data("history", "tick") if each["run"] == tick]
     assert (fired["state"], fired["step"]) == ("finished", 4)
     due = datetime.fromisoformat(fired["scheduled"])
     assert tick == f"tick-{due:%Y%m%d-%H%M}"

@@ -18,9 +18,6 @@ TINY = (
     "xla=off",
 )
 
-WILD = ("optimizer.learning_rate=1", "optimizer.beta2=0", "optimizer.epsilon=1e-30", "steps=60")
-"""With these it diverges."""
-
 
 @contextmanager
 def _handlers_restored():

@@ -29,6 +29,8 @@ SMALL = (
     "metrics.print_every_steps=20",
     "xla=off",  # its compiler takes 4 s of a start; one test goes without this
 )
+WILD = ("optimizer.learning_rate=1", "optimizer.beta2=0", "optimizer.epsilon=1e-30", "steps=60")
+"""With these the plain GAN diverges."""
 
 
 def free_ports(count: int) -> list[int]:

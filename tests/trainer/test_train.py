@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.runs import TINY, WILD, run_here
+from tests.support.runs import TINY, run_here
+from tests.support.teams import WILD
 from trainer import checkpoints
 from trainer.errors import (
     AccessError,

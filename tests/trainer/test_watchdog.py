@@ -9,8 +9,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from tests.support.runs import WILD, run_here
-from tests.support.teams import SMALL, Team
+from tests.support.runs import run_here
+from tests.support.teams import SMALL, WILD, Team
 from trainer import watchdog
 from trainer.errors import EXIT_RESTART, Diverged
 from trainer.storage import open_store
