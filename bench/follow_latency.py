@@ -17,11 +17,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from launcher.backends.kubernetes.api import Api, connect
+from launcher.backends.kubernetes.labels import APP, ATTEMPT, INSTANCE, NAME, PART_OF, ROOT
 from launcher.backends.kubernetes.logs import PodLogs
+from launcher.backends.kubernetes.ours import Own
 from launcher.follow import LogLine
+from trainer.layout import RunPath
 from trainer.storage import LocalStore
 
 _JOB = "follow-latency"
+_RUN = RunPath("gs://nowhere", "bench", _JOB)
+_MARKS = {
+    "labels": {NAME: APP, INSTANCE: _RUN.name, PART_OF: _RUN.experiment, ATTEMPT: "1"},
+    "annotations": {ROOT: _RUN.root},
+}
 _PROGRAM = """
 import time
 for number in range({lines}):
@@ -41,17 +49,21 @@ class Latency:
 
 def measure(api: Api, image: str, lines: int = 200, pause: float = 0.05) -> Latency:
     """Follow a pod that prints; its Job is removed afterwards."""
-    api.create(_job(image, _PROGRAM.format(lines=lines, pause=pause)))
+    made = api.create(_job(image, _PROGRAM.format(lines=lines, pause=pause)))
     delays: list[float] = []
     try:
-        with tempfile.TemporaryDirectory() as folder, PodLogs(api, LocalStore(folder), _JOB, 1) as logs:
+        with tempfile.TemporaryDirectory() as folder, _follow(api, folder) as logs:
             while not logs.done:
                 delays += _delays(logs.read(1.0), time.time())
     finally:
-        api.delete("Job", _JOB)
+        api.delete("Job", made)
     # What was printed before the pod was seen to run waited for that and not for the stream.
     followed = delays[len(delays) // 4 :]
     return Latency(len(followed), statistics.median(followed), max(followed))
+
+
+def _follow(api: Api, folder: str) -> PodLogs:
+    return PodLogs(Own(api, _RUN, _JOB, 1), LocalStore(folder))
 
 
 def _delays(lines: list[LogLine], now: float) -> list[float]:
@@ -76,8 +88,8 @@ def _job(image: str, program: str) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": _JOB},
-        "spec": counts | {"template": {"spec": pod}},
+        "metadata": {"name": _JOB, **_MARKS},
+        "spec": counts | {"template": {"metadata": _MARKS, "spec": pod}},
     }
 
 

@@ -135,7 +135,8 @@ class _Bench:
         self._wait(lambda: len(self.api.list("Pod", selector)["items"]) == _WORKERS)
         took = time.monotonic() - began
         process.wait(60)
-        self.api.delete("Job", job)
+        if made := self.api.get("Job", job):
+            self.api.delete("Job", made)
         self._wait(lambda: not self.api.list("Pod", selector)["items"])
         return took
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from launcher.backends.kubernetes.api import Api, connect
+from launcher.backends.kubernetes.api import Api, Object, connect
 from launcher.render import render
 from launcher.spec import RunSpec
 from tests.cluster.harness.access import Cluster
@@ -98,10 +98,10 @@ def simulated(cluster: Cluster, namespace: str, scratch: Path) -> Iterator[Simul
         counted, found = _counted_server(scratch)
         stack.callback(counted.stop)
         api = connect(cluster.context, namespace)
-        names = [f"{namespace}-{number}" for number in range(_NODES)]
-        stack.callback(lambda: [api.delete("Node", name) for name in names])
-        for name in names:
-            api.create(_node(name))
+        nodes: list[Object] = []
+        stack.callback(lambda: [api.delete("Node", node) for node in nodes])
+        for number in range(_NODES):
+            nodes.append(api.create(_node(f"{namespace}-{number}")))
         _kubectl("create", "namespace", namespace)
         stack.callback(_kubectl, "delete", "namespace", namespace, "--timeout=300s")
         wait_until("a service account", lambda: api.get("ServiceAccount", "default"), 120)

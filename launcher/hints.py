@@ -10,13 +10,36 @@ DEFAULT_ROOT = "runs"
 DEFAULT_EXPERIMENT = "gan"
 
 
-def command_line(verb: str, path: RunPath, *more: str) -> str:
-    """A command about a run as it can be pasted, such as ``launcher resume demo-1 --root /data``."""
-    run = path.name if path.experiment == DEFAULT_EXPERIMENT else f"{path.experiment}/{path.name}"
-    words = ["launcher", *verb.split(), run, *more]
+_typed: dict[str, str] = {}  # by flag; of the process and not of a thread, since a process is one command
+
+
+def remember(context: str | None = None, namespace: str | None = None) -> None:
+    """Have the commands that are printed from now on say these again, which were typed for this one."""
+    given = {"--context": context, "--namespace": namespace}
+    _typed.clear()
+    _typed.update({flag: value for flag, value in given.items() if value is not None})
+
+
+def command_words(verb: str, path: RunPath, *more: str) -> list[str]:
+    """A command about a run, word by word, such as ``launcher resume demo-1 --root /data``.
+
+    It names the run so that nothing else is meant, its root unless that is the usual one, and the cluster
+    where that had to be typed for this command too.
+    """
+    words = ["launcher", *verb.split(), f"{path.experiment}/{path.name}", *more]
+    if path.experiment == DEFAULT_EXPERIMENT:
+        words[words.index(f"{path.experiment}/{path.name}")] = path.name
     if path.root.rstrip("/") != usual_root().rstrip("/"):
         words += ["--root", path.root]
-    return shlex.join(words)
+    for flag, value in _typed.items():
+        if flag not in words and not (flag == "--namespace" and "-n" in words):
+            words += [flag, value]
+    return words
+
+
+def command_line(verb: str, path: RunPath, *more: str) -> str:
+    """The same as it can be pasted."""
+    return shlex.join(command_words(verb, path, *more))
 
 
 def usual_root() -> str:

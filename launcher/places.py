@@ -1,8 +1,11 @@
 """Where a run is: below a root that was named, in the folder ``runs`` here, or where its Job says.
 
 A Job carries its run's root as an annotation, so ``launcher logs RUN`` works with no root configured for as
-long as the cluster remembers the run. A firing of a schedule is known by its Job alone until its first pod
-has written its record.
+long as the cluster remembers the run, and a run whose folder was emptied can still be cancelled. A firing of
+a schedule is known by its Job alone until its first pod has written its record.
+
+Where its pods are the run's own record says. Only what was typed for this command goes before it: a context
+or a namespace from a file of settings is for runs of which nothing is known yet.
 """
 
 from collections.abc import Iterable
@@ -11,13 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.backends.base import Backend
 from launcher.backends.kubernetes.jobs import attempt_of
-from launcher.backends.kubernetes.labels import belongs, of_run, run_of, schedule_of_run
+from launcher.backends.kubernetes.labels import run_of
+from launcher.backends.kubernetes.ours import jobs_of
 from launcher.backends.kubernetes.record import ClusterRecord, read_record, record_of
 from launcher.backends.local.backend import LocalBackend
-from launcher.errors import ClusterUnreachable, Forbidden, NoSuchRun, SpecError
+from launcher.errors import NoSuchRun, SpecError
 from launcher.hints import DEFAULT_ROOT
 from launcher.kubeconfig import current
 from launcher.lookup import Found, find_run
+from trainer.errors import UserError
 from trainer.layout import RunPath
 from trainer.storage import open_store
 
@@ -32,9 +37,13 @@ class Place:
     root: str | None = None
     """Folder or ``gs://bucket/prefix``; None looks in ``runs`` and then asks the cluster."""
     context: str | None = None
-    """Context of the kubeconfig; None is the run's own, else the current one."""
+    """Context of the kubeconfig, as typed; None is the run's own, else the usual or the current one."""
     namespace: str | None = None
-    """Namespace of the cluster; None is the run's own, else the context's."""
+    """Namespace of the cluster, as typed; None is the run's own, else the usual or the context's."""
+    usual_context: str | None = None
+    """Context where neither the command nor the run's record says one."""
+    usual_namespace: str | None = None
+    """Namespace where neither the command nor the run's record says one."""
 
     @property
     def has_cluster(self) -> bool:
@@ -43,13 +52,13 @@ class Place:
         Raises:
             SpecError: there is no context of that name.
         """
-        return current(self.context) is not None
+        return current(self.context or self.usual_context) is not None
 
     def connect(self) -> "Api":
         """The cluster to ask about runs that are not known yet."""
         from launcher.backends.kubernetes.api import connect
 
-        return connect(self.context, self.namespace)
+        return connect(self.context or self.usual_context, self.namespace or self.usual_namespace)
 
 
 class Located(NamedTuple):
@@ -80,17 +89,20 @@ def find(place: Place, run: str) -> Found:
     try:
         return find_run(place.root or DEFAULT_ROOT, run)
     except NoSuchRun as missing:
-        firing = schedule_of_run(run.rpartition("/")[2]) is not None
-        if (place.root is not None and not firing) or not place.has_cluster:
+        # Pods reach buckets only, so that of a folder's runs no Job could tell.
+        if (place.root is not None and "://" not in place.root) or not place.has_cluster:
             raise
         return _ask_cluster(place, run, missing)
 
 
-def backend_of(found: Found, place: Place) -> Backend:
-    """The backend that started a run; the local one, which reads files alone, where none did."""
+def backend_of(found: Found, place: Place, *, ask: bool = True) -> Backend:
+    """The backend that started a run; the local one, which reads files alone, where none did.
+
+    Where the run's folder lacks the record, the cluster is asked for a Job of it, unless `ask` is false.
+    """
     record, job = read_record(found.store), found.job
-    if record is None:
-        record, job = _of_firing(found, place)
+    if record is None and ask:
+        record, job = _of_job(found, place)
     if record is None:
         return LocalBackend()
     from launcher.backends.kubernetes.backend import KubernetesBackend
@@ -106,8 +118,8 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
     try:
         api = place.connect()
         there = [(path, job) for job in jobs(api) if (path := run_of(job)) and path.name == name]
-    except ClusterUnreachable as error:
-        raise NoSuchRun(f"{missing}, and no cluster to ask: {error}") from None
+    except UserError as error:
+        raise NoSuchRun(f"{missing}, and no cluster could be asked: {error}") from None
     root = None if place.root is None else place.root.rstrip("/")
     there = [each for each in there if root in (None, each[0].root.rstrip("/"))]
     there = [each for each in there if experiment in ("", each[0].experiment)]
@@ -120,21 +132,22 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
     return Found(path, open_store(path.url), job)
 
 
-def _of_firing(found: Found, place: Place) -> tuple[ClusterRecord | None, dict[str, Any] | None]:
-    """The record that a schedule's firing is about to write, and its Job; None for any other run."""
-    path = found.path
-    if "://" not in path.root or schedule_of_run(path.name) is None or not place.has_cluster:
+def _of_job(found: Found, place: Place) -> tuple[ClusterRecord | None, dict[str, Any] | None]:
+    """What the newest Job of a run tells in place of its record, and the Job; None where there is none.
+
+    A schedule's firing is about to write its record, and of a run whose folder was emptied it is gone.
+    """
+    if "://" not in found.path.root or not place.has_cluster:
         return None, None
     try:
         api = place.connect()
-        jobs = [found.job] if found.job else api.list("Job", of_run(path))["items"]
-    except (ClusterUnreachable, Forbidden):
+        jobs = [found.job] if found.job else jobs_of(api, found.path)
+    except UserError:
         return None, None
-    own = [job for job in jobs if belongs(job, path)]
-    if not own:
+    job = max(jobs, key=lambda each: attempt_of(each) or 0, default=None)
+    if job is None:
         return None, None
-    record = replace(record_of(own[0]), context=api.context, server=api.server, namespace=api.namespace)
-    return record, own[0]
+    return replace(record_of(job), context=api.context, server=api.server, namespace=api.namespace), job
 
 
 def _urls(paths: Iterable[RunPath]) -> str:

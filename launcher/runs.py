@@ -27,11 +27,11 @@ from launcher.listing import list_runs, reindex
 from launcher.places import Place, locate
 from launcher.resuming import resumed_spec
 from launcher.spec import RunSpec
-from launcher.states import FINISHED, STOPPED
+from launcher.states import FAILED, FINISHED, STOPPED
 from launcher.status import RunStatus
 from launcher.warm_start import check_warm_start
 from trainer import index
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
 from trainer.storage import open_store
 
 __all__ = [
@@ -68,6 +68,10 @@ class Deleted(NamedTuple):
     """Objects of the cluster, as ``Kind/name``."""
     files: int
     bytes: int
+    where: str
+    """The namespace and context that the objects were removed from, empty for a run of this machine."""
+    folder: str
+    """Where its files are, or were."""
 
 
 def submit(spec: RunSpec, command: WorkerCommand = trainer_command, grace_seconds: float = 60.0) -> Started:
@@ -102,12 +106,14 @@ def resume(
     overrides: Iterable[str] = (),
     command: WorkerCommand = trainer_command,
     grace_seconds: float | None = None,
+    abandon: bool = False,
     **changes: Any,
 ) -> Started:
     """Start the next attempt of a run, which goes on from its newest complete checkpoint.
 
     `changes` are fields of `RunSpec` that the attempt has otherwise; those that are None stay as they were,
-    but for a grace that is too short for the run's checkpoints.
+    but for a grace that is too short for the run's checkpoints. With `abandon` the cluster where the run was
+    is not asked whether it has ended there, when another one is named.
 
     Raises:
         NoSuchRun: there is none of that name.
@@ -119,7 +125,7 @@ def resume(
         backend = LocalBackend(command, 60.0 if grace_seconds is None else grace_seconds)
     else:
         changes["grace_seconds"] = grace_seconds
-    backend.check_idle(found)
+    backend.check_idle(found, abandon=abandon)
     now = backend.status(found)
     spec = resumed_spec(found, tuple(overrides), **changes)
     if now.state == FINISHED and spec.config().steps <= (now.step or 0):
@@ -198,30 +204,42 @@ def cancel(where: Place | str, run: str, *, kill: bool = False) -> RunStatus:
     Raises:
         NoSuchRun: there is none of that name.
         Unsupported: its workers are not to be reached from here.
-        GantryError: it did not end in time.
+        GantryError: it did not end in time, or nothing of it was found that could be stopped.
     """
     found, backend = locate(where, run)
-    return backend.cancel(found, kill=kill)
+    now = backend.cancel(found, kill=kill)
+    if now.state not in (FINISHED, FAILED, STOPPED):
+        raise GantryError(f"run '{now.run}' is {now.state}, and nothing of it was stopped: {now.explanation}")
+    return now
 
 
-def delete(where: Place | str, run: str, *, artifacts: bool = False) -> Deleted:
-    """Remove a run's objects from the cluster and, with `artifacts`, its files for good.
+def delete(where: Place | str, run: str, *, artifacts: bool = False, force: bool = False) -> Deleted:
+    """Remove what is left of a run that has ended: its objects and, with `artifacts`, its files for good.
+
+    One that has not ended is refused; with `force` it is cancelled first.
 
     Raises:
         NoSuchRun: there is none of that name.
-        RunAlive: it has not ended and its files would be removed under it.
+        RunAlive: it has not ended.
+        UserError: its cluster cannot be asked; nothing was removed.
     """
     found, backend = locate(where, run)
-    if artifacts and (now := backend.status(found)).live:
+    now = backend.status(found)
+    if now.live and force:
+        now = cancel(where, run)
+    if now.live:
+        force_it = command_line("delete", found.path, *(["--artifacts"] if artifacts else []), "--force")
         raise RunAlive(
-            f"run '{now.run}' is {now.state}: stop it with `{command_line('cancel', found.path)}` first"
+            f"run '{now.run}' is {now.state}: stop it with `{command_line('cancel', found.path)}` first, or "
+            f"cancel and remove it with `{force_it}`"
         )
-    objects = backend.delete(found)
-    removed = delete_files(found.store) if artifacts else (0, 0)
+    with backend.held(found):
+        objects = backend.delete(found)
+        removed = delete_files(found.store) if artifacts else (0, 0)
     if artifacts:
         # Last: what is cut off here leaves an entry without a folder, which a list leaves out.
         index.remove(open_store(f"{found.path.root.rstrip('/')}/{found.path.experiment}"), found.path.name)
-    return Deleted(objects, *removed)
+    return Deleted(objects, *removed, backend.where(found), found.path.url)
 
 
 def finish(started: Started) -> Outcome:

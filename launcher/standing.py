@@ -114,7 +114,7 @@ def look(found: Found, entry: Entry | None, place: Place, jobs: Jobs) -> RunStat
         backend = KubernetesBackend(record_of(job), place.context, place.namespace)
         return backend.listed(found, lambda: jobs.by_name, files)
     if settled is None:
-        return backend_of(found, place).listed(found, lambda: jobs.by_name)
+        return backend_of(found, place, ask=False).listed(found, lambda: jobs.by_name)
     files = _from_index(settled)
     if isinstance(found.store, LocalStore) and (record := read_record(found.store)) is not None:
         # Begun again, a run tells its index when TensorFlow is loaded; the record of its processes tells now.

@@ -5,6 +5,7 @@ folder, so a backend adds only what the folder cannot tell: which workers live, 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -85,8 +86,12 @@ class Backend(Protocol):
     def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
         """How the run ended, None when it has not after `seconds`."""
 
-    def check_idle(self, found: Found) -> None:
-        """Raise `RunAlive` while an attempt is under way."""
+    def check_idle(self, found: Found, *, abandon: bool = False) -> None:
+        """Raise `RunAlive` while an attempt is under way.
+
+        With `abandon` a cluster other than the one that is to run it now, where the last attempt was, is not
+        asked.
+        """
 
     def resume(self, found: Found, spec: RunSpec) -> Started:
         """Start the next attempt."""
@@ -97,8 +102,18 @@ class Backend(Protocol):
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
         """The same, and wait until they are gone; a run that has ended stays as it is."""
 
+    def held(self, found: Found) -> AbstractContextManager[None]:
+        """Hold a run that has ended while something of it is destroyed, so that nothing of it begins.
+
+        Raises:
+            RunAlive: it has not ended, whatever was read of it.
+        """
+
     def delete(self, found: Found) -> list[str]:
         """Remove what the backend keeps of a run that has ended, except its files; the names of it."""
+
+    def where(self, found: Found) -> str:
+        """Where it keeps that: ``namespace 'team' of context 'here'``; empty where it keeps nothing."""
 
 
 def way_on(now: RunStatus) -> str:

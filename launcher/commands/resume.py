@@ -32,6 +32,13 @@ def resume(
         int | None,
         typer.Option("--grace", metavar="SECONDS", help="What a worker may take to save when it is stopped."),
     ] = None,
+    abandon: Annotated[
+        bool,
+        typer.Option(
+            "--abandon",
+            help="With --context or --namespace: do not ask the place where the run was, which is gone.",
+        ),
+    ] = False,
     detach: Detach = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow a run on Kubernetes; local runs are followed anyway.")
@@ -55,7 +62,7 @@ def resume(
     changes["grace_seconds"] = grace_seconds
 
     def start() -> "Started":
-        return runs.resume(place, run, overrides or (), **changes)
+        return runs.resume(place, run, overrides or (), abandon=abandon, **changes)
 
     if local and not detach:
         run_in_foreground(start, output)

@@ -17,7 +17,7 @@ from launcher.difference.objects import Change, Difference, compare
 from launcher.errors import SpecError
 from launcher.lookup import Found
 from launcher.places import Place, locate
-from launcher.render import job_name, render
+from launcher.render import render
 from launcher.settings import Layered, recorded, spec_from
 from launcher.spec import RunSpec
 from trainer import layout
@@ -48,8 +48,10 @@ def diff_run(where: Place | str, run: str, given: Layered) -> Difference:
     record = backend.record
     before = laid_over(record.spec, Layered({}), f"{found.store.url}/{layout.CLUSTER}")
     after = laid_over(record.spec, given, f"{found.store.url}/{layout.CLUSTER}")
-    manifests = render(after, record.attempt)
-    difference = against_cluster(backend.api, manifests, render(before, record.attempt))
+    manifests = render(after, record.attempt, record.job)
+    difference = None
+    if backend.own(found).job() is not None:  # and not a namesake's
+        difference = against_cluster(backend.api, manifests, render(before, record.attempt, record.job))
     return _with_folder(found, record, manifests) if difference is None else difference
 
 
@@ -72,7 +74,7 @@ def laid_over(spec: Mapping[str, Any], given: Layered, origin: str) -> RunSpec:
 
 def _with_folder(found: Found, record: ClusterRecord, manifests: list[dict[str, Any]]) -> Difference:
     """The difference from what was sent, without the server's defaults on either side."""
-    job = job_name(found.path.name, record.attempt)
+    job = record.job
     try:
         sent = list(yaml.safe_load_all(found.store.read(layout.MANIFESTS)))
     except ObjectMissing:

@@ -101,7 +101,7 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     spec = backend.record.spec
     try:
         api = backend.api
-        seen = backend.look()
+        seen = backend.look(found)
     except UserError as error:  # unreachable, not logged in, forbidden
         asking.unasked.append(f"the cluster: {error}")
         now = backend.without_cluster(found, error)

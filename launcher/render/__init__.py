@@ -3,7 +3,7 @@
 Nothing here knows a cluster. The same run and the same files give the same bytes.
 """
 
-from launcher.render.manifests import job_name, render, service_name
+from launcher.render.manifests import job_name, render
 from launcher.render.text import to_json, to_yaml
 
-__all__ = ["job_name", "render", "service_name", "to_json", "to_yaml"]
+__all__ = ["job_name", "render", "to_json", "to_yaml"]

@@ -110,7 +110,7 @@ def _taken_out(cron: Manifest) -> Manifest:
 
 def _fill(job: Manifest, spec: RunSpec, cluster: Cluster) -> None:
     job.get("spec.activeDeadlineSeconds")
-    fill_job(job, spec, 1, arguments(spec, "--schedule"))
+    fill_job(job, spec, 1, spec.name, arguments(spec, "--schedule"))
     job.set("spec.suspend", spec.queue is not None)
     job.put(f'spec.template.metadata.labels["{WORKERS}"]', str(spec.workers))
     job.set(f"{TRAINER}.env[name=GANTRY_RECORD].value", literal(record_template(spec, cluster)))

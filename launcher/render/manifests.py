@@ -18,6 +18,7 @@ NAME, INSTANCE, PART_OF, MANAGED_BY = (
     f"app.kubernetes.io/{key}" for key in ("name", "instance", "part-of", "managed-by")
 )
 ATTEMPT, ROOT = "gantry/attempt", "gantry/root"
+JOB_NAME = "batch.kubernetes.io/job-name"  # which the Job's controller puts on each pod
 CONTAINER = "trainer"
 _POD = "spec.template.spec"
 TRAINER = f"{_POD}.containers[name={CONTAINER}]"
@@ -31,17 +32,17 @@ _SELECTORS = {
 
 
 def job_name(run: str, attempt: int = 1) -> str:
-    """Name of the Job of an attempt, counted from 1: the run's own name for the first."""
+    """Name of the Job of an attempt, counted from 1: the run's own name for the first.
+
+    Its headless Service, which gives the pods their names, is called the same.
+    """
     return run if attempt == 1 else f"{run}-r{attempt}"
 
 
-def service_name(run: str, attempt: int = 1) -> str:
-    """Name of the headless Service that gives an attempt's pods their names."""
-    return job_name(run, attempt)
-
-
-def render(spec: RunSpec, attempt: int = 1) -> list[dict[str, Any]]:
+def render(spec: RunSpec, attempt: int = 1, job: str | None = None) -> list[dict[str, Any]]:
     """What is sent to the cluster for one attempt of a run: the Job, suspended, and then its children.
+
+    `job` is the Job's name where it is not `job_name`'s, which somebody else's may have.
 
     Raises:
         SpecError: the run is a local one, a profile is unknown, or ``k8s/`` lacks something.
@@ -56,11 +57,12 @@ def render(spec: RunSpec, attempt: int = 1) -> list[dict[str, Any]]:
         raise SpecError(f"{source}: expected one Job, found {len(jobs)}")
     objects.sort(key=lambda manifest: manifest.kind != "Job")
     namespace = namespace_of(spec)
-    rename([jobs[0].name], job_name(spec.name, attempt), objects)
+    name = job or job_name(spec.name, attempt)
+    rename([jobs[0].name], name, objects)
     for manifest in objects:
-        label(manifest, spec, attempt)
+        label(manifest, spec, attempt, chosen={JOB_NAME: name})
         manifest.put("metadata.namespace", namespace)
-    fill_job(jobs[0], spec, attempt, arguments(spec, "--run"))
+    fill_job(jobs[0], spec, attempt, name, arguments(spec, "--run"))
     for manifest in objects[1:]:
         fill_child(manifest, spec)
     return [manifest.data for manifest in objects]
@@ -108,22 +110,29 @@ def _refer(node: Any, names: dict[str, str]) -> None:
             _refer(value, names)
 
 
-def label(manifest: Manifest, spec: RunSpec, attempt: int, more: Mapping[str, str] = {}) -> None:
+def label(
+    manifest: Manifest,
+    spec: RunSpec,
+    attempt: int,
+    more: Mapping[str, str] = {},
+    chosen: Mapping[str, str] = {},
+) -> None:
     """The labels of an object and of its pods, and in selectors those that choose the attempt's pods.
 
-    `more` labels count in both, and need not be in the files.
+    `more` labels count in both and `chosen` in selectors alone; neither need be in the files. A namesake in
+    another experiment or root has the same name and attempt, so a selector needs something of the Job's own.
     """
-    chosen = {NAME: "gantry", INSTANCE: spec.name, ATTEMPT: str(attempt)}
-    labels = {**chosen, PART_OF: spec.experiment, MANAGED_BY: "gantry"}
+    own = {NAME: "gantry", INSTANCE: spec.name, ATTEMPT: str(attempt)}
+    labels = {**own, PART_OF: spec.experiment, MANAGED_BY: "gantry"}
     for where in ("metadata", "spec.template.metadata") if manifest.kind == "Job" else ("metadata",):
         for key, value in labels.items():
             manifest.set(f'{where}.labels["{key}"]', value)
         for key, value in more.items():
             manifest.put(f'{where}.labels["{key}"]', value)
     if path := _SELECTORS.get(manifest.kind):
-        for key in chosen:
+        for key in own:
             manifest.get(f'{path}["{key}"]')
-    _choose(manifest.data.get("spec"), {**chosen, **more})
+    _choose(manifest.data.get("spec"), {**own, **more, **chosen})
 
 
 def _choose(node: Any, chosen: dict[str, str]) -> None:
@@ -139,7 +148,7 @@ def _choose(node: Any, chosen: dict[str, str]) -> None:
             _choose(value, chosen)
 
 
-def fill_job(job: Manifest, spec: RunSpec, attempt: int, words: Sequence[str]) -> None:
+def fill_job(job: Manifest, spec: RunSpec, attempt: int, service: str, words: Sequence[str]) -> None:
     """A run's values in the Job of an attempt; `words` are what the image's entry point is told."""
     job.set("spec.suspend", True)
     job.set("spec.completions", spec.workers)
@@ -155,10 +164,10 @@ def fill_job(job: Manifest, spec: RunSpec, attempt: int, words: Sequence[str]) -
     job.set(f"{_POD}.terminationGracePeriodSeconds", spec.grace_seconds)
     if spec.service_account is not None:
         job.put(f"{_POD}.serviceAccountName", spec.service_account)
-    _fill_container(job, spec, attempt, words)
+    _fill_container(job, spec, attempt, service, words)
 
 
-def _fill_container(job: Manifest, spec: RunSpec, attempt: int, words: Sequence[str]) -> None:
+def _fill_container(job: Manifest, spec: RunSpec, attempt: int, service: str, words: Sequence[str]) -> None:
     job.set(f"{TRAINER}.image", spec.image)
     if spec.image_pull_policy is not None:
         job.put(f"{TRAINER}.imagePullPolicy", spec.image_pull_policy)
@@ -171,7 +180,7 @@ def _fill_container(job: Manifest, spec: RunSpec, attempt: int, words: Sequence[
     if spec.gpus:
         job.set(f'{TRAINER}.resources.limits["nvidia.com/gpu"]', spec.gpus)
     own = {
-        "SERVICE": service_name(spec.name, attempt),
+        "SERVICE": service,
         "WORKERS": spec.workers,
         "ATTEMPT": attempt,
         "GRACE_SECONDS": spec.grace_seconds,

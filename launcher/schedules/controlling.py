@@ -47,7 +47,7 @@ def suspend(where: Place, name: str) -> ScheduleStatus:
     found, now = find(where, name), datetime.now(UTC)
     if timing_of(found.cron).suspended:
         return status_of(found.cron, now)
-    return status_of(found.api.patch("CronJob", name, suspend_patch(found.cron, True, now)), now)
+    return status_of(found.api.patch("CronJob", found.cron, suspend_patch(found.cron, True, now)), now)
 
 
 def resume(where: Place, name: str) -> Resumed:
@@ -61,7 +61,7 @@ def resume(where: Place, name: str) -> Resumed:
     if not timing_of(found.cron).suspended:
         return Resumed(status_of(found.cron, now), None)
     due = _due(found, now)
-    cron = found.api.patch("CronJob", name, suspend_patch(found.cron, False, now))
+    cron = found.api.patch("CronJob", found.cron, suspend_patch(found.cron, False, now))
     return Resumed(status_of(cron, now), due.isoformat() if due else None)
 
 
@@ -108,7 +108,7 @@ def delete(where: Place, name: str) -> Deleted:
         if not is_stopped(job) and (path := run_of(job)):
             announce_cancel(open_store(path.url), 1)
     uid = found.cron["metadata"]["uid"]
-    api.delete("CronJob", name, "Foreground", uid=uid)
+    api.delete("CronJob", found.cron, "Foreground")
     pods = found.cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     deadline = time.monotonic() + float(pods.get("terminationGracePeriodSeconds") or 30) + _MARGIN_SECONDS
     while (left := api.get("CronJob", name)) and left["metadata"]["uid"] == uid:

@@ -161,7 +161,7 @@ def _create_all(api: Api, manifests: Sequence[Object], timing: Timing) -> None:
         for child in manifests[1:]:
             api.create(owned(child, cron))
         if not timing.suspended:
-            api.patch("CronJob", name, {"spec": {"suspend": False}})
+            api.patch("CronJob", cron, {"spec": {"suspend": False}})
     except BaseException as error:  # Ctrl-C too
         _take_back(api, name, error)
         raise
@@ -173,7 +173,7 @@ def _take_back(api: Api, name: str, error: BaseException) -> None:
         api.transport.patience = _UNDO_PATIENCE
         found = api.get("CronJob", name)
         if found is not None and api.made(found):
-            api.delete("CronJob", name, uid=found["metadata"]["uid"])
+            api.delete("CronJob", found)
     except (GantryError, KeyboardInterrupt) as failure:
         raise GantryError(
             f"{str(error) or 'interrupted'}; not all could be taken back ({failure}): look at CronJob "

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Object
-from launcher.backends.kubernetes.labels import SINCE
+from launcher.backends.kubernetes.labels import SINCE, schedule_of
 from launcher.backends.kubernetes.record import record_of
 from launcher.backends.kubernetes.submit import owned
 from launcher.difference import Difference, against_cluster, laid_over
@@ -99,10 +99,28 @@ def apply(plan: Plan) -> Changed:
         if name in new:
             api.create(owned(manifest, plan.found.cron))
         elif name in names:
-            api.patch(manifest["kind"], manifest["metadata"]["name"], _patch(plan, manifest))
+            api.patch(manifest["kind"], _own(plan, name), _patch(plan, manifest))
     for name in sorted(gone):
-        api.delete(*name.split("/", 1))
+        api.delete(name.partition("/")[0], _own(plan, name))
     return Changed(plan.found.name, api.namespace, names)
+
+
+def _own(plan: Plan, name: str) -> Object:
+    """The schedule's object called ``Kind/name``, and not another's that has its name by now.
+
+    Raises:
+        NoSuchSchedule: it was removed in this moment.
+        SpecError: it is another's.
+    """
+    kind, _, called = name.partition("/")
+    if kind == "CronJob":
+        return plan.found.cron
+    found = plan.found.api.get(kind, called)
+    if found is None:
+        raise NoSuchSchedule(f"{name} of schedule '{plan.found.name}' was removed in this moment")
+    if schedule_of(found) != plan.found.name:
+        raise SpecError(f"{name} is not schedule '{plan.found.name}''s, as its labels say; it is left alone")
+    return found
 
 
 def _patch(plan: Plan, manifest: Object) -> Object:

@@ -5,6 +5,15 @@ from datetime import UTC, datetime, timedelta
 BEGAN = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
 
+LABELS = {
+    "app.kubernetes.io/name": "gantry",
+    "app.kubernetes.io/instance": "one",
+    "app.kubernetes.io/part-of": "gan",
+    "app.kubernetes.io/managed-by": "gantry",
+    "gantry/attempt": "1",
+}
+
+
 def stamp(seconds=0.0):
     """The time so many seconds after the Job was created, as the API server writes it."""
     return (BEGAN + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -19,14 +28,7 @@ def job(workers=2, conditions=(), suspend=False, labels=None, annotations=None, 
             "namespace": "team",
             "uid": "job-uid",
             "creationTimestamp": stamp(),
-            "labels": {
-                "app.kubernetes.io/name": "gantry",
-                "app.kubernetes.io/instance": "one",
-                "app.kubernetes.io/part-of": "gan",
-                "app.kubernetes.io/managed-by": "gantry",
-                "gantry/attempt": "1",
-                **(labels or {}),
-            },
+            "labels": {**LABELS, **(labels or {})},
             "annotations": {"gantry/root": "gs://runs/gan", **(annotations or {})},
         },
         "spec": {
@@ -69,10 +71,13 @@ def pod(worker=0, name=None, phase="Running", age=0.0, node="node-a", state=None
             "creationTimestamp": stamp(age),
             **({"deletionTimestamp": stamp(age + 60)} if going else {}),
             "labels": {
+                **LABELS,
                 "batch.kubernetes.io/job-name": "one",
+                "batch.kubernetes.io/controller-uid": "job-uid",
                 "batch.kubernetes.io/job-completion-index": str(worker),
             },
-            "ownerReferences": [{"kind": "Job", "name": "one", "uid": "job-uid"}],
+            "annotations": {"gantry/root": "gs://runs/gan"},
+            "ownerReferences": [{"kind": "Job", "name": "one", "uid": "job-uid", "controller": True}],
         },
         "spec": {
             **({"nodeName": node} if node else {}),

@@ -10,6 +10,7 @@ from launcher.backends.kubernetes import stop
 from launcher.backends.kubernetes.backend import KubernetesBackend
 from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
 from launcher.backends.kubernetes.observe import Seen, join
+from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.lookup import Found
 from launcher.states import FAILED, FINISHED, STOPPED, STOPPING
@@ -32,18 +33,20 @@ class Cluster:
         self.pods = [pod(0), pod(1)]
         self.calls = []
 
+    namespace = "team"
+
     def get(self, kind, name):
         return self.job
 
     def list(self, kind, selector):
         return {"items": self.pods}
 
-    def patch(self, kind, name, patch):
+    def patch(self, kind, found, patch):
         self._note("patch")
         self.job["metadata"]["annotations"] |= patch["metadata"]["annotations"]
         self.job["spec"] |= patch["spec"]
 
-    def delete(self, kind, name, *rest, **options):
+    def delete(self, kind, found, *rest, **options):
         self._note("delete")
         self.job = None
 
@@ -52,11 +55,14 @@ class Cluster:
         self.pods = []
 
 
-def cancel(cluster, store, attempt=3):
+ONE = RunPath("gs://runs/gan", "gan", "one")
+
+
+def cancel(cluster, store, attempt=1):
     record = ClusterRecord(attempt, "one", "team", "c", "https://c", 2, stamp(-1), {})
     backend = KubernetesBackend(record)
     backend.api = cluster
-    return backend.cancel(Found(RunPath("gs://runs/gan", "gan", "one"), store))
+    return backend.cancel(Found(ONE, store))
 
 
 @pytest.mark.parametrize(("labels", "call"), [({}, "patch"), (QUEUED, "delete")])
@@ -66,7 +72,7 @@ def test_the_wish_is_there_before_a_pod_hears_of_it(store, labels, call):
     assert cancel(cluster, store).state == STOPPED
     assert cluster.calls == [(call, True)]
     wish = json.loads(store.read(layout.CANCEL))
-    assert wish["attempt"] == 3
+    assert wish["attempt"] == 1
     assert datetime.fromisoformat(wish["time"]).utcoffset() == timedelta(0)
 
 
@@ -85,7 +91,7 @@ def test_a_queued_run_that_is_cancelled_is_stopped_whatever_its_trainer_said(sto
     found = cancel(cluster, store)
     assert (found.state, found.explanation) == (word["state"] if word and not told else STOPPED, told)
     # Of an attempt after that nobody has wished anything.
-    assert not was_cancelled(store, 4)
+    assert not was_cancelled(store, 2)
 
 
 class Late(Cluster):
@@ -107,7 +113,9 @@ def test_the_grace_begins_when_the_pods_are_asked(store, monkeypatch, controller
     monkeypatch.setattr(stop, "GRACE_MARGIN", 0.5)
     monkeypatch.setattr(stop, "_POLL_SECONDS", 0.1)
     monkeypatch.setattr(stop, "_CONTROLLER_SECONDS", controllers)
-    assert stop.cancel(Late(job(), store, looks=12), "one") == in_time  # a second until they are asked
+    assert (
+        stop.cancel(Own(Late(job(), store, looks=12), ONE, "one", 1)) == in_time
+    )  # a second until they are asked
 
 
 def test_a_run_that_has_ended_is_not_cancelled(store):
@@ -115,7 +123,7 @@ def test_a_run_that_has_ended_is_not_cancelled(store):
     cluster.pods = []
     assert cancel(cluster, store).state == FINISHED
     assert (cluster.calls, store.stat(layout.CANCEL)) == ([], None)
-    assert not stop.request_stop(cluster, "one", announce=lambda: pytest.fail("announced"))
+    assert not stop.request_stop(Own(cluster, ONE, "one", 1), announce=lambda: pytest.fail("announced"))
 
 
 class Away(LocalStore):

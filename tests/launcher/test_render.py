@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from launcher import templates
 from launcher.cli import main
-from launcher.render import job_name, render, service_name, to_yaml
+from launcher.render import job_name, render, to_yaml
 from launcher.render.manifests import literal
 from launcher.spec import make_spec
 from trainer.errors import UserError
@@ -77,7 +77,7 @@ def test_the_trainer_is_told_the_run_and_who_it_is():
 
 @pytest.mark.parametrize(("attempt", "name"), [(1, "one"), (2, "one-r2"), (99, "one-r99")])
 def test_everything_of_an_attempt_carries_its_name_and_chooses_its_pods_alone(attempt, name):
-    assert job_name("one", attempt) == service_name("one", attempt) == name
+    assert job_name("one", attempt) == name
     found = rendered(
         attempt,
         profiles=["spot", "network-policy"],
@@ -92,6 +92,7 @@ def test_everything_of_an_attempt_carries_its_name_and_chooses_its_pods_alone(at
         "gantry/attempt": str(attempt),
     }
     chosen = {key: labels[key] for key in (*list(labels)[:2], "gantry/attempt")}
+    chosen["batch.kubernetes.io/job-name"] = name  # no label says which root or experiment
     assert set(found) == {"Job", "Service", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"}
     for manifest in found.values():
         assert manifest["metadata"]["name"] == name

@@ -88,36 +88,41 @@ class Api:
         fields = found["metadata"].get("managedFields") or []
         return any(entry.get("manager") == self._manager for entry in fields)
 
-    def patch(self, kind: str, name: str, patch: Mapping[str, Any]) -> Object:
-        """Lay a merge patch over an object.
+    def patch(self, kind: str, found: Mapping[str, Any], patch: Mapping[str, Any]) -> Object:
+        """Lay a merge patch over an object that was read, and over no later one of its name.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it is gone, though another may have its name.
         """
-        path = kind_of(kind).path(self.namespace, name)
+        name, uid = found["metadata"]["name"], found["metadata"]["uid"]
+        patch = {**patch, "metadata": {**(patch.get("metadata") or {}), "uid": uid}}
         query = {"fieldManager": "launcher"}
-        return self._call(Request("PATCH", path, query, patch, "application/merge-patch+json"))
+        path = kind_of(kind).path(self.namespace, name)
+        try:
+            return self._call(Request("PATCH", path, query, patch, "application/merge-patch+json"))
+        except ApiRejected as error:
+            if _is_another(error):
+                raise _gone(error, kind, name) from error
+            raise
 
     def delete(
         self,
         kind: str,
-        name: str,
+        found: Mapping[str, Any],
         propagation: str = "Background",
         *,
-        uid: str | None = None,
         grace_seconds: int | None = None,
     ) -> None:
-        """Delete an object, if `uid` is given only that one; an absent one is no error."""
+        """Delete an object that was read, and no later one of its name; one that is gone is no error."""
+        name, uid = found["metadata"]["name"], found["metadata"]["uid"]
         options: Object = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
-        if uid is not None:
-            options["preconditions"] = {"uid": uid}
+        options["preconditions"] = {"uid": uid}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
             self._call(Request("DELETE", kind_of(kind).path(self.namespace, name), {}, options))
         except ApiRejected as error:
-            other = uid is not None and error.code == 409  # of the same name, with another uid
-            if not (other or isinstance(error, NotFound)):
+            if not (_is_another(error) or isinstance(error, NotFound)):
                 raise
 
     def watch(
@@ -190,6 +195,21 @@ def connect(context: str | None = None, namespace: str | None = None) -> Api:
     """
     name, default = place(context)
     return Api(Transport(name, lambda: log_in(context)), namespace or default)
+
+
+def _is_another(error: ApiRejected) -> bool:
+    """Whether a request was refused since the object of that name has another uid than the one that was read.
+
+    A delete's precondition fails with 409; a patch's uid is a field that may not change, 422.
+    """
+    causes = error.details.get("causes") or []
+    fixed = error.code == 422 and any(each.get("field") == "metadata.uid" for each in causes)
+    return error.code == 409 or fixed
+
+
+def _gone(error: ApiRejected, kind: str, name: str) -> NotFound:
+    text = f"{kind} '{name}' is gone, and another has its name"
+    return NotFound(text, error.code, error.reason, error.details)
 
 
 def _selectors(selector: str, fields: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
@@ -21,10 +21,11 @@ from launcher.backends.kubernetes.cancellation import announce_cancel, was_cance
 from launcher.backends.kubernetes.labels import belongs, schedule_of_run
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
+from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.pods import PodStatus
 from launcher.backends.kubernetes.record import ClusterRecord, keep_record
 from launcher.backends.kubernetes.watch import wait
-from launcher.errors import ClusterUnreachable, SpecError
+from launcher.errors import ClusterUnreachable, Forbidden, NotLoggedIn, SpecError
 from launcher.follow import LogLine
 from launcher.hints import command_line
 from launcher.kubeconfig import context_names, current
@@ -66,23 +67,28 @@ class KubernetesBackend:
         context = self._context or context_of(self.record)
         return connect(context, self._namespace or self.record.namespace)
 
+    def own(self, found: Found) -> Own:
+        """The newest attempt's own objects, where the run is looked for."""
+        record = self.record
+        return Own(self.api, found.path, record.job, record.attempt, record.uid)
+
     def status(self, found: Found) -> RunStatus:
         """Where a run stands, from cluster and folder, or the folder alone when no cluster answers."""
         try:
-            seen = self.look()
+            seen = self.look(found)
         except ClusterUnreachable as error:
             return self.without_cluster(found, error)
         # Read after the pods were looked at: a trainer that has ended since has written its last word.
         return self.joined(found, read_files(found.store), seen)
 
-    def look(self) -> observe.Seen:
+    def look(self, found: Found) -> observe.Seen:
         """What the cluster shows of the attempt now.
 
         Raises:
             UserError: no cluster answers, or it refuses us.
         """
         job, self._job = self._job, None
-        return observe.look(self.api, self.record.job, job)
+        return observe.look(self.own(found), job)
 
     def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
         """The same from the Jobs that are known already, without pods."""
@@ -96,22 +102,20 @@ class KubernetesBackend:
             return stored_logs(found.store, choice.attempt, choice.worker, choice.tail)
         self._check_worker(choice.worker)
         begin = Begin(choice.tail, choice.since_seconds)
-        job, attempt = self.record.job, self.record.attempt
         try:
-            return read_logs(self.api, found.store, job, attempt, worker=choice.worker, begin=begin)
+            return read_logs(self.own(found), found.store, worker=choice.worker, begin=begin)
         except ClusterUnreachable as error:
             if choice.since_seconds is not None:
                 raise
             sys.stderr.write(f"note: this is the copy in the run's folder, for there is {error}\n")
-            return stored_logs(found.store, attempt, choice.worker, choice.tail)
+            return stored_logs(found.store, self.record.attempt, choice.worker, choice.tail)
 
     def follow(self, found: Found, choice: LogChoice) -> Iterator[Update]:
         """What the workers write and where the run stands, until its Job has ended and all was read."""
         self._check_worker(choice.worker)
         begin = Begin(choice.tail, choice.since_seconds)
-        job, attempt = self.record.job, self.record.attempt
         with (
-            PodLogs(self.api, found.store, job, attempt, worker=choice.worker, begin=begin) as pods,
+            PodLogs(self.own(found), found.store, worker=choice.worker, begin=begin) as pods,
             _Latest(lambda: self.status(found)) as latest,
         ):
             if pods.note:
@@ -123,7 +127,7 @@ class KubernetesBackend:
     def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
         """How the run ended, told by a watch within a second; None when it has not after `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        if wait(self.api, self.record.job, seconds).end == "late":
+        if wait(self.own(found), seconds).end == "late":
             return None
         while (now := self.status(found)).live:  # a cancelled Job's pods save before they leave
             if deadline is not None and time.monotonic() > deadline:
@@ -131,9 +135,26 @@ class KubernetesBackend:
             time.sleep(_LINES_SECONDS)
         return now
 
-    def check_idle(self, found: Found) -> None:
-        """Refuse a run whose pods live."""
-        submit.check_idle(self.api, self.record.job, found.path)
+    def check_idle(self, found: Found, *, abandon: bool = False) -> None:
+        """Refuse a run whose pods live, here or, unless `abandon`, where its last attempt was submitted to.
+
+        Raises:
+            RunAlive: it has not ended.
+            SpecError: the other place cannot be asked.
+        """
+        submit.check_idle(self.own(found))
+        if abandon or not (self._context or self._namespace):
+            return
+        try:
+            before = KubernetesBackend(self.record)
+            if (before.api.server, before.api.namespace) != (self.api.server, self.api.namespace):
+                submit.check_idle(before.own(found))
+        except (ClusterUnreachable, NotLoggedIn, Forbidden) as error:
+            raise SpecError(
+                f"run '{found.path.name}': attempt {self.record.attempt} is in namespace "
+                f"'{self.record.namespace}' of {self.record.server}, which cannot be asked whether it has "
+                f"ended ({error}); where that cluster is gone for good, add --abandon"
+            ) from error
 
     def resume(self, found: Found, spec: RunSpec) -> submit.Submitted:
         """Submit the next attempt to the same cluster, whatever this workstation calls it."""
@@ -142,20 +163,29 @@ class KubernetesBackend:
 
     def request_stop(self, found: Found, *, kill: bool = False) -> bool:
         """Ask the pods to save and stop; False when the Job has ended or is gone."""
-        return stop.request_stop(self.api, self.record.job, kill=kill, announce=self._announcement(found))
+        return stop.request_stop(self.own(found), kill=kill, announce=self._announcement(found))
 
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
         """Ask the pods to save and stop and wait until they are gone; the Job stays, suspended."""
-        if not stop.cancel(self.api, self.record.job, kill=kill, announce=self._announcement(found)):
+        if not stop.cancel(self.own(found), kill=kill, announce=self._announcement(found)):
             again = command_line("cancel", found.path, "--now")
             raise GantryError(
                 f"run '{found.path.name}' has not ended after its grace; kill its pods with `{again}`"
             )
         return self.status(found)
 
+    @contextmanager
+    def held(self, found: Found) -> Iterator[None]:
+        """Nothing needs holding: `delete` returns when the last pod is gone, and files go after that."""
+        yield
+
     def delete(self, found: Found) -> list[str]:
         """Remove every Job of the run, and what belongs to them."""
         return stop.delete(self.api, found.path)
+
+    def where(self, found: Found) -> str:
+        """The run's namespace."""
+        return f"namespace '{self.api.namespace}' of context '{self.api.context}'"
 
     def _announcement(self, found: Found) -> Callable[[], None]:
         def announce() -> None:

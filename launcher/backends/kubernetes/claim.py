@@ -28,7 +28,7 @@ class Claim:
         self._store = store
         self._generation = _generation(store, layout.CLUSTER)
         self._before = {name: _content(store, name) for name in (layout.CLUSTER, layout.MANIFESTS)}
-        self._written: dict[str, bytes] = {}
+        self._written: dict[str, list[bytes]] = {}
 
     @property
     def previous(self) -> ClusterRecord | None:
@@ -68,18 +68,32 @@ class Claim:
             raise RunAlive(f"run '{self._path.name}': somebody else resumes it in this moment") from None
         self._put(layout.MANIFESTS, manifests.encode())
 
-    def _put(self, name: str, content: bytes, if_generation: int | None = None) -> None:
-        self._written[name] = content  # before it is: a write that is cut off may have been done
+    def made(self, record: ClusterRecord) -> None:
+        """Say by which uid the Job is known, now that the cluster has made it.
+
+        Raises:
+            RunAlive: somebody else has begun the next attempt meanwhile.
+        """
         try:
-            self._store.write(name, content, if_generation)
+            self._put(layout.CLUSTER, record.to_json(), if_generation=self._generation)
         except PreconditionFailed:
-            del self._written[name]
+            raise RunAlive(f"run '{self._path.name}': somebody else resumes it in this moment") from None
+
+    def _put(self, name: str, content: bytes, if_generation: int | None = None) -> None:
+        ours = self._written.setdefault(name, [])
+        ours.append(content)  # before it is: a write that is cut off may have been done
+        try:
+            generation = self._store.write(name, content, if_generation)
+        except PreconditionFailed:
+            ours.remove(content)
             raise
+        if name == layout.CLUSTER:
+            self._generation = generation
 
     def take_back(self) -> None:
         """Leave the folder as it was found, except for what others have written meanwhile."""
-        for name, content in reversed(self._written.items()):
-            if _content(self._store, name) != content:
+        for name, ours in reversed(self._written.items()):
+            if _content(self._store, name) not in ours:
                 continue
             before = self._before.get(name)
             if before is None:

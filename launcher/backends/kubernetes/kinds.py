@@ -58,3 +58,8 @@ def kind_of(kind: str, api: str | None = None) -> Kind:
     except KeyError:
         raise SpecError(f"kind {kind}: expected one of {', '.join(sorted(_KINDS))}") from None
     return known if api is None else known._replace(api=api)
+
+
+def kind_by_plural(plural: str) -> str | None:
+    """The kind that addresses and refusals call so, such as ``Job`` of ``jobs``; None for one unknown."""
+    return next((name for name, kind in _KINDS.items() if kind.plural == plural), None)

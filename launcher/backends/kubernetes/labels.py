@@ -20,6 +20,7 @@ SUSPENDED = "gantry/suspended"  # annotation of a schedule: since when it is sus
 SUSPENSIONS = "gantry/suspensions"  # annotation of a schedule: when it was before, as JSON
 QUEUE = "kueue.x-k8s.io/queue-name"
 JOB_NAME = "batch.kubernetes.io/job-name"
+CONTROLLER_UID = "batch.kubernetes.io/controller-uid"  # of a pod: its Job's uid, kept when the Job is gone
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 
 _FIRING = re.compile(r"(.+)-([0-9]{8})-([0-9]{4})([0-9]{2})?")  # the run of one, see `firing_run`

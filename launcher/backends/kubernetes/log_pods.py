@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from launcher.backends.kubernetes.api import Api
-from launcher.backends.kubernetes.labels import COMPLETION_INDEX, annotation, of_job
+from launcher.backends.kubernetes.labels import COMPLETION_INDEX, annotation
+from launcher.backends.kubernetes.ours import Own
 from launcher.errors import Expired, Transient
 
 CONTAINER = "trainer"
@@ -32,15 +32,15 @@ class Pod:
 
 
 class Pods:
-    """All pods of a Job that were seen, the gone ones too; `changed` is notified of every change.
+    """All pods of an attempt that were seen, the gone ones too; `changed` is notified of every change.
 
     With `worker` those of one worker alone: of 1,000 pods the server then sends one.
     """
 
-    def __init__(self, api: Api, job: str, worker: int | None = None) -> None:
+    def __init__(self, own: Own, worker: int | None = None) -> None:
         self.changed = threading.Condition()
-        self._api = api
-        self._selector = of_job(job) + ("" if worker is None else f",{COMPLETION_INDEX}={worker}")
+        self._own, self._api = own, own.api
+        self._selector = own.pod_selector + ("" if worker is None else f",{COMPLETION_INDEX}={worker}")
         self._pods: dict[str, Pod] = {}
 
     def refresh(self) -> str:
@@ -48,10 +48,11 @@ class Pods:
         with self.changed:
             known = set(self._pods)  # a pod that the watch finds meanwhile may be missing in the list
         listed = self._api.list("Pod", self._selector)
+        items = [item for item in listed["items"] if self._own.is_pod(item)]
         with self.changed:
-            for item in listed["items"]:
+            for item in items:
                 self._see(item)
-            for uid in known - {item["metadata"]["uid"] for item in listed["items"]}:
+            for uid in known - {item["metadata"]["uid"] for item in items}:
                 self._pods[uid].gone = True
             self.changed.notify_all()
         return str(listed["metadata"]["resourceVersion"])
@@ -71,7 +72,7 @@ class Pods:
             version = str(event["object"]["metadata"]["resourceVersion"])
             if closed.is_set():
                 break
-            if event["type"] != "BOOKMARK":
+            if event["type"] != "BOOKMARK" and self._own.is_pod(event["object"]):
                 with self.changed:
                     pod = self._see(event["object"])
                     pod.gone = pod.gone or event["type"] == "DELETED"

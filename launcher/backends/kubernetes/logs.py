@@ -2,7 +2,7 @@
 
 ::
 
-    with PodLogs(connect(), store, job="demo-1", attempt=1) as logs:
+    with PodLogs(Own(connect(), path, "demo-1", attempt=1), store) as logs:
         while not logs.done:
             for line in logs.read(0.25):
                 print(line.worker, line.text)
@@ -20,13 +20,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.jobs import is_deleted, is_suspended, verdict, workers_of
 from launcher.backends.kubernetes.labels import CANCELLED, annotation, queue_of
 from launcher.backends.kubernetes.log_copy import Copy
 from launcher.backends.kubernetes.log_pods import Pods
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.log_worker import WorkerLog
+from launcher.backends.kubernetes.ours import Own
 from launcher.errors import SpecError
 from launcher.follow import LogLine, log_attempts
 from launcher.stored_logs import stored_logs
@@ -47,10 +47,8 @@ class PodLogs:
 
     def __init__(
         self,
-        api: Api,
+        own: Own,
         store: Store,
-        job: str,
-        attempt: int,
         *,
         worker: int | None = None,
         begin: Begin = _EVERYTHING,
@@ -60,7 +58,7 @@ class PodLogs:
         """Whether everything was given; never so while the Job may still write."""
         self.note: str | None = None
         """What the user should know about which workers are followed."""
-        self._api, self._store, self._job, self._attempt = api, store, job, attempt
+        self._own, self._store = own, store
         self._begin, self._worker = begin, worker
         self._queue: queue.Queue[Any] = queue.Queue(_QUEUED)
         self._failure: Exception | None = None
@@ -68,7 +66,7 @@ class PodLogs:
         self._logs: dict[int, WorkerLog] = {}
         self._threads: list[threading.Thread] = []
         self._wanted = self._choose(most)
-        self._pods = Pods(api, job, min(self._wanted) if len(self._wanted) == 1 else None)
+        self._pods = Pods(own, min(self._wanted) if len(self._wanted) == 1 else None)
         self._spawn(lambda: self._pods.watch(self._closed))
         self._spawn(self._attend)
 
@@ -111,7 +109,7 @@ class PodLogs:
 
     def _choose(self, most: int) -> set[int]:
         """Which workers to follow."""
-        job = self._api.get("Job", self._job)
+        job = self._own.job()
         count = workers_of(job) if job else most  # pods of a Job that was deleted may still be stopping
         if self._worker is not None:
             if job:
@@ -129,7 +127,7 @@ class PodLogs:
             except Exception as error:
                 self._put(error)
 
-        thread = threading.Thread(target=run, name=f"logs of {self._job}", daemon=True)
+        thread = threading.Thread(target=run, name=f"logs of {self._own.name}", daemon=True)
         thread.start()
         return thread
 
@@ -158,8 +156,8 @@ class PodLogs:
 
     def _start(self) -> None:
         for worker in sorted(self._new()):
-            copy = Copy(self._store, self._attempt, worker)
-            log = WorkerLog(self._api, self._pods, worker, copy, self._begin, self._emit(worker))
+            copy = Copy(self._store, self._own.attempt, worker)
+            log = WorkerLog(self._own.api, self._pods, worker, copy, self._begin, self._emit(worker))
             self._logs[worker] = log
             self._threads.append(self._spawn(log.follow))
 
@@ -168,7 +166,7 @@ class PodLogs:
 
     def _has_ended(self) -> bool:
         """Whether no pod will come any more."""
-        job = self._api.get("Job", self._job)
+        job = self._own.job()
         if job is None or verdict(job) or is_deleted(job):
             return True
         if not is_suspended(job):
@@ -184,7 +182,7 @@ class PodLogs:
             thread.join()
         seen = self._pods.workers()
         chosen = self._wanted if seen else {self._worker} - {None}
-        stored = _stored(self._store, self._attempt, self._worker, self._begin, bool(seen))
+        stored = _stored(self._store, self._own.attempt, self._worker, self._begin, bool(seen))
         self._put(
             [line for line in stored if line.worker not in seen and (not chosen or line.worker in chosen)]
         )
@@ -192,10 +190,8 @@ class PodLogs:
 
 
 def read_logs(
-    api: Api,
+    own: Own,
     store: Store,
-    job: str,
-    attempt: int,
     *,
     worker: int | None = None,
     begin: Begin = _EVERYTHING,
@@ -205,22 +201,22 @@ def read_logs(
     Raises:
         SpecError: there is no such worker, or `begin` asks for times that the copy in the folder lacks.
     """
-    found = api.get("Job", job)
+    found = own.job()
     if found and worker is not None:
         _check_worker(worker, workers_of(found))
-    pods = Pods(api, job)
+    pods = Pods(own)
     pods.refresh()
     live = pods.workers() if worker is None else pods.workers() & {worker}
 
     def read(one: int) -> list[LogLine]:
         texts: list[str] = []
-        WorkerLog(api, pods, one, Copy(store, attempt, one), begin, texts.extend).once()
+        WorkerLog(own.api, pods, one, Copy(store, own.attempt, one), begin, texts.extend).once()
         kept = texts if begin.tail is None else texts[max(0, len(texts) - begin.tail) :]
         return [LogLine(one, text) for text in kept]
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         lines = [line for each in pool.map(read, sorted(live)) for line in each]
-    stored = _stored(store, attempt, worker, begin, bool(live))
+    stored = _stored(store, own.attempt, worker, begin, bool(live))
     return sorted(
         [*lines, *(line for line in stored if line.worker not in live)], key=lambda line: line.worker
     )

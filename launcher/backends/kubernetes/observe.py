@@ -10,7 +10,8 @@ from typing import Any
 
 from launcher.backends.kubernetes import jobs as job_words
 from launcher.backends.kubernetes.api import Api, Object
-from launcher.backends.kubernetes.labels import MANAGED, of_job
+from launcher.backends.kubernetes.labels import MANAGED
+from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.pods import (
     PodStatus,
     is_there,
@@ -56,17 +57,13 @@ def jobs(api: Api) -> list[Object]:
     return found
 
 
-def look(api: Api, job: str, known: Object | None = None) -> Seen:
+def look(own: Own, known: Object | None = None) -> Seen:
     """What the cluster shows of an attempt now; `known` is its Job if that was seen a moment ago."""
-    found = known if known is not None and _is_called(known, api, job) else api.get("Job", job)
-    pods = api.list("Pod", of_job(job))["items"]
+    found = own.seen(known) or own.job()
+    pods = own.pods()
     if found is None or job_words.verdict(found) or job_words.is_suspended(found):
         return Seen(found, pods)
-    return Seen(found, pods, _warnings(api, found, pods))
-
-
-def _is_called(found: Object, api: Api, name: str) -> bool:
-    return (found["metadata"]["namespace"], found["metadata"]["name"]) == (api.namespace, name)
+    return Seen(found, pods, _warnings(own.api, found, pods))
 
 
 def _warnings(api: Api, job: Object, pods: Sequence[Object]) -> list[Object]:
@@ -103,7 +100,7 @@ def join(
     number there, for a Job that is gone.
     """
     job = seen.job
-    pods = _own(job, seen.pods or ())
+    pods = seen.pods or ()
     count = job_words.workers_of(job) if job is not None else workers or 0
     by_worker = newest_pods(pods)
     if seen.pods is None or (job is None and not pods):
@@ -118,12 +115,3 @@ def join(
         busy=busy,
         told=job is None or word_of(job, said) is not None,
     )
-
-
-def _own(job: Mapping[str, Any] | None, pods: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Pods of this very Job, not of one that had its name before."""
-    if job is None:
-        return pods
-    uid = job["metadata"].get("uid")
-    owners = [pod["metadata"].get("ownerReferences") or [{}] for pod in pods]
-    return [pod for pod, owner in zip(pods, owners, strict=True) if owner[0].get("uid") in (uid, None)]

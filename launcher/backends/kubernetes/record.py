@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from launcher.backends.kubernetes.jobs import attempt_of, workers_of
@@ -35,6 +35,9 @@ class ClusterRecord:
     """ISO time, UTC."""
     spec: dict[str, Any]
     """The `RunSpec` as JSON, for the next attempt."""
+    uid: str | None = None
+    """The Job's, which tells it from a later one of its name; None until the cluster has made it, for a
+    schedule's firing, and in records of launchers that did not keep it."""
     format: int = field(default=FORMAT)
 
     @classmethod
@@ -48,7 +51,8 @@ class ClusterRecord:
             values: dict[str, Any] = json.loads(text)
             if values["format"] != FORMAT:
                 raise GantryError(f"{where}: format {values['format']}, this launcher reads {FORMAT}")
-            return cls(**values)
+            known = {each.name for each in fields(cls)}  # a newer launcher may say more
+            return cls(**{key: value for key, value in values.items() if key in known})
         except (ValueError, TypeError, KeyError) as error:
             raise GantryError(f"{where}: not a record of a run on a cluster ({error})") from error
 
@@ -93,6 +97,7 @@ def record_of(job: Mapping[str, Any]) -> ClusterRecord:
         workers=workers_of(job),
         submitted=str(metadata.get("creationTimestamp") or ""),
         spec={},
+        uid=metadata.get("uid"),
     )
 
 
@@ -108,6 +113,7 @@ def _of_firing(job: Mapping[str, Any]) -> ClusterRecord | None:
         template = json.loads(str(text).replace("$$", "$"))
         spec = {**template["spec"], "name": run.name}
         about = {"job": str(metadata["name"]), "submitted": str(metadata.get("creationTimestamp") or "")}
+        about |= {"uid": metadata.get("uid")}
         return ClusterRecord(**{**template, **about, "spec": spec})
     except (ValueError, TypeError, KeyError):
         return None

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from launcher.backends.kubernetes import jobs as job_words
 from launcher.backends.kubernetes.absence import absent, being_replaced, not_begun
 from launcher.backends.kubernetes.labels import CANCELLED, annotation, queue_of
+from launcher.backends.kubernetes.ours import is_orphan
 from launcher.backends.kubernetes.pods import NODE_NOT_READY, PodStatus
 from launcher.backends.kubernetes.reasons import why_failed
 from launcher.states import (
@@ -61,9 +62,14 @@ class Seen(NamedTuple):
 
 def word_of(job: Mapping[str, Any], said: Mapping[str, Any] | None) -> Word | None:
     """What ``status.json`` says of this very Job, None while it speaks of an attempt before."""
+    return _word(job, said)
+
+
+def _word(first: Mapping[str, Any], said: Mapping[str, Any] | None) -> Word | None:
+    """What ``status.json`` has said since an object was created, which is the attempt's first."""
     updated = parse_time((said or {}).get("updated"))
     # The cluster's clock and not ours: the trainer's runs with it.
-    created = parse_time(job["metadata"].get("creationTimestamp"))
+    created = parse_time(first["metadata"].get("creationTimestamp"))
     if said is None or updated is None or (created is not None and updated < created):
         return None
     message, restarts = str(said.get("message") or ""), said.get("restarts")
@@ -84,6 +90,8 @@ def state_of(
     updated = parse_time((said or {}).get("updated"))
     fresh = submitted is not None and time - submitted < HANDOVER and (updated is None or updated < submitted)
     if job is None:
+        if left := [pod for pod in seen.pods or () if is_orphan(pod)]:
+            return _orphaned(left, said, time)
         if busy:
             return State(STOPPING, "its Job was deleted; its pods save and stop")
         return State(STARTING, "it is being submitted") if fresh else _forgotten(said, time)
@@ -95,6 +103,14 @@ def state_of(
     if job_words.is_suspended(job):
         return _suspended(job, busy, fresh)
     return _under_way(seen, job, workers, word, time)
+
+
+def _orphaned(pods: Sequence[Mapping[str, Any]], said: Mapping[str, Any] | None, time: datetime) -> State:
+    """Pods whose Job was deleted without them: they train, but nobody minds them."""
+    word = _word(min(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp") or "")), said)
+    spoken = State(STARTING) if word is None else _spoken(word, time)
+    text = "its Job was deleted and its pods were left, which no new ones follow"
+    return spoken._replace(explanation="; ".join(filter(None, [text, spoken.explanation])))
 
 
 def _forgotten(said: Mapping[str, Any] | None, time: datetime) -> State:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 from launcher.backends.kubernetes.api import Api, Object
 from launcher.backends.kubernetes.jobs import is_deleted, verdict
-from launcher.backends.kubernetes.labels import CANCELLED, belongs, of_job, of_run, queue_of, schedule_of
-from launcher.backends.kubernetes.pods import is_there
+from launcher.backends.kubernetes.labels import CANCELLED, queue_of, schedule_of
+from launcher.backends.kubernetes.ours import Own, is_orphan, jobs_of, pods_of
 from launcher.errors import NotFound
 from trainer.errors import GantryError
 from trainer.layout import RunPath
@@ -31,41 +31,49 @@ def _silently() -> None:
     """Announce nothing."""
 
 
-def request_stop(api: Api, job: str, *, kill: bool = False, announce: Callable[[], None] = _silently) -> bool:
-    """Ask a Job's pods to save and leave, or kill them, and return at once; False when there are none.
+def request_stop(own: Own, *, kill: bool = False, announce: Callable[[], None] = _silently) -> bool:
+    """Ask an attempt's pods to save and leave, or kill them, and return at once; False when there are none.
 
     `announce` is called before, unless the Job has ended.
     """
-    found = api.get("Job", job)
+    found = own.job()
     if found is not None and verdict(found) is None:
         announce()
         try:
-            _suspend(api, found)
+            _suspend(own.api, found)
         except NotFound:
             found = None
-    pods = _living(api, job)
+    pods = own.living()
+    if found is None and (left := [pod for pod in pods if is_orphan(pod)]):
+        announce()
+        _ask(own.api, left)
     if kill:
-        _kill(api, pods, grace_seconds=1)  # the kubelet confirms it, which it would not with 0
+        _kill(own.api, pods, grace_seconds=1)  # the kubelet confirms it, which it would not with 0
     return bool(pods) or (found is not None and verdict(found) is None)
 
 
 def _suspend(api: Api, job: Object) -> None:
-    name = job["metadata"]["name"]
     if queue_of(job) is not None or schedule_of(job) is not None:
-        api.delete("Job", name, "Foreground", uid=job["metadata"]["uid"])
+        api.delete("Job", job, "Foreground")
         return
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    api.patch("Job", name, {"metadata": {"annotations": {CANCELLED: now}}, "spec": {"suspend": True}})
+    api.patch("Job", job, {"metadata": {"annotations": {CANCELLED: now}}, "spec": {"suspend": True}})
 
 
-def wait_gone(api: Api, job: str, seconds: float | None = None, *, kill: bool = False) -> bool:
-    """Wait until no pod of a Job is left that has not ended; False when some are, after `seconds`.
+def _ask(api: Api, pods: list[Object]) -> None:
+    """Ask pods to leave that no controller minds any more; they have their own grace."""
+    for pod in pods:
+        api.delete("Pod", pod)
+
+
+def wait_gone(own: Own, seconds: float | None = None, *, kill: bool = False) -> bool:
+    """Wait until no pod of an attempt is left that has not ended; False when some are, after `seconds`.
 
     `seconds` is by default the pods' own grace and a margin, from the time on when all were asked to leave.
     With `kill`, pods of a node that is lost are struck off the cluster's books after a while.
     """
     begun, asked = time.monotonic(), False
-    while pods := _living(api, job):
+    while pods := own.living():
         if not asked and all(pod["metadata"].get("deletionTimestamp") for pod in pods):
             begun, asked = time.monotonic(), True
         waited = time.monotonic() - begun
@@ -73,18 +81,18 @@ def wait_gone(api: Api, job: str, seconds: float | None = None, *, kill: bool = 
         if waited > (patience if seconds is None else seconds):
             return False
         if kill and waited > _KILL_SECONDS:
-            _kill(api, pods, grace_seconds=0)
+            _kill(own.api, pods, grace_seconds=0)
         time.sleep(_POLL_SECONDS)
     return True
 
 
-def cancel(api: Api, job: str, *, kill: bool = False, announce: Callable[[], None] = _silently) -> bool:
-    """Stop a Job's pods and wait until they are gone; False when some did not go."""
-    request_stop(api, job, kill=kill, announce=announce)
-    if not wait_gone(api, job, kill=kill):
+def cancel(own: Own, *, kill: bool = False, announce: Callable[[], None] = _silently) -> bool:
+    """Stop an attempt's pods and wait until they are gone; False when some did not go."""
+    request_stop(own, kill=kill, announce=announce)
+    if not wait_gone(own, kill=kill):
         return False
     deadline = time.monotonic() + _COLLECT_SECONDS
-    while (found := api.get("Job", job)) and is_deleted(found) and time.monotonic() < deadline:
+    while (found := own.job()) and is_deleted(found) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     return True
 
@@ -92,41 +100,38 @@ def cancel(api: Api, job: str, *, kill: bool = False, announce: Callable[[], Non
 def delete(api: Api, path: RunPath) -> list[str]:
     """Remove the Jobs of all attempts of a run with all they own, and wait; the names of what was removed.
 
-    Pods that run get SIGTERM and their grace. Objects of a namesake in another root are left alone.
+    Pods that run get SIGTERM and their grace, those too that lost their Job. Objects of a namesake are left
+    alone.
 
     Raises:
         GantryError: a pod does not go, as when its node is lost.
     """
-    jobs = [job for job in api.list("Job", of_run(path))["items"] if belongs(job, path)]
+    jobs = jobs_of(api, path)
     for job in jobs:
-        api.delete("Job", job["metadata"]["name"], "Foreground", uid=job["metadata"]["uid"])
-    names = [str(job["metadata"]["name"]) for job in jobs]
-    for job in jobs:
-        _wait_deleted(api, job)
-    return [f"Job/{name}" for name in names]
+        api.delete("Job", job, "Foreground")
+    orphans = [pod for pod in pods_of(api, path) if not pod["metadata"].get("ownerReferences")]
+    _ask(api, orphans)
+    left = [("Job", job) for job in jobs] + [("Pod", pod) for pod in orphans]
+    for kind, each in left:
+        _wait_deleted(api, kind, each)
+    return [f"{kind}/{each['metadata']['name']}" for kind, each in left]
 
 
-def _wait_deleted(api: Api, job: Object) -> None:
-    """Wait until a Job and what it owned are gone; a Job is last, as its deletion is in the foreground."""
-    name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-    grace = float(job["spec"]["template"]["spec"].get("terminationGracePeriodSeconds") or 30)
-    deadline = time.monotonic() + grace + GRACE_MARGIN
-    while (found := api.get("Job", name)) and found["metadata"]["uid"] == uid:
+def _wait_deleted(api: Api, kind: str, gone: Object) -> None:
+    """Wait until an object and what it owned are gone: a Job that is deleted in the foreground is last."""
+    name, uid = gone["metadata"]["name"], gone["metadata"]["uid"]
+    pod = gone["spec"]["template"]["spec"] if kind == "Job" else gone["spec"]
+    deadline = time.monotonic() + float(pod.get("terminationGracePeriodSeconds") or 30) + GRACE_MARGIN
+    while (found := api.get(kind, name)) and found["metadata"]["uid"] == uid:
         if time.monotonic() > deadline:
-            raise GantryError(
-                f"Job '{name}' in namespace '{api.namespace}' is being deleted, but its pods are still there"
-            )
+            still = ", but its pods are still there" if kind == "Job" else " and still there"
+            raise GantryError(f"{kind} '{name}' in namespace '{api.namespace}' is being deleted{still}")
         time.sleep(_POLL_SECONDS)
-
-
-def _living(api: Api, job: str) -> list[Object]:
-    return [pod for pod in api.list("Pod", of_job(job))["items"] if is_there(pod)]
 
 
 def _kill(api: Api, pods: list[Object], grace_seconds: int) -> None:
     for pod in pods:
-        metadata = pod["metadata"]
-        api.delete("Pod", metadata["name"], uid=metadata["uid"], grace_seconds=grace_seconds)
+        api.delete("Pod", pod, grace_seconds=grace_seconds)
 
 
 def _grace(pods: list[Object]) -> float:

@@ -9,21 +9,23 @@ What is sent is what `render` returns, byte for byte, with one addition that nob
 children's ownerReferences, which hold the Job's uid.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Api, Object, connect
 from launcher.backends.kubernetes.claim import Claim
 from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import belongs, of_job, queue_of
+from launcher.backends.kubernetes.labels import queue_of
 from launcher.backends.kubernetes.login import IN_CLUSTER
-from launcher.backends.kubernetes.pods import is_there
+from launcher.backends.kubernetes.naming import in_the_way, other_job_name
+from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.preflight import preflight
 from launcher.backends.kubernetes.record import ClusterRecord
-from launcher.errors import AlreadyExists, RunAlive, RunExists, SpecError
+from launcher.errors import AlreadyExists, RunAlive
 from launcher.hints import command_line
-from launcher.render import render, to_yaml
+from launcher.render import job_name, render, to_yaml
 from launcher.spec import RunSpec
 from trainer.errors import GantryError
 from trainer.layout import RunPath
@@ -60,19 +62,18 @@ def start(spec: RunSpec, *, resuming: bool) -> Submitted:
     claim = Claim(spec.path, store)
     if not resuming:
         claim.check_new()
-    previous = _here(api, claim.previous)
+    previous = _here(api, claim.previous, spec.path)
     if previous is not None:
-        check_idle(api, previous.job, spec.path)
+        check_idle(previous)
     attempt = claim.next_attempt() if resuming else 1
-    manifests = render(spec, attempt)
     try:
-        preflight(api, manifests)
+        manifests = _accepted(api, spec, attempt, resuming)
         job = _submit(api, manifests, claim, spec, attempt, resuming)
     except AlreadyExists as error:
-        raise _in_the_way(api, error, spec.path) from error
+        raise in_the_way(api, error, spec) from error
     if previous is not None:
         # It may be suspended, and would then stay for ever; a finished one's place is the run's folder.
-        api.delete("Job", previous.job)
+        previous.delete()
     return Submitted(spec.path, attempt, job, api.namespace, api.context)
 
 
@@ -83,43 +84,65 @@ def dry_run(spec: RunSpec) -> list[str]:
         UserError: it refuses something.
     """
     api = connect(spec.context, spec.namespace)
-    manifests = render(placed(spec, api))
     try:
-        preflight(api, manifests)
+        manifests = _accepted(api, placed(spec, api), 1, resuming=False)
     except AlreadyExists as error:
-        raise _in_the_way(api, error, spec.path) from error
+        raise in_the_way(api, error, spec) from error
     return [f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in manifests]
 
 
-def check_idle(api: Api, job: str, path: RunPath) -> None:
-    """Refuse a run whose Job has not ended.
+def _accepted(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifests:
+    """What is going to be sent, as the cluster has judged it.
+
+    Raises:
+        AlreadyExists: something else has a name that it needs; of a resumed run, both that it might have.
+    """
+    plain = job_name(spec.name, attempt)
+    for job in (plain, other_job_name(spec, attempt)) if resuming else (plain,):
+        manifests = render(spec, attempt, job)
+        try:
+            preflight(api, manifests)
+        except AlreadyExists as error:
+            taken = error
+        else:
+            return manifests
+    raise taken
+
+
+def check_idle(own: Own) -> None:
+    """Refuse a run whose attempt has not ended.
 
     Raises:
         RunAlive: with the commands that follow and stop it.
     """
-    found = api.get("Job", job)
-    ended = found is None or not belongs(found, path) or is_stopped(found)
+    found = own.job()
     # Pods outlive their Job by the time they take to save, and two attempts must never share a folder.
-    if not ended or any(
-        is_there(pod) and belongs(pod, path) for pod in api.list("Pod", of_job(job))["items"]
-    ):
+    if not (found is None or is_stopped(found)) or own.living():
         raise RunAlive(
-            f"run '{path.name}' is under way as Job '{job}' in namespace '{api.namespace}': follow it with "
-            f"`{command_line('logs', path, '--follow')}`, stop it with `{command_line('cancel', path)}`"
+            f"run '{own.path.name}' is under way as Job '{own.name}' in namespace '{own.api.namespace}': "
+            f"follow it with `{command_line('logs', own.path, '--follow')}`, stop it with "
+            f"`{command_line('cancel', own.path)}`"
         )
 
 
-def create_all(api: Api, manifests: Manifests) -> Object:
+def _nothing(job: Object) -> None:
+    """Note nothing."""
+
+
+def create_all(api: Api, manifests: Manifests, made: Callable[[Object], None] = _nothing) -> Object:
     """Create a suspended Job and what it owns, then let it begin unless a queue decides that.
+
+    `made` is called with the Job as soon as there is one.
 
     Raises:
         ApiRejected: one is refused; what was made before stays.
     """
     job = api.create(manifests[0])
+    made(job)
     for child in manifests[1:]:
         api.create(owned(child, job))
     if queue_of(job) is None:
-        job = api.patch("Job", job["metadata"]["name"], {"spec": {"suspend": False}})
+        job = api.patch("Job", job, {"spec": {"suspend": False}})
     return job
 
 
@@ -141,7 +164,7 @@ def remove_all(api: Api, manifests: Manifests) -> None:
     name = manifests[0]["metadata"]["name"]
     found = api.get("Job", name)
     if found is not None and api.made(found):
-        api.delete("Job", name, uid=found["metadata"]["uid"])
+        api.delete("Job", found)
 
 
 def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt: int, resuming: bool) -> str:
@@ -160,7 +183,7 @@ def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt
     try:
         claim.write(spec, record, to_yaml(manifests), new=not resuming)
         sent = True
-        create_all(api, manifests)
+        create_all(api, manifests, lambda made: claim.made(replace(record, uid=made["metadata"]["uid"])))
     except BaseException as error:  # Ctrl-C too
         _take_back(api, manifests if sent else [], claim, error)
         raise
@@ -187,23 +210,8 @@ def placed(spec: RunSpec, api: Api) -> RunSpec:
     return spec.model_copy(update={"context": context, "namespace": api.namespace})
 
 
-def _here(api: Api, previous: ClusterRecord | None) -> ClusterRecord | None:
+def _here(api: Api, previous: ClusterRecord | None, path: RunPath) -> Own | None:
     """The previous attempt if its Job is in reach; one of another cluster is its own concern."""
     if previous and (previous.server, previous.namespace) == (api.server, api.namespace):
-        return previous
+        return Own(api, path, previous.job, previous.attempt, previous.uid)
     return None
-
-
-def _in_the_way(api: Api, error: AlreadyExists, path: RunPath) -> GantryError:
-    """What to do about an object that has a name which a submission needs."""
-    name, resource = str(error.details.get("name")), str(error.details.get("kind"))
-    job = api.get("Job", name)
-    if job is not None and belongs(job, path):
-        return RunExists(
-            f"name '{path.name}' is taken: namespace '{api.namespace}' still has its Job '{name}'; "
-            f"remove it with `{command_line('delete', path)}` or choose another --name"
-        )
-    return SpecError(
-        f"name '{path.name}': namespace '{api.namespace}' has another '{name}' among its {resource}; "
-        "choose another --name"
-    )

@@ -8,8 +8,9 @@ again, so that no change is missed; the list waits for a server that is away.
 import time
 from typing import Literal, NamedTuple
 
-from launcher.backends.kubernetes.api import Api, Object
+from launcher.backends.kubernetes.api import Object
 from launcher.backends.kubernetes.jobs import is_stopped
+from launcher.backends.kubernetes.ours import Own
 from launcher.errors import Expired, Transient
 
 _WATCH_SECONDS = 300.0  # a firewall on the way forgets a silent connection sooner or later
@@ -25,8 +26,8 @@ class Waited(NamedTuple):
     """The Job as it was last seen, None for one that was gone from the start."""
 
 
-def wait(api: Api, job: str, timeout: float | None = None) -> Waited:
-    """Wait until a Job is decided, suspended or deleted, at most `timeout` seconds.
+def wait(own: Own, timeout: float | None = None) -> Waited:
+    """Wait until an attempt's Job is decided, suspended or deleted, at most `timeout` seconds.
 
     A Job is decided as soon as its controller says so (``SuccessCriteriaMet``, ``FailureTarget``): the last
     word (``Complete``, ``Failed``) comes only when its last pod is gone, a grace period later.
@@ -35,19 +36,19 @@ def wait(api: Api, job: str, timeout: float | None = None) -> Waited:
         ClusterLost: the API server stayed away for minutes.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    fields, last = f"metadata.name={job}", None
+    fields, last = f"metadata.name={own.name}", None
     while True:
-        listed = api.list("Job", fields=fields)
-        if not listed["items"]:
+        listed = own.api.list("Job", fields=fields)
+        if (found := own.seen(next(iter(listed["items"]), None))) is None:
             return Waited("gone", last)
-        last = listed["items"][0]
+        last = found
         if is_stopped(last):
             return Waited("stopped", last)
         left = _WATCH_SECONDS if deadline is None else deadline - time.monotonic()
         if left <= 0:
             return Waited("late", last)
         try:
-            ended = _watch(api, fields, listed["metadata"]["resourceVersion"], min(left, _WATCH_SECONDS))
+            ended = _watch(own, fields, listed["metadata"]["resourceVersion"], min(left, _WATCH_SECONDS))
         except (Transient, Expired):
             time.sleep(_PAUSE_SECONDS)
             continue
@@ -55,10 +56,12 @@ def wait(api: Api, job: str, timeout: float | None = None) -> Waited:
             return ended
 
 
-def _watch(api: Api, fields: str, version: str, seconds: float) -> Waited | None:
+def _watch(own: Own, fields: str, version: str, seconds: float) -> Waited | None:
     """The end of a Job, None when it was not seen within some seconds."""
-    for event in api.watch("Job", resource_version=version, timeout=seconds, fields=fields):
+    for event in own.api.watch("Job", resource_version=version, timeout=seconds, fields=fields):
         kind, found = event["type"], event["object"]
+        if kind != "BOOKMARK" and not own.is_job(found):
+            return Waited("gone", None)  # it took the name of one that went while nobody watched
         if kind == "DELETED":
             return Waited("stopped" if is_stopped(found) else "gone", found)
         if kind != "BOOKMARK" and is_stopped(found):

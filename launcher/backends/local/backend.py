@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from launcher.backends.base import Jobs, LogChoice, Outcome, Update, way_on
@@ -43,7 +44,7 @@ class LocalBackend:
         """Start the next attempt of a run."""
         return attempts.start(spec, resuming=True, command=self._command, grace_seconds=self._grace_seconds)
 
-    def check_idle(self, found: Found) -> None:
+    def check_idle(self, found: Found, *, abandon: bool = False) -> None:
         """Refuse a run whose processes live, and a root that local workers cannot share."""
         attempts.check_root(found.path.root)
         attempts.check_idle(found.path)
@@ -128,6 +129,16 @@ class LocalBackend:
                 f"run '{found.path.name}' has not ended after its grace; kill its workers with `{again}`"
             )
         return now
+
+    @contextmanager
+    def held(self, found: Found) -> Iterator[None]:
+        """Hold the run."""
+        self.delete(found)
+        yield
+
+    def where(self, found: Found) -> str:
+        """Nowhere: there are no objects."""
+        return ""
 
     def delete(self, found: Found) -> list[str]:
         """Nothing: processes that have ended leave no objects."""

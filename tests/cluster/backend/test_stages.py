@@ -119,7 +119,7 @@ def test_wait_ends_with_the_job(api, spec):
     ]
     timers[0].start()
     assert watch.wait(api, "short", 60).end == "stopped"  # suspended
-    api.patch("Job", "short", {"spec": {"suspend": False}})
+    api.patch("Job", api.get("Job", "short"), {"spec": {"suspend": False}})
     timers[1].start()
     assert watch.wait(api, "short", 60).end == "gone"
     assert watch.wait(api, "short", 60).end == "gone"  # there is none
