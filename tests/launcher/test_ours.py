@@ -1,4 +1,4 @@
-"""No verb of one run reaches an object of another, however their names meet; by the real client and commands."""
+"""No verb of one run reaches an object of another, however their names meet: the real client and commands."""
 
 import json
 import uuid
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from launcher.backends.kubernetes.api import connect
@@ -26,7 +26,6 @@ from trainer.storage import open_store
 
 SETS = ("steps=60", "batch_size=12")
 DUE = 29_432_100  # minutes since 1970
-NAMES = ("x", "x-r2", "x-r3", "weekly", f"weekly-{DUE}", firing_run("weekly", f"weekly-{DUE}"), "x-20260101")
 
 
 @dataclass(frozen=True)
@@ -69,19 +68,23 @@ class Player:
         return job
 
 
-def runs(**fixed):
-    made = {
-        "experiment": st.sampled_from(["gan", "faces"]),
-        "root": st.sampled_from(["a", "b"]),
-        "name": st.sampled_from(NAMES),
-        "attempt": st.sampled_from([1, 1, 2, 3]),
-        "running": st.booleans(),
-    }
-    return st.builds(Player, **{**made, **{key: st.just(value) for key, value in fixed.items()}})
-
-
-FIRING = runs(name=firing_run("weekly", f"weekly-{DUE}"), schedule="weekly", attempt=1)
-PLAYERS = st.one_of(runs(), runs(), FIRING)
+X, FIRED = Player("gan", "a", "x"), firing_run("weekly", f"weekly-{DUE}")
+FIRING = Player("gan", "a", FIRED, schedule="weekly")
+MEETINGS = {
+    "another experiment": (X, Player("faces", "a", "x")),
+    "another root": (X, Player("gan", "b", "x")),
+    "both": (X, Player("faces", "b", "x")),
+    "second attempts": (replace(X, attempt=2), Player("faces", "a", "x", attempt=2)),
+    "a name like an attempt's": (replace(X, attempt=2), Player("gan", "a", "x-r2")),
+    "a name like the next attempt's": (X, Player("gan", "a", "x-r2")),
+    "a name like an attempt's, elsewhere": (replace(X, attempt=3), Player("faces", "b", "x-r3")),
+    "a firing in another root": (FIRING, Player("gan", "b", FIRED, schedule="weekly")),
+    "a firing's run and one that is called so": (FIRING, Player("faces", "a", FIRED)),
+    "a firing's Job and a run that is called so": (FIRING, Player("gan", "a", f"weekly-{DUE}")),
+    "a schedule and a run that is called so": (FIRING, Player("gan", "a", "weekly")),
+    "digits at the end": (Player("gan", "a", f"weekly-{DUE}"), Player("faces", "a", f"weekly-{DUE}")),
+}
+MEETING = st.sampled_from(sorted(MEETINGS))
 VERBS = {
     "status": [],
     "logs": [],
@@ -94,6 +97,13 @@ VERBS = {
     "explain": [],
     "show": [],
 }
+
+
+def call(arguments):
+    """A command's exit code."""
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    return end.value.code
 
 
 @pytest.fixture(scope="module")
@@ -151,17 +161,29 @@ def write_folder(player, home, server, uid=None):
     store.write(layout.STATUS, json.dumps({"state": "finished", "step": 60, "updated": now}).encode())
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["uid", "no uid"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(ours=PLAYERS, theirs=PLAYERS, there=st.booleans(), verbs=st.permutations(list(VERBS)))
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+    phases=[Phase.generate],  # an example is ten commands: to shrink one takes minutes
+)
+@given(
+    meeting=MEETING,
+    swapped=st.booleans(),
+    running=st.tuples(st.booleans(), st.sampled_from([True, True, False])),
+    there=st.booleans(),
+    known=st.booleans(),
+    verbs=st.permutations(list(VERBS)),
+)
 def test_runs_whose_names_meet_never_touch_each_other(
-    cluster, gcs_root, capsys, known, ours, theirs, there, verbs
+    cluster, gcs_root, capsys, meeting, swapped, running, there, known, verbs
 ):
+    """`known`: whether the run's record has its Job's uid, which launchers before did not write."""
+    ours, theirs = MEETINGS[meeting][:: -1 if swapped else 1]
+    ours, theirs = replace(ours, running=running[0]), replace(theirs, running=running[1])
     api, url = cluster
     api.objects.clear()
     home = f"{gcs_root}/{uuid.uuid4().hex[:8]}"
-    if ours.path(home) == theirs.path(home):
-        theirs = replace(theirs, root="c")
     uids = put(api, theirs, home)
     write_folder(theirs, home, url)
     mine = put(api, ours, home) if there and ours.job != theirs.job else []
@@ -171,7 +193,7 @@ def test_runs_whose_names_meet_never_touch_each_other(
     for verb in verbs:
         word, *flags = verb.split()
         root = ["--root", ours.path(home).root]
-        code = main([word, f"{ours.experiment}/{ours.name}", *flags, *VERBS[verb], *root])
+        code = call([word, f"{ours.experiment}/{ours.name}", *flags, *VERBS[verb], *root])
         printed = capsys.readouterr()
         assert code in (0, 1, 2, 3, 4), printed.err
         assert api.of(*uids) == before, (verb, printed)
@@ -221,14 +243,14 @@ def test_what_somebody_typed_goes_before_the_record_and_a_file_does_not(
     write_folder(player, home, url, uids[0])
     (tmp_path / "gantry.yaml").write_text(f"namespace: elsewhere\nroot: {home}/a\n")
     monkeypatch.chdir(tmp_path)
-    assert main(["status", "x"]) == 0
+    assert call(["status", "x"]) == 0
     assert "running" in capsys.readouterr().out
-    assert main(["cancel", "x", "-n", "elsewhere"]) == 0  # finished, as its folder says
+    assert call(["cancel", "x", "-n", "elsewhere"]) == 0  # finished, as its folder says
     assert api.of(*uids)[uids[0]]["spec"]["suspend"] is False
-    assert main(["resume", "x", "-n", "elsewhere", "--set", "steps=120"]) == 2
+    assert call(["resume", "x", "-n", "elsewhere", "--set", "steps=120"]) == 2
     assert "launcher cancel x --namespace elsewhere" in capsys.readouterr().err
     assert read_record(open_store(player.path(home).url)).attempt == 1
-    assert main(["cancel", "x"]) == 0
+    assert call(["cancel", "x"]) == 0
     assert api.of(*uids)[uids[0]]["spec"]["suspend"] is True
 
 
@@ -239,14 +261,14 @@ def test_a_resumed_run_whose_jobs_name_is_taken_gets_another(cluster, gcs_root, 
     ours, theirs = Player("gan", "a", "x", running=False), Player("gan", "a", "x-r2")
     write_folder(ours, home, url)
     put(api, theirs, home)
-    assert main(["resume", "x", "--set", "steps=120", "--root", f"{home}/a"]) == 0
+    assert call(["resume", "x", "--set", "steps=120", "--root", f"{home}/a"]) == 0
     record = read_record(open_store(ours.path(home).url))
     name = other_job_name(ours.spec(home), 2)
     assert (record.attempt, record.job) == (2, name)
     assert name.startswith("x-r2-") and api.objects["Job", "team", name]["metadata"]["uid"] == record.uid
     service = api.objects["Service", "team", name]
     assert service["spec"]["selector"]["batch.kubernetes.io/job-name"] == name
-    code = main(
+    code = call(
         ["submit", "--preset", "mlp", "--image", "reg/gantry:1", "--root", f"{home}/b", "--name", "x-r2"]
     )
     said = capsys.readouterr().err
