@@ -223,6 +223,7 @@ def literal(text: str) -> str:
 
 def fill_child(manifest: Manifest, spec: RunSpec) -> None:
     """A run's values in an object that is not the Job."""
+    manifest.get("metadata").setdefault("annotations", {})[ROOT] = spec.root
     if manifest.kind == "PodDisruptionBudget":
         manifest.set("spec.minAvailable", spec.workers - 1)
     if manifest.kind == "ServiceAccount" and spec.google_service_account is not None:

@@ -1,7 +1,7 @@
 """A small API server for the real client: objects, selectors, uids and their preconditions, and nothing else.
 
-There are no controllers but what a run waits for: pods of a Job that is suspended or deleted are gone at once,
-and so is what a deleted object owns. What a real server says of a uid that does not match is what
+There are no controllers but what a run waits for: pods of a Job that is suspended or deleted are gone at
+once, and so is what a deleted object owns. What a real server says of a uid that does not match is what
 tests/cluster/backend/test_ours.py saw.
 """
 

@@ -197,11 +197,16 @@ def test_a_replacement_counts_and_not_the_pod_that_it_replaces():
     assert here.restarts == 3  # the Job remembers one whose pod is gone
 
 
-def test_pods_of_a_job_that_had_the_name_before_are_not_its_own():
-    stranger = pod(0)
-    stranger["metadata"]["ownerReferences"][0]["uid"] = "another"
-    here = at(Seen(job(workers=1), [stranger]))
-    assert here.workers[0].pod is None
+def test_pods_that_lost_their_job_train_on_and_are_told_from_those_that_go():
+    orphans = [pod(0), pod(1)]
+    for each in orphans:
+        del each["metadata"]["ownerReferences"]
+    here = at(Seen(None, orphans), said())
+    assert (here.state.name, here.live) == (RUNNING, True)
+    assert here.state.explanation == "its Job was deleted and its pods were left, which no new ones follow"
+    assert at(Seen(None, [pod(0), pod(1)]), said()).state.name == STOPPING  # the collector is about to come
+    assert at(Seen(None, [pod(0, going=True)]), said()).state.name == STOPPING
+    assert at(Seen(None, orphans), said(age=-100)).state.name == STARTING  # of the attempt before
 
 
 def test_done_workers_do_not_keep_the_others_waiting():

@@ -18,6 +18,7 @@ from launcher.backends.base import Jobs, LogChoice, Update
 from launcher.backends.kubernetes import observe, stop, submit
 from launcher.backends.kubernetes.api import Api, connect
 from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
+from launcher.backends.kubernetes.claim import sent_manifests
 from launcher.backends.kubernetes.labels import belongs, schedule_of_run
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
@@ -181,7 +182,7 @@ class KubernetesBackend:
 
     def delete(self, found: Found) -> list[str]:
         """Remove every Job of the run, and what belongs to them."""
-        return stop.delete(self.api, found.path)
+        return stop.delete(self.api, found.path, sent_manifests(found.store))
 
     def where(self, found: Found) -> str:
         """The run's namespace."""

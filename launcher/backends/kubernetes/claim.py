@@ -8,6 +8,7 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
+from typing import Any
 
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.errors import RunAlive, RunExists
@@ -130,6 +131,17 @@ def taken(path: RunPath) -> RunExists:
         f"`{command_line('resume', path)}`, remove it with `{command_line('delete', path, '--artifacts')}`, "
         "or choose another --name"
     )
+
+
+def sent_manifests(store: Store) -> list[dict[str, Any]]:
+    """What the newest submission has sent, as its folder tells; nothing where that is gone or damaged."""
+    import yaml
+
+    text = _content(store, layout.MANIFESTS)
+    with suppress(yaml.YAMLError):
+        found = [] if text is None else list(yaml.safe_load_all(text))
+        return [each for each in found if isinstance(each, dict) and "kind" in each and "metadata" in each]
+    return []
 
 
 def _content(store: Store, name: str) -> bytes | None:

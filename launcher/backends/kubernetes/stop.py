@@ -7,14 +7,15 @@ that pods can tell a person's wish from a drained node.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from launcher.backends.kubernetes.api import Api, Object
 from launcher.backends.kubernetes.jobs import is_deleted, verdict
-from launcher.backends.kubernetes.labels import CANCELLED, queue_of, schedule_of
+from launcher.backends.kubernetes.labels import CANCELLED, belongs, queue_of, schedule_of
 from launcher.backends.kubernetes.ours import Own, is_orphan, jobs_of, pods_of
-from launcher.errors import NotFound
+from launcher.errors import Forbidden, NotFound
 from trainer.errors import GantryError
 from trainer.layout import RunPath
 
@@ -97,11 +98,12 @@ def cancel(own: Own, *, kill: bool = False, announce: Callable[[], None] = _sile
     return True
 
 
-def delete(api: Api, path: RunPath) -> list[str]:
+def delete(api: Api, path: RunPath, sent: Iterable[Object] = ()) -> list[str]:
     """Remove the Jobs of all attempts of a run with all they own, and wait; the names of what was removed.
 
     Pods that run get SIGTERM and their grace, those too that lost their Job. Objects of a namesake are left
-    alone.
+    alone. `sent` are manifests of the run, whose objects do not go with their Job if that was deleted without
+    them.
 
     Raises:
         GantryError: a pod does not go, as when its node is lost.
@@ -109,18 +111,32 @@ def delete(api: Api, path: RunPath) -> list[str]:
     jobs = jobs_of(api, path)
     for job in jobs:
         api.delete("Job", job, "Foreground")
-    orphans = [pod for pod in pods_of(api, path) if not pod["metadata"].get("ownerReferences")]
-    _ask(api, orphans)
-    left = [("Job", job) for job in jobs] + [("Pod", pod) for pod in orphans]
+    left = [("Pod", pod) for pod in pods_of(api, path) if not pod["metadata"].get("ownerReferences")]
+    left += _left_children(api, path, sent)
     for kind, each in left:
+        api.delete(kind, each)
+    removed = [("Job", job) for job in jobs] + left
+    for kind, each in removed:
         _wait_deleted(api, kind, each)
-    return [f"{kind}/{each['metadata']['name']}" for kind, each in left]
+    return [f"{kind}/{each['metadata']['name']}" for kind, each in removed]
+
+
+def _left_children(api: Api, path: RunPath, sent: Iterable[Object]) -> list[tuple[str, Object]]:
+    """Objects beside the Job that nobody owns any more; those that may not be looked at are left."""
+    found: list[tuple[str, Object]] = []
+    for kind, name in ((each["kind"], each["metadata"]["name"]) for each in sent if each["kind"] != "Job"):
+        with suppress(Forbidden):
+            child = api.get(kind, name)
+            if child is not None and belongs(child, path) and not child["metadata"].get("ownerReferences"):
+                found.append((kind, child))
+    return found
 
 
 def _wait_deleted(api: Api, kind: str, gone: Object) -> None:
     """Wait until an object and what it owned are gone: a Job that is deleted in the foreground is last."""
     name, uid = gone["metadata"]["name"], gone["metadata"]["uid"]
-    pod = gone["spec"]["template"]["spec"] if kind == "Job" else gone["spec"]
+    spec = gone.get("spec") or {}
+    pod = spec["template"]["spec"] if kind == "Job" else spec
     deadline = time.monotonic() + float(pod.get("terminationGracePeriodSeconds") or 30) + GRACE_MARGIN
     while (found := api.get(kind, name)) and found["metadata"]["uid"] == uid:
         if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ from launcher.explain.causes.endings import ENDINGS, KILLED, LEFT
 from launcher.explain.causes.images import IMAGES
 from launcher.explain.causes.limits import DEADLINE, ENDED
 from launcher.explain.causes.mistakes import MISTAKES
+from launcher.explain.causes.orphans import ORPHANED
 from launcher.explain.causes.peers import STALLED, UNREACHABLE
 from launcher.explain.causes.references import REFERENCES
 from launcher.explain.causes.schedules import SCHEDULES
@@ -22,6 +23,7 @@ from launcher.explain.facts import Facts
 from launcher.explain.schedule_facts import ScheduleFacts
 
 CAUSES: tuple[Cause[Facts], ...] = (
+    ORPHANED,
     *WAITING,
     *IMAGES,
     *REFERENCES,
