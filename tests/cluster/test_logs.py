@@ -11,12 +11,14 @@ import pytest
 
 from launcher.backends.kubernetes import log_pods, log_stream
 from launcher.backends.kubernetes.api import connect
+from launcher.backends.kubernetes.labels import APP, ATTEMPT, INSTANCE, NAME, PART_OF, ROOT
 from launcher.backends.kubernetes.logs import Begin, PodLogs, read_logs
+from launcher.backends.kubernetes.ours import Own
 from launcher.errors import SpecError
 from launcher.follow import LogLine
 from tests.cluster.pods import python
 from tests.cluster.relay import Relay
-from trainer.layout import worker_log_segment
+from trainer.layout import RunPath, worker_log_segment
 from trainer.storage import open_store
 
 HEADER = "import os; pod = os.environ['POD']; i = os.environ['JOB_COMPLETION_INDEX']\n"
@@ -29,13 +31,17 @@ class Run:
     def __init__(self, cluster, namespace, kubectl, bucket):
         self.kubectl = kubectl
         self.api = connect(cluster.context, namespace)
-        self.store = open_store(f"{bucket}/gan/one")
+        self.path = RunPath(bucket, "gan", "one")
+        self.store = open_store(self.path.url)
         self._cluster = cluster
 
     def start(self, program, workers=1, grace_seconds=2):
         """Start a Job whose workers run `program` after the line that names the pod."""
         pod = python(self._cluster, "one", HEADER + textwrap.dedent(program))
-        labels = {"app.kubernetes.io/instance": "one", "gantry/attempt": "1"}
+        marks = {
+            "labels": {NAME: APP, INSTANCE: "one", PART_OF: "gan", ATTEMPT: "1"},
+            "annotations": {ROOT: self.path.root},
+        }
         spec = pod["spec"] | {"terminationGracePeriodSeconds": grace_seconds}
         container = spec["containers"][0]
         container["name"] = "trainer"
@@ -45,14 +51,14 @@ class Run:
             {
                 "apiVersion": "batch/v1",
                 "kind": "Job",
-                "metadata": {"name": "one", "labels": labels},
+                "metadata": {"name": "one", **marks},
                 "spec": {
                     "completionMode": "Indexed",
                     "completions": workers,
                     "parallelism": workers,
                     "backoffLimit": 3,
                     "podReplacementPolicy": "Failed",
-                    "template": {"metadata": {"labels": labels}, "spec": spec},
+                    "template": {"metadata": marks, "spec": spec},
                 },
             }
         )
@@ -78,10 +84,10 @@ class Run:
         return min(len(log.splitlines()) for log in logs)
 
     def follow(self, api=None, **options):
-        return PodLogs(api or self.api, self.store, "one", 1, **options)
+        return PodLogs(Own(api or self.api, self.path, "one", 1), self.store, **options)
 
     def read(self, **options):
-        return read_logs(self.api, self.store, "one", 1, **options)
+        return read_logs(Own(self.api, self.path, "one", 1), self.store, **options)
 
     def copy(self, worker, segment, *lines):
         """Write a piece of a worker's copy in the bucket."""

@@ -7,6 +7,7 @@ import pytest
 
 from launcher.backends.kubernetes import observe
 from launcher.backends.kubernetes.api import connect
+from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.record import read_record
 from launcher.spec import make_spec
 from launcher.states import parse_time
@@ -57,7 +58,7 @@ def look(api):
         record = read_record(store)
         words = json.loads(store.read(layout.STATUS)) if store.stat(layout.STATUS) else None
         return observe.join(
-            observe.look(api, record.job),
+            observe.look(Own(api, run.path, record.job, record.attempt, record.uid)),
             words,
             parse_time(record.submitted),
             datetime.now(UTC),

@@ -6,8 +6,15 @@ from contextlib import contextmanager
 
 import yaml
 
+from launcher.backends.kubernetes.ours import Own
+from launcher.render import job_name
 from tests.support.proxy import Proxy
 from trainer.storage import open_store
+
+
+def own(api, run, attempt=1):
+    """The objects of one attempt of a run."""
+    return Own(api, run.path, job_name(run.name, attempt), attempt)
 
 
 def files(run):

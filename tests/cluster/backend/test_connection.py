@@ -16,7 +16,7 @@ from launcher.errors import (
     NotLoggedIn,
 )
 from launcher.render import render
-from tests.cluster.backend.helpers import files, plain_proxy
+from tests.cluster.backend.helpers import files, own, plain_proxy
 
 ROLE = Path(__file__).parents[3] / "docs" / "launcher-role.yaml"
 
@@ -41,11 +41,11 @@ def test_the_documented_role_is_what_it_takes(own_cluster, spec, kubectl, namesp
     api = connect(own_cluster.context, namespace)
     submit.start(run, resuming=False)
     assert [job["metadata"]["name"] for job in observe.jobs(api)] == ["bound"]
-    assert observe.look(api, "bound").job is not None
-    assert watch.wait(api, "bound", 0.1).end == "late"
-    assert stop.cancel(api, "bound", kill=True)
+    assert observe.look(own(api, run)).job is not None
+    assert watch.wait(own(api, run), 0.1).end == "late"
+    assert stop.cancel(own(api, run), kill=True)
     assert submit.start(run, resuming=True).job == "bound-r2"
-    assert stop.cancel(api, "bound-r2", kill=True)
+    assert stop.cancel(own(api, run, 2), kill=True)
     assert stop.delete(api, run.path) == ["Job/bound-r2"]
 
 
@@ -101,14 +101,15 @@ def test_credentials_of_a_plugin_are_renewed_when_they_are_refused(
 
 
 def test_a_watch_that_is_told_its_version_is_too_old(cluster, api, spec, namespace, tmp_path, monkeypatch):
-    submit.start(spec("old", image="localhost/gantry:absent"), resuming=False)
+    run = spec("old", image="localhost/gantry:absent")
+    submit.start(run, resuming=False)
     with plain_proxy(cluster, tmp_path) as (proxy, kubeconfig):
         monkeypatch.setenv("KUBECONFIG", kubeconfig)
         proxied, waited = connect("proxied", namespace), []
         proxy.answer(410, method="GET", contains="watch=true", times=None)
-        thread = threading.Thread(target=lambda: waited.append(watch.wait(proxied, "old", 60)))
+        thread = threading.Thread(target=lambda: waited.append(watch.wait(own(proxied, run), 60)))
         thread.start()
-        stop.request_stop(api, "old")
+        stop.request_stop(own(api, run))
         thread.join(60)
         assert waited[0].end == "stopped"  # seen by listing again
 
@@ -132,14 +133,15 @@ def test_a_server_that_stays_away_ends_in_one_line(cluster, namespace, tmp_path,
 @pytest.mark.alone
 def test_an_api_server_that_goes_away(outage, api, spec, capsys, kubectl):
     """For a minute, under a wait and in the middle of a submission."""
-    submit.start(spec("through", image="localhost/gantry:absent"), resuming=False)
+    run = spec("through", image="localhost/gantry:absent")
+    submit.start(run, resuming=False)
     waited, submitted = [], []
     other = connect(api.context, api.namespace)
     manifests = render(spec("meanwhile", image="localhost/gantry:absent"))
     for each in (api, other):
         each.create(manifests[0], dry_run=True)  # both have had a first answer
     threads = [
-        threading.Thread(target=lambda: waited.append(watch.wait(api, "through", 900))),
+        threading.Thread(target=lambda: waited.append(watch.wait(own(api, run), 900))),
         threading.Thread(target=lambda: submitted.append(submit.create_all(other, manifests))),
     ]
     threads[0].start()
@@ -151,7 +153,7 @@ def test_an_api_server_that_goes_away(outage, api, spec, capsys, kubectl):
     threads[1].join(120)
     assert submitted[0]["spec"]["suspend"] is False
     assert not waited
-    stop.request_stop(other, "through")
+    stop.request_stop(own(other, run))
     threads[0].join(60)
     assert waited[0].end == "stopped"
     assert capsys.readouterr().err.count("does not answer") >= 2  # once for each

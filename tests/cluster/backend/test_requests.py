@@ -5,7 +5,7 @@ from launcher.backends.kubernetes import observe, submit
 from launcher.backends.kubernetes.api import connect
 from launcher.backends.kubernetes.logs import PodLogs
 from launcher.places import Place
-from tests.cluster.backend.helpers import plain_proxy
+from tests.cluster.backend.helpers import own, plain_proxy
 from trainer.storage import open_store
 
 
@@ -31,7 +31,7 @@ def test_looking_takes_few_requests(cluster, spec, namespace, kubectl, tmp_path,
             news, before = [each.path for each in proxy.seen()][before:], len(proxy.seen())
             return news
 
-        seen = observe.look(api, "one")
+        seen = observe.look(own(api, asked[0]))
         assert "cannot be pulled" in observe.join(seen, None, None, _now()).state.explanation
         assert len(requests()) <= 3
         listed = runs.list_runs(Place(root, "proxied", namespace))
@@ -43,7 +43,7 @@ def test_looking_takes_few_requests(cluster, spec, namespace, kubectl, tmp_path,
         assert "cannot be pulled" in told.explanation
         assert len(requests()) == 3
         # Of more workers than are followed at once it is the chief alone: one worker's pods are watched.
-        with PodLogs(api, open_store(started[0].path.url), "one", 1, most=1) as logs:
+        with PodLogs(own(api, asked[0]), open_store(started[0].path.url), most=1) as logs:
             assert logs.note == "following worker 0 of 2; `--worker I` follows another"
             kubectl.wait_for("the pods are watched", lambda: proxy.seen(contains="watch=true"))
         watched = [each for each in requests() if "/pods" in each]

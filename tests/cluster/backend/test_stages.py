@@ -14,7 +14,7 @@ from launcher.errors import (
 )
 from launcher.spec import RunSpec
 from launcher.states import FAILED, RUNNING, STOPPED
-from tests.cluster.backend.helpers import files
+from tests.cluster.backend.helpers import files, own
 from trainer import layout
 from trainer.storage import open_store
 
@@ -57,7 +57,7 @@ def test_a_namespace_that_refuses_the_pods_is_told(spec, until, tmp_path):
 def test_a_mistake_fails_at_once_and_is_told(api, spec, until):
     run = spec("wrong", overrides=("data.source=idx:/absent",))
     submit.start(run, resuming=False)
-    waited = watch.wait(api, "wrong", 300)
+    waited = watch.wait(own(api, run), 300)
     assert waited.end == "stopped"
     assert verdict(waited.job).reason == "PodFailurePolicy"
     here = until(run, lambda here: not here.busy, "the end of its pods")
@@ -71,7 +71,7 @@ def test_too_little_memory_is_told(api, spec, until):
     once = ("recovery.restarts_without_progress=1",)
     run = spec("tight", memory="128Mi", backoff_limit=0, overrides=once)
     submit.start(run, resuming=False)
-    assert watch.wait(api, "tight", 300).end == "stopped"
+    assert watch.wait(own(api, run), 300).end == "stopped"
     here = until(run, lambda here: here.state.name == FAILED, "the failure")
     assert re.search(r"ran out of memory.* 128 ?Mi", here.state.explanation), here.state.explanation
 
@@ -82,7 +82,7 @@ def test_cancel_saves_and_keeps_the_job_and_resume_goes_on(api, spec, until, kub
     until(run, lambda here: here.state.name == RUNNING, "the first steps")
     with pytest.raises(RunAlive):
         submit.start(run, resuming=True)
-    assert stop.cancel(api, "kept")
+    assert stop.cancel(own(api, run))
     here = until(run, lambda here: not here.busy, "its end")
     assert here.state.name == STOPPED
     assert api.get("Job", "kept")["spec"]["suspend"] is True
@@ -111,15 +111,17 @@ def test_delete_leaves_a_namesake_of_another_root_alone(api, spec, bucket, kubec
 
 
 def test_wait_ends_with_the_job(api, spec):
-    submit.start(spec("short", image="localhost/gantry:absent"), resuming=False)
-    assert watch.wait(api, "short", 0.5).end == "late"
+    run = spec("short", image="localhost/gantry:absent")
+    submit.start(run, resuming=False)
+    job = own(api, run)
+    assert watch.wait(job, 0.5).end == "late"
     timers = [
-        threading.Timer(1, stop.request_stop, (connect(api.context, api.namespace), "short")),
-        threading.Timer(1, api.delete, ("Job", "short")),
+        threading.Timer(1, stop.request_stop, (own(connect(api.context, api.namespace), run),)),
+        threading.Timer(1, job.delete),
     ]
     timers[0].start()
-    assert watch.wait(api, "short", 60).end == "stopped"  # suspended
-    api.patch("Job", api.get("Job", "short"), {"spec": {"suspend": False}})
+    assert watch.wait(job, 60).end == "stopped"  # suspended
+    api.patch("Job", job.job(), {"spec": {"suspend": False}})
     timers[1].start()
-    assert watch.wait(api, "short", 60).end == "gone"
-    assert watch.wait(api, "short", 60).end == "gone"  # there is none
+    assert watch.wait(job, 60).end == "gone"
+    assert watch.wait(job, 60).end == "gone"  # there is none

@@ -18,7 +18,7 @@ from launcher.errors import (
 )
 from launcher.render import render, to_yaml
 from launcher.spec import RunSpec
-from tests.cluster.backend.helpers import files, nothing_left, plain_proxy, without_defaults
+from tests.cluster.backend.helpers import files, nothing_left, own, plain_proxy, without_defaults
 from trainer import layout
 from trainer.config import RunConfig
 from trainer.errors import GantryError
@@ -99,7 +99,10 @@ def test_names_that_are_taken(spec, api, kubectl, bucket):
     with pytest.raises(RunExists, match=r"launcher resume same.*launcher delete same.*--name"):
         submit.start(run, resuming=False)
     elsewhere = spec("same", root=f"{bucket}/elsewhere")
-    with pytest.raises(SpecError, match=r"has another 'same' among its jobs; choose another --name"):
+    with pytest.raises(
+        SpecError,
+        match=r"has Job 'same', which is of run 'gan/same' in root .*; choose another, such as --name gan-same",
+    ):
         submit.start(elsewhere, resuming=False)
     assert files(elsewhere) == []
     for name in (layout.RUN, layout.CLUSTER, layout.MANIFESTS):
@@ -107,9 +110,9 @@ def test_names_that_are_taken(spec, api, kubectl, bucket):
     with pytest.raises(RunExists, match="still has its Job 'same'; remove it with `launcher delete same"):
         submit.start(run, resuming=False)
     with pytest.raises(RunAlive, match="launcher cancel same"):
-        submit.check_idle(api, "same", run.path)
+        submit.check_idle(own(api, run))
     kubectl("create", "service", "clusterip", "taken", "--tcp=80")
-    with pytest.raises(SpecError, match="has another 'taken' among its services"):
+    with pytest.raises(SpecError, match="has Service 'taken', which is of somebody else's making"):
         submit.start(spec("taken"), resuming=False)
 
 
@@ -124,7 +127,7 @@ def test_a_server_side_dry_run_keeps_nothing(spec, kubectl):
 def test_a_resume_that_fails_puts_the_records_back(api, spec, kubectl, monkeypatch):
     run = spec("back", image="localhost/gantry:absent")
     submit.start(run, resuming=False)
-    assert stop.cancel(api, "back", kill=True)
+    assert stop.cancel(own(api, run), kill=True)
     store = open_store(run.path.url)
     before = {name: store.read(name) for name in files(run)}
     kubectl("create", "quota", "none", "--hard=count/services=1")
