@@ -1,4 +1,4 @@
-"""Whose an object is, on a real API server and kubelet: namesakes, other namespaces, orphans, an emptied bucket."""
+"""Whose an object is, on a real API server: namesakes, other namespaces, orphans, an emptied folder."""
 
 import json
 import subprocess

@@ -101,7 +101,7 @@ def test_names_that_are_taken(spec, api, kubectl, bucket):
     elsewhere = spec("same", root=f"{bucket}/elsewhere")
     with pytest.raises(
         SpecError,
-        match=r"has Job 'same', which is of run 'gan/same' in root .*; choose another, such as --name gan-same",
+        match=r"has Job 'same', which is of run 'gan/same' in root .*, such as --name gan-same",
     ):
         submit.start(elsewhere, resuming=False)
     assert files(elsewhere) == []
