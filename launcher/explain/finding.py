@@ -8,7 +8,7 @@ from launcher.backends.kubernetes.labels import run_of
 from launcher.backends.kubernetes.observe import jobs
 from launcher.backends.kubernetes.record import record_of
 from launcher.backends.local.backend import LocalBackend
-from launcher.errors import NoSuchRun
+from launcher.errors import NoSuchRun, SpecError
 from launcher.explain.facts import Object
 from launcher.lookup import Found
 from launcher.places import Located, Place, locate
@@ -53,6 +53,8 @@ def _by_job(place: Place, run: str) -> Located | None:
     own = [(path, job) for path, job in found if experiment in ("", path.experiment) and _is_in(place, path)]
     if not own:
         return None
+    if len(urls := sorted({each[0].url for each in own})) > 1:
+        raise SpecError(f"run is '{run}': expected experiment/name and --root, as it is in {', '.join(urls)}")
     path, job = max(own, key=lambda each: str(each[1]["metadata"].get("creationTimestamp")))
     return located_by_job(place, api, path, job)
 

@@ -19,6 +19,7 @@ from launcher.backends.kubernetes.backend import KubernetesBackend
 from launcher.backends.kubernetes.endings import conditions_of
 from launcher.backends.kubernetes.jobs import is_suspended
 from launcher.backends.kubernetes.labels import queue_of
+from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.wording import event_time
 from launcher.errors import Transient
 from launcher.explain.causes.surroundings import wanted
@@ -113,7 +114,7 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     if well(now):
         return facts
     logs = _logs(asking, now, found.store, api, pods)
-    facts = replace(facts, events=_events(api, backend.record.job, facts, asking), logs=logs)
+    facts = replace(facts, events=_events(backend.own(found), facts, asking), logs=logs)
     return _with_surroundings(api, facts, asking)
 
 
@@ -121,12 +122,13 @@ def _created(found: Object) -> str:
     return str(found["metadata"].get("creationTimestamp") or "")
 
 
-def _events(api: Api, job: str, facts: Facts, asking: Asking) -> Sequence[Object]:
+def _events(own: Own, facts: Facts, asking: Asking) -> Sequence[Object]:
     """Events about the Job and its pods, those that are gone too, oldest first.
 
     A request for each pod would be a thousand for a thousand workers, so the namespace's warnings about pods
-    are asked for at once.
+    are asked for at once. Pods that are gone are known by name, unless another's Job has that name now.
     """
+    api, job = own.api, own.name
     selectors = [f"involvedObject.kind=Job,involvedObject.name={job}", "involvedObject.kind=Pod,type=Warning"]
     # One that has no node yet may follow one that was preempted, whose object is gone at once.
     if (
@@ -137,16 +139,16 @@ def _events(api: Api, job: str, facts: Facts, asking: Asking) -> Sequence[Object
         selectors += [f"involvedObject.kind=Pod,reason={reason}" for reason in _TAKEN_AWAY]
     found = [event for selector in selectors for event in asking.list(api, "Event", fields=selector)]
     pod_name = re.compile(rf"{re.escape(job)}-\d+-[a-z0-9]+")
-    uids = {pod["metadata"].get("uid") for pod in facts.pods}
-    uid = facts.job["metadata"].get("uid") if facts.job else None
-    return sorted((event for event in found if _is_about(event, uid, uids, pod_name)), key=event_time)
+    if facts.job is None and asking(f"Job '{job}'", lambda: api.get("Job", job)) is not None:
+        pod_name = re.compile(r"(?!)")  # matches nothing
+    uids = {own.uid, *(pod["metadata"].get("uid") for pod in facts.pods)} - {None}
+    return sorted((event for event in found if _is_about(event, uids, pod_name)), key=event_time)
 
 
-def _is_about(event: Object, job: object, pods: set[object], pod_name: "re.Pattern[str]") -> bool:
+def _is_about(event: Object, uids: set[object], pod_name: "re.Pattern[str]") -> bool:
     about: Object = event.get("involvedObject") or {}
-    if about.get("kind") == "Job":
-        return job is None or about.get("uid") == job
-    return about.get("uid") in pods or pod_name.fullmatch(str(about.get("name"))) is not None
+    by_name = about.get("kind") == "Pod" and pod_name.fullmatch(str(about.get("name"))) is not None
+    return about.get("uid") in uids or by_name
 
 
 def _is_gone(pod: Object) -> bool:
