@@ -29,6 +29,8 @@ class WorkerStatus:
     """How many pods of this index ended before this one, and containers before this one in it."""
     reason: str = ""
     """The cluster's word about the pod where it is not simply running, such as ImagePullBackOff."""
+    held_by: tuple[str, ...] = ()
+    """Other containers of the pod that run on though the trainer has ended, such as a mesh's."""
 
 
 @dataclass(frozen=True)

@@ -123,13 +123,18 @@ class KubernetesBackend:
     def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
         """How the run ended, told by a watch within a second; None when it has not after `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        if wait(self.api, self.record.job, seconds).end == "late":
+        if wait(self.api, self.record.job, seconds, lambda: self._is_over(found)).end == "late":
             return None
         while (now := self.status(found)).live:  # a cancelled Job's pods save before they leave
             if deadline is not None and time.monotonic() > deadline:
                 return None
             time.sleep(_LINES_SECONDS)
         return now
+
+    def _is_over(self, found: Found) -> bool:
+        with suppress(GantryError):  # it is asked again, and how the run ended is told by another look
+            return not self.status(found).live
+        return False
 
     def check_idle(self, found: Found) -> None:
         """Refuse a run whose pods live."""
@@ -270,4 +275,5 @@ def _worker(pod: PodStatus) -> WorkerStatus:
         node=pod.node,
         restarts=pod.restarts,
         reason=pod.reason,
+        held_by=pod.held_by,
     )

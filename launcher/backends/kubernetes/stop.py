@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from launcher.backends.kubernetes.api import Api, Object
 from launcher.backends.kubernetes.jobs import is_deleted, verdict
 from launcher.backends.kubernetes.labels import CANCELLED, belongs, of_job, of_run, queue_of, schedule_of
-from launcher.backends.kubernetes.pods import is_there
+from launcher.backends.kubernetes.pods import held_by, is_there
 from launcher.errors import NotFound
 from trainer.errors import GantryError
 from trainer.layout import RunPath
@@ -23,6 +23,8 @@ _POLL_SECONDS = 0.25
 # For the controllers to ask the pods: after an outage of the API server they are back after 20 to 90 s.
 _CONTROLLER_SECONDS = 120.0
 _COLLECT_SECONDS = 20.0  # for the cluster to remove a deleted Job whose pods are gone
+# For what a mesh puts beside a trainer that has ended: Istio's proxy drains for 5 s when it is told to go.
+_HELD_SECONDS = 6
 # Seconds that a kubelet has to kill a pod itself; from one that is lost nothing would ever be heard.
 _KILL_SECONDS = 15.0
 
@@ -99,11 +101,19 @@ def delete(api: Api, path: RunPath) -> list[str]:
     """
     jobs = [job for job in api.list("Job", of_run(path))["items"] if belongs(job, path)]
     for job in jobs:
+        left = [pod for pod in api.list("Pod", of_job(job["metadata"]["name"]))["items"] if _is_left_over(pod, job)]
         api.delete("Job", job["metadata"]["name"], "Foreground", uid=job["metadata"]["uid"])
+        _kill(api, left, _HELD_SECONDS)  # not before their Job goes, which would make others in their place
     names = [str(job["metadata"]["name"]) for job in jobs]
     for job in jobs:
         _wait_deleted(api, job)
     return [f"Job/{name}" for name in names]
+
+
+def _is_left_over(pod: Object, job: Object) -> bool:
+    """Whether a pod of a Job has nothing left to save, and is there for another container's sake alone."""
+    owners = {owner.get("uid") for owner in pod["metadata"].get("ownerReferences") or []}
+    return job["metadata"]["uid"] in owners and bool(held_by(pod))
 
 
 def _wait_deleted(api: Api, job: Object) -> None:

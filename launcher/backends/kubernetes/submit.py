@@ -18,6 +18,7 @@ from launcher.backends.kubernetes.claim import Claim
 from launcher.backends.kubernetes.jobs import is_stopped
 from launcher.backends.kubernetes.labels import belongs, of_job, queue_of
 from launcher.backends.kubernetes.login import IN_CLUSTER
+from launcher.backends.kubernetes.over import is_over
 from launcher.backends.kubernetes.pods import is_there
 from launcher.backends.kubernetes.preflight import preflight
 from launcher.backends.kubernetes.record import ClusterRecord
@@ -98,11 +99,10 @@ def check_idle(api: Api, job: str, path: RunPath) -> None:
         RunAlive: with the commands that follow and stop it.
     """
     found = api.get("Job", job)
-    ended = found is None or not belongs(found, path) or is_stopped(found)
+    pods = [pod for pod in api.list("Pod", of_job(job))["items"] if belongs(pod, path)]
+    ended = found is None or not belongs(found, path) or is_stopped(found) or is_over(found, pods)
     # Pods outlive their Job by the time they take to save, and two attempts must never share a folder.
-    if not ended or any(
-        is_there(pod) and belongs(pod, path) for pod in api.list("Pod", of_job(job))["items"]
-    ):
+    if not ended or any(map(is_there, pods)):
         raise RunAlive(
             f"run '{path.name}' is under way as Job '{job}' in namespace '{api.namespace}': follow it with "
             f"`{command_line('logs', path, '--follow')}`, stop it with `{command_line('cancel', path)}`"

@@ -6,30 +6,41 @@ again, so that no change is missed; the list waits for a server that is away.
 """
 
 import time
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from launcher.backends.kubernetes.api import Api, Object
-from launcher.backends.kubernetes.jobs import is_stopped
+from launcher.backends.kubernetes.jobs import is_stopped, rests
 from launcher.errors import Expired, Transient
 
 _WATCH_SECONDS = 300.0  # a firewall on the way forgets a silent connection sooner or later
+# Between two looks at a run none of whose pods is ready, which may be over for all that its Job says.
+_LOOK_SECONDS = 10.0
 _PAUSE_SECONDS = 0.2  # between a watch that was cut and the next list
 
 
 class Waited(NamedTuple):
     """Why the waiting is over."""
 
-    end: Literal["stopped", "gone", "late"]
-    """``stopped``: decided, or suspended by a person; ``gone``: deleted; ``late``: time is up."""
+    end: Literal["stopped", "over", "gone", "late"]
+    """``stopped``: decided, or suspended by a person; ``over``: the caller says so; ``gone``: deleted;
+    ``late``: time is up."""
     job: Object | None
     """The Job as it was last seen, None for one that was gone from the start."""
 
 
-def wait(api: Api, job: str, timeout: float | None = None) -> Waited:
+def _never() -> bool:
+    return False
+
+
+def wait(
+    api: Api, job: str, timeout: float | None = None, is_over: Callable[[], bool] = _never
+) -> Waited:
     """Wait until a Job is decided, suspended or deleted, at most `timeout` seconds.
 
     A Job is decided as soon as its controller says so (``SuccessCriteriaMet``, ``FailureTarget``): the last
-    word (``Complete``, ``Failed``) comes only when its last pod is gone, a grace period later.
+    word (``Complete``, ``Failed``) comes only when its last pod is gone, a grace period later. `is_over` is
+    asked while none of its pods is ready: a container beside the trainer's may keep them, and so the Job.
 
     Raises:
         ClusterLost: the API server stayed away for minutes.
@@ -43,11 +54,15 @@ def wait(api: Api, job: str, timeout: float | None = None) -> Waited:
         last = listed["items"][0]
         if is_stopped(last):
             return Waited("stopped", last)
-        left = _WATCH_SECONDS if deadline is None else deadline - time.monotonic()
+        idle = rests(last)
+        if idle and is_over():
+            return Waited("over", last)
+        patience = _LOOK_SECONDS if idle else _WATCH_SECONDS
+        left = patience if deadline is None else deadline - time.monotonic()
         if left <= 0:
             return Waited("late", last)
         try:
-            ended = _watch(api, fields, listed["metadata"]["resourceVersion"], min(left, _WATCH_SECONDS))
+            ended = _watch(api, fields, listed["metadata"]["resourceVersion"], min(left, patience), idle)
         except (Transient, Expired):
             time.sleep(_PAUSE_SECONDS)
             continue
@@ -55,12 +70,14 @@ def wait(api: Api, job: str, timeout: float | None = None) -> Waited:
             return ended
 
 
-def _watch(api: Api, fields: str, version: str, seconds: float) -> Waited | None:
-    """The end of a Job, None when it was not seen within some seconds."""
+def _watch(api: Api, fields: str, version: str, seconds: float, idle: bool) -> Waited | None:
+    """The end of a Job, None when it was not seen within some seconds, or pods that were ready no longer are."""
     for event in api.watch("Job", resource_version=version, timeout=seconds, fields=fields):
         kind, found = event["type"], event["object"]
         if kind == "DELETED":
             return Waited("stopped" if is_stopped(found) else "gone", found)
         if kind != "BOOKMARK" and is_stopped(found):
             return Waited("stopped", found)
+        if kind != "BOOKMARK" and not idle and rests(found):
+            return None
     return None
