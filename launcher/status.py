@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.lookup import Found
-from launcher.states import FINISHED, LIVE_STATES, RESTARTING, State, parse_time
+from launcher.states import FINISHED, LIVE_STATES, PENDING, RESTARTING, State, parse_time
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
 from trainer.storage import Store
@@ -154,7 +154,7 @@ def assemble(
         step=said.get("step"),
         steps=said.get("steps") or files.run.get("config", {}).get("steps"),
         images_per_second=said.get("images_per_second"),
-        eta_seconds=said.get("eta_seconds") if live and state.name != RESTARTING else None,
+        eta_seconds=said.get("eta_seconds") if live and state.name not in (PENDING, RESTARTING) else None,
         updated=said.get("updated"),
         age_seconds=_age(files.updated, time),
         checkpoint_step=saved.step if saved else None,

@@ -46,7 +46,7 @@ class PodStatus:
     before: str = ""
     """The same about the pod that this one has replaced, where the cluster still knows it."""
     held_by: tuple[str, ...] = ()
-    """Containers that are not the trainer's and run on though that has ended, so that the pod does not end."""
+    """Containers beside the trainer's that run on though that has ended, so that the pod does not end."""
 
     @property
     def done(self) -> bool:

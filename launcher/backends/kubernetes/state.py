@@ -134,7 +134,9 @@ def _decided(
     """
     asked = annotation(job, CANCELLED) is not None or job_words.is_deleted(job)
     state = word.state if word else None
-    if state == FINISHED:  # whatever became of its pods then, as of one that a container kept until a deadline
+    if (
+        state == FINISHED
+    ):  # whatever became of its pods then, as of one that a container kept until a deadline
         return State(FINISHED, holding(workers))
     if asked and (state == STOPPED or (end.succeeded and state != FINISHED)):
         return State(STOPPING, "its pods save and stop") if busy else State(STOPPED)

@@ -101,7 +101,11 @@ def delete(api: Api, path: RunPath) -> list[str]:
     """
     jobs = [job for job in api.list("Job", of_run(path))["items"] if belongs(job, path)]
     for job in jobs:
-        left = [pod for pod in api.list("Pod", of_job(job["metadata"]["name"]))["items"] if _is_left_over(pod, job)]
+        left = [
+            pod
+            for pod in api.list("Pod", of_job(job["metadata"]["name"]))["items"]
+            if _is_left_over(pod, job)
+        ]
         api.delete("Job", job["metadata"]["name"], "Foreground", uid=job["metadata"]["uid"])
         _kill(api, left, _HELD_SECONDS)  # not before their Job goes, which would make others in their place
     names = [str(job["metadata"]["name"]) for job in jobs]

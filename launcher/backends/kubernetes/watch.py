@@ -33,9 +33,7 @@ def _never() -> bool:
     return False
 
 
-def wait(
-    api: Api, job: str, timeout: float | None = None, is_over: Callable[[], bool] = _never
-) -> Waited:
+def wait(api: Api, job: str, timeout: float | None = None, is_over: Callable[[], bool] = _never) -> Waited:
     """Wait until a Job is decided, suspended or deleted, at most `timeout` seconds.
 
     A Job is decided as soon as its controller says so (``SuccessCriteriaMet``, ``FailureTarget``): the last
@@ -71,7 +69,7 @@ def wait(
 
 
 def _watch(api: Api, fields: str, version: str, seconds: float, idle: bool) -> Waited | None:
-    """The end of a Job, None when it was not seen within some seconds, or pods that were ready no longer are."""
+    """The end of a Job; None when it was not seen within some seconds, or its pods are no longer ready."""
     for event in api.watch("Job", resource_version=version, timeout=seconds, fields=fields):
         kind, found = event["type"], event["object"]
         if kind == "DELETED":

@@ -14,6 +14,7 @@ from launcher.explain.causes.peers import STALLED, UNREACHABLE
 from launcher.explain.causes.references import REFERENCES
 from launcher.explain.causes.schedules import SCHEDULES
 from launcher.explain.causes.scheduling import SCHEDULING
+from launcher.explain.causes.sidecars import IN_THE_WAY, LEFT_OVER
 from launcher.explain.causes.storage import AWAY, STORAGE
 from launcher.explain.causes.taken import DELETED, TAKEN
 from launcher.explain.causes.volumes import VOLUMES
@@ -22,6 +23,7 @@ from launcher.explain.facts import Facts
 from launcher.explain.schedule_facts import ScheduleFacts
 
 CAUSES: tuple[Cause[Facts], ...] = (
+    LEFT_OVER,
     *WAITING,
     *IMAGES,
     *REFERENCES,
@@ -32,6 +34,7 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *STORAGE,
     *ENDINGS,
     *MISTAKES,
+    IN_THE_WAY,
     STALLED,
     AWAY,
     UNREACHABLE,
