@@ -183,7 +183,7 @@ class KubernetesBackend:
             files,
             self._unless_cancelled(found, seen, here.state, files),
             attempt=self.record.attempt,
-            workers=[_worker(pod) for pod in here.workers] if pods else [],
+            workers=[worker_status(pod) for pod in here.workers] if pods else [],
             restarts=here.restarts,
             checkpoint=pods,
             **stale,
@@ -266,7 +266,8 @@ class _Latest:
             pause = max(_STATUS_SECONDS, _REST * (time.monotonic() - began))
 
 
-def _worker(pod: PodStatus) -> WorkerStatus:
+def worker_status(pod: PodStatus) -> WorkerStatus:
+    """The same as every backend tells it."""
     return WorkerStatus(
         worker=pod.worker,
         alive=pod.ready,
