@@ -32,7 +32,7 @@ def check_pod_metadata(labels: Mapping[str, str], annotations: Mapping[str, str]
         _check_key("pod_labels", key, key)
         if not _VALUE.fullmatch(value):
             expected = "at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"
-            raise FieldError(f"pod_labels.{key}", f"pod_labels.{key} is '{value}': expected {expected}")
+            raise FieldError(f"pod_labels.{key}", f"pod_labels.{key} is {value!r}: expected {expected}")
     for key, value in annotations.items():
         _check_key("pod_annotations", key, key.lower())  # as the API server looks at an annotation's
         if not is_text(value):
@@ -57,4 +57,4 @@ def _check_key(field: str, key: str, text: str) -> None:
 
 
 def _refuse(field: str, key: str, expected: str) -> FieldError:
-    return FieldError(f"{field}.{key}", f"{field} is '{key}': expected {expected}")
+    return FieldError(f"{field}.{key}", f"{field} is {key!r}: expected {expected}")
