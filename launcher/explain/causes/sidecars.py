@@ -16,8 +16,6 @@ _DECLINED = {
     "linkerd-proxy": "--pod-annotation linkerd.io/inject=disabled",
     "kuma-sidecar": "--pod-label kuma.io/sidecar-injection=disabled",
     "consul-dataplane": "--pod-annotation consul.hashicorp.com/connect-inject=false",
-    "vault-agent": "--pod-annotation vault.hashicorp.com/agent-inject=false",
-    "daprd": "--pod-annotation dapr.io/enabled=false",
 }
 
 
