@@ -43,10 +43,8 @@ def test_a_submission_that_was_cut_off_is_told_and_the_way_on_goes_on(
     launcher, kubectl, place, asked, cluster
 ):
     words = ["submit", "--name", "half", *AWAY, *place]
-    environment = launcher._environment
-    done = subprocess.run(
-        [sys.executable, "-c", DIES, *words], env=environment, capture_output=True, check=False
-    )
+    environment = os.environ | ({"KUBECONFIG": cluster.kubeconfig} if cluster.kubeconfig else {})
+    done = subprocess.run([sys.executable, "-c", DIES, *words], env=environment, capture_output=True)
     assert done.returncode == 9, done.stderr
     launcher("submit", "--name", "byhand", *AWAY, *place, check=True)
     kubectl.wait_for("a pod", lambda: kubectl.get("pods")["items"])

@@ -210,6 +210,10 @@ class Cluster:
             self.job = self.changes.pop(0)
             yield {"type": "MODIFIED", "object": self.job}
 
+    def patch(self, kind, name, patch):
+        self.job["metadata"]["annotations"] |= patch["metadata"]["annotations"]
+        self.job["spec"] |= patch["spec"]
+
     def delete(self, kind, name, *rest, uid=None, grace_seconds=None):
         self.deleted.append((kind, name, grace_seconds))
         if kind == "Job":
@@ -249,6 +253,14 @@ def test_cancel_does_not_wait_for_a_container_that_is_not_ours():
     cluster = Cluster(job(suspend=True, annotations=CANCELLED), mine(held(0, 0)))
     assert stop.wait_gone(cluster, "one", 5.0)
     assert not stop.wait_gone(Cluster(job(), mine([meshed(pod(0))])), "one", 0.0)
+
+
+def test_cancel_ends_what_is_left_and_the_run_stays_finished():
+    cluster = Cluster(job(active=2), mine([*held(0), meshed(pod(1))]))
+    assert stop.request_stop(cluster, "one")
+    assert cluster.job["spec"]["suspend"]
+    assert cluster.deleted == [("Pod", "one-0-abcde", 6)]
+    assert at(Seen(cluster.job, [meshed(pod(0, state=ended(0), going=True))]), DONE).state.name == FINISHED
 
 
 def test_delete_gives_what_is_left_a_short_grace():

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from launcher.backends.kubernetes.api import Api, Object
 from launcher.backends.kubernetes.jobs import is_deleted, verdict
 from launcher.backends.kubernetes.labels import CANCELLED, belongs, of_job, of_run, queue_of, schedule_of
-from launcher.backends.kubernetes.pods import held_by, is_there
+from launcher.backends.kubernetes.pods import is_there, phase_of
 from launcher.errors import NotFound
 from trainer.errors import GantryError
 from trainer.layout import RunPath
@@ -43,6 +43,7 @@ def request_stop(api: Api, job: str, *, kill: bool = False, announce: Callable[[
         announce()
         try:
             _suspend(api, found)
+            _end_left_over(api, found)
         except NotFound:
             found = None
     pods = _living(api, job)
@@ -101,23 +102,24 @@ def delete(api: Api, path: RunPath) -> list[str]:
     """
     jobs = [job for job in api.list("Job", of_run(path))["items"] if belongs(job, path)]
     for job in jobs:
-        left = [
-            pod
-            for pod in api.list("Pod", of_job(job["metadata"]["name"]))["items"]
-            if _is_left_over(pod, job)
-        ]
         api.delete("Job", job["metadata"]["name"], "Foreground", uid=job["metadata"]["uid"])
-        _kill(api, left, _HELD_SECONDS)  # not before their Job goes, which would make others in their place
+        _end_left_over(api, job)
     names = [str(job["metadata"]["name"]) for job in jobs]
     for job in jobs:
         _wait_deleted(api, job)
     return [f"Job/{name}" for name in names]
 
 
-def _is_left_over(pod: Object, job: Object) -> bool:
-    """Whether a pod of a Job has nothing left to save, and is there for another container's sake alone."""
-    owners = {owner.get("uid") for owner in pod["metadata"].get("ownerReferences") or []}
-    return job["metadata"]["uid"] in owners and bool(held_by(pod))
+def _end_left_over(api: Api, job: Object) -> None:
+    """End pods whose trainers have left and that another container keeps; their Job must make no more.
+
+    They have nothing to save, and would take all of the grace that a trainer has for it.
+    """
+    for pod in api.list("Pod", of_job(job["metadata"]["name"]))["items"]:
+        owners = {owner.get("uid") for owner in pod["metadata"].get("ownerReferences") or []}
+        ended = phase_of(pod) in ("Succeeded", "Failed")
+        if job["metadata"]["uid"] in owners and not ended and not is_there(pod):
+            _kill(api, [pod], _HELD_SECONDS)
 
 
 def _wait_deleted(api: Api, job: Object) -> None:
