@@ -205,6 +205,11 @@ def _check_accounts(spec: "RunSpec") -> None:
         raise refuse("profiles", "workload-identity", "google_service_account too, which the pods act as")
 
 
+def is_text(value: str) -> bool:
+    """Whether a manifest can hold a value: a shell may pass on what is no UTF-8, a file may hold a NUL."""
+    return "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
 def _check_env(env: Mapping[str, str], field: str = "env") -> None:
     for name, value in env.items():
         expected = None
@@ -214,8 +219,8 @@ def _check_env(env: Mapping[str, str], field: str = "env") -> None:
             expected = "another name, as this one says who a worker is"
         elif name == "GANTRY_GRACE_SECONDS":
             expected = "--grace instead, which sets it too"
-        elif "\0" in value:
-            expected = "a value without a zero byte"
+        elif not is_text(value):
+            expected = "a value of UTF-8 text without a zero byte"
         if expected:
             raise FieldError(f"{field}.{name}", f"{field} is '{name}': expected {expected}")
 

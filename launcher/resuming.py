@@ -21,6 +21,8 @@ _LONGEST_SAVE = 86400.0  # seconds; more is a mistake of a clock
 def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> RunSpec:
     """What a run was asked for, with `overrides` and changed fields laid over it; None changes nothing.
 
+    Of a field that is a mapping, entries are added or changed.
+
     Pods get a longer grace, which is told on stderr, where the last checkpoint took too long for theirs.
 
     Raises:
@@ -34,7 +36,9 @@ def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> Ru
     if run is not None:  # it knows the first attempt's alone of what any attempt may change
         patience = (override for override in begun if override.startswith("recovery."))
         before = merge(_overrides(found, run), tuple(patience))
-    asked |= {key: value for key, value in changes.items() if value is not None}
+    for key, value in changes.items():
+        if value is not None:
+            asked[key] = {**asked.get(key, {}), **value} if isinstance(value, dict) else value
     if "grace_seconds" in asked and changes.get("grace_seconds") is None:
         asked["grace_seconds"] = _enough_grace(found, asked["grace_seconds"])
     spec = make_spec(

@@ -251,7 +251,7 @@ def finish(started: Started) -> Outcome:
     if now.state == FINISHED:
         home = command_line("artifacts download", path, "--to", path.name)
         text = f"run '{path.name}' is finished at step {now.step}: `{home}` brings it"
-        return Outcome(now, EXIT_DONE, text)
+        return Outcome(now, EXIT_DONE, text + (f"; {now.explanation}" if now.explanation else ""))
     if now.state == STOPPED:
         return Outcome(now, EXIT_RESTART, f"run '{path.name}' stopped; {way_on(now)}")
     code = EXIT_USER if any(worker.exit_code == EXIT_USER for worker in now.workers) else EXIT_FAILED

@@ -4,8 +4,9 @@ From strongest to weakest::
 
     flags  >  the file of -f  >  $GANTRY_ROOT  >  ./gantry.yaml  >  ~/.config/gantry/gantry.yaml  >  built in
 
-All files have the same keys: the fields of `RunSpec`, and ``set`` with hyperparameters. ``set``, ``env`` and
-``env_secrets`` are merged entry by entry; of everything else, a list as well, the strongest counts alone.
+All files have the same keys: the fields of `RunSpec`, and ``set`` with hyperparameters. ``set``, ``env``,
+``env_secrets``, ``pod_labels`` and ``pod_annotations`` are merged entry by entry; of everything else, a list
+as well, the strongest counts alone.
 What is for Kubernetes alone and comes from one of the last two files does not count for a local run, so that
 one ``gantry.yaml`` serves both.
 """
@@ -33,8 +34,11 @@ _ENTRIES = {  # fields that are merged, and an entry as a flag has it
     "overrides": "optimizer.learning_rate=1e-4",
     "env": "LEVEL=2",
     "env_secrets": "API_TOKEN=SECRET/KEY",
+    "pod_labels": "sidecar.istio.io/inject=false",
+    "pod_annotations": "linkerd.io/inject=disabled",
 }
-_MERGED = ("env.", "env_secrets.", f"{OVERRIDES}.")
+_MAPPINGS = tuple(field for field in _ENTRIES if field != "overrides")
+_MERGED = tuple(f"{field}." for field in (*_MAPPINGS, OVERRIDES))
 _SHORT = {"data": "data.source", "warm_start": "warm_start.run"}  # flags for hyperparameters
 _FLAGS = {
     "overrides": "--set",
@@ -43,6 +47,8 @@ _FLAGS = {
     "grace_seconds": "--grace",
     "profiles": "--profile",
     "env_secrets": "--env-secret",
+    "pod_labels": "--pod-label",
+    "pod_annotations": "--pod-annotation",
 }
 
 
@@ -194,7 +200,7 @@ def spec_from(settings: Layered) -> RunSpec:
     if preset is None:
         raise SpecError(f"preset is not given: expected --preset NAME, one of {', '.join(preset_names())}")
     overrides = tuple(f"{key}={text}" for key, text in settings.entries(OVERRIDES).items())
-    values |= {field: found for field in ("env", "env_secrets") if (found := settings.entries(field))}
+    values |= {field: found for field in _MAPPINGS if (found := settings.entries(field))}
     try:
         resolve(preset, overrides)
         return make_spec(preset, overrides, values.pop("name", None), **values)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from launcher.check import FieldError, check_kubernetes, check_local, cores, name_limit
+from launcher.pod_metadata import check_pod_metadata
 from launcher.templates import check_profiles
 from trainer import layout
 from trainer.config import RunConfig, resolve
@@ -80,6 +81,10 @@ class RunSpec(BaseModel):
     """Variables whose values come from Secrets of the namespace, as ``SECRET/KEY``."""
     env_plain: tuple[str, ...] = ()
     """Variables of `env` that look like a secret and are none."""
+    pod_labels: dict[str, str] = {}
+    """More labels of the pods, by which a mesh is told to leave them alone, say."""
+    pod_annotations: dict[str, str] = {}
+    """More annotations of the pods, nothing secret."""
     backoff_limit: Count = 3
     """Failed pods after which the run has failed; disruptions do not count."""
     ttl_seconds_after_finished: Count = 86400
@@ -113,6 +118,7 @@ class RunSpec(BaseModel):
         layout.run_path(self.root, self.experiment, self.name)
         if self.backend == KUBERNETES:
             check_kubernetes(self)
+            check_pod_metadata(self.pod_labels, self.pod_annotations)
         else:
             check_local(self)
         check_batch(self.config(), self.workers, self.gpus)

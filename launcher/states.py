@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-PENDING = "pending"  # the cluster has not started its workers: no node, no image, no quota
+PENDING = "pending"  # the cluster has not started its workers: no node, no image, no quota, too few pods
 QUEUED = "queued"  # suspended until a queue admits it
 STARTING = "starting"  # processes are alive, no word from the trainer yet
 RUNNING = "running"

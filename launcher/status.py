@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.lookup import Found
-from launcher.states import FINISHED, LIVE_STATES, RESTARTING, State, parse_time
+from launcher.states import FINISHED, LIVE_STATES, PENDING, RESTARTING, State, parse_time
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
 from trainer.storage import Store
@@ -29,6 +29,8 @@ class WorkerStatus:
     """How many pods of this index ended before this one, and containers before this one in it."""
     reason: str = ""
     """The cluster's word about the pod where it is not simply running, such as ImagePullBackOff."""
+    held_by: tuple[str, ...] = ()
+    """Other containers of the pod that run on though the trainer has ended, such as a mesh's."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def assemble(
         step=said.get("step"),
         steps=said.get("steps") or files.run.get("config", {}).get("steps"),
         images_per_second=said.get("images_per_second"),
-        eta_seconds=said.get("eta_seconds") if live and state.name != RESTARTING else None,
+        eta_seconds=said.get("eta_seconds") if live and state.name not in (PENDING, RESTARTING) else None,
         updated=said.get("updated"),
         age_seconds=_age(files.updated, time),
         checkpoint_step=saved.step if saved else None,

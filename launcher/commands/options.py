@@ -158,6 +158,22 @@ class RunFlags:
             help="Variable of --env that looks like a secret and is none; may be repeated.",
         ),
     ] = None
+    pod_labels: Annotated[
+        list[str] | None,
+        _option(
+            "--pod-label",
+            metavar="KEY=VALUE",
+            help="Label of the pods, such as sidecar.istio.io/inject=false; may be repeated.",
+        ),
+    ] = None
+    pod_annotations: Annotated[
+        list[str] | None,
+        _option(
+            "--pod-annotation",
+            metavar="KEY=VALUE",
+            help="Annotation of the pods, such as linkerd.io/inject=disabled; may be repeated.",
+        ),
+    ] = None
     backoff_limit: Annotated[
         int | None,
         _option("--backoff-limit", help="Failed pods that a run may have; 3 by default."),

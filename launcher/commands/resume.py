@@ -39,6 +39,16 @@ def resume(
             help="With --context or --namespace: do not ask the place where the run was, which is gone.",
         ),
     ] = False,
+    pod_labels: Annotated[
+        list[str] | None,
+        typer.Option("--pod-label", metavar="KEY=VALUE", help="One more label of the pods; may be repeated."),
+    ] = None,
+    pod_annotations: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pod-annotation", metavar="KEY=VALUE", help="One more annotation of the pods; may be repeated."
+        ),
+    ] = None,
     detach: Detach = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow a run on Kubernetes; local runs are followed anyway.")
@@ -55,11 +65,14 @@ def resume(
     Example: launcher resume demo-20260102-x7k2 --set steps=8000
     """
     from launcher import runs
+    from launcher.settings import given
 
     place = place_of(root, context, namespace)
     local = runs.locate(place, run).backend.name == "local"
     changes: dict[str, Any] = {"workers": workers, "threads": threads, "image": image, "memory": memory}
     changes["grace_seconds"] = grace_seconds
+    more = given({"pod_labels": pod_labels, "pod_annotations": pod_annotations})
+    changes |= {field: more.entries(field) or None for field in ("pod_labels", "pod_annotations")}
 
     def start() -> "Started":
         return runs.resume(place, run, overrides or (), abandon=abandon, **changes)

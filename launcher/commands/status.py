@@ -157,5 +157,6 @@ def _pod(worker: "WorkerStatus") -> str:
     if worker.exit_code is not None:
         how = f"ended with exit code {worker.exit_code}"
     text = f"worker {worker.worker} {how}" + (f", {worker.reason}" if worker.reason else "")
+    text += f", kept by {', '.join(worker.held_by)}" if worker.held_by else ""
     text += f", on {worker.node}" if worker.node else ""
     return text + (f", replaced {_times(worker.restarts)}" if worker.restarts else "")

@@ -82,8 +82,10 @@ def gather(found: Found, backend: Backend) -> Facts:
 
 
 def well(now: RunStatus) -> bool:
-    """Whether a run is so well that nobody need look for a cause: it trains, or it has finished."""
-    return now.state == FINISHED or (now.state == RUNNING and not now.explanation and not now.storage)
+    """Whether a run is so well that nobody need look for a cause: it trains, or has finished and is gone."""
+    if now.state == FINISHED:
+        return not any(worker.held_by for worker in now.workers)
+    return now.state == RUNNING and not now.explanation and not now.storage
 
 
 def _readable(found: Found) -> Files:

@@ -161,6 +161,10 @@ def fill_job(job: Manifest, spec: RunSpec, attempt: int, service: str, words: Se
         job.set('metadata.labels["kueue.x-k8s.io/queue-name"]', spec.queue)
     for where in ("metadata", "spec.template.metadata"):
         job.set(f'{where}.annotations["{ROOT}"]', spec.root)
+    for key, value in spec.pod_labels.items():
+        job.put(f'spec.template.metadata.labels["{key}"]', value)
+    for key, value in spec.pod_annotations.items():
+        job.put(f'spec.template.metadata.annotations["{key}"]', value)
     job.set(f"{_POD}.terminationGracePeriodSeconds", spec.grace_seconds)
     if spec.service_account is not None:
         job.put(f"{_POD}.serviceAccountName", spec.service_account)

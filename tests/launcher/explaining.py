@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from launcher.backends.kubernetes.backend import worker_status
 from launcher.backends.kubernetes.observe import Seen, join
 from launcher.explain import Facts, diagnose
 from launcher.explain.facts import Line
@@ -26,12 +27,7 @@ def facts(job=None, pods=(), events=(), said=None, logs=None, seconds=LATER, ove
     time = BEGAN + timedelta(seconds=seconds)
     workers = 2 if job is None else job["spec"]["completions"]
     here = join(Seen(job, pods, events), said, BEGAN - timedelta(seconds=1), time, workers)
-    shown = [
-        WorkerStatus(
-            each.worker, each.ready, each.exit_code, None, each.pod, each.node, each.restarts, each.reason
-        )
-        for each in here.workers
-    ]
+    shown = [worker_status(each) for each in here.workers]
     status = standing(
         here.state.name,
         here.state.explanation,

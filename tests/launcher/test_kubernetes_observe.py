@@ -368,16 +368,22 @@ def test_laws(kinds, seen_pods, word, suspend, cancelled, seconds):
     mine = job(workers=3, conditions=conditions, suspend=suspend, annotations=marks)
     here = at(Seen(mine, seen_pods), word, seconds=seconds)
     failed, done = {"FailureTarget", "Failed"} & {*kinds}, {"SuccessCriteriaMet", "Complete"} & {*kinds}
-    if cancelled and (failed or done):
+    finished = here.told and word is not None and word["state"] == "finished"
+    if finished and (failed or done):
+        assert here.state.name == FINISHED  # whatever became of its pods then
+    elif cancelled and (failed or done):
         assert here.state.name in {STOPPING, STOPPED, FINISHED if done else FAILED, FAILED}
         assert here.state.name != FINISHED or word["state"] == "finished"
     elif failed:
-        assert here.state.name == FAILED  # whatever its pods and its trainer say
+        assert here.state.name == FAILED  # whatever its pods say
         assert here.state.explanation
     elif done:
         assert here.state.name == FINISHED
     else:
-        assert here.state.name in LIVE_STATES | {STOPPED}
+        assert here.state.name in LIVE_STATES | {STOPPED, FINISHED}
+        if here.state.name == FINISHED:
+            assert finished or all(worker.done for worker in here.workers)
+            assert not here.busy
     assert here.live == (here.state.name in LIVE_STATES)
     assert len(here.workers) == (0 if seen_pods is None else 3)
     assert all("\n" not in worker.explanation for worker in here.workers)

@@ -37,6 +37,13 @@ def being_replaced(workers: Sequence[PodStatus], events: Sequence[Mapping[str, A
     return text + _others(workers, missing)
 
 
+def too_few(most: int, workers: int) -> str:
+    """Why workers of a Job that may have no more than so many pods at a time are missing."""
+    pods = "no pod" if most == 0 else f"{most} pod{'s' * (most > 1)} at a time"
+    need = "1 worker needs one" if workers == 1 else f"{workers} workers need one each"
+    return f"its Job may have {pods}, and its {need} (spec.parallelism is {most})"
+
+
 def _plainly(worker: PodStatus) -> str:
     return worker.explanation or f"worker {worker.worker} does not run"
 

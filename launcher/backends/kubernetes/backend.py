@@ -128,13 +128,18 @@ class KubernetesBackend:
     def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
         """How the run ended, told by a watch within a second; None when it has not after `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        if wait(self.own(found), seconds).end == "late":
+        if wait(self.own(found), seconds, lambda: self._is_over(found)).end == "late":
             return None
         while (now := self.status(found)).live:  # a cancelled Job's pods save before they leave
             if deadline is not None and time.monotonic() > deadline:
                 return None
             time.sleep(_LINES_SECONDS)
         return now
+
+    def _is_over(self, found: Found) -> bool:
+        with suppress(GantryError):  # it is asked again, and how the run ended is told by another look
+            return not self.status(found).live
+        return False
 
     def check_idle(self, found: Found, *, abandon: bool = False) -> None:
         """Refuse a run whose pods live, here or, unless `abandon`, where its last attempt was submitted to.
@@ -209,7 +214,7 @@ class KubernetesBackend:
             files,
             self._unless_cancelled(found, seen, here.state, files),
             attempt=self.record.attempt,
-            workers=[_worker(pod) for pod in here.workers] if pods else [],
+            workers=[worker_status(pod) for pod in here.workers] if pods else [],
             restarts=here.restarts,
             checkpoint=pods,
             **stale,
@@ -292,7 +297,8 @@ class _Latest:
             pause = max(_STATUS_SECONDS, _REST * (time.monotonic() - began))
 
 
-def _worker(pod: PodStatus) -> WorkerStatus:
+def worker_status(pod: PodStatus) -> WorkerStatus:
+    """The same as every backend tells it."""
     return WorkerStatus(
         worker=pod.worker,
         alive=pod.ready,
@@ -301,4 +307,5 @@ def _worker(pod: PodStatus) -> WorkerStatus:
         node=pod.node,
         restarts=pod.restarts,
         reason=pod.reason,
+        held_by=pod.held_by,
     )

@@ -12,6 +12,7 @@ _GOOD = ("SuccessCriteriaMet", "Complete")
 _BAD = ("FailureTarget", "Failed")
 # On a pod until the controller has taken note of how it ended.
 _TRACKED = "batch.kubernetes.io/job-tracking"
+_COUNTS = ("active", "terminating", "succeeded", "failed")
 
 
 class Verdict(NamedTuple):
@@ -83,6 +84,38 @@ def _counts_as_failed(job: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
     open_yet = _TRACKED in (metadata.get("finalizers") or []) or metadata.get("uid") in uncounted
     disrupted = (conditions_of(pod).get("DisruptionTarget") or {}).get("status") == "True"
     return about.get("phase") == "Failed" and not (open_yet or disrupted)
+
+
+def rests(job: Mapping[str, Any]) -> bool:
+    """Whether a Job has pods and none of them is ready, by its own counts.
+
+    So it is before they begin, and when all trainers have ended in pods that another container keeps.
+    """
+    return bool(status(job).get("active")) and not status(job).get("ready")
+
+
+def held_to(job: Mapping[str, Any]) -> int | None:
+    """How many pods a Job may have at a time, where its workers need more; None where they have enough."""
+    most = job["spec"].get("parallelism")
+    return most if isinstance(most, int) and most < workers_of(job) else None
+
+
+def was_released(job: Mapping[str, Any]) -> bool:
+    """Whether a suspended Job was ever let go: `submit` makes it suspended, and lets it go last.
+
+    Nobody but who made it has then said whether it is suspended, and its controller has made no pod.
+    """
+    counts = status(job)
+    if counts.get("startTime") or any(counts.get(key) for key in _COUNTS):
+        return True
+    entries = job["metadata"].get("managedFields") or []
+    setters = [entry for entry in entries if "f:suspend" in _fields_of_spec(entry)]
+    return not setters or any("f:template" not in _fields_of_spec(entry) for entry in setters)
+
+
+def _fields_of_spec(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+    return found
 
 
 def workers_of(job: Mapping[str, Any]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from launcher.backends.kubernetes.labels import COMPLETION_INDEX, annotation
 from launcher.backends.kubernetes.ours import Own
 from launcher.errors import Expired, Transient
+from trainer.errors import EXIT_DONE
 
 CONTAINER = "trainer"
 _WATCH_SECONDS = 30.0  # then it is opened again, so that one that is half dead is noticed
@@ -25,6 +26,8 @@ class Pod:
     """Its container has run, so that it has a log."""
     ended: bool = False
     """Its container writes no more."""
+    done: bool = False
+    """It did all that its worker had to do, so that none follows it."""
     gone: bool = False
     """The API server has forgotten it."""
     drained: bool = False
@@ -90,6 +93,12 @@ class Pods:
         with self.changed:
             return {pod.worker for pod in self._pods.values()}
 
+    def done(self, workers: Iterable[int]) -> bool:
+        """Whether these workers have done all they had to do, whether or not their pods have ended."""
+        wanted = set(workers)
+        with self.changed:
+            return wanted <= {pod.worker for pod in self._pods.values() if pod.done}
+
     def drained(self, workers: Iterable[int]) -> bool:
         """Whether nothing is left to be read of these workers' pods."""
         wanted = set(workers)
@@ -107,6 +116,7 @@ class Pods:
         over = status.get("phase") in ("Succeeded", "Failed")
         pod.started = pod.started or over or "running" in state or "terminated" in state
         pod.ended = pod.ended or over or "terminated" in state
+        pod.done = pod.done or state.get("terminated", {}).get("exitCode") == EXIT_DONE
         return pod
 
 

@@ -170,7 +170,7 @@ class PodLogs:
         if job is None or verdict(job) or is_deleted(job):
             return True
         if not is_suspended(job):
-            return False
+            return self._pods.done(self._wanted)  # another container may keep them, and so the Job, for ever
         # One without pods may wait to begin; one in a queue may be let in again.
         stopped = bool(self._pods.workers()) and queue_of(job) is None
         return stopped or annotation(job, CANCELLED) is not None

@@ -12,13 +12,8 @@ from launcher.backends.kubernetes import jobs as job_words
 from launcher.backends.kubernetes.api import Api, Object
 from launcher.backends.kubernetes.labels import MANAGED
 from launcher.backends.kubernetes.ours import Own
-from launcher.backends.kubernetes.pods import (
-    PodStatus,
-    is_there,
-    newest_pods,
-    phase_of,
-    pod_status,
-)
+from launcher.backends.kubernetes.over import workers_seen
+from launcher.backends.kubernetes.pods import PodStatus, is_there, newest_pods, phase_of
 from launcher.backends.kubernetes.state import Seen, state_of, word_of
 from launcher.errors import Forbidden
 from launcher.states import LIVE_STATES, State
@@ -102,12 +97,12 @@ def join(
     job = seen.job
     pods = seen.pods or ()
     count = job_words.workers_of(job) if job is not None else workers or 0
-    by_worker = newest_pods(pods)
     if seen.pods is None or (job is None and not pods):
         count = 0
-    shown = [pod_status(worker, by_worker.get(worker, ()), seen.events) for worker in range(count)]
+    shown = workers_seen(count, pods, seen.events)
     busy = any(map(is_there, pods)) or (seen.pods is None and job_words.has_pods(job))
-    replaced = 0 if job is None else job_words.replaced(job, [found[0] for found in by_worker.values()])
+    newest = [found[0] for found in newest_pods(pods).values()]
+    replaced = 0 if job is None else job_words.replaced(job, newest)
     return Observation(
         state=state_of(seen, shown, busy, said, submitted, time),
         workers=shown,

@@ -45,6 +45,8 @@ class PodStatus:
     """The same as a sentence about "worker i", empty where there is nothing to say."""
     before: str = ""
     """The same about the pod that this one has replaced, where the cluster still knows it."""
+    held_by: tuple[str, ...] = ()
+    """Containers beside the trainer's that run on though that has ended, so that the pod does not end."""
 
     @property
     def done(self) -> bool:
@@ -61,8 +63,20 @@ def worker_of(pod: Mapping[str, Any]) -> int | None:
 
 
 def is_there(pod: Mapping[str, Any]) -> bool:
-    """Whether a pod has not ended: something of it may run."""
-    return phase_of(pod) not in ("Succeeded", "Failed")
+    """Whether a pod's trainer has not ended; another container of it, as a mesh injects one, may run on."""
+    # Pods of a run are never restarted in place, so that a trainer which has ended stays so.
+    return phase_of(pod) not in ("Succeeded", "Failed") and not _ended(_trainer(pod))
+
+
+def held_by(pod: Mapping[str, Any]) -> tuple[str, ...]:
+    """Containers that keep a pod whose trainer has ended from ending; none while it is being deleted.
+
+    A sidecar in Kubernetes' own sense, an init container that is always restarted, keeps none.
+    """
+    if phase_of(pod) != "Running" or not _ended(_trainer(pod)):
+        return ()
+    others = (pod.get("status") or {}).get("containerStatuses") or []
+    return tuple(str(each["name"]) for each in others if each["name"] != CONTAINER and not _ended(each))
 
 
 def phase_of(pod: Mapping[str, Any]) -> str:
@@ -95,21 +109,34 @@ def pod_status(
         return PodStatus(worker, None, None, "Missing", False, 0, None, "", f"worker {worker} has no pod")
     pod = pods[0]
     status, phase, container = pod.get("status") or {}, phase_of(pod), _container(pod)
-    ended = _ended(container)
+    ended, holding = _ended(container), held_by(pod)
     reason, text = _standing(pod, events)
-    runs = phase == "Running" and bool(container.get("ready", status.get("phase") == "Running"))
+    if holding and text:
+        text += f"; {containers(holding)} in its pod still {runs(holding)}, so that no new pod comes"
+    up = phase == "Running" and bool(container.get("ready", status.get("phase") == "Running"))
     return PodStatus(
         worker=worker,
         pod=pod["metadata"]["name"],
         node=(pod.get("spec") or {}).get("nodeName"),
         phase=phase,
-        ready=runs and not node_is_lost(pod),
+        ready=up and not node_is_lost(pod),
         restarts=len(pods) - 1 + int(container.get("restartCount") or 0),
         exit_code=None if ended is None else int(ended.get("exitCode", 0)),
         reason=reason,
         explanation=about(worker, text),
         before=about(worker, _standing(pods[1], ())[1]) if len(pods) > 1 else "",
+        held_by=holding,
     )
+
+
+def containers(names: Sequence[str]) -> str:
+    """``container 'a'`` or ``containers 'a', 'b'``."""
+    return f"container{'s' * (len(names) > 1)} {', '.join(map(repr, names))}"
+
+
+def runs(names: Sequence[str]) -> str:
+    """The verb for so many containers."""
+    return "run" if len(names) > 1 else "runs"
 
 
 def _ended(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -133,12 +160,19 @@ def _standing(pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> tu
 
 def _container(pod: Mapping[str, Any]) -> Mapping[str, Any]:
     """Status of the trainer's container, or of the first one that keeps it waiting."""
-    status = pod.get("status") or {}
+    status, trainer = pod.get("status") or {}, _trainer(pod)
+    if (trainer.get("state") or {}).keys() & {"running", "terminated"}:
+        return trainer  # whatever becomes of a sidecar meanwhile
     for waiting in status.get("initContainerStatuses") or []:
         state = waiting.get("state") or {}
         if "waiting" in state and state["waiting"].get("reason") not in _BEING_MADE:
             return dict(waiting)
-    found = status.get("containerStatuses") or []
+    return trainer
+
+
+def _trainer(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Status of the trainer's container; in a pod that has none of that name, of the first."""
+    found = (pod.get("status") or {}).get("containerStatuses") or []
     return next((each for each in found if each.get("name") == CONTAINER), found[0] if found else {})
 
 

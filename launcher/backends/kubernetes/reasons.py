@@ -52,7 +52,7 @@ def why_failed(end: Verdict, job: Mapping[str, Any], workers: Sequence[PodStatus
 
 def _cause(end: Verdict, workers: Sequence[PodStatus]) -> PodStatus | None:
     """The worker that ended a Job: the one its message names, else the one that says most."""
-    failed = [worker for worker in workers if worker.phase == "Failed"]
+    failed = [worker for worker in workers if worker.phase == "Failed" or worker.held_by]
     named = [worker for worker in failed if worker.pod and f"/{worker.pod} " in f"{end.message} "]
     return min(named or failed, key=_says_little, default=None)
 

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes import jobs as job_words
-from launcher.backends.kubernetes.absence import absent, being_replaced, not_begun
+from launcher.backends.kubernetes.absence import absent, being_replaced, not_begun, too_few
 from launcher.backends.kubernetes.labels import CANCELLED, annotation, queue_of
 from launcher.backends.kubernetes.ours import is_orphan
+from launcher.backends.kubernetes.over import end_of, holding
 from launcher.backends.kubernetes.pods import NODE_NOT_READY, PodStatus
 from launcher.backends.kubernetes.reasons import why_failed
 from launcher.states import (
@@ -96,12 +97,14 @@ def state_of(
             return State(STOPPING, "its Job was deleted; its pods save and stop")
         return State(STARTING, "it is being submitted") if fresh else _forgotten(said, time)
     word = word_of(job, said)
-    if end := job_words.verdict(job):
+    if end := end_of(job, workers):
         return _decided(end, job, workers, busy, word)
+    if word is not None and word.state == FINISHED and not _trains(seen, job, busy):
+        return State(FINISHED, holding(workers))
     if job_words.is_deleted(job):
         return State(STOPPING, "its Job is being deleted")
     if job_words.is_suspended(job):
-        return _suspended(job, busy, fresh)
+        return _suspended(job, busy, fresh, word)
     return _under_way(seen, job, workers, word, time)
 
 
@@ -111,6 +114,17 @@ def _orphaned(pods: Sequence[Mapping[str, Any]], said: Mapping[str, Any] | None,
     spoken = State(STARTING) if word is None else _spoken(word, time)
     text = "its Job was deleted and its pods were left, which no new ones follow"
     return spoken._replace(explanation="; ".join(filter(None, [text, spoken.explanation])))
+
+
+def _trains(seen: Seen, job: Mapping[str, Any], busy: bool) -> bool:
+    """Whether a run that has finished, by its own word, may still have a pod that ends or is made again.
+
+    The pods of a Job that is suspended or deleted come to no more; where nobody looked at them, the Job's own
+    count of those that are ready tells that no trainer is left.
+    """
+    if job_words.is_deleted(job) or job_words.is_suspended(job):
+        return busy
+    return seen.pods is not None or not job_words.rests(job)
 
 
 def _forgotten(said: Mapping[str, Any] | None, time: datetime) -> State:
@@ -136,12 +150,18 @@ def _decided(
     """
     asked = annotation(job, CANCELLED) is not None or job_words.is_deleted(job)
     state = word.state if word else None
+    if (
+        state == FINISHED
+    ):  # whatever became of its pods then, as of one that a container kept until a deadline
+        return State(FINISHED, holding(workers))
     if asked and (state == STOPPED or (end.succeeded and state != FINISHED)):
         return State(STOPPING, "its pods save and stop") if busy else State(STOPPED)
-    return State(FINISHED) if end.succeeded else State(FAILED, why_failed(end, job, workers, busy))
+    if end.succeeded:
+        return State(FINISHED, holding(workers))
+    return State(FAILED, why_failed(end, job, workers, busy))
 
 
-def _suspended(job: Mapping[str, Any], busy: bool, fresh: bool) -> State:
+def _suspended(job: Mapping[str, Any], busy: bool, fresh: bool, word: Word | None) -> State:
     if busy:
         return State(STOPPING, "its pods save and stop")
     if queue := queue_of(job):
@@ -150,6 +170,8 @@ def _suspended(job: Mapping[str, Any], busy: bool, fresh: bool) -> State:
         return State(STOPPED)
     if fresh:
         return State(STARTING, "it is being submitted")
+    if word is None and not job_words.was_released(job):
+        return State(INTERRUPTED, "its submission was cut off before its Job was let go")
     return State(STOPPED, "its Job is suspended, and not by this launcher")
 
 
@@ -159,6 +181,8 @@ def _under_way(
     """A Job that is to run: pending, or restarting, until every worker runs; then what its trainer says."""
     begun = word is not None and word.begun
     missing = job_words.missing_workers(job) if seen.pods is None else len(_gone(workers, word, time))
+    if missing and (most := job_words.held_to(job)) is not None:
+        return State(PENDING, too_few(most, job_words.workers_of(job)))
     if missing:
         if seen.pods is None:
             text = f"{missing} of its {job_words.workers_of(job)} workers do not run"

@@ -15,6 +15,7 @@ from launcher.backends.kubernetes.api import Api, Object
 from launcher.backends.kubernetes.jobs import is_deleted, verdict
 from launcher.backends.kubernetes.labels import CANCELLED, belongs, queue_of, schedule_of
 from launcher.backends.kubernetes.ours import Own, is_orphan, jobs_of, pods_of
+from launcher.backends.kubernetes.pods import is_there, phase_of
 from launcher.errors import Forbidden, NotFound
 from trainer.errors import GantryError
 from trainer.layout import RunPath
@@ -24,6 +25,8 @@ _POLL_SECONDS = 0.25
 # For the controllers to ask the pods: after an outage of the API server they are back after 20 to 90 s.
 _CONTROLLER_SECONDS = 120.0
 _COLLECT_SECONDS = 20.0  # for the cluster to remove a deleted Job whose pods are gone
+# For what a mesh puts beside a trainer that has ended: Istio's proxy drains for 5 s when it is told to go.
+_HELD_SECONDS = 6
 # Seconds that a kubelet has to kill a pod itself; from one that is lost nothing would ever be heard.
 _KILL_SECONDS = 15.0
 
@@ -42,6 +45,7 @@ def request_stop(own: Own, *, kill: bool = False, announce: Callable[[], None] =
         announce()
         try:
             _suspend(own.api, found)
+            _end_left_over(own.api, own.pods())
         except NotFound:
             found = None
     pods = own.living()
@@ -111,7 +115,9 @@ def delete(api: Api, path: RunPath, sent: Iterable[Object] = ()) -> list[str]:
     jobs = jobs_of(api, path)
     for job in jobs:
         api.delete("Job", job, "Foreground")
-    left = [("Pod", pod) for pod in pods_of(api, path) if not pod["metadata"].get("ownerReferences")]
+    pods = pods_of(api, path)
+    _end_left_over(api, pods)
+    left = [("Pod", pod) for pod in pods if not pod["metadata"].get("ownerReferences")]
     left += _left_children(api, path, sent)
     for kind, each in left:
         api.delete(kind, each)
@@ -130,6 +136,16 @@ def _left_children(api: Api, path: RunPath, sent: Iterable[Object]) -> list[tupl
             if child is not None and belongs(child, path) and not child["metadata"].get("ownerReferences"):
                 found.append((kind, child))
     return found
+
+
+def _end_left_over(api: Api, pods: Iterable[Object]) -> None:
+    """End pods whose trainers have left and that another container keeps; their Job must make no more.
+
+    They have nothing to save, and would take all of the grace that a trainer has for it.
+    """
+    for pod in pods:
+        if phase_of(pod) not in ("Succeeded", "Failed") and not is_there(pod):
+            _kill(api, [pod], _HELD_SECONDS)
 
 
 def _wait_deleted(api: Api, kind: str, gone: Object) -> None:

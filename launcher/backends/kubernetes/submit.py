@@ -21,6 +21,8 @@ from launcher.backends.kubernetes.labels import queue_of
 from launcher.backends.kubernetes.login import IN_CLUSTER
 from launcher.backends.kubernetes.naming import in_the_way, other_job_name
 from launcher.backends.kubernetes.ours import Own
+from launcher.backends.kubernetes.over import is_over
+from launcher.backends.kubernetes.pods import is_there
 from launcher.backends.kubernetes.preflight import preflight
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.errors import AlreadyExists, RunAlive
@@ -115,9 +117,10 @@ def check_idle(own: Own) -> None:
     Raises:
         RunAlive: with the commands that follow and stop it.
     """
-    found = own.job()
+    found, pods = own.job(), own.pods()
+    ended = found is None or is_stopped(found) or is_over(found, pods)
     # Pods outlive their Job by the time they take to save, and two attempts must never share a folder.
-    if not (found is None or is_stopped(found)) or own.living():
+    if not ended or any(map(is_there, pods)):
         raise RunAlive(
             f"run '{own.path.name}' is under way as Job '{own.name}' in namespace '{own.api.namespace}': "
             f"follow it with `{command_line('logs', own.path, '--follow')}`, stop it with "

@@ -15,6 +15,7 @@ from launcher.explain.causes.peers import STALLED, UNREACHABLE
 from launcher.explain.causes.references import REFERENCES
 from launcher.explain.causes.schedules import SCHEDULES
 from launcher.explain.causes.scheduling import SCHEDULING
+from launcher.explain.causes.sidecars import IN_THE_WAY, LEFT_OVER
 from launcher.explain.causes.storage import AWAY, STORAGE
 from launcher.explain.causes.taken import DELETED, TAKEN
 from launcher.explain.causes.volumes import VOLUMES
@@ -24,6 +25,7 @@ from launcher.explain.schedule_facts import ScheduleFacts
 
 CAUSES: tuple[Cause[Facts], ...] = (
     ORPHANED,
+    LEFT_OVER,
     *WAITING,
     *IMAGES,
     *REFERENCES,
@@ -34,6 +36,7 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *STORAGE,
     *ENDINGS,
     *MISTAKES,
+    IN_THE_WAY,
     STALLED,
     AWAY,
     UNREACHABLE,

@@ -29,6 +29,7 @@ _FLAGS = {
 _DEFAULTS = {
     "workers": 1, "experiment": "gan", "gpus": 0, "backoff_limit": 3, "grace_seconds": 60, "root": "runs",
 }  # fmt: skip
+_ENTRIES = {"env": "--env", "pod_labels": "--pod-label", "pod_annotations": "--pod-annotation"}
 _REPEATED = {"overrides": "--set", "profiles": "--profile"}
 
 
@@ -53,9 +54,10 @@ def submit(facts: Facts, *more: str, **changes: Any) -> str:
         for each in asked.get(field) or ():
             if str(each).partition("=")[0] not in again:
                 words += [flag, str(each)]
-    for key, value in (asked.get("env") or {}).items():
-        if key not in again:
-            words += ["--env", f"{key}={value}"]
+    for field, flag in _ENTRIES.items():
+        for key, value in (asked.get(field) or {}).items():
+            if key not in again:
+                words += [flag, f"{key}={value}"]
     return _after_cancel(facts, shlex.join([*words, *more]))
 
 

@@ -1,12 +1,12 @@
 """Runs that nobody lets go on: queued, stopped, suspended by hand, or whose Job was deleted."""
 
-from launcher.backends.kubernetes.jobs import is_suspended
+from launcher.backends.kubernetes.jobs import held_to, is_suspended, workers_of
 from launcher.backends.kubernetes.labels import CANCELLED, annotation, queue_of
 from launcher.backends.kubernetes.wording import one_line
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.evidence import from_condition, from_field, from_status, utc
 from launcher.explain.facts import KUEUE, Facts, Object, object_name
-from launcher.states import INTERRUPTED, STOPPED, UNKNOWN
+from launcher.states import INTERRUPTED, PENDING, STOPPED, UNKNOWN
 
 
 def queued(facts: Facts) -> Finding | None:
@@ -49,6 +49,37 @@ def _suspended(job: Object) -> list[Evidence]:
     return [found] if found else [from_field(job, "Job", "spec.suspend", "true")]
 
 
+def half_submitted(facts: Facts) -> Finding | None:
+    """A Job that was made and never let go, as its `submit` was cut off."""
+    job = facts.job
+    if job is None or facts.status.state != INTERRUPTED or facts.verdict or not is_suspended(job):
+        return None
+    sentence = (
+        f"the submission of {facts.name} was cut off: its Job was made, suspended as every one is at first, "
+        "and never let go, and what belongs to it may be missing"
+    )
+    who = _setter(job)
+    return Finding(sentence, [*_suspended(job), *([who] if who else [])], facts.command("resume"))
+
+
+def too_few(facts: Facts) -> Finding | None:
+    """A Job that may have fewer pods at a time than it has workers."""
+    job = facts.job
+    if job is None or facts.status.state != PENDING or (most := held_to(job)) is None:
+        return None
+    count = workers_of(job)
+    by = f" by {who.field.partition(' ')[2]}" if (who := _setter(job, "parallelism")) else ""
+    sentence = (
+        f"spec.parallelism of {facts.name}'s Job was set to {most}{by}, and its {count} workers train "
+        "together or not at all"
+    )
+    seen = [from_field(job, "Job", "spec.parallelism", most), *([who] if who else [])]
+    seen.append(from_field(job, "Job", "spec.completions", count))
+    patch = f"""'{{"spec":{{"parallelism":{count}}}}}'"""
+    fix = facts.kubectl("patch", "job", str(job["metadata"]["name"]), "--type=merge", "-p", patch)
+    return Finding(sentence, seen, fix)
+
+
 def by_hand(facts: Facts) -> Finding | None:
     """A Job that somebody suspended without this launcher."""
     job = facts.job
@@ -63,19 +94,19 @@ def by_hand(facts: Facts) -> Finding | None:
     return Finding(sentence, [*_suspended(job), *([who] if who else [])], facts.command("resume"))
 
 
-def _setter(job: Object) -> Evidence | None:
-    """Which program wrote ``spec.suspend`` last, as the API server keeps record of it."""
+def _setter(job: Object, field: str = "suspend") -> Evidence | None:
+    """Which program wrote a field of the spec last, as the API server keeps record of it."""
     owners = [
         entry
         for entry in job["metadata"].get("managedFields") or []
-        if "f:suspend" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        if f"f:{field}" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
     ]
     if not owners:
         return None
     last = max(owners, key=lambda entry: str(entry.get("time")))
     name = str(last.get("manager"))
-    field = f"managedFields {name}"
-    return Evidence(f"Job/{job['metadata']['name']}", field, "owns spec.suspend", utc(last.get("time")))
+    about = f"Job/{job['metadata']['name']}"
+    return Evidence(about, f"managedFields {name}", f"owns spec.{field}", utc(last.get("time")))
 
 
 def cancelled(facts: Facts) -> Finding | None:
@@ -117,6 +148,21 @@ WAITING = (
         "False",
         "Wait, ask for less, or look at the queue (`kubectl describe workload`)",
         queued,
+    ),
+    Cause(
+        "half-submitted",
+        "The submission was cut off",
+        "The Job is suspended since it was made, and was never let go: the launcher was killed before that",
+        "`launcher resume RUN` submits it anew, whole",
+        half_submitted,
+    ),
+    Cause(
+        "too-few-pods",
+        "The Job may have fewer pods than the run has workers",
+        "`spec.parallelism` is less than `spec.completions`: somebody changed it",
+        "Set it back with `kubectl patch job`; another number of workers is `launcher cancel` and "
+        "`launcher resume --workers`",
+        too_few,
     ),
     Cause(
         "suspended",
