@@ -6,18 +6,22 @@ has written its record.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.backends.base import Backend
 from launcher.backends.kubernetes.jobs import attempt_of
-from launcher.backends.kubernetes.labels import belongs, of_run, run_of, schedule_of_run
+from launcher.backends.kubernetes.labels import belongs, of_run, run_of
 from launcher.backends.kubernetes.record import ClusterRecord, read_record, record_of
 from launcher.backends.local.backend import LocalBackend
 from launcher.errors import ClusterUnreachable, Forbidden, NoSuchRun, SpecError
 from launcher.hints import DEFAULT_ROOT
 from launcher.kubeconfig import current
 from launcher.lookup import Found, find_run
+from launcher.status import read_json
+from trainer import layout
+from trainer.errors import GantryError
 from trainer.layout import RunPath
 from trainer.storage import open_store
 
@@ -80,8 +84,8 @@ def find(place: Place, run: str) -> Found:
     try:
         return find_run(place.root or DEFAULT_ROOT, run)
     except NoSuchRun as missing:
-        firing = schedule_of_run(run.rpartition("/")[2]) is not None
-        if (place.root is not None and not firing) or not place.has_cluster:
+        # A schedule's firing has no folder before its first pod begins; schedules are of buckets alone.
+        if (place.root is not None and "://" not in place.root) or not place.has_cluster:
             raise
         return _ask_cluster(place, run, missing)
 
@@ -105,14 +109,17 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
     experiment, _, name = run.rpartition("/")
     try:
         api = place.connect()
-        there = [(path, job) for job in jobs(api) if (path := run_of(job)) and path.name == name]
+        known = [(path, job) for job in jobs(api) if (path := run_of(job))]
     except ClusterUnreachable as error:
         raise NoSuchRun(f"{missing}, and no cluster to ask: {error}") from None
     root = None if place.root is None else place.root.rstrip("/")
-    there = [each for each in there if root in (None, each[0].root.rstrip("/"))]
-    there = [each for each in there if experiment in ("", each[0].experiment)]
+    known = [each for each in known if root in (None, each[0].root.rstrip("/"))]
+    known = [each for each in known if experiment in ("", each[0].experiment)]
+    there = [each for each in known if each[0].name == name]
     if not there:
-        raise NoSuchRun(f"{missing}; no Job of it in namespace '{api.namespace}' either")
+        called = [path for path, job in known if job["metadata"]["name"] == name]
+        named = "".join(f"; Job '{name}' is run '{path.experiment}/{path.name}'" for path in called)
+        raise NoSuchRun(f"{missing}; no Job of it in namespace '{api.namespace}' either{named}")
     paths = {path for path, _ in there}
     if len(paths) > 1:
         raise SpecError(f"run is '{run}': expected --root too, as it is in {_urls(paths)}")
@@ -123,8 +130,12 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
 def _of_firing(found: Found, place: Place) -> tuple[ClusterRecord | None, dict[str, Any] | None]:
     """The record that a schedule's firing is about to write, and its Job; None for any other run."""
     path = found.path
-    if "://" not in path.root or schedule_of_run(path.name) is None or not place.has_cluster:
+    if "://" not in path.root or not place.has_cluster:
         return None, None
+    with suppress(GantryError):  # a damaged run.json says nothing
+        begun = read_json(found.store, layout.RUN)
+        if begun is not None and begun.get("schedule") is None:
+            return None, None  # somebody's own trainer
     try:
         api = place.connect()
         jobs = [found.job] if found.job else api.list("Job", of_run(path))["items"]

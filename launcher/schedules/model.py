@@ -62,7 +62,10 @@ def status_of(cron: Mapping[str, Any], now: datetime) -> ScheduleStatus:
     """Where a schedule stands at a moment."""
     metadata, said, timing = cron["metadata"], cron.get("status") or {}, timing_of(cron)
     path = path_of(cron)
-    active = (firing_run(path.name, str(each.get("name"))) for each in said.get("active") or [])
+    active = [
+        firing_run(path.name, str(each.get("name")), str(each.get("uid")))
+        for each in said.get("active") or []
+    ]
     return ScheduleStatus(
         name=path.name,
         experiment=path.experiment,
@@ -75,7 +78,7 @@ def status_of(cron: Mapping[str, Any], now: datetime) -> ScheduleStatus:
         created=str(metadata.get("creationTimestamp") or ""),
         last_scheduled=said.get("lastScheduleTime"),
         last_successful=said.get("lastSuccessfulTime"),
-        active=[run for run in active if run],
+        active=active,
         next=_next(timing, now),
     )
 

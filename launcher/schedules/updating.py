@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Object
 from launcher.backends.kubernetes.labels import SINCE
-from launcher.backends.kubernetes.record import record_of
+from launcher.backends.kubernetes.record import template_of
 from launcher.backends.kubernetes.submit import owned
 from launcher.difference import Difference, against_cluster, laid_over
 from launcher.difference.objects import object_name
@@ -154,9 +154,8 @@ def _check_identity(found: Found, given: Layered) -> None:
 
 def _recorded_cluster(found: Found) -> Cluster:
     """The cluster as whoever created the schedule calls it: contexts have other names elsewhere."""
-    api, template = found.api, found.cron["spec"]["jobTemplate"]
-    labels = {**(template.get("metadata") or {}), "name": f"{found.name}-0", "namespace": api.namespace}
-    record = record_of({"metadata": labels, "spec": template["spec"]})
-    if not record.server:
+    api = found.api
+    record = template_of(found.cron["spec"]["jobTemplate"]["spec"]["template"])
+    if record is None or not record.server:
         return Cluster(api.namespace, api.context, api.server)
     return Cluster(record.namespace, record.context, record.server)

@@ -18,7 +18,7 @@ from launcher.backends.base import Jobs, LogChoice, Update
 from launcher.backends.kubernetes import observe, stop, submit
 from launcher.backends.kubernetes.api import Api, connect
 from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
-from launcher.backends.kubernetes.labels import belongs, schedule_of_run
+from launcher.backends.kubernetes.labels import belongs
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
 from launcher.backends.kubernetes.pods import PodStatus
@@ -159,7 +159,7 @@ class KubernetesBackend:
 
     def _announcement(self, found: Found) -> Callable[[], None]:
         def announce() -> None:
-            if schedule_of_run(found.path.name) is not None:
+            if self.record.spec:  # else it is a Job's word alone, with which no run could go on
                 keep_record(found.store, self.record)
             announce_cancel(found.store, self.record.attempt)
 
