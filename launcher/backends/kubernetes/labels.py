@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from launcher.backends.kubernetes.endings import CONTAINER
@@ -86,7 +87,7 @@ def _told(found: Mapping[str, Any]) -> str | None:
     spec = found.get("spec") or {}
     containers = ((spec.get("template") or {}).get("spec") or spec).get("containers") or ()
     args = next((each.get("args") or () for each in containers if each.get("name") == CONTAINER), ())
-    return next((str(value) for word, value in zip(args, args[1:], strict=False) if word == "--run"), None)
+    return next((str(value) for word, value in pairwise(args) if word == "--run"), None)
 
 
 def firing_run(schedule: str, job: str, uid: str) -> str:
