@@ -30,7 +30,7 @@ _GOOGLE_ACCOUNT = re.compile(r"[a-z0-9][-a-z0-9]*@[-.a-z0-9]+\.gserviceaccount\.
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_KEY = re.compile(r"[-._A-Za-z0-9]{1,253}")
 # Ours: they say who a worker is. GANTRY_TEST_… and the like are free.
-_RESERVED = {"JOB_COMPLETION_INDEX", "TF_CONFIG"} | {
+RESERVED = {"JOB_COMPLETION_INDEX", "TF_CONFIG"} | {
     f"GANTRY_{name}" for name in ("JOB", "JOB_UID", "POD", "SERVICE", "WORKERS", "ATTEMPT", "PORT", "RECORD")
 }
 
@@ -210,7 +210,7 @@ def _check_env(env: Mapping[str, str], field: str = "env") -> None:
         expected = None
         if not _ENV.fullmatch(name):
             expected = "names of letters, digits and '_' that begin with no digit"
-        elif name in _RESERVED:
+        elif name in RESERVED:
             expected = "another name, as this one says who a worker is"
         elif name == "GANTRY_GRACE_SECONDS":
             expected = "--grace instead, which sets it too"

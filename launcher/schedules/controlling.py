@@ -11,7 +11,7 @@ from launcher.backends.kubernetes.labels import of_schedule, run_of
 from launcher.places import Place
 from launcher.schedules.cronline import CronLine
 from launcher.schedules.finding import Found, find
-from launcher.schedules.model import ScheduleStatus, since, status_of, suspend_patch, timing_of
+from launcher.schedules.model import ScheduleStatus, asked_timing, since, status_of, suspend_patch, timing_of
 from launcher.states import parse_time
 from trainer.errors import GantryError
 from trainer.storage import open_store
@@ -45,7 +45,7 @@ def suspend(where: Place, name: str) -> ScheduleStatus:
         SpecError: the CronJob of that name is not this launcher's.
     """
     found, now = find(where, name), datetime.now(UTC)
-    if timing_of(found.cron).suspended:
+    if timing_of(found.cron).suspended and asked_timing(found.cron).suspended:
         return status_of(found.cron, now)
     return status_of(found.api.patch("CronJob", name, suspend_patch(found.cron, True, now)), now)
 
@@ -58,9 +58,10 @@ def resume(where: Place, name: str) -> Resumed:
         SpecError: the CronJob of that name is not this launcher's.
     """
     found, now = find(where, name), datetime.now(UTC)
-    if not timing_of(found.cron).suspended:
+    suspended = timing_of(found.cron).suspended
+    if not suspended and not asked_timing(found.cron).suspended:
         return Resumed(status_of(found.cron, now), None)
-    due = _due(found, now)
+    due = _due(found, now) if suspended else None
     cron = found.api.patch("CronJob", name, suspend_patch(found.cron, False, now))
     return Resumed(status_of(cron, now), due.isoformat() if due else None)
 

@@ -18,6 +18,7 @@ ROOT = "gantry/root"  # annotation: a root is no label's value
 CANCELLED = "gantry/cancelled"  # annotation: since when, so that a stopped Job differs from one not yet begun
 SCHEDULE = "gantry/schedule"  # of a schedule, and of all that it owns: `instance` is its name there
 SPEC = "gantry/spec"  # annotation of a schedule: what it was created with, as JSON
+TIMING = "gantry/timing"  # annotation of a schedule: the fields of its `Timing` that were asked for, as JSON
 SINCE = "gantry/since"  # annotation of a schedule: when its cron line or its zone was changed last
 SUSPENDED = "gantry/suspended"  # annotation of a schedule: since when it is suspended
 SUSPENSIONS = "gantry/suspensions"  # annotation of a schedule: when it was before, as JSON
