@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from launcher.backends.base import Jobs, LogChoice, Update
-from launcher.backends.kubernetes import observe, stop, submit
+from launcher.backends.kubernetes import observe, replacing, stop, submit
 from launcher.backends.kubernetes.api import Api, connect
 from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
 from launcher.backends.kubernetes.labels import belongs
@@ -173,10 +173,13 @@ class KubernetesBackend:
         submitted, time_now = parse_time(self.record.submitted), datetime.now(UTC)
         here = observe.join(seen, files.said, submitted, time_now, self.record.workers)
         stale: dict[str, Any] = {} if here.told else {"trainer_restarts": 0, "storage": None}
+        state = self._unless_cancelled(found, seen, here.state, files)
+        other = self._replaced_by(found, seen, state, files) if pods else None
         return assemble(
             found,
             files,
-            self._unless_cancelled(found, seen, here.state, files),
+            state._replace(explanation=replacing.sentence(other)) if other else state,
+            replaced_by=other,
             attempt=self.record.attempt,
             workers=[_worker(pod) for pod in here.workers] if pods else [],
             restarts=here.restarts,
@@ -192,6 +195,14 @@ class KubernetesBackend:
         if not was_cancelled(found.store, self.record.attempt):
             return state
         return State(STOPPED, "it was cancelled" if files.said else "it was cancelled before it began")
+
+    def _replaced_by(self, found: Found, seen: observe.Seen, state: State, files: Files) -> str | None:
+        """The firing that a schedule's run had to make way for; None where a person cancelled it."""
+        if seen.job is not None or state.name not in (STOPPED, INTERRUPTED, UNKNOWN):
+            return None
+        if was_cancelled(found.store, self.record.attempt):
+            return None
+        return replacing.look(self.api, found.path, self.record.job, files.updated)
 
     def without_cluster(self, found: Found, error: UserError) -> RunStatus:
         """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""
