@@ -1,8 +1,8 @@
 """Which firing a schedule's run had to make way for: the CronJob controller deletes its Job then.
 
 With ``concurrencyPolicy: Replace`` the controller deletes the Job that is active when a firing is due, and
-says so in an event that the cluster keeps for an hour. Later the times tell: a run that had not ended when the
-next firing was due was replaced by it.
+says so in an event that the cluster keeps for an hour. Later the times tell: a run that had not ended when
+the next firing was due was replaced by it.
 """
 
 import re
