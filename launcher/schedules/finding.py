@@ -85,7 +85,7 @@ def not_ours(api: Api, name: str, cron: Object) -> SpecError:
         f"make, as it lacks the label {MANAGED}; it is left alone"
     )
     found = Found(api, cron)
-    if told(cron, "--schedule") != name:
+    if told(cron, "--schedule") != name or "://" not in told(cron, "--root"):
         return SpecError(text)
     words = ["kubectl", "-n", api.namespace, "label", "--overwrite", "cronjob", name]
     labels = shlex.join([*words, MANAGED, f"{SCHEDULE}={name}"])

@@ -200,9 +200,8 @@ class KubernetesBackend:
         """The firing that a schedule's run had to make way for; None where a person cancelled it."""
         if seen.job is not None or state.name not in (STOPPED, INTERRUPTED, UNKNOWN):
             return None
-        if was_cancelled(found.store, self.record.attempt):
-            return None
-        return replacing.look(self.api, found.path, self.record.job, files.updated)
+        other = replacing.look(self.api, found.path, self.record.job, files.updated)
+        return None if other and was_cancelled(found.store, self.record.attempt) else other
 
     def without_cluster(self, found: Found, error: UserError) -> RunStatus:
         """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""

@@ -14,6 +14,7 @@ from typing import Any
 from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.labels import firing_due, firing_run, of_schedule, schedule_of
 from launcher.backends.kubernetes.wording import event_time
+from launcher.errors import Transient
 from launcher.states import parse_time
 from trainer import firing_names, index
 from trainer.errors import GantryError
@@ -77,7 +78,7 @@ def look(api: Api, path: RunPath, job: str, ended: datetime | None) -> str | Non
     schedule, _, _ = job.rpartition("-")
     if firing_names.by_controller(schedule, job) != path.name:
         return None  # not of the controller's firings, whatever it is called
-    with suppress(GantryError):
+    with suppress(GantryError, Transient):
         cron = api.get("CronJob", schedule)
         if cron is None or schedule_of(cron) != schedule or cron["spec"].get("concurrencyPolicy") != POLICY:
             return None
@@ -92,7 +93,7 @@ def look(api: Api, path: RunPath, job: str, ended: datetime | None) -> str | Non
 
 def events_of(api: Api, schedule: str) -> list[Object]:
     """Events about a CronJob; none where they may not be seen."""
-    with suppress(GantryError):
+    with suppress(GantryError, Transient):
         about = f"involvedObject.kind=CronJob,involvedObject.name={schedule}"
         return list(api.list("Event", fields=about)["items"])
     return []
