@@ -54,7 +54,9 @@ def asked_of(cron: Mapping[str, Any]) -> Asked:
 def _read_back(cron: Mapping[str, Any]) -> dict[str, Any]:
     job, path = cron["spec"]["jobTemplate"]["spec"], path_of(cron)
     known = template_of(job["template"])
-    before = {key: value for key, value in known.spec.items() if value is not None} if known else {}
+    # What a newer launcher wrote into it besides is not ours to keep.
+    said = known.spec if known else {}
+    before = {key: said[key] for key in RunSpec.model_fields if said.get(key) is not None}
     where = {"name": path.name, "root": path.root, "experiment": path.experiment, "backend": KUBERNETES}
     where["namespace"] = str(cron["metadata"]["namespace"])
     live = {**_of_job(cron["spec"]["jobTemplate"]), **_of_container(job["template"], before)}

@@ -104,15 +104,18 @@ def delete(where: Place, name: str) -> Deleted:
         GantryError: a pod does not go, as when its node is lost.
     """
     found = find(where, name)
-    api, jobs = found.api, firings(found.api, name)
+    api, uid = found.api, found.cron["metadata"]["uid"]
+    jobs = [job for job in firings(found.api, name) if _owner(job, uid)]
     for job in jobs:
         if not is_stopped(job) and (path := run_of(job)):
             announce_cancel(open_store(path.url), 1)
-    uid = found.cron["metadata"]["uid"]
     api.delete("CronJob", name, "Foreground", uid=uid)
+    for job in jobs:
+        if not _owner(job, uid).get("blockOwnerDeletion"):  # kubectl's, for which the CronJob does not wait
+            api.delete("Job", job["metadata"]["name"], "Foreground", uid=job["metadata"]["uid"])
     pods = found.cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     deadline = time.monotonic() + float(pods.get("terminationGracePeriodSeconds") or 30) + _MARGIN_SECONDS
-    while (left := api.get("CronJob", name)) and left["metadata"]["uid"] == uid:
+    while _is_there(api, found.cron, "CronJob") or any(_is_there(api, job, "Job") for job in jobs):
         if time.monotonic() > deadline:
             raise GantryError(
                 f"schedule '{name}' in namespace '{api.namespace}' is being deleted, but its pods are still "
@@ -121,3 +124,16 @@ def delete(where: Place, name: str) -> Deleted:
         time.sleep(_POLL_SECONDS)
     owned = [f"Job/{job['metadata']['name']}" for job in jobs]
     return Deleted(name, api.namespace, [f"CronJob/{name}", *owned])
+
+
+def _owner(job: Object, uid: str) -> Object:
+    """The reference of a Job to the CronJob with this uid; empty for a Job of another's."""
+    owners = job["metadata"].get("ownerReferences") or []
+    return next((each for each in owners if each.get("uid") == uid), {})
+
+
+def _is_there(api: Api, known: Object, kind: str) -> bool:
+    """Whether the cluster still has this very object."""
+    metadata = known["metadata"]
+    left = api.get(kind, metadata["name"])
+    return left is not None and left["metadata"]["uid"] == metadata["uid"]

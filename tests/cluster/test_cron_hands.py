@@ -93,6 +93,10 @@ def test_a_job_by_hand_that_has_not_begun_is_cancelled_and_goes_on_as_a_run(
     assert data("status", run)["attempt"] == 2
     assert launcher("cancel", run, *cron.where, "--now").returncode == 0
     assert data("status", next(each for each in runs if each != run))["job"] == "every-20261130"
+    # What the schedule owns goes with it, whoever made it, and nothing is said to be gone that is not.
+    gone = cron("delete", "every", "--yes").stdout
+    assert gone == "removed from the cluster: CronJob/every, Job/every-20261130\n"
+    assert kubectl("get", "jobs", "-o=name").stdout == f"job.batch/{run}-r2\n"
 
 
 def test_a_run_that_is_called_like_a_firing_is_none_to_any_verb(
