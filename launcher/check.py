@@ -30,8 +30,8 @@ _GOOGLE_ACCOUNT = re.compile(r"[a-z0-9][-a-z0-9]*@[-.a-z0-9]+\.gserviceaccount\.
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_KEY = re.compile(r"[-._A-Za-z0-9]{1,253}")
 # Ours: they say who a worker is. GANTRY_TEST_… and the like are free.
-_RESERVED = {"JOB_COMPLETION_INDEX", "TF_CONFIG"} | {
-    f"GANTRY_{name}" for name in ("JOB", "POD", "SERVICE", "WORKERS", "ATTEMPT", "PORT", "RECORD")
+RESERVED = {"JOB_COMPLETION_INDEX", "TF_CONFIG"} | {
+    f"GANTRY_{name}" for name in ("JOB", "JOB_UID", "POD", "SERVICE", "WORKERS", "ATTEMPT", "PORT", "RECORD")
 }
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -215,7 +215,7 @@ def _check_env(env: Mapping[str, str], field: str = "env") -> None:
         expected = None
         if not _ENV.fullmatch(name):
             expected = "names of letters, digits and '_' that begin with no digit"
-        elif name in _RESERVED:
+        elif name in RESERVED:
             expected = "another name, as this one says who a worker is"
         elif name == "GANTRY_GRACE_SECONDS":
             expected = "--grace instead, which sets it too"

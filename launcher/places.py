@@ -8,7 +8,8 @@ Where its pods are the run's own record says. Only what was typed for this comma
 or a namespace from a file of settings is for runs of which nothing is known yet.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +23,9 @@ from launcher.errors import NoSuchRun, SpecError
 from launcher.hints import DEFAULT_ROOT
 from launcher.kubeconfig import current
 from launcher.lookup import Found, find_run
-from trainer.errors import UserError
+from launcher.status import read_json
+from trainer import layout
+from trainer.errors import GantryError, UserError
 from trainer.layout import RunPath
 from trainer.storage import open_store
 
@@ -117,14 +120,17 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
     experiment, _, name = run.rpartition("/")
     try:
         api = place.connect()
-        there = [(path, job) for job in jobs(api) if (path := run_of(job)) and path.name == name]
+        known = [(path, job) for job in jobs(api) if (path := run_of(job))]
     except UserError as error:
         raise NoSuchRun(f"{missing}, and no cluster could be asked: {error}") from None
     root = None if place.root is None else place.root.rstrip("/")
-    there = [each for each in there if root in (None, each[0].root.rstrip("/"))]
-    there = [each for each in there if experiment in ("", each[0].experiment)]
+    known = [each for each in known if root in (None, each[0].root.rstrip("/"))]
+    known = [each for each in known if experiment in ("", each[0].experiment)]
+    there = [each for each in known if each[0].name == name]
     if not there:
-        raise NoSuchRun(f"{missing}; no Job of it in namespace '{api.namespace}' either")
+        called = [path for path, job in known if job["metadata"]["name"] == name]
+        named = "".join(f"; Job '{name}' is run '{path.experiment}/{path.name}'" for path in called)
+        raise NoSuchRun(f"{missing}; no Job of it in namespace '{api.namespace}' either{named}")
     paths = {path for path, _ in there}
     if len(paths) > 1:
         raise SpecError(f"run is '{run}': expected --root too, as it is in {_urls(paths)}")
@@ -139,6 +145,10 @@ def _of_job(found: Found, place: Place) -> tuple[ClusterRecord | None, dict[str,
     """
     if "://" not in found.path.root or not place.has_cluster:
         return None, None
+    with suppress(GantryError):  # a damaged run.json says nothing
+        begun = read_json(found.store, layout.RUN)
+        if begun is not None and not _is_submitted(begun):
+            return None, None
     try:
         api = place.connect()
         jobs = [found.job] if found.job else jobs_of(api, found.path)
@@ -148,6 +158,11 @@ def _of_job(found: Found, place: Place) -> tuple[ClusterRecord | None, dict[str,
     if job is None:
         return None, None
     return replace(record_of(job), context=api.context, server=api.server, namespace=api.namespace), job
+
+
+def _is_submitted(begun: Mapping[str, Any]) -> bool:
+    """Whether a run is a launcher's or a schedule's, by its ``run.json``, and not somebody's own."""
+    return begun.get("schedule") is not None or "launcher" in (begun.get("versions") or {})
 
 
 def _urls(paths: Iterable[RunPath]) -> str:

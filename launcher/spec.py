@@ -23,7 +23,7 @@ from trainer.errors import ConfigError
 __all__ = ["FieldError", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
 
 KUBERNETES, LOCAL = "kubernetes", "local"
-_RANDOM_LENGTH = 4  # 36^4 = 1.7 million names for each preset and day
+_RANDOM_LENGTH = 4  # 26 * 36^3 = 1.2 million names for each preset and day
 _LABEL_LENGTH = 63
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
@@ -197,8 +197,10 @@ def default_name(preset: str, day: date, limit: int = _LABEL_LENGTH) -> str:
     """Preset, date and a short random part: sorts by day and is a DNS label of at most `limit` characters."""
     import secrets  # 0.03 s, which a run that has a name need not pay
 
-    alphabet = string.ascii_lowercase + string.digits
-    tail = f"-{day:%Y%m%d}-" + "".join(secrets.choice(alphabet) for _ in range(_RANDOM_LENGTH))
+    letters, alphabet = string.ascii_lowercase, string.ascii_lowercase + string.digits
+    # A letter first: four digits would read as the time of day of a schedule's firing.
+    choices = (letters, *(_RANDOM_LENGTH - 1) * (alphabet,))
+    tail = f"-{day:%Y%m%d}-" + "".join(map(secrets.choice, choices))
     head = re.sub(r"[^a-z0-9]+", "-", preset.lower()).strip("-") or "run"
     if not head[0].isalpha():  # pods are named after the run, and begin with a letter
         head = f"run-{head}"

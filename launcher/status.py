@@ -79,6 +79,9 @@ class RunStatus:
     """What is wrong with the run's storage while training goes on without it, None when nothing is."""
     created: str | None = None
     """ISO time, UTC, when the run was begun."""
+    replaced_by: str | None = None
+    """The firing of the same schedule for which the CronJob controller deleted this one's Job, with
+    concurrencyPolicy Replace; None for any other run, and in a list of runs."""
 
     @property
     def live(self) -> bool:

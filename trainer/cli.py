@@ -178,8 +178,9 @@ def worker(
         typer.Option(
             "--schedule",
             metavar="NAME",
-            help="Be a firing of this schedule. Without --run, GANTRY_JOB is NAME-<minutes since 1970>, and "
-            "the run is NAME-<date>-<time> in UTC; with --run, somebody triggered it.",
+            help="Be a firing of this schedule. Without --run, the Job tells the run: NAME-<date>-<time> in "
+            "UTC where GANTRY_JOB is NAME-<minutes since 1970>, else NAME-<job>-<8 characters> by "
+            "GANTRY_JOB_UID too.",
         ),
     ] = None,
 ) -> None:

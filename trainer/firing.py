@@ -1,27 +1,25 @@
-"""A firing of a schedule: which run it is, and for when it was due, from the name of its Job.
+"""A firing of a schedule: which run it is, and for when it was due, from the name and the uid of its Job.
 
 The CronJob controller names the Job of a firing ``<schedule>-<minutes since 1970>``, the minutes of the time
-it was due, and gives its pods nothing else to tell firings apart. A pod that replaces another of the same Job
-therefore comes to the same run, and the Job of the next firing to another one.
+it was due, and gives its pods nothing else to tell firings apart. Whoever makes a Job of the schedule by hand
+calls it as they like, see `firing_names`. A pod that replaces another of the same Job comes to the same run,
+and another Job to another one.
 
 A run that a launcher submits has a ``cluster.json`` before any pod. Nobody is there when a schedule fires, so
 that the first pod writes it, from the template that the launcher has put into the pods' environment.
 """
 
 import json
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from trainer import layout
+from trainer import firing_names, layout
 from trainer.errors import PreconditionFailed, UserError
 from trainer.layout import LABEL
 from trainer.status import now
 from trainer.storage import Store
 
-JOB, RECORD = "GANTRY_JOB", "GANTRY_RECORD"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+JOB, JOB_UID, RECORD = "GANTRY_JOB", "GANTRY_JOB_UID", "GANTRY_RECORD"
 
 
 class Firing(NamedTuple):
@@ -57,7 +55,7 @@ def identify(run: str | None, schedule: str | None, environ: Mapping[str, str]) 
             f"--schedule '{schedule}': expected lower case letters, digits and dashes, at most 63"
         )
     job = environ.get(JOB, "")
-    due = re.fullmatch(rf"{re.escape(schedule)}-(\d{{1,9}})", job, re.ASCII)
+    due = firing_names.due(schedule, job)
     if run is not None and due:
         raise UserError(
             f"--run '{run}': expected none, as {JOB} is '{job}', which is a firing of '{schedule}' with a "
@@ -65,13 +63,22 @@ def identify(run: str | None, schedule: str | None, environ: Mapping[str, str]) 
         )
     if run is not None:
         return Firing(run, schedule, None)
-    if not due:
-        raise UserError(
-            f"{JOB} is '{job}': expected '{schedule}-<minutes since 1970>', as a firing of the schedule is "
-            "called, or --run with the name of a run"
-        )
-    time = _EPOCH + timedelta(minutes=int(due[1]))
-    return Firing(f"{schedule}-{time:%Y%m%d-%H%M}", schedule, time.isoformat(timespec="seconds"))
+    if due is None:
+        return Firing(_made_by_hand(schedule, job, environ), schedule, None)
+    return Firing(f"{schedule}-{due:%Y%m%d-%H%M}", schedule, due.isoformat(timespec="seconds"))
+
+
+def _made_by_hand(schedule: str, job: str, environ: Mapping[str, str]) -> str:
+    """The run of a Job that somebody made of the schedule, as ``kubectl create job --from`` does."""
+    if not LABEL.fullmatch(job):
+        raise UserError(f"{JOB} is '{job}': expected the name of the Job, or --run with the name of a run")
+    if uid := environ.get(JOB_UID):
+        return firing_names.by_hand(schedule, job, uid)
+    raise UserError(
+        f"{JOB_UID} is not set: expected the uid of Job '{job}', which somebody made of schedule "
+        f"'{schedule}' by hand; `launcher cron update {schedule}` gives it to the pods, and "
+        f"`launcher cron trigger {schedule}` needs none"
+    )
 
 
 def write_record(store: Store, run: str, environ: Mapping[str, str]) -> None:
@@ -80,11 +87,12 @@ def write_record(store: Store, run: str, environ: Mapping[str, str]) -> None:
     Without a template, as when the manifests are somebody's own, there is none.
 
     Raises:
-        UserError: the template is none, or the store refuses us.
+        UserError: the template is none, the folder is of a run that is not this firing's, or the store
+            refuses us.
         StorageError: the store failed.
     """
     text = environ.get(RECORD)
-    if not text or store.stat(layout.CLUSTER):
+    if not text:
         return
     try:
         template: dict[str, Any] = json.loads(text)
@@ -94,7 +102,26 @@ def write_record(store: Store, run: str, environ: Mapping[str, str]) -> None:
             f"{RECORD} is {text[:80]!r}: expected a record of a run on a cluster, as JSON"
         ) from None
     values = template | {"job": environ.get(JOB, ""), "submitted": now(), "spec": spec}
+    if store.stat(layout.CLUSTER):
+        _check_ours(store, run, values)
+        return
     try:
         store.write(layout.CLUSTER, json.dumps(values, indent=2).encode(), if_generation=0)
-    except PreconditionFailed:
-        return  # by another pod of the same firing, or by the launcher that triggered it
+    except PreconditionFailed:  # by another pod of the same firing, or by a launcher that cancels it
+        _check_ours(store, run, values)
+
+
+def _check_ours(store: Store, run: str, mine: Mapping[str, Any]) -> None:
+    """Refuse a folder whose record is of another Job: somebody gave a run the name that this firing has, or
+    a schedule of this name in another namespace fires into the same root."""
+    try:
+        found = json.loads(store.read(layout.CLUSTER))
+        job, namespace = str(found["job"]), str(found["namespace"])
+    except (ValueError, KeyError, TypeError):  # damaged, which whoever needs it tells
+        return
+    if (job, namespace) != (mine["job"], str(mine.get("namespace"))):
+        raise UserError(
+            f"run '{run}': by {store.url}/{layout.CLUSTER} it is of Job '{job}' in namespace '{namespace}', "
+            f"and this pod is of Job '{mine['job']}' in namespace '{mine.get('namespace')}': expected a "
+            "folder that is nobody's; it is left as it is"
+        )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from launcher.backends.kubernetes.labels import CANCELLED, SINCE, SPEC, SUSPENDED, SUSPENSIONS
+from launcher.backends.kubernetes.labels import CANCELLED, SINCE, SPEC, SUSPENDED, SUSPENSIONS, TIMING
 from launcher.backends.kubernetes.record import TEMPLATE
 from launcher.difference.admission import leave_out
 from launcher.render import to_yaml
@@ -23,6 +23,7 @@ _ANNOTATIONS = (
     SPEC,
     SUSPENDED,
     SUSPENSIONS,
+    TIMING,
     "kubectl.kubernetes.io/last-applied-configuration",
 )
 # Labels that the server gives a Job's pods, each in its old spelling too.
@@ -98,7 +99,7 @@ def _by_name(objects: Sequence[Object]) -> dict[str, dict[str, Any]]:
 def comparable(found: Object) -> dict[str, Any]:
     """An object with nothing but what a person or the launcher has set, and the defaults of the rest.
 
-    Whether a Job or a schedule is suspended is a state that commands change, and no setting.
+    Whether a Job is suspended is a state that commands change, and no setting.
     """
     metadata = {key: copy.deepcopy(found["metadata"].get(key)) for key in _METADATA}
     kept = {key: copy.deepcopy(value) for key, value in found.items() if key not in ("metadata", "status")}
@@ -108,9 +109,8 @@ def comparable(found: Object) -> dict[str, Any]:
         annotations.pop(key, None)
     if not annotations:
         clean["metadata"].pop("annotations", None)
-    if found["kind"] in ("Job", "CronJob"):
-        clean["spec"].pop("suspend", None)
     if found["kind"] == "Job":
+        clean["spec"].pop("suspend", None)
         _clean_job(clean, clean["spec"])
     if found["kind"] == "CronJob":
         template = clean["spec"]["jobTemplate"]

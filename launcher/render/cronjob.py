@@ -27,7 +27,7 @@ from launcher.spec import RunSpec
 from launcher.templates import check_profiles, folder
 
 FOLDER = "cronjob"
-SCHEDULE, SPEC, WORKERS = "gantry/schedule", "gantry/spec", "gantry/workers"
+SCHEDULE, SPEC, TIMING, WORKERS = (f"gantry/{key}" for key in ("schedule", "spec", "timing", "workers"))
 _RECORD_FORMAT = 1  # of cluster.json
 
 
@@ -124,6 +124,7 @@ def _put_back(cron: Manifest, job: Manifest, spec: RunSpec, timing: Timing) -> N
     cron.put("metadata.labels", labels)
     cron.set(f'metadata.annotations["{ROOT}"]', spec.root)
     cron.put(f'metadata.annotations["{SPEC}"]', json.dumps(asked(spec), separators=(",", ":")))
+    cron.put(f'metadata.annotations["{TIMING}"]', timing_json(timing))
     for field, value in _fields(timing).items():
         cron.set(f"spec.{field}", value)
     inside = {key: made[key] for key in ("labels", "annotations")}
@@ -133,6 +134,11 @@ def _put_back(cron: Manifest, job: Manifest, spec: RunSpec, timing: Timing) -> N
 def asked(spec: RunSpec) -> dict[str, Any]:
     """What of a specification is not as it is anyway, from which `RunSpec` makes the same again."""
     return spec.model_dump(mode="json", exclude_defaults=True) | {"backend": spec.backend}
+
+
+def timing_json(timing: Timing) -> str:
+    """What was asked for of a schedule's times, for its annotation: others may edit the fields themselves."""
+    return json.dumps(asdict(timing), separators=(",", ":"))
 
 
 def _fields(timing: Timing) -> dict[str, Any]:

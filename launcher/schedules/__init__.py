@@ -2,7 +2,8 @@
 
 `cronline` knows when a schedule fires, `finding` the CronJobs that are ours, `model` what one says. The verbs
 return data: `creating`, `updating`, `controlling`, `triggering`, `overview` and `history`, which joins the
-cluster's Jobs with the index in the bucket; `missed` tells why a firing is not there.
+cluster's Jobs with the index in the bucket; `missed` tells why a firing is not there, `adopting` what a
+schedule was asked for that does not say it any more.
 """
 
 from launcher.schedules.controlling import delete, resume, suspend
@@ -11,11 +12,12 @@ from launcher.schedules.cronline import CronLine
 from launcher.schedules.history import Firing, history
 from launcher.schedules.overview import list_schedules, newest, next_times, show
 from launcher.schedules.triggering import trigger
-from launcher.schedules.updating import apply, diff, plan
+from launcher.schedules.updating import adoption, apply, diff, plan
 
 __all__ = [
     "CronLine",
     "Firing",
+    "adoption",
     "apply",
     "create",
     "delete",

@@ -11,7 +11,7 @@ from launcher.backends.kubernetes.labels import of_schedule, run_of
 from launcher.places import Place
 from launcher.schedules.cronline import CronLine
 from launcher.schedules.finding import Found, find
-from launcher.schedules.model import ScheduleStatus, since, status_of, suspend_patch, timing_of
+from launcher.schedules.model import ScheduleStatus, asked_timing, since, status_of, suspend_patch, timing_of
 from launcher.states import parse_time
 from trainer.errors import GantryError
 from trainer.storage import open_store
@@ -45,7 +45,7 @@ def suspend(where: Place, name: str) -> ScheduleStatus:
         SpecError: the CronJob of that name is not this launcher's.
     """
     found, now = find(where, name), datetime.now(UTC)
-    if timing_of(found.cron).suspended:
+    if timing_of(found.cron).suspended and asked_timing(found.cron).suspended:
         return status_of(found.cron, now)
     return status_of(found.api.patch("CronJob", found.cron, suspend_patch(found.cron, True, now)), now)
 
@@ -58,9 +58,10 @@ def resume(where: Place, name: str) -> Resumed:
         SpecError: the CronJob of that name is not this launcher's.
     """
     found, now = find(where, name), datetime.now(UTC)
-    if not timing_of(found.cron).suspended:
+    suspended = timing_of(found.cron).suspended
+    if not suspended and not asked_timing(found.cron).suspended:
         return Resumed(status_of(found.cron, now), None)
-    due = _due(found, now)
+    due = _due(found, now) if suspended else None
     cron = found.api.patch("CronJob", found.cron, suspend_patch(found.cron, False, now))
     return Resumed(status_of(cron, now), due.isoformat() if due else None)
 
@@ -103,15 +104,18 @@ def delete(where: Place, name: str) -> Deleted:
         GantryError: a pod does not go, as when its node is lost.
     """
     found = find(where, name)
-    api, jobs = found.api, firings(found.api, name)
+    api, uid = found.api, found.cron["metadata"]["uid"]
+    jobs = [job for job in firings(found.api, name) if _owner(job, uid)]
     for job in jobs:
         if not is_stopped(job) and (path := run_of(job)):
             announce_cancel(open_store(path.url), 1)
-    uid = found.cron["metadata"]["uid"]
     api.delete("CronJob", found.cron, "Foreground")
+    for job in jobs:
+        if not _owner(job, uid).get("blockOwnerDeletion"):  # kubectl's, for which the CronJob does not wait
+            api.delete("Job", job, "Foreground")
     pods = found.cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     deadline = time.monotonic() + float(pods.get("terminationGracePeriodSeconds") or 30) + _MARGIN_SECONDS
-    while (left := api.get("CronJob", name)) and left["metadata"]["uid"] == uid:
+    while _is_there(api, found.cron, "CronJob") or any(_is_there(api, job, "Job") for job in jobs):
         if time.monotonic() > deadline:
             raise GantryError(
                 f"schedule '{name}' in namespace '{api.namespace}' is being deleted, but its pods are still "
@@ -120,3 +124,16 @@ def delete(where: Place, name: str) -> Deleted:
         time.sleep(_POLL_SECONDS)
     owned = [f"Job/{job['metadata']['name']}" for job in jobs]
     return Deleted(name, api.namespace, [f"CronJob/{name}", *owned])
+
+
+def _owner(job: Object, uid: str) -> Object:
+    """The reference of a Job to the CronJob with this uid; empty for a Job of another's."""
+    owners = job["metadata"].get("ownerReferences") or []
+    return next((each for each in owners if each.get("uid") == uid), {})
+
+
+def _is_there(api: Api, known: Object, kind: str) -> bool:
+    """Whether the cluster still has this very object."""
+    metadata = known["metadata"]
+    left = api.get(kind, metadata["name"])
+    return left is not None and left["metadata"]["uid"] == metadata["uid"]

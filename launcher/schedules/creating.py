@@ -192,7 +192,7 @@ def _in_the_way(api: Api, error: AlreadyExists, name: str) -> GantryError:
             "another"
         )
     if cron is not None:
-        return not_ours(api, name)
+        return not_ours(api, name, cron)
     return SpecError(
         f"name '{name}': namespace '{api.namespace}' has another '{taken}' among its {resource}; choose "
         "another name"

@@ -1,13 +1,17 @@
 """The CronJobs that are this launcher's, by their exact names."""
 
 import difflib
+import shlex
 from typing import NamedTuple
 
 from launcher.backends.kubernetes.api import Api, Object
-from launcher.backends.kubernetes.labels import MANAGED, schedule_of
+from launcher.backends.kubernetes.labels import MANAGED, SCHEDULE, schedule_of
+from launcher.backends.kubernetes.login import IN_CLUSTER
 from launcher.check import refuse
 from launcher.errors import NoSuchSchedule, SpecError
+from launcher.kubeconfig import current
 from launcher.places import Place
+from launcher.schedules.model import told
 from trainer.layout import LABEL
 
 
@@ -24,6 +28,16 @@ class Found(NamedTuple):
         return str(self.cron["metadata"]["name"])
 
 
+def cron_command(verb: str, found: Found, *more: str) -> str:
+    """A command of ``launcher cron`` about a schedule, as it can be pasted."""
+    api = found.api
+    where = ["-n", api.namespace]
+    standard = current(None)
+    if api.context != IN_CLUSTER and (standard is None or standard.name != api.context):
+        where += ["--context", api.context]
+    return shlex.join(["launcher", "cron", verb, found.name, *more, *where])
+
+
 def find(where: Place, name: str) -> Found:
     """The schedule of that very name.
 
@@ -37,7 +51,7 @@ def find(where: Place, name: str) -> Found:
     if cron is None:
         raise NoSuchSchedule(f"no schedule '{name}' in namespace '{api.namespace}'{_nearest(api, name)}")
     if not is_ours(cron):
-        raise not_ours(api, name)
+        raise not_ours(api, name, cron)
     return Found(api, cron)
 
 
@@ -64,12 +78,18 @@ def is_ours(cron: Object) -> bool:
     return labels.get(managed) == value and schedule_of(cron) == cron["metadata"]["name"]
 
 
-def not_ours(api: Api, name: str) -> SpecError:
-    """The refusal to touch somebody else's CronJob."""
-    return SpecError(
+def not_ours(api: Api, name: str, cron: Object) -> SpecError:
+    """The refusal to touch somebody else's CronJob, with a way on where its pods call it a schedule."""
+    text = (
         f"name '{name}': namespace '{api.namespace}' has a CronJob of that name which this launcher did not "
         f"make, as it lacks the label {MANAGED}; it is left alone"
     )
+    found = Found(api, cron)
+    if told(cron, "--schedule") != name or "://" not in told(cron, "--root"):
+        return SpecError(text)
+    words = ["kubectl", "-n", api.namespace, "label", "--overwrite", "cronjob", name]
+    labels = shlex.join([*words, MANAGED, f"{SCHEDULE}={name}"])
+    return SpecError(f"{text}; to take it over, say `{labels} && {cron_command('update', found)}`")
 
 
 def _nearest(api: Api, name: str) -> str:

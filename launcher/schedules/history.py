@@ -5,15 +5,16 @@ firing that has not begun, or never did. A time that was due and left neither is
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from launcher.backends.kubernetes.api import Api
+from launcher.backends.kubernetes import replacing
+from launcher.backends.kubernetes.cancellation import was_cancelled
 from launcher.backends.kubernetes.jobs import is_stopped
 from launcher.backends.kubernetes.labels import annotation, firing_due, firing_time, run_of, schedule_of
 from launcher.backends.kubernetes.observe import jobs as all_jobs
-from launcher.errors import ClusterUnreachable, Forbidden, NoSuchSchedule
+from launcher.errors import ClusterUnreachable, NoSuchSchedule
 from launcher.hints import DEFAULT_ROOT
 from launcher.listing import Jobs, stand
 from launcher.lookup import experiments
@@ -21,9 +22,9 @@ from launcher.places import Place
 from launcher.schedules.finding import Found, check_name, find
 from launcher.schedules.missed import Busy, Known, Missed, missed
 from launcher.schedules.model import path_of, since, suspensions, timing_of
-from launcher.states import FAILED, FINISHED, STOPPED, parse_time
-from launcher.status import RunStatus
-from trainer import index
+from launcher.states import FAILED, FINISHED, INTERRUPTED, STOPPED, parse_time
+from launcher.status import RunStatus, read_json
+from trainer import index, layout
 from trainer.index import Entry
 from trainer.layout import RunPath
 from trainer.storage import open_store
@@ -92,7 +93,34 @@ def of_found(where: Place, found: Found, limit: int) -> list[Firing]:
     paths = [path._replace(name=run) for run in runs]
     there = _joined(where, paths, entries, own, known)
     away = missed(_known(found, entries, own), now)
-    return _merged(found.name, [*there, *map(_missed, away)], limit)
+    return _merged(found.name, [*_with_replaced(found, entries, there), *map(_missed, away)], limit)
+
+
+def _with_replaced(found: Found, entries: Mapping[str, Entry], firings: Sequence[Firing]) -> list[Firing]:
+    """The firings, and of those that had to make way for another which that was."""
+    if timing_of(found.cron).concurrency_policy != replacing.POLICY:
+        return list(firings)
+    events, due = replacing.events_of(found.api, found.name), [parse_time(each.scheduled) for each in firings]
+    times = [*due, *(parse_time(entry.scheduled) for entry in entries.values())]
+    times.append(parse_time((found.cron.get("status") or {}).get("lastScheduleTime")))
+    known = [time for time in times if time]
+    return [_told(found, each, known, events, entries.get(each.run or "")) for each in firings]
+
+
+def _told(
+    found: Found, firing: Firing, times: Sequence[datetime], events: Sequence[Job], entry: Entry | None
+) -> Firing:
+    due = parse_time(firing.scheduled)
+    if due is None or firing.job is not None or firing.state not in (STOPPED, INTERRUPTED):
+        return firing
+    path = path_of(found.cron)._replace(name=str(firing.run))
+    job = f"{found.name}-{int(due.timestamp()) // 60}"
+    store = open_store(path.url)
+    ended = (entry.ended if entry else None) or (read_json(store, layout.STATUS) or {}).get("updated")
+    other = replacing.replaced_by(found.cron, job, parse_time(ended), times, events)
+    if other is None or was_cancelled(store, 1):
+        return firing
+    return replace(firing, explanation=replacing.sentence(other))
 
 
 def recorded(path: RunPath) -> dict[str, Entry]:
@@ -196,17 +224,8 @@ def _known(found: Found, entries: Mapping[str, Entry], own: Mapping[str, Job]) -
             busy += [Busy(run, begun, over)] if begun else []
     last = parse_time((found.cron.get("status") or {}).get("lastScheduleTime"))
     begin = since(found.cron) or datetime.now(UTC)
-    events = _events(found.api, found.name)
+    events = replacing.events_of(found.api, found.name)
     return Known(timing_of(found.cron), begin, last, frozenset(fired), busy, suspensions(found.cron), events)
-
-
-def _events(api: Api, name: str) -> list[Job]:
-    """Events about a CronJob; none when the user may not see any."""
-    try:
-        about = f"involvedObject.kind=CronJob,involvedObject.name={name}"
-        return list(api.list("Event", fields=about)["items"])
-    except Forbidden:
-        return []
 
 
 def _missed(each: Missed) -> Firing:

@@ -97,6 +97,8 @@ def _cause(known: Known, due: datetime, now: datetime, *, newest: bool) -> str |
     late, wait = now - due, timedelta(seconds=known.timing.starting_deadline_seconds)
     if newest and late < max(_ON_ITS_WAY, wait) and known.last != due and not known.timing.suspended:
         return None
+    if _was_replaced(known, due):
+        return "the next firing replaced it before it wrote anything, as the policy is Replace"
     if blocker := _blocker(known, due):
         return f"{blocker.run} was still running, and the policy is Forbid"
     if known.last == due:
@@ -116,6 +118,17 @@ def _blocker(known: Known, due: datetime) -> Busy | None:
         return None
     return next(
         (each for each in known.busy if each.begin <= due and (each.end is None or due < each.end)), None
+    )
+
+
+def _was_replaced(known: Known, due: datetime) -> bool:
+    """Whether the controller says to have deleted the Job of a firing that another one has followed."""
+    if known.timing.concurrency_policy != "Replace" or known.last is None or known.last <= due:
+        return False
+    deleted = re.compile(rf"Deleted job \S+-{int(due.timestamp()) // 60}")
+    return any(
+        event.get("reason") == "SuccessfulDelete" and deleted.fullmatch(str(event.get("message") or ""))
+        for event in known.events
     )
 
 

@@ -3,23 +3,24 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, NamedTuple
 
+from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.labels import (
     PART_OF,
     ROOT,
     SINCE,
-    SPEC,
     SUSPENDED,
     SUSPENSIONS,
+    TIMING,
     annotation,
     firing_run,
 )
 from launcher.check import FieldError
-from launcher.errors import SpecError
-from launcher.render.cronjob import FIELDS, Timing
+from launcher.render.cronjob import FIELDS, Timing, timing_json
 from launcher.schedules.cronline import CronLine
 from launcher.states import parse_time
 from trainer.layout import RunPath
@@ -62,7 +63,10 @@ def status_of(cron: Mapping[str, Any], now: datetime) -> ScheduleStatus:
     """Where a schedule stands at a moment."""
     metadata, said, timing = cron["metadata"], cron.get("status") or {}, timing_of(cron)
     path = path_of(cron)
-    active = (firing_run(path.name, str(each.get("name"))) for each in said.get("active") or [])
+    active = [
+        firing_run(path.name, str(each.get("name")), str(each.get("uid")))
+        for each in said.get("active") or []
+    ]
     return ScheduleStatus(
         name=path.name,
         experiment=path.experiment,
@@ -75,7 +79,7 @@ def status_of(cron: Mapping[str, Any], now: datetime) -> ScheduleStatus:
         created=str(metadata.get("creationTimestamp") or ""),
         last_scheduled=said.get("lastScheduleTime"),
         last_successful=said.get("lastSuccessfulTime"),
-        active=[run for run in active if run],
+        active=active,
         next=_next(timing, now),
     )
 
@@ -96,27 +100,41 @@ def timing_of(cron: Mapping[str, Any]) -> Timing:
     return Timing(**{**vars(default), **known})
 
 
-def path_of(cron: Mapping[str, Any]) -> RunPath:
-    """Root and experiment of a schedule's firings, and its own name in place of a run's."""
-    metadata = cron["metadata"]
-    experiment = str((metadata.get("labels") or {}).get(PART_OF) or "")
-    return RunPath(annotation(cron, ROOT) or "", experiment, str(metadata["name"]))
+def asked_timing(cron: Mapping[str, Any]) -> Timing:
+    """When a schedule was asked to fire, whatever others have edited since.
 
-
-def spec_of(cron: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of the `RunSpec` that the schedule was created with.
-
-    Raises:
-        SpecError: its annotation is damaged.
+    One whose annotation is not there, or is damaged, was asked for what it has.
     """
-    try:
-        found = json.loads(annotation(cron, SPEC) or "")
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        name = cron["metadata"]["name"]
-        raise SpecError(f"CronJob '{name}': annotation {SPEC}: expected the specification as JSON")
-    return found
+    live, found = timing_of(cron), None
+    with suppress(ValueError):
+        found = json.loads(annotation(cron, TIMING) or "")
+    known = vars(live)
+    whole = isinstance(found, dict) and all(type(found.get(key)) is type(known[key]) for key in known)
+    return Timing(**{key: found[key] for key in known}) if whole and found else live
+
+
+def edited(cron: Mapping[str, Any]) -> list[str]:
+    """Fields of a CronJob's spec that others have edited, of those that say when it fires."""
+    live, asked = vars(timing_of(cron)), vars(asked_timing(cron))
+    return [field for field, name in FIELDS.items() if live[name] != asked[name]]
+
+
+def path_of(cron: Mapping[str, Any]) -> RunPath:
+    """Root and experiment of a schedule's firings, and its own name in place of a run's.
+
+    Where others have taken label or annotation away, what its trainers are told counts.
+    """
+    metadata = cron["metadata"]
+    experiment = (metadata.get("labels") or {}).get(PART_OF) or told(cron, "--experiment")
+    return RunPath(annotation(cron, ROOT) or told(cron, "--root"), str(experiment), str(metadata["name"]))
+
+
+def told(cron: Mapping[str, Any], option: str) -> str:
+    """What a schedule's trainers are told by an option, empty where it is not among their arguments."""
+    pods = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    trainer = (each for each in pods.get("containers") or () if each.get("name") == CONTAINER)
+    args = [str(word).replace("$$", "$") for each in trainer for word in each.get("args") or ()]
+    return next((value for word, value in pairwise(args) if word == option), "")
 
 
 def since(cron: Mapping[str, Any]) -> datetime | None:
@@ -137,11 +155,17 @@ def suspensions(cron: Mapping[str, Any]) -> list[Span]:
 
 def suspend_patch(cron: Mapping[str, Any], suspended: bool, now: datetime) -> dict[str, Any]:
     """The merge patch that suspends a schedule or lets it go on, and keeps account of when."""
+    asked = timing_json(replace(asked_timing(cron), suspended=suspended))
+    notes = {TIMING: asked, **suspension_notes(cron, suspended, now)}
+    return {"metadata": {"annotations": notes}, "spec": {"suspend": suspended}}
+
+
+def suspension_notes(cron: Mapping[str, Any], suspended: bool, now: datetime) -> dict[str, Any]:
+    """Annotations that keep account of when a schedule is suspended, for a merge patch."""
     stamp = now.isoformat(timespec="seconds")
     if suspended:
-        return {"metadata": {"annotations": {SUSPENDED: stamp}}, "spec": {"suspend": True}}
+        return {SUSPENDED: stamp}
     spans = [
         (begin.isoformat(), stamp if end is None else end.isoformat()) for begin, end in suspensions(cron)
     ]
-    notes = {SUSPENDED: None, SUSPENSIONS: json.dumps(spans[-_KEPT:])}
-    return {"metadata": {"annotations": notes}, "spec": {"suspend": False}}
+    return {SUSPENDED: None, SUSPENSIONS: json.dumps(spans[-_KEPT:])}

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from launcher.backends.kubernetes.labels import run_of
+from launcher.backends.kubernetes.labels import SPEC, run_of
 from launcher.errors import NoSuchRun
 from launcher.places import Place
+from launcher.schedules.adopting import asked_of
 from launcher.schedules.controlling import firings
 from launcher.schedules.cronline import CronLine
-from launcher.schedules.finding import Found, all_schedules, find
+from launcher.schedules.finding import Found, all_schedules, cron_command, find
 from launcher.schedules.history import Firing, of_found, recorded
-from launcher.schedules.model import ScheduleStatus, path_of, spec_of, status_of, timing_of
+from launcher.schedules.model import ScheduleStatus, edited, path_of, status_of, timing_of
 from trainer.layout import RunPath
 
 _SHOWN = 5
@@ -37,6 +38,8 @@ class ScheduleDetail:
     next: list[Time]
     firings: list[Firing]
     """The newest, and what was missed among them."""
+    notes: list[str]
+    """What others have done to it, and the command that shows or mends that."""
 
 
 def list_schedules(where: Place) -> list[ScheduleStatus]:
@@ -52,15 +55,31 @@ def show(where: Place, name: str) -> ScheduleDetail:
         NoSuchSchedule: there is none of that name.
     """
     found, now = find(where, name), datetime.now(UTC)
-    timing = timing_of(found.cron)
+    timing, asked = timing_of(found.cron), asked_of(found.cron)
     line = CronLine(timing.schedule, timing.time_zone)
     return ScheduleDetail(
         status_of(found.cron, now),
         vars(timing),
-        spec_of(found.cron),
+        asked.spec,
         [] if timing.suspended else times(line, _SHOWN, now),
         of_found(where, found, _SHOWN),
+        _notes(found, read_back=bool(asked.taken)),
     )
+
+
+def _notes(found: Found, *, read_back: bool) -> list[str]:
+    told = []
+    if read_back:
+        told.append(
+            f"its annotation {SPEC} cannot be read, so its settings are those that its pods are told; "
+            f"`{cron_command('update', found)}` makes them the schedule's again"
+        )
+    if fields := edited(found.cron):
+        told.append(
+            f"others have edited {', '.join(fields)}; `{cron_command('diff', found)}` shows it, and "
+            f"`{cron_command('update', found)}` puts it back"
+        )
+    return told
 
 
 def next_times(where: Place, name: str, count: int) -> tuple[ScheduleStatus, list[Time]]:

@@ -3,12 +3,13 @@
 import copy
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Object
 from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import firing_run, run_of
+from launcher.backends.kubernetes.labels import run_of, triggered_run
 from launcher.errors import AlreadyExists, SpecError
 from launcher.places import Place
 from launcher.schedules.controlling import firings
@@ -43,7 +44,8 @@ def trigger(where: Place, name: str) -> Triggered:
     found = find(where, name)
     others = [run_of(job) for job in firings(found.api, name) if not is_stopped(job)]
     for _ in range(_TRIES):
-        job = manual_job(found.cron, int(time.time()))
+        seconds = int(time.time())
+        job = manual_job(found.cron, seconds)
         try:
             found.api.create(job)
             break
@@ -52,7 +54,7 @@ def trigger(where: Place, name: str) -> Triggered:
     else:
         raise SpecError(f"schedule '{name}': others trigger it every second; try again")
     made = str(job["metadata"]["name"])
-    path = path_of(found.cron)._replace(name=str(firing_run(name, made)))
+    path = path_of(found.cron)._replace(name=_run(name, seconds))
     beside = sorted(other.name for other in others if other)
     return Triggered(path, name, made, found.api.namespace, beside)
 
@@ -69,7 +71,7 @@ def manual_job(cron: Mapping[str, Any], seconds: int) -> Object:
     trainer = next((each for each in containers if each.get("name") == CONTAINER), None)
     if trainer is None:
         raise SpecError(f"CronJob '{name}': its pods have no container '{CONTAINER}'")
-    trainer["args"] = [*trainer.get("args", ()), "--run", str(firing_run(name, job))]
+    trainer["args"] = [*trainer.get("args", ()), "--run", _run(name, seconds)]
     about = template.get("metadata") or {}
     owner = {
         "apiVersion": "batch/v1",
@@ -87,6 +89,10 @@ def manual_job(cron: Mapping[str, Any], seconds: int) -> Object:
         "ownerReferences": [owner],
     }
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+
+
+def _run(schedule: str, seconds: int) -> str:
+    return triggered_run(schedule, datetime.fromtimestamp(seconds, UTC))
 
 
 def base36(number: int) -> str:

@@ -1,18 +1,20 @@
 """Changing a schedule: what a change comes to is known, and shown, before it is made.
 
-The specification in the schedule's annotation is rendered again with the new values laid over it, and
-compared with the live objects. What the comparison shows is then laid over them as merge patches, so nothing
-but that changes, and a firing that runs is left alone.
+The specification and the times in the schedule's annotations are rendered again with the new values laid over
+them, and compared with the live objects, so that what others have edited is shown and put back, too. What the
+comparison shows is then laid over the objects as merge patches, so nothing but that changes, and a firing
+that runs is left alone. A schedule without its annotation is adopted, see `adopting`.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Object
-from launcher.backends.kubernetes.labels import SINCE, schedule_of
-from launcher.backends.kubernetes.record import record_of
+from launcher.backends.kubernetes.labels import SINCE, SPEC, TIMING, annotation, schedule_of
+from launcher.backends.kubernetes.record import template_of
 from launcher.backends.kubernetes.submit import owned
 from launcher.difference import Difference, against_cluster, laid_over
 from launcher.difference.objects import object_name
@@ -20,9 +22,10 @@ from launcher.errors import NoSuchSchedule, SpecError
 from launcher.places import Place
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.render.paths import steps
+from launcher.schedules.adopting import asked_of
 from launcher.schedules.creating import check_schedule_name, check_timing
-from launcher.schedules.finding import Found, find
-from launcher.schedules.model import path_of, spec_of, timing_of
+from launcher.schedules.finding import Found, cron_command, find
+from launcher.schedules.model import asked_timing, path_of, suspension_notes, timing_of
 from launcher.settings import Layered, flag_of
 
 _IDENTITY = ("name", "experiment", "root", "backend")
@@ -36,7 +39,10 @@ class Plan(NamedTuple):
     """What it would change of the live objects."""
     manifests: list[Object]
     before: Timing
+    """As the cluster has it."""
     after: Timing
+    adopted: list[str]
+    """What was read back from the cluster, as the annotation that says it is gone."""
 
 
 class Changed(NamedTuple):
@@ -55,7 +61,19 @@ def diff(where: Place, name: str, given: Layered, timing: Mapping[str, Any]) -> 
         NoSuchSchedule: there is none of that name.
         UserError: a value is wrong, or the cluster refuses it.
     """
-    return plan(where, name, given, timing).difference
+    found = plan(where, name, given, timing)
+    if found.adopted:
+        how = cron_command("update", found.found)
+        sys.stderr.write(f"note: {adoption(found)}; `{how}` makes it the schedule's again\n")
+    return found.difference
+
+
+def adoption(plan: Plan) -> str:
+    """What was read back of a schedule that has lost what it was asked for."""
+    return (
+        f"schedule '{plan.found.name}' has no annotation {SPEC} that can be read; its pods are told "
+        f"{', '.join(plan.adopted)}"
+    )
 
 
 def plan(where: Place, name: str, given: Layered, timing: Mapping[str, Any]) -> Plan:
@@ -67,20 +85,19 @@ def plan(where: Place, name: str, given: Layered, timing: Mapping[str, Any]) -> 
     """
     found = find(where, name)
     origin = f"CronJob '{name}'"
-    kept = spec_of(found.cron)
+    asked = asked_of(found.cron)
     _check_identity(found, given)
-    before = laid_over(kept, Layered({}), origin)
-    after = laid_over(kept, given, origin)
+    after = laid_over(asked.spec, given, origin)
+    before = after if asked.taken else laid_over(asked.spec, Layered({}), origin)
     check_schedule_name(name, after.workers)
-    old = timing_of(found.cron)
-    new = replace(old, **timing)
+    new = replace(asked_timing(found.cron), **timing)
     check_timing(new)
     cluster = _recorded_cluster(found)
     manifests = render_schedule(after, new, cluster)
-    difference = against_cluster(found.api, manifests, render_schedule(before, old, cluster))
+    difference = against_cluster(found.api, manifests, render_schedule(before, new, cluster))
     if difference is None:
         raise NoSuchSchedule(f"schedule '{name}' was removed in this moment")
-    return Plan(found, difference, manifests, old, new)
+    return Plan(found, difference, manifests, timing_of(found.cron), new, asked.taken)
 
 
 def apply(plan: Plan) -> Changed:
@@ -102,6 +119,8 @@ def apply(plan: Plan) -> Changed:
             api.patch(manifest["kind"], _own(plan, name), _patch(plan, manifest))
     for name in sorted(gone):
         api.delete(name.partition("/")[0], _own(plan, name))
+    if not _is_recorded(plan):  # the cluster is as it shall be, which nobody had asked for
+        api.patch("CronJob", plan.found.cron, {"metadata": {"annotations": _records(plan)}})
     return Changed(plan.found.name, api.namespace, names)
 
 
@@ -123,6 +142,19 @@ def _own(plan: Plan, name: str) -> Object:
     return found
 
 
+def _records(plan: Plan) -> dict[str, str]:
+    """The annotations that say what the schedule was asked for."""
+    said: dict[str, str] = plan.manifests[0]["metadata"]["annotations"]
+    return {key: said[key] for key in (SPEC, TIMING)}
+
+
+def _is_recorded(plan: Plan) -> bool:
+    """Whether the CronJob says what it is asked for, or is about to say it with its other changes."""
+    own = object_name(plan.manifests[0])
+    said = {key: annotation(plan.found.cron, key) for key in (SPEC, TIMING)}
+    return said == _records(plan) or any(change.object == own for change in plan.difference.changes)
+
+
 def _patch(plan: Plan, manifest: Object) -> Object:
     """A merge patch that makes an object what its manifest says, and takes away what the manifest lacks."""
     metadata = {
@@ -131,11 +163,15 @@ def _patch(plan: Plan, manifest: Object) -> Object:
     rest = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind", "metadata")}
     patch: Object = {"metadata": metadata, **rest}
     if manifest["kind"] == "CronJob":
-        patch["spec"] = {key: value for key, value in patch["spec"].items() if key != "suspend"}
+        now, notes = datetime.now(UTC), dict(metadata.get("annotations", {}))
         line = (plan.before.schedule, plan.before.time_zone)
         if line != (plan.after.schedule, plan.after.time_zone):
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            patch["metadata"] = {**metadata, "annotations": {**metadata.get("annotations", {}), SINCE: now}}
+            notes[SINCE] = now.isoformat(timespec="seconds")
+        if plan.before.suspended != plan.after.suspended:
+            notes |= suspension_notes(plan.found.cron, plan.after.suspended, now)
+        else:  # whoever suspends it in this moment means it
+            patch["spec"] = {key: value for key, value in patch["spec"].items() if key != "suspend"}
+        patch["metadata"] = {**metadata, "annotations": notes}
     for change in plan.difference.changes:
         if change.object == object_name(manifest) and change.new is None and change.path:
             patch = _without(patch, change.path)
@@ -172,9 +208,8 @@ def _check_identity(found: Found, given: Layered) -> None:
 
 def _recorded_cluster(found: Found) -> Cluster:
     """The cluster as whoever created the schedule calls it: contexts have other names elsewhere."""
-    api, template = found.api, found.cron["spec"]["jobTemplate"]
-    labels = {**(template.get("metadata") or {}), "name": f"{found.name}-0", "namespace": api.namespace}
-    record = record_of({"metadata": labels, "spec": template["spec"]})
-    if not record.server:
+    api = found.api
+    record = template_of(found.cron["spec"]["jobTemplate"]["spec"]["template"])
+    if record is None or not record.server:
         return Cluster(api.namespace, api.context, api.server)
     return Cluster(record.namespace, record.context, record.server)

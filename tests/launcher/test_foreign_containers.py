@@ -10,6 +10,7 @@ from launcher.backends.kubernetes import stop, submit, watch
 from launcher.backends.kubernetes.backend import worker_status
 from launcher.backends.kubernetes.log_pods import Pods
 from launcher.backends.kubernetes.observe import Seen
+from launcher.backends.kubernetes.ours import Own
 from launcher.commands.status import describe
 from launcher.errors import RunAlive
 from launcher.states import (
@@ -214,13 +215,17 @@ class Cluster:
         self.job["metadata"]["annotations"] |= patch["metadata"]["annotations"]
         self.job["spec"] |= patch["spec"]
 
-    def delete(self, kind, name, *rest, uid=None, grace_seconds=None):
-        self.deleted.append((kind, name, grace_seconds))
+    def delete(self, kind, found, *rest, grace_seconds=None):
+        self.deleted.append((kind, found["metadata"]["name"], grace_seconds))
         if kind == "Job":
             self.job = None
 
 
 PATH = RunPath("gs://runs/gan", "gan", "one")
+
+
+def own(cluster):
+    return Own(cluster, PATH, "one", 1)
 
 
 def mine(pods):
@@ -231,10 +236,10 @@ def mine(pods):
 
 
 def test_a_finished_run_that_is_kept_may_be_resumed_and_one_that_trains_may_not():
-    submit.check_idle(Cluster(job(active=2), mine(held(0, 0))), "one", PATH)
+    submit.check_idle(own(Cluster(job(active=2), mine(held(0, 0)))))
     for pods in (held(0, 42), [*held(0), meshed(pod(1))], []):
         with pytest.raises(RunAlive):
-            submit.check_idle(Cluster(job(active=2), mine(pods)), "one", PATH)
+            submit.check_idle(own(Cluster(job(active=2), mine(pods))))
 
 
 def test_wait_ends_when_the_run_is_over_and_asks_only_while_no_pod_is_ready():
@@ -245,19 +250,19 @@ def test_wait_ends_when_the_run_is_over_and_asks_only_while_no_pod_is_ready():
         asked.append(cluster.job is left)
         return cluster.job is left
 
-    assert watch.wait(cluster, "one", 60, is_over).end == "over"
+    assert watch.wait(own(cluster), 60, is_over).end == "over"
     assert asked == [True]
 
 
 def test_cancel_does_not_wait_for_a_container_that_is_not_ours():
     cluster = Cluster(job(suspend=True, annotations=CANCELLED), mine(held(0, 0)))
-    assert stop.wait_gone(cluster, "one", 5.0)
-    assert not stop.wait_gone(Cluster(job(), mine([meshed(pod(0))])), "one", 0.0)
+    assert stop.wait_gone(own(cluster), 5.0)
+    assert not stop.wait_gone(own(Cluster(job(), mine([meshed(pod(0))]))), 0.0)
 
 
 def test_cancel_ends_what_is_left_and_the_run_stays_finished():
     cluster = Cluster(job(active=2), mine([*held(0), meshed(pod(1))]))
-    assert stop.request_stop(cluster, "one")
+    assert stop.request_stop(own(cluster))
     assert cluster.job["spec"]["suspend"]
     assert cluster.deleted == [("Pod", "one-0-abcde", 6)]
     assert at(Seen(cluster.job, [meshed(pod(0, state=ended(0), going=True))]), DONE).state.name == FINISHED
@@ -275,10 +280,10 @@ def test_delete_gives_what_is_left_a_short_grace():
     [((0, 0), {0, 1}, True), ((0, 42), {0, 1}, False), ((0,), {0, 1}, False), ((0, 42), {0}, True)],
 )
 def test_logs_are_followed_until_the_workers_are_done(codes, workers, done):
-    found = held(*codes)
+    found = mine(held(*codes))
     for worker, each in enumerate(found):
-        each["metadata"]["annotations"] = {"batch.kubernetes.io/job-completion-index": str(worker)}
-    pods = Pods(Cluster(job(), found), "one")
+        each["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] = str(worker)
+    pods = Pods(own(Cluster(job(), found)))
     pods.refresh()
     assert pods.done(workers) is done
 

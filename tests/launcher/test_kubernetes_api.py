@@ -137,7 +137,7 @@ def test_objects_of_a_run_are_those_with_its_labels_and_its_root():
     assert not belongs(job(labels={"app.kubernetes.io/part-of": "other"}), path)
     assert not belongs({"metadata": {}}, path)
     assert of_run(path) == (
-        "app.kubernetes.io/name=gantry,app.kubernetes.io/instance=one,app.kubernetes.io/part-of=gan"
+        "app.kubernetes.io/name=gantry,app.kubernetes.io/instance in (one),app.kubernetes.io/part-of=gan"
     )
     assert MANAGED == "app.kubernetes.io/managed-by=gantry"
 

@@ -68,7 +68,7 @@ class Player:
         return job
 
 
-X, FIRED = Player("gan", "a", "x"), firing_run("weekly", f"weekly-{DUE}")
+X, FIRED = Player("gan", "a", "x"), firing_run("weekly", f"weekly-{DUE}", "")
 FIRING = Player("gan", "a", FIRED, schedule="weekly")
 MEETINGS = {
     "another experiment": (X, Player("faces", "a", "x")),

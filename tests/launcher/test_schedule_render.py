@@ -18,7 +18,7 @@ from launcher.backends.kubernetes.labels import (
     firing_time,
     of_run,
     run_of,
-    schedule_of_run,
+    schedules_of,
 )
 from launcher.backends.kubernetes.record import record_of
 from launcher.render import to_yaml
@@ -77,6 +77,8 @@ def test_its_template_is_the_job_of_a_run():
     own["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"].pop("gantry/schedule")
     [container], [theirs] = own["containers"], other["containers"]
     assert container["env"].pop() == {"name": "GANTRY_RECORD", "value": ""}
+    uid = {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/controller-uid']"}}
+    assert container["env"].pop() == {"name": "GANTRY_JOB_UID", "valueFrom": uid}
     assert container["args"] == ["--schedule" if word == "--run" else word for word in theirs["args"]]
     container["args"] = theirs["args"]
     assert mine == spec
@@ -149,6 +151,7 @@ def fired(job, **values):
         **template["metadata"],
         "name": job,
         "namespace": "gan",
+        "uid": "0b1f2c3d",
         "creationTimestamp": "2026-11-25T03:39:01Z",
     }
     return {"metadata": metadata, "spec": template["spec"]}
@@ -158,7 +161,7 @@ def test_trainer_and_launcher_know_a_firing_by_the_same_name():
     job = f"nightly-{MINUTES}"
     by_trainer = identify(None, "nightly", {"GANTRY_JOB": job})
     assert run_of(fired(job)) == RunPath("gs://bucket/gan", "gan", by_trainer.run)
-    assert by_trainer.run == firing_run("nightly", job) == "nightly-20261125-0339"
+    assert by_trainer.run == firing_run("nightly", job, "u") == "nightly-20261125-0339"
     assert firing_due("nightly", job).isoformat() == by_trainer.scheduled
     words = pod_of(rendered()[0])["spec"]["containers"][0]["args"]
     assert words[words.index("--schedule") + 1] == "nightly"
@@ -171,10 +174,8 @@ def test_a_firing_belongs_to_its_run_and_neither_to_the_schedule_s_namesake_nor_
     assert not belongs(job, path._replace(name="nightly"))
     assert not belongs(fired(f"nightly-{MINUTES + 1}"), path)
     assert not belongs(fired("nightly-other"), path)
-    assert run_of(fired("nightly-other")) is None
-    assert "instance in (nightly-20261125-0339,nightly)" in of_run(path)
-    assert schedule_of_run("nightly-20261125-0339") == schedule_of_run("nightly-20261125-033901") == "nightly"
-    assert schedule_of_run("demo-20261125-re55") is None
+    assert "instance in (nightly-20261125-0339,nightly,nightly-20261125)" in of_run(path)
+    assert schedules_of("a--b-c") == ["a", "a--b"]
     assert firing_time("nightly", "nightly-20261125-0339") == datetime(2026, 11, 25, 3, 39, tzinfo=UTC)
     assert firing_time("nightly", "nightly-20261125-033901") == datetime(2026, 11, 25, 3, 39, 1, tzinfo=UTC)
     assert firing_time("night", "nightly-20261125-0339") is None
@@ -187,6 +188,30 @@ def test_the_record_that_a_firing_writes_can_be_told_from_its_job():
     assert record.spec["name"] == "nightly-20261125-0339"
     assert record.spec["env"] == {"A": "$(B) $$"}
     RunSpec(**record.spec)
+
+
+def test_a_job_that_somebody_names_is_a_run_of_its_own_to_its_pods_and_to_the_launcher():
+    job = fired("mytest")
+    environ = {"GANTRY_JOB": "mytest", "GANTRY_JOB_UID": "0b1f2c3d"}
+    told = identify(None, "nightly", environ)
+    assert run_of(job) == RunPath("gs://bucket/gan", "gan", told.run)
+    assert told.run.startswith("nightly-mytest-")
+    assert (told.schedule, told.scheduled) == ("nightly", None)
+    labels = {"batch.kubernetes.io/job-name": "mytest", "batch.kubernetes.io/controller-uid": "0b1f2c3d"}
+    pod = {
+        "metadata": {
+            **job["metadata"],
+            "name": "mytest-0-x7k2p",
+            "uid": "another",
+            "labels": {**job["metadata"]["labels"], **labels},
+        },
+        "spec": job["spec"]["template"]["spec"],
+    }
+    assert belongs(pod, run_of(job))
+    assert (record_of(job).job, record_of(job).spec["name"]) == ("mytest", told.run)
+    again = fired("mytest")
+    again["metadata"]["uid"] = "4e5f6a7b"
+    assert run_of(again) != run_of(job)
 
 
 def test_a_firing_by_hand_is_told_its_run():

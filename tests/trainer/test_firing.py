@@ -13,7 +13,7 @@ from trainer.errors import UserError
 from trainer.firing import Firing
 from trainer.storage import open_store
 
-MINUTES = st.integers(0, 99_999_999)  # to the year 2160
+MINUTES = st.integers(26_297_280, 99_999_999)  # from 2020 to the year 2160
 
 
 def template(**changes):
@@ -53,11 +53,10 @@ def test_a_run_that_is_told_is_that_run():
     ("run", "schedule", "job", "words"),
     [
         (None, None, "nightly-29366100", ["--run is not given"]),
-        (None, "nightly", None, ["GANTRY_JOB is ''", "nightly-<minutes since 1970>"]),
-        (None, "nightly", "nightly", ["GANTRY_JOB is 'nightly'"]),
-        (None, "nightly", "nightly-t5abcd", ["GANTRY_JOB is 'nightly-t5abcd'", "--run"]),
-        (None, "nightly", "nightly-eu-29366100", ["GANTRY_JOB is 'nightly-eu-29366100'"]),
-        (None, "nightly", "weekly-29366100", ["GANTRY_JOB is 'weekly-29366100'"]),
+        (None, "nightly", None, ["GANTRY_JOB is ''", "the name of the Job"]),
+        (None, "nightly", "Nightly", ["GANTRY_JOB is 'Nightly'"]),
+        (None, "nightly", "mytest", ["GANTRY_JOB_UID", "'mytest'", "`launcher cron update nightly`"]),
+        (None, "nightly", "nightly-20261130", ["GANTRY_JOB_UID", "'nightly-20261130'"]),
         (None, "n.ghtly", "nightly-29366100", ["--schedule 'n.ghtly'"]),
         ("mine", "nightly", "nightly-29366100", ["--run 'mine'", "'nightly-29366100'"]),
     ],
@@ -76,15 +75,28 @@ def test_the_first_pod_writes_where_the_run_is_and_the_next_leaves_it(store):
     assert (record.job, record.namespace, record.workers) == ("nightly-29366100", "ml", 2)
     assert record.spec == {"preset": "mlp", "name": "nightly-20251101-0300", "workers": 2}
     assert datetime.fromisoformat(record.submitted).tzinfo is not None
-    firing.write_record(store, "nightly-20251101-0300", environ | {"GANTRY_RECORD": template(namespace="x")})
+    firing.write_record(store, "nightly-20251101-0300", environ | {"GANTRY_RECORD": template(context="x")})
     assert store.read("cluster.json") == written
 
 
-def test_what_a_launcher_has_written_stays(tmp_path):
+@pytest.mark.parametrize("other", [{"job": "x"}, {"namespace": "y"}])
+def test_a_folder_of_another_job_is_refused_and_left_as_it_is(tmp_path, other):
+    """A run that somebody gave the name, or a schedule of the same name in another namespace."""
     store = open_store(str(tmp_path))
-    store.write("cluster.json", b"of the launcher")
+    written = template(**{"job": "nightly-29366100", **other}).encode()
+    store.write("cluster.json", written)
+    environ = {"GANTRY_JOB": "nightly-29366100", "GANTRY_RECORD": template()}
+    with pytest.raises(UserError, match="'nightly-29366100' in namespace 'ml': expected a folder"):
+        firing.write_record(store, "nightly-20251101-0300", environ)
+    assert store.read("cluster.json") == written
+
+
+@pytest.mark.parametrize("damaged", [b"of the launcher", b"[]", b"{}"])
+def test_a_damaged_record_is_left_to_those_who_need_it(tmp_path, damaged):
+    store = open_store(str(tmp_path))
+    store.write("cluster.json", damaged)
     firing.write_record(store, "run", {"GANTRY_RECORD": template(), "GANTRY_JOB": "nightly-t1"})
-    assert store.read("cluster.json") == b"of the launcher"
+    assert store.read("cluster.json") == damaged
 
 
 def test_without_a_template_there_is_no_record(tmp_path):

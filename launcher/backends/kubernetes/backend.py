@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from launcher.backends.base import Jobs, LogChoice, Update
-from launcher.backends.kubernetes import observe, stop, submit
+from launcher.backends.kubernetes import observe, replacing, stop, submit
 from launcher.backends.kubernetes.api import Api, connect
 from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
 from launcher.backends.kubernetes.claim import sent_manifests
-from launcher.backends.kubernetes.labels import belongs, schedule_of_run
+from launcher.backends.kubernetes.labels import belongs
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
 from launcher.backends.kubernetes.ours import Own
@@ -195,7 +195,7 @@ class KubernetesBackend:
 
     def _announcement(self, found: Found) -> Callable[[], None]:
         def announce() -> None:
-            if schedule_of_run(found.path.name) is not None:
+            if self.record.spec:  # else it is a Job's word alone, with which no run could go on
                 keep_record(found.store, self.record)
             announce_cancel(found.store, self.record.attempt)
 
@@ -209,10 +209,13 @@ class KubernetesBackend:
         submitted, time_now = parse_time(self.record.submitted), datetime.now(UTC)
         here = observe.join(seen, files.said, submitted, time_now, self.record.workers)
         stale: dict[str, Any] = {} if here.told else {"trainer_restarts": 0, "storage": None}
+        state = self._unless_cancelled(found, seen, here.state, files)
+        other = self._replaced_by(found, seen, state, files) if pods else None
         return assemble(
             found,
             files,
-            self._unless_cancelled(found, seen, here.state, files),
+            state._replace(explanation=replacing.sentence(other)) if other else state,
+            replaced_by=other,
             attempt=self.record.attempt,
             workers=[worker_status(pod) for pod in here.workers] if pods else [],
             restarts=here.restarts,
@@ -228,6 +231,13 @@ class KubernetesBackend:
         if not was_cancelled(found.store, self.record.attempt):
             return state
         return State(STOPPED, "it was cancelled" if files.said else "it was cancelled before it began")
+
+    def _replaced_by(self, found: Found, seen: observe.Seen, state: State, files: Files) -> str | None:
+        """The firing that a schedule's run had to make way for; None where a person cancelled it."""
+        if seen.job is not None or state.name not in (STOPPED, INTERRUPTED, UNKNOWN):
+            return None
+        other = replacing.look(self.api, found.path, self.record.job, files.updated)
+        return None if other and was_cancelled(found.store, self.record.attempt) else other
 
     def without_cluster(self, found: Found, error: UserError) -> RunStatus:
         """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""

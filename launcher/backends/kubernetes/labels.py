@@ -3,9 +3,12 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
-from trainer.layout import RunPath
+from launcher.backends.kubernetes.endings import CONTAINER
+from trainer import firing_names
+from trainer.layout import LABEL, RunPath
 
 APP = "gantry"
 NAME, INSTANCE = "app.kubernetes.io/name", "app.kubernetes.io/instance"
@@ -15,25 +18,29 @@ ROOT = "gantry/root"  # annotation: a root is no label's value
 CANCELLED = "gantry/cancelled"  # annotation: since when, so that a stopped Job differs from one not yet begun
 SCHEDULE = "gantry/schedule"  # of a schedule, and of all that it owns: `instance` is its name there
 SPEC = "gantry/spec"  # annotation of a schedule: what it was created with, as JSON
+TIMING = "gantry/timing"  # annotation of a schedule: the fields of its `Timing` that were asked for, as JSON
 SINCE = "gantry/since"  # annotation of a schedule: when its cron line or its zone was changed last
 SUSPENDED = "gantry/suspended"  # annotation of a schedule: since when it is suspended
 SUSPENSIONS = "gantry/suspensions"  # annotation of a schedule: when it was before, as JSON
 QUEUE = "kueue.x-k8s.io/queue-name"
 JOB_NAME = "batch.kubernetes.io/job-name"
-CONTROLLER_UID = "batch.kubernetes.io/controller-uid"  # of a pod: its Job's uid, kept when the Job is gone
+JOB_UID = "batch.kubernetes.io/controller-uid"  # of a pod: its Job's uid, kept when the Job is gone
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
 
-_FIRING = re.compile(r"(.+)-([0-9]{8})-([0-9]{4})([0-9]{2})?")  # the run of one, see `firing_run`
+_TIME = re.compile(r"([0-9]{8})-([0-9]{4})([0-9]{2})?")  # at the end of the run of a firing
+_PREFIX = re.compile(r"(?=-)")
 
 MANAGED = f"{MANAGED_BY}={APP}"
 """Selects everything that this launcher made."""
 
 
 def of_run(path: RunPath) -> str:
-    """Selects the objects of one run's attempts; see `belongs` for the root, and for a schedule's firings."""
-    schedule = schedule_of_run(path.name)
-    instance = f"{INSTANCE} in ({path.name},{schedule})" if schedule else f"{INSTANCE}={path.name}"
-    return f"{NAME}={APP},{instance},{PART_OF}={path.experiment}"
+    """Selects the objects of one run's attempts and some more: `belongs` says which of them are the run's.
+
+    A schedule's firings have its name where a run has its own, and no name tells that it is a firing's.
+    """
+    names = ",".join([path.name, *schedules_of(path.name)])
+    return f"{NAME}={APP},{INSTANCE} in ({names}),{PART_OF}={path.experiment}"
 
 
 def of_schedule(name: str) -> str:
@@ -62,48 +69,63 @@ def run_of(found: Mapping[str, Any]) -> RunPath | None:
 
 
 def _run_name(found: Mapping[str, Any]) -> str | None:
-    """The run of a Job or a pod; firings of a schedule share their labels, so their Job's name tells."""
+    """The run of a Job or a pod; firings of a schedule share their labels.
+
+    Their pods are told the run's name, or know it from their Job, see `firing_names`.
+    """
     metadata = found["metadata"]
     labels = metadata.get("labels") or {}
-    if schedule := labels.get(SCHEDULE):
-        return firing_run(schedule, str(labels.get(JOB_NAME) or metadata.get("name") or ""))
-    name = labels.get(INSTANCE)
-    return None if name is None else str(name)
+    if (schedule := labels.get(SCHEDULE)) is None:
+        name = labels.get(INSTANCE)
+        return None if name is None else str(name)
+    if told := _told(found):
+        return told
+    job, uid = labels.get(JOB_NAME) or metadata.get("name"), labels.get(JOB_UID) or metadata.get("uid")
+    return firing_run(str(schedule), str(job), str(uid)) if job and uid else None
 
 
-def firing_run(schedule: str, job: str) -> str | None:
-    """The run of a firing from the name of its Job, None for a Job of another name.
+def _told(found: Mapping[str, Any]) -> str | None:
+    """The run that the trainer of a Job or a pod is told by ``--run``."""
+    spec = found.get("spec") or {}
+    containers = ((spec.get("template") or {}).get("spec") or spec).get("containers") or ()
+    args = next((each.get("args") or () for each in containers if each.get("name") == CONTAINER), ())
+    return next((str(value) for word, value in pairwise(args) if word == "--run"), None)
 
-    The CronJob controller calls Jobs ``<schedule>-<minutes since 1970>``, and `trigger` those that it makes
-    ``<schedule>-t<seconds since 1970 in base 36>``.
-    """
-    if due := firing_due(schedule, job):
-        return f"{schedule}-{due:%Y%m%d-%H%M}"
-    found = re.fullmatch(rf"{re.escape(schedule)}-t([0-9a-z]{{1,7}})", job)
-    return f"{schedule}-{datetime.fromtimestamp(int(found[1], 36), UTC):%Y%m%d-%H%M%S}" if found else None
+
+def firing_run(schedule: str, job: str, uid: str) -> str:
+    """The run of a schedule's Job whose pods are not told another; the same as its pods come to."""
+    return firing_names.by_controller(schedule, job) or firing_names.by_hand(schedule, job, uid)
+
+
+def triggered_run(schedule: str, time: datetime) -> str:
+    """The run of a firing that `trigger` starts at a time, which its pods are told."""
+    return f"{schedule}-{time.astimezone(UTC):%Y%m%d-%H%M%S}"
 
 
 def firing_due(schedule: str, job: str) -> datetime | None:
-    """For when a firing's Job is, None for one that was triggered by hand, or has another name."""
-    found = re.fullmatch(rf"{re.escape(schedule)}-([0-9]{{1,9}})", job)
-    return datetime.fromtimestamp(60 * int(found[1]), UTC) if found else None
+    """For when a firing's Job is, None for one that was made by hand."""
+    return firing_names.due(schedule, job)
 
 
 def firing_time(schedule: str, run: str) -> datetime | None:
-    """When a firing was due, or was asked for by hand, from its run's name; None for another name."""
-    found = _FIRING.fullmatch(run)
-    if found is None or found[1] != schedule:
+    """When a run that is a schedule's firing was due, or was asked for, by its name; None where that has no
+    time."""
+    found = _TIME.fullmatch(run, len(schedule) + 1) if run.startswith(f"{schedule}-") else None
+    if found is None:
         return None
     try:
-        return datetime.strptime(f"{found[2]}{found[3]}{found[4] or '00'}Z", "%Y%m%d%H%M%S%z")
+        return datetime.strptime(f"{found[1]}{found[2]}{found[3] or '00'}Z", "%Y%m%d%H%M%S%z")
     except ValueError:
         return None
 
 
-def schedule_of_run(run: str) -> str | None:
-    """The schedule that a run would be a firing of, going by its name; None for any other name."""
-    found = _FIRING.fullmatch(run)
-    return found[1] if found else None
+def schedules_of(run: str) -> list[str]:
+    """Names of the schedules that a run could be a firing of: the beginnings of its name, up to each dash.
+
+    Whether it is one, its Job's label and the run's own record say.
+    """
+    ends = [found.start() for found in _PREFIX.finditer(run)]
+    return [run[:end] for end in ends if LABEL.fullmatch(run[:end])]
 
 
 def schedule_of(found: Mapping[str, Any]) -> str | None:

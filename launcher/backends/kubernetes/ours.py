@@ -14,7 +14,7 @@ from typing import Any
 
 from launcher.backends.kubernetes.api import Api, Object
 from launcher.backends.kubernetes.jobs import attempt_of
-from launcher.backends.kubernetes.labels import CONTROLLER_UID, belongs, of_job, of_run
+from launcher.backends.kubernetes.labels import JOB_UID, belongs, of_job, of_run
 from launcher.backends.kubernetes.pods import is_there
 from launcher.errors import NotFound
 from trainer.layout import RunPath
@@ -38,7 +38,7 @@ class Own:
 
     def is_pod(self, found: Mapping[str, Any]) -> bool:
         """Whether a pod is this attempt's, its Job be there or not."""
-        made_by = (found["metadata"].get("labels") or {}).get(CONTROLLER_UID)
+        made_by = (found["metadata"].get("labels") or {}).get(JOB_UID)
         return self._is_mine(found) and (None in (self.uid, made_by) or self.uid == made_by)
 
     def _is_mine(self, found: Mapping[str, Any]) -> bool:

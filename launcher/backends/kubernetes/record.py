@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from launcher.backends.kubernetes.jobs import attempt_of, workers_of
@@ -106,14 +106,19 @@ def _of_firing(job: Mapping[str, Any]) -> ClusterRecord | None:
     run, metadata = run_of(job), job["metadata"]
     if schedule_of(job) is None or run is None:
         return None
-    found = variables(job["spec"]["template"])
-    text = next((each.get("value") for each in found if each.get("name") == TEMPLATE), None)
+    known = template_of(job["spec"]["template"])
+    if known is None:
+        return None
+    submitted, spec = str(metadata.get("creationTimestamp") or ""), {**known.spec, "name": run.name}
+    return replace(known, job=str(metadata["name"]), submitted=submitted, spec=spec, uid=metadata.get("uid"))
+
+
+def template_of(pods: Mapping[str, Any]) -> ClusterRecord | None:
+    """What a schedule's template tells its pods of the record, without a Job; None where it is not whole."""
+    text = next((each.get("value") for each in variables(pods) if each.get("name") == TEMPLATE), None)
     try:
         # The kubelet makes $ of $$ when it hands the variable to the pod.
-        template = json.loads(str(text).replace("$$", "$"))
-        spec = {**template["spec"], "name": run.name}
-        about = {"job": str(metadata["name"]), "submitted": str(metadata.get("creationTimestamp") or "")}
-        about |= {"uid": metadata.get("uid")}
-        return ClusterRecord(**{**template, **about, "spec": spec})
+        values = json.loads(str(text).replace("$$", "$"))
+        return ClusterRecord(**{**values, "job": "", "submitted": "", "spec": dict(values["spec"])})
     except (ValueError, TypeError, KeyError):
         return None

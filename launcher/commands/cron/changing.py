@@ -89,13 +89,16 @@ def update(
     """Change a schedule for its next firings: shows what would change, and asks. A firing that runs goes on.
 
     Flags and the file of -f are laid over what it was created with; $GANTRY_ROOT and gantry.yaml do not
-    count.
+    count. What others have edited since is put back. A schedule whose annotation gantry/spec is gone is
+    adopted: what its pods are told is read back, shown, and kept as what it is asked for.
 
     Example: launcher cron update weekly --image REGISTRY/gantry:0.2.0 --set steps=20000
     """
     from launcher import schedules
 
     plan = schedules.plan(_place(flags), flags.name, _given(flags), flags.timing())
+    if plan.adopted:
+        note(schedules.adoption(plan))
     if plan.difference:
         _confirm(plan, yes=yes, shown=output is OutputFormat.text)
     changed = schedules.apply(plan)
@@ -103,6 +106,8 @@ def update(
         print_data({**changed._asdict(), "changes": list(map(vars, plan.difference.changes))}, output)
     elif plan.difference:
         note(f"changed {', '.join(changed.objects)}")
+        if plan.before.suspended and not plan.after.suspended:
+            note(f"schedule '{changed.name}' fires again: it was suspended by another hand")
     else:
         note(f"schedule '{changed.name}' is so already")
 

@@ -55,6 +55,8 @@ def show(name: Name, context: Context = None, namespace: Namespace = None, outpu
     from launcher.commands.cron.text import described
 
     sys.stdout.writelines(f"{line}\n" for line in described(found))
+    for text in found.notes:
+        note(f"schedule '{name}': {text}")
 
 
 def next_(

@@ -109,6 +109,23 @@ def _setter(job: Object, field: str = "suspend") -> Evidence | None:
     return Evidence(about, f"managedFields {name}", f"owns spec.{field}", utc(last.get("time")))
 
 
+def replaced(facts: Facts) -> Finding | None:
+    """A schedule's firing whose Job the CronJob controller deleted for the next one."""
+    now = facts.status
+    if now.replaced_by is None:
+        return None
+    saved = "nothing is saved" if now.checkpoint_step is None else f"saved at step {now.checkpoint_step}"
+    schedule = str(now.job).rpartition("-")[0]
+    sentence = (
+        f"{facts.name} was stopped by the CronJob controller, which replaced it by firing "
+        f"'{now.replaced_by}' as concurrencyPolicy is Replace, {saved}"
+    )
+    policy = Evidence(f"CronJob/{schedule}", "spec.concurrencyPolicy", "Replace")
+    gone = Evidence(f"Job/{now.job}", "", f"is gone from namespace '{facts.namespace}'")
+    word = from_status(facts, "state")
+    return Finding(sentence, [policy, gone, *([word] if word else [])], facts.command("resume"))
+
+
 def cancelled(facts: Facts) -> Finding | None:
     """A run that was asked to stop."""
     now = facts.status
@@ -170,6 +187,15 @@ WAITING = (
         "`spec.suspend` is true without the launcher's mark of a cancel",
         "`launcher resume RUN`",
         by_hand,
+    ),
+    Cause(
+        "replaced",
+        "The schedule's next firing took the run's place",
+        "`concurrencyPolicy` of the CronJob is Replace, the Job is gone, and the run had not ended when the "
+        "next firing was due",
+        "`launcher resume RUN` goes on with it; `launcher cron update NAME --concurrency-policy Forbid` lets "
+        "firings end",
+        replaced,
     ),
     Cause(
         "cancelled",
