@@ -19,6 +19,7 @@ NAME, INSTANCE, PART_OF, MANAGED_BY = (
 )
 ATTEMPT, ROOT = "gantry/attempt", "gantry/root"
 CONTAINER = "trainer"
+CLAIMED = "GANTRY_CLAIMED"
 _POD = "spec.template.spec"
 TRAINER = f"{_POD}.containers[name={CONTAINER}]"
 # Keys by which a pod names another object of its namespace.
@@ -61,6 +62,8 @@ def render(spec: RunSpec, attempt: int = 1) -> list[dict[str, Any]]:
         label(manifest, spec, attempt)
         manifest.put("metadata.namespace", namespace)
     fill_job(jobs[0], spec, attempt, arguments(spec, "--run"))
+    # The run's record is there before its Job: pods that do not find it have lost it. No firing has that.
+    jobs[0].set(f"{TRAINER}.env", [*jobs[0].get(f"{TRAINER}.env"), {"name": CLAIMED, "value": "1"}])
     for manifest in objects[1:]:
         fill_child(manifest, spec)
     return [manifest.data for manifest in objects]

@@ -61,6 +61,11 @@ class Claim:
         try:
             if new:
                 self._put(layout.RUN, run_json(spec), if_generation=0)
+            elif (
+                self._store.stat(layout.RUN) is None
+            ):  # of a firing whose pods never began: they expect it now
+                with suppress(PreconditionFailed):
+                    self._put(layout.RUN, run_json(spec), if_generation=0)
             self._put(layout.CLUSTER, record.to_json(), if_generation=self._generation)
         except PreconditionFailed:
             if new:
