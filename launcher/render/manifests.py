@@ -61,9 +61,9 @@ def render(spec: RunSpec, attempt: int = 1) -> list[dict[str, Any]]:
     for manifest in objects:
         label(manifest, spec, attempt)
         manifest.put("metadata.namespace", namespace)
-    fill_job(jobs[0], spec, attempt, arguments(spec, "--run"))
     # The run's record is there before its Job: pods that do not find it have lost it. No firing has that.
     jobs[0].set(f"{TRAINER}.env", [*jobs[0].get(f"{TRAINER}.env"), {"name": CLAIMED, "value": "1"}])
+    fill_job(jobs[0], spec, attempt, arguments(spec, "--run"))
     for manifest in objects[1:]:
         fill_child(manifest, spec)
     return [manifest.data for manifest in objects]
