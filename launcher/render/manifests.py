@@ -19,7 +19,6 @@ NAME, INSTANCE, PART_OF, MANAGED_BY = (
 )
 ATTEMPT, ROOT = "gantry/attempt", "gantry/root"
 CONTAINER = "trainer"
-CLAIMED = "GANTRY_CLAIMED"
 _POD = "spec.template.spec"
 TRAINER = f"{_POD}.containers[name={CONTAINER}]"
 # Keys by which a pod names another object of its namespace.
@@ -61,8 +60,6 @@ def render(spec: RunSpec, attempt: int = 1) -> list[dict[str, Any]]:
     for manifest in objects:
         label(manifest, spec, attempt)
         manifest.put("metadata.namespace", namespace)
-    # The run's record is there before its Job: pods that do not find it have lost it. No firing has that.
-    jobs[0].set(f"{TRAINER}.env", [*jobs[0].get(f"{TRAINER}.env"), {"name": CLAIMED, "value": "1"}])
     fill_job(jobs[0], spec, attempt, arguments(spec, "--run"))
     for manifest in objects[1:]:
         fill_child(manifest, spec)

@@ -90,7 +90,7 @@ def test_any_environment_is_read_or_refused(changes):
     except UserError as error:
         assert any(name in str(error) for name in changes)
     else:
-        assert 0 <= member.index and 1 <= member.workers
+        assert member.index >= 0 and member.workers >= 1
         assert member.is_spare == (member.index >= member.workers) and not member.claimed
 
 

@@ -13,6 +13,7 @@ PART_OF, MANAGED_BY = "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by
 ATTEMPT = "gantry/attempt"
 ROOT = "gantry/root"  # annotation: a root is no label's value
 CANCELLED = "gantry/cancelled"  # annotation: since when, so that a stopped Job differs from one not yet begun
+CLAIMED = "gantry/claimed"  # annotation of pods: the run's record was written before there was a Job
 SCHEDULE = "gantry/schedule"  # of a schedule, and of all that it owns: `instance` is its name there
 SPEC = "gantry/spec"  # annotation of a schedule: what it was created with, as JSON
 SINCE = "gantry/since"  # annotation of a schedule: when its cron line or its zone was changed last

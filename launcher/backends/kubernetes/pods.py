@@ -45,6 +45,8 @@ class PodStatus:
     """The same as a sentence about "worker i", empty where there is nothing to say."""
     before: str = ""
     """The same about the pod that this one has replaced, where the cluster still knows it."""
+    spare: bool = False
+    """Whether the run has no such worker: somebody has given its Job more pods."""
 
     @property
     def done(self) -> bool:
@@ -109,7 +111,15 @@ def pod_status(
         reason=reason,
         explanation=about(worker, text),
         before=about(worker, _standing(pods[1], ())[1]) if len(pods) > 1 else "",
+        spare=_is_spare(worker, pod),
     )
+
+
+def _is_spare(worker: int, pod: Mapping[str, Any]) -> bool:
+    """Whether a pod was told of fewer workers than its index makes it one of."""
+    told = (each.get("value") for each in variables(pod, CONTAINER) if each.get("name") == "GANTRY_WORKERS")
+    count = str(next(told, ""))
+    return count.isdecimal() and worker >= int(count)
 
 
 def _ended(container: Mapping[str, Any]) -> Mapping[str, Any] | None:
