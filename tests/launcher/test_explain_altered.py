@@ -5,12 +5,12 @@ from tests.launcher.explaining import MISTAKE, answer, facts, failed, local, wit
 from tests.launcher.kubernetes_objects import ended, job, pod, said
 
 GONE = (
-    "gs://runs/gan/gan/one: run.json is gone, which this attempt had: somebody has emptied or moved the run's "
-    "folder, and without its record nothing can be continued"
+    "gs://runs/gan/gan/one: run.json is gone, which this attempt had: somebody has emptied or moved the "
+    "run's folder, and without its record nothing can be continued"
 )
 CHECKPOINTS = (
-    "runs/gan/one: its checkpoints are gone, of which step 40 was the newest: somebody has removed them, and a "
-    "run is not begun again from step 0 under the same name"
+    "runs/gan/one: its checkpoints are gone, of which step 40 was the newest: somebody has removed them, and "
+    "a run is not begun again from step 0 under the same name"
 )
 
 
@@ -28,8 +28,8 @@ def test_an_emptied_folder_is_named_and_the_run_is_submitted_anew():
 def test_what_the_run_was_is_taken_from_its_job_where_all_its_records_are_gone():
     trainer = {
         "name": "trainer", "image": "reg/gantry:7",
-        "args": ["worker", "--preset", "mlp", "--root", "gs://runs/gan", "--experiment", "gan", "--run", "one",
-                 "--set", "steps=60", "--set", "data.source=gs://a/$$b"],
+        "args": ["worker", "--preset", "mlp", "--root", "gs://runs/gan", "--experiment", "gan",
+                 "--run", "one", "--set", "steps=60", "--set", "data.source=gs://a/$$b"],
     }  # fmt: skip
     its = job(3, MISTAKE, failed=1)
     its["spec"]["template"]["spec"]["containers"] = [trainer]
@@ -72,7 +72,8 @@ def test_a_run_with_its_own_pods_alone_is_well():
 
 
 def test_an_older_image_ends_the_run_and_the_command_is_a_resume_with_more_workers():
-    text = "error: JOB_COMPLETION_INDEX is '2', expected a number from 0 to 1 for the 2 workers of GANTRY_WORKERS"
+    text = "error: JOB_COMPLETION_INDEX is '2', expected a number from 0 to 1 for the 2 workers of "
+    text += "GANTRY_WORKERS"
     here = facts(job(3, MISTAKE, failed=1), three_pods(2, text), said=said())
     cause, _, fix, _ = answer(here)
     assert (cause, fix) == ("more-pods", "launcher resume one --workers 3 --root gs://runs/gan")
