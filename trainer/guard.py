@@ -51,7 +51,7 @@ def tell_lost(store: Store, error: GantryError) -> None:
     Past the fence, as the lease is gone too; nothing of another run is there to be written over.
     """
     if isinstance(error, RunLost):
-        status.amend(store, state="failed", message=str(error))
+        status.amend(store, state="failed", message=str(error), lost=True)
 
 
 def say(text: str) -> None:
