@@ -86,8 +86,9 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
 def _spare(member: Member, path: RunPath, environ: Mapping[str, str]) -> int:
     """Leave a run alone whose Job somebody has given more pods; with 0, as anything else would end it."""
     run = f"{path.experiment}/{path.name}"
+    workers = "1 worker" if member.workers == 1 else f"{member.workers} workers"
     text = (
-        f"this pod leaves, as the run has {member.workers} workers (GANTRY_WORKERS) and this would be worker "
+        f"this pod leaves, as the run has {workers} (GANTRY_WORKERS) and this would be worker "
         f"{member.index}, counted from 0; to train with more: launcher cancel {run} --root {path.root} && "
         f"launcher resume {run} --workers {member.index + 1} --root {path.root}"
     )
