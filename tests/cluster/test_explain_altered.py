@@ -1,4 +1,4 @@
-"""A bucket that is emptied under a run, a Job that somebody gives more pods: what the run and `explain` say."""
+"""A bucket that is emptied under a run, and a Job that gets more pods: what the run and `explain` say."""
 
 import json
 
