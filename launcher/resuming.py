@@ -30,6 +30,8 @@ def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> Ru
             began.
     """
     run = read_json(found.store, layout.RUN)
+    if run is None:
+        _check_not_lost(found)
     asked = _asked(found, run)
     begun = asked.pop("overrides", ())
     before = tuple(begun)
@@ -49,6 +51,19 @@ def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> Ru
     if run is not None:
         _check_unchanged(_config(found, run), spec.config())
     return spec
+
+
+def _check_not_lost(found: Found) -> None:
+    """Refuse a run that had its record: what would begin is another run, from step 0.
+
+    Raises:
+        Unsupported: it had; its trainer has said so.
+    """
+    said = read_json(found.store, layout.STATUS) or {}
+    if said.get("lost"):
+        raise Unsupported(
+            f"run '{found.path.name}': {said.get('message')}; put the folder back, or submit a new run"
+        )
 
 
 def _asked(found: Found, run: dict[str, Any] | None) -> dict[str, Any]:

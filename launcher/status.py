@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.lookup import Found
-from launcher.states import FINISHED, LIVE_STATES, PENDING, RESTARTING, State, parse_time
+from launcher.states import FAILED, FINISHED, LIVE_STATES, PENDING, RESTARTING, State, parse_time
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
 from trainer.storage import Store
@@ -77,6 +77,8 @@ class RunStatus:
     replaced is one of the reasons."""
     storage: str | None = None
     """What is wrong with the run's storage while training goes on without it, None when nothing is."""
+    lost: bool = False
+    """Whether it failed because its record or its checkpoints were taken away, so that nothing can go on."""
     created: str | None = None
     """ISO time, UTC, when the run was begun."""
     replaced_by: str | None = None
@@ -91,7 +93,7 @@ class RunStatus:
     @property
     def resumable(self) -> bool:
         """Whether `resume` is the way on."""
-        return not self.live and self.state != FINISHED
+        return not self.live and self.state != FINISHED and not self.lost
 
     @property
     def ready(self) -> int:
@@ -172,6 +174,7 @@ def assemble(
             "world_size": files.run.get("world_size"),
             "trainer_restarts": said.get("restarts") or 0,
             "storage": said.get("storage") if live else None,
+            "lost": bool(said.get("lost")) and state.name == FAILED,
             "created": files.run.get("created"),
             **more,
         },

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from trainer import checkpoints, guard, layout
+from trainer import checkpoints, guard, layout, lost
 from trainer.config import RunConfig
-from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost
+from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost, RunLost
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
 from trainer.metrics import MetricsLog, loss_curves
@@ -55,6 +55,7 @@ class Chief:
             "attempt": told.attempt or None,
             "restarts": told.restarts,
             "restarted_because": told.because or None,
+            "checkpoint_step": step or None,  # the newest that there is: one that is not found later was lost
         }
         self._status = StatusWriter(hold.status, config.steps, step, lambda: hold.outage.line, **more)
         self._result: dict[str, Any] = {}
@@ -120,7 +121,7 @@ class Chief:
 
     def fail(self, error: GantryError) -> GantryError:
         """Keep what was handed in, say in the status why the run ended, and return the error to raise."""
-        if isinstance(error, LeaseLost):
+        if isinstance(error, LeaseLost | RunLost):
             return error
         self._writer.close(KEEP_SECONDS)
         if isinstance(error, Diverged):
@@ -167,6 +168,7 @@ class Chief:
     def _save_and_prune(self, step: int, tensors: Any) -> None:
         rules, start = self._config.checkpoints, time.monotonic()
         checkpoints.save(self._store, step, tensors)
+        lost.check_record(self._store)  # a checkpoint beside no record is of no use to anybody
         seconds = round(time.monotonic() - start, 3)
         self._status.update(checkpoint_step=step, checkpoint_time=now(), checkpoint_seconds=seconds)
         self._compare_with_grace(seconds)

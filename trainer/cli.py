@@ -140,8 +140,8 @@ def train(
 ) -> None:
     """Train a run, or go on with it where it was stopped. Peers are found in TF_CONFIG.
 
-    Exit codes: 0 done, 2 your mistake (nothing was written), 42 stopped, lost a peer or storage (start it
-    again and it goes on), 1 anything else.
+    Exit codes: 0 done, 2 your mistake (nothing was written) or a run that was taken away, 42 stopped, lost a
+    peer or storage (start it again and it goes on), 1 anything else.
 
     Example: python -m trainer train --preset mlp --root runs --experiment digits --run first
     """
@@ -189,7 +189,7 @@ def worker(
     A trainer that dies or loses a peer is started again in the same pod. Who the pod is stands in
     JOB_COMPLETION_INDEX, GANTRY_JOB, GANTRY_SERVICE, GANTRY_WORKERS, GANTRY_PORT, GANTRY_ATTEMPT and
     GANTRY_POD. Its log is copied to the run's folder. Exit codes are those of train, and 0 when the attempt
-    was cancelled.
+    was cancelled or the run has fewer workers.
 
     Example: python -m trainer worker --preset mlp --root gs://bucket/gan --experiment digits --run first
     """

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from trainer.errors import EXIT_RESTART, GantryError, LeaseLost, PeerLost
+from trainer.errors import GantryError, PeerLost
 from trainer.watchdog import print_stacks
 
 Keep = Callable[[GantryError], object]
@@ -44,8 +44,8 @@ class Emergency:
             print_stacks()
         self._leave(PeerLost(reason))
 
-    def lease_lost(self, error: LeaseLost) -> None:
-        """Another process writes the run: nothing of ours may be written any more."""
+    def lease_lost(self, error: GantryError) -> None:
+        """Another process writes the run, or it is gone: nothing of ours may be written any more."""
         self._leave(error, keep=False)
 
     def _leave(self, error: GantryError, keep: bool = True) -> None:
@@ -64,7 +64,7 @@ class Emergency:
             print(f"error: {error}", file=sys.stderr, flush=True)
             sys.stdout.flush()
         finally:  # a supervisor that is gone has closed both
-            os._exit(EXIT_RESTART)
+            os._exit(error.exit_code)
 
 
 def listen_to_supervisor(emergency: Emergency) -> None:

@@ -7,7 +7,8 @@
     │   ├── ConfigError        2   a key or a value of the configuration
     │   ├── DataError          2   a data set: missing, empty, damaged, of the wrong shape
     │   ├── AccessError        2   a folder or bucket that is missing or refuses
-    │   └── RunHeld            2   another process trains the run
+    │   ├── RunHeld            2   another process trains the run
+    │   └── RunLost            2   its record or its checkpoints are gone: there is nothing to go on with
     ├── StorageError           1   storage failed although it was asked rightly (outage)
     │   ├── DiskFull           1   no space left: waiting mends nothing
     │   ├── ObjectMissing      1   the object is not there
@@ -58,6 +59,10 @@ class AccessError(UserError):
 
 class RunHeld(UserError):
     """Another process, which is alive, trains the run."""
+
+
+class RunLost(UserError):
+    """The run's record or its checkpoints, which were there, are gone; nothing brings them back by itself."""
 
 
 class StorageError(GantryError):

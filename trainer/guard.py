@@ -4,8 +4,9 @@ import os
 import socket
 from typing import NamedTuple
 
-from trainer import lease
+from trainer import lease, status
 from trainer.config import RunConfig
+from trainer.errors import GantryError, RunLost
 from trainer.fence import FencedStore
 from trainer.patience import Outage, PatientStore
 from trainer.storage import Store
@@ -42,6 +43,15 @@ def take(store: Store, config: RunConfig, team: str) -> Hold:
     # Renewed by the store itself: waiting there would be the lease's end.
     held = lease.acquire(store, name, team, say=say, asking=waiting)
     return Hold(FencedStore(waiting, held), FencedStore(store, held), outage, held)
+
+
+def tell_lost(store: Store, error: GantryError) -> None:
+    """Leave the reason in the folder of a run that is lost: its status is where people look first.
+
+    Past the fence, as the lease is gone too; nothing of another run is there to be written over.
+    """
+    if isinstance(error, RunLost):
+        status.amend(store, state="failed", message=str(error), lost=True)
 
 
 def say(text: str) -> None:

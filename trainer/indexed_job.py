@@ -18,6 +18,8 @@ from trainer.cluster import Cluster
 from trainer.errors import PeerLost, UserError, some
 
 _INDEX = "JOB_COMPLETION_INDEX"
+_CLAIMED = "GANTRY_CLAIMED"
+_MOST = 100_000  # workers; Kubernetes takes no more completions of an Indexed Job
 _PEER_SECONDS = 600  # a pod may have to wait for a node that is only then made
 _NOTE_SECONDS = 10.0
 _POLL_SECONDS = 1.0
@@ -41,6 +43,13 @@ class Member:
     """Counts from 1."""
     pod: str
     """The pod's own name; another one each time a pod is replaced."""
+    claimed: bool = False
+    """Whether a launcher wrote run.json before there was a Job, so that a pod that misses it has lost it."""
+
+    @property
+    def is_spare(self) -> bool:
+        """Whether the Job was given more pods than the run has workers, and this is one of those."""
+        return self.index >= self.workers
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -66,15 +75,16 @@ def from_environment(environ: Mapping[str, str]) -> Member:
             f"{_INDEX} is not set: 'worker' is for the pods of an Indexed Job; "
             "outside of one, 'train' with the same arguments trains"
         )
-    workers = _number(environ, "GANTRY_WORKERS", 1, 100_000)
+    workers = _number(environ, "GANTRY_WORKERS", 1, _MOST)
     return Member(
         job=_label(environ, "GANTRY_JOB", "the Job's name"),
         service=_label(environ, "GANTRY_SERVICE", "the headless Service's name"),
-        index=_number(environ, _INDEX, 0, workers - 1, f" for the {workers} workers of GANTRY_WORKERS"),
+        index=_number(environ, _INDEX, 0, _MOST - 1),
         workers=workers,
         port=_number(environ, "GANTRY_PORT", 1, 65535),
         attempt=_number(environ, "GANTRY_ATTEMPT", 1, 1_000_000),
         pod=_text(environ, "GANTRY_POD", "the pod's name"),
+        claimed=bool(environ.get(_CLAIMED)),
     )
 
 
@@ -151,8 +161,8 @@ def _label(environ: Mapping[str, str], name: str, what: str) -> str:
     return value
 
 
-def _number(environ: Mapping[str, str], name: str, least: int, most: int, where: str = "") -> int:
-    expected = f"a number from {least} to {most}{where}"
+def _number(environ: Mapping[str, str], name: str, least: int, most: int) -> int:
+    expected = f"a number from {least} to {most}"
     value = _text(environ, name, expected)
     if not (value.isascii() and value.isdecimal() and len(value) < 20 and least <= int(value) <= most):
         raise UserError(f"{name} is {value!r}, expected {expected}")

@@ -19,7 +19,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from trainer import holder, layout
+from trainer import holder, layout, lost
 from trainer.errors import GantryError, LeaseLost, ObjectMissing, PreconditionFailed, RunHeld
 from trainer.status import now
 from trainer.storage import Stat, Store
@@ -42,12 +42,13 @@ class Lease:
         self._store, self._values, self._generation = store, values, generation
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._lost = ""
-        self._on_lost: Callable[[LeaseLost], object] | None = None
+        self._lost: GantryError | None = None
+        self._on_lost: Callable[[GantryError], object] | None = None
         threading.Thread(target=self._renew_for_ever, name="lease", daemon=True).start()
 
-    def when_lost(self, act: Callable[[LeaseLost], object]) -> None:
-        """Have `act` called, from another thread, as soon as a renewal finds that it was taken over."""
+    def when_lost(self, act: Callable[[GantryError], object]) -> None:
+        """Have `act` called, from another thread, as soon as a renewal finds that it was taken over or that
+        the run is gone."""
         self._on_lost = act
 
     def confirm(self) -> None:
@@ -55,10 +56,15 @@ class Lease:
 
         Raises:
             LeaseLost: it is another process'.
+            RunLost: it is gone, and the run's record with it.
             StorageError: nobody can say now.
         """
         with self._lock:
-            if not self._lost and (found := _look(self._store)) and found.generation == self._generation:
+            if (
+                not self._lost
+                and (found := _look(self._store, layout.LEASE))
+                and found.generation == self._generation
+            ):
                 return
             if not self._lost:
                 self._adopt()
@@ -84,7 +90,7 @@ class Lease:
                 if not self._lost and not self._done.is_set():
                     self._renew()
             if self._lost and self._on_lost:
-                self._on_lost(LeaseLost(self._lost))
+                self._on_lost(self._lost)
                 return
 
     def _renew(self) -> None:
@@ -99,14 +105,17 @@ class Lease:
             return  # away for now; whether the lease is still ours is known when it is back
 
     def _adopt(self) -> None:
-        """Find out whether what lies there is a write of ours whose answer was lost, or another's."""
-        found = _look(self._store)
+        """Find out whether there is a write of ours whose answer was lost, another's, or nothing."""
+        found = _look(self._store, layout.LEASE)
         values = _read(self._store, _LOOKS) if found else {}
         if found and values.get("token") == self._values["token"]:
             self._generation = found.generation
             return
-        who = _name(values)
-        self._lost = f"{self._store.url}: {who} has taken the run over; this process stops and writes nothing"
+        if found is None and _look(self._store, layout.RUN) is None:
+            self._lost = lost.gone(self._store)
+            return
+        how = f"{_name(values)} has taken the run over" if found else f"somebody has removed {layout.LEASE}"
+        self._lost = LeaseLost(f"{self._store.url}: {how}; this process stops and writes nothing")
 
     def _put(self, **changes: Any) -> None:
         values = self._values | changes | {"updated": now()}
@@ -115,7 +124,7 @@ class Lease:
 
     def _raise_lost(self) -> None:
         if self._lost:
-            raise LeaseLost(self._lost)
+            raise self._lost
 
 
 def acquire(
@@ -209,10 +218,10 @@ def _is_free(values: Mapping[str, Any]) -> bool:
     return bool(values.get("released")) or holder.is_gone(values.get("holder") or {})
 
 
-def _look(store: Store) -> Stat | None:
-    """The lease that must be there; a cache on the way may know nothing of it for a moment."""
+def _look(store: Store, name: str) -> Stat | None:
+    """An object that must be there; a cache on the way may know nothing of it for a moment."""
     for _ in range(_LOOKS):
-        if found := store.stat(layout.LEASE):
+        if found := store.stat(name):
             return found
         time.sleep(_LOOK_PAUSE_SECONDS)
     return None

@@ -17,11 +17,11 @@ from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.data import ImageSource
 from trainer.emergency import Emergency
-from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, GantryError
+from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, GantryError, RunLost
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
 from trainer.origin import WarmStart
-from trainer.status import finished_steps
+from trainer.status import amend, finished_steps, saved_step
 from trainer.step import Feed, State, Stepper
 from trainer.storage import Store
 from trainer.supervision import Supervision
@@ -147,6 +147,8 @@ class Loop:
         if self._team.is_chief:
             checkpoints.break_claims(self._store)
             found = checkpoints.newest(self._store, lambda text: guard.say(f"warning: {text}"))
+            if found is None:
+                self._check_first()
         step = self._agree(found.step if found else 0)
         if step > self._config.steps:
             raise ConfigError(f"steps is {self._config.steps}, but the run has taken {step} already")
@@ -159,6 +161,20 @@ class Loop:
         if self._team.is_chief:
             guard.say(f"resuming {self._store.url} after step {step}")
         return step
+
+    def _check_first(self) -> None:
+        """Refuse to begin at step 0 where a checkpoint was written that is not there any more.
+
+        Raises:
+            RunLost: one was.
+        """
+        if any(layout.is_complete(at.name, at.size) for at in self._store.list("checkpoints/")):
+            amend(self._store, checkpoint_step=None)  # all are damaged, were named, and are about to go
+        elif saved := saved_step(self._store):
+            raise RunLost(
+                f"{self._store.url}: its checkpoints are gone, of which step {saved} was the newest: "
+                "somebody has removed them, and a run is not begun again from step 0 under the same name"
+            )
 
     def _warm_up(self) -> None:
         """Take over the weights of another run, if that is what this one begins from."""
@@ -181,9 +197,10 @@ class Loop:
         """
         try:
             self._agree(0)
+            strategy.part(self._team)
         except tf.errors.OpError:
-            # A ring is done for some workers while others still receive: a peer that has left already is no
-            # loss when all is written, which the chief knows of itself and the others see by the result.
+            # A peer that is gone by now is no loss when all is written, which the chief knows of itself and
+            # the others see by the result.
             if (
                 code == EXIT_DONE
                 and not self._team.is_chief

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainer import config as configuration
-from trainer import layout
+from trainer import layout, lost
 from trainer.config import RunConfig
-from trainer.errors import ConfigError, ObjectMissing, UserError
+from trainer.errors import ConfigError, ObjectMissing, RunLost, UserError
 from trainer.status import now
 from trainer.storage import Store
 
@@ -62,15 +62,20 @@ def read(store: Store) -> Record | None:
     return Record(configuration.validate(values.get("config", {}), where), values, found.generation)
 
 
-def check(store: Store, config: RunConfig, fresh: bool) -> Record | None:
-    """The record of the run that `config` goes on with, None for a new one.
+def check(store: Store, config: RunConfig, fresh: bool, begun: bool = False) -> Record | None:
+    """The record of the run that `config` goes on with, None for a new one; `begun` expects one.
 
     Raises:
         UserError: `fresh` was asked for and the run exists.
+        RunLost: there is none, and it was there or left checkpoints.
         ConfigError: the run was begun with other values; only `steps` may grow.
     """
     record = read(store)
+    if record is None and begun:
+        lost.check_record(store)
+        record = read(store)
     if record is None:
+        _check_new(store)
         return None
     if fresh:
         raise UserError(f"--fresh: the run {store.url} exists; choose another --run or leave --fresh out")
@@ -78,6 +83,21 @@ def check(store: Store, config: RunConfig, fresh: bool) -> Record | None:
         fields = ", ".join(f"{name} (was {old}, now {new})" for name, (old, new) in changed.items())
         raise ConfigError(f"the run {store.url} was begun with other values: {fields}; only steps may grow")
     return record
+
+
+def _check_new(store: Store) -> None:
+    """Refuse to begin a run over what is left of one.
+
+    Raises:
+        RunLost: checkpoints are there, whose configuration nobody knows.
+    """
+    left = next((found for found in store.list("checkpoints/") if layout.is_complete(*found[:2])), None)
+    if left is not None:
+        raise RunLost(
+            f"{store.url}: run.json is gone, and {left.name.rpartition('/')[0]} is still there: somebody has "
+            "removed the run's record, without which nothing can be continued; remove the rest or choose "
+            "another --run"
+        )
 
 
 def write(

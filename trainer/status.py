@@ -40,6 +40,14 @@ def finished_steps(store: Store) -> int:
         return 0
 
 
+def saved_step(store: Store) -> int:
+    """Step of the newest checkpoint as the status has it; 0 when there was none, or nobody can say."""
+    try:
+        return int(json.loads(store.read(layout.STATUS))["checkpoint_step"])
+    except (GantryError, ValueError, KeyError, TypeError):
+        return 0
+
+
 class StatusWriter:
     """Keeps ``status.json`` current while a run lives."""
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 _SUPERVISED, _ATTEMPT = "GANTRY_SUPERVISED", "GANTRY_ATTEMPT_NAME"
 _RESTARTS, _BECAUSE = "GANTRY_RESTARTS", "GANTRY_RESTARTED_BECAUSE"
+_BEGUN = "GANTRY_BEGUN"
 GRACE = "GANTRY_GRACE_SECONDS"
 
 
@@ -22,10 +23,14 @@ class Supervision(NamedTuple):
     grace_seconds: float | None = None
     """What the pod is given to save when it is asked to stop."""
 
+    begun: bool = False
+    """Whether the run has had its record: one that is not there is lost and not still to be written."""
+
     def environment(self) -> dict[str, str]:
         """Variables for the trainer; the grace is there already, from the manifests."""
         return {
             _SUPERVISED: "1", _ATTEMPT: self.attempt, _RESTARTS: str(self.restarts), _BECAUSE: self.because,
+            _BEGUN: "1" if self.begun else "",
         }  # fmt: skip
 
 
@@ -40,4 +45,5 @@ def from_environment(environ: Mapping[str, str]) -> Supervision:
         int(environ.get(_RESTARTS) or 0),
         environ.get(_BECAUSE, ""),
         float(grace) if grace.isdecimal() else None,
+        bool(environ.get(_BEGUN)),
     )

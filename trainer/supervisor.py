@@ -44,6 +44,13 @@ class World(Protocol):
     def restarts_before(self) -> int | None:
         """Restarts of this attempt under a pod that this one replaces; None when this is the first."""
 
+    def check_record(self) -> None:
+        """Return while there is a run to go on with.
+
+        Raises:
+            RunLost: it had its record, which is gone.
+        """
+
     def is_finished(self) -> bool:
         """Whether the run has taken its last step and written its result."""
 
@@ -96,6 +103,7 @@ class Supervisor:
 
         Raises:
             PeerLost: the other workers did not come.
+            RunLost: the run's record was there and is gone: there is nothing to start a trainer for.
         """
         if self._leads:
             self._take_over()
@@ -103,6 +111,7 @@ class Supervisor:
             if self._world.is_finished():
                 self._world.say("the run is finished")
                 return EXIT_DONE
+            self._world.check_record()
             try:
                 generation = self._meeting.gather(self._peer_seconds, self._world.say, self._pause)
             except _Finished:

@@ -6,6 +6,7 @@ What a run was told is in `Options`, what it is in `RunConfig`; the loop itself 
 
 import os
 import socket
+from functools import partial
 from typing import NamedTuple
 
 from trainer import cluster, feed, guard, layout, origin, record, strategy
@@ -13,7 +14,7 @@ from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.data import ImageSource, open_source
 from trainer.emergency import Emergency
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, GantryError, RunLost
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
 from trainer.loop import Loop, Material, StopFlag
@@ -59,6 +60,7 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
     Raises:
         UserError: the configuration, the data, the run's folder or TF_CONFIG is wrong, or another process
             trains the run; nothing was written.
+        RunLost: the run's record, or all of its checkpoints, were there and are gone.
         Diverged: a loss or a gradient became NaN or Inf.
         PeerLost: another worker is gone.
         StorageAway: storage did not answer for too long; everything up to the newest checkpoint is safe.
@@ -74,7 +76,8 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
     begins = None
     if team.is_chief:
         store.check()
-        begins = origin.decide(options.path, config, record.check(store, config, options.fresh), guard.say)
+        known = record.check(store, config, options.fresh, options.supervision.begun)
+        begins = origin.decide(options.path, config, known, guard.say)
     elif not origin.is_open(config):
         begins = Origin(config.data.source)
     # The others look at their data when they know what the chief has decided.
@@ -84,12 +87,21 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
     hold = None
     if team.is_chief:
         hold = guard.take(raw, config, options.supervision.attempt or _own_name(team))
-        hold.lease.when_lost(emergency.lease_lost)
+        hold.lease.when_lost(partial(_leave, raw, emergency))
     try:
         return _with_peers(config, options, team, emergency, _Prepared(store, hold, begins, source))
+    except RunLost as error:
+        guard.tell_lost(raw, error)
+        raise
     finally:
         if hold:
             hold.lease.release()
+
+
+def _leave(store: Store, emergency: Emergency, error: GantryError) -> None:
+    """What the lease's thread does when there is nothing more to be written."""
+    guard.tell_lost(store, error)
+    emergency.lease_lost(error)
 
 
 class _Prepared(NamedTuple):
@@ -138,7 +150,7 @@ def _enter(
     Returns what the run begins from, which is what its record says if it had one.
     """
     # Again, since the one that held the lease before us may have changed it.
-    known = record.check(hold.store, config, options.fresh)
+    known = record.check(hold.store, config, options.fresh, options.supervision.begun)
     begins = origin.recorded(config, known) or begins
     attempt = options.supervision.attempt
     local = None if attempt or known else hold.store.stat(layout.LOCAL)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trainer import cluster, firing, index, indexed_job, layout, termination
+from trainer import cluster, firing, guard, index, indexed_job, layout, lost, termination
 from trainer.child import Child, Ending, Requests
 from trainer.config import RunConfig
 from trainer.errors import (
@@ -45,6 +45,8 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
         UserError: the environment, the configuration or the run's address is wrong; nothing was started.
     """
     member = indexed_job.from_environment(environ)
+    if member.is_spare:
+        return _spare(member, path, environ)
     seconds = indexed_job.peer_seconds(environ)
     team = _team(member, environ)
     try:
@@ -70,6 +72,7 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
         code = supervisor.run()
     except GantryError as error:
         pod.say(f"error: {error}")
+        guard.tell_lost(store, error)
         code = error.exit_code
     if code == EXIT_RESTART and pod.is_cancelled():
         code = EXIT_DONE
@@ -78,6 +81,20 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
     finally:
         log.close(_LAST_UPLOAD_SECONDS)
     return code
+
+
+def _spare(member: Member, path: RunPath, environ: Mapping[str, str]) -> int:
+    """Leave a run alone whose Job somebody has given more pods; with 0, as anything else would end it."""
+    run = f"{path.experiment}/{path.name}"
+    workers = "1 worker" if member.workers == 1 else f"{member.workers} workers"
+    text = (
+        f"this pod leaves, as the run has {workers} (GANTRY_WORKERS) and this would be worker "
+        f"{member.index}, counted from 0; to train with more: launcher cancel {run} --root {path.root} && "
+        f"launcher resume {run} --workers {member.index + 1} --root {path.root}"
+    )
+    print(text, flush=True)
+    termination.write(environ, text)
+    return EXIT_DONE
 
 
 class _Pod:
@@ -98,6 +115,7 @@ class _Pod:
         self._trainer = [sys.executable, "-m", "trainer", "train", *arguments]
         self._environ = environ
         self._attempt = f"{member.job} attempt {member.attempt}"
+        self._witness = lost.Witness(store, member.claimed)
         self._requests = Requests()
         self._lines = termination.LastLines()
 
@@ -109,7 +127,7 @@ class _Pod:
     def run(self, generation: Generation, restarts: int, because: str, over: Callable[[], str]) -> Ending:
         """Run a trainer of a generation."""
         member = self._member
-        supervision = Supervision(True, self._attempt, restarts, because)
+        supervision = Supervision(True, self._attempt, restarts, because, begun=self._witness.has_seen)
         mine = dict(self._environ) | supervision.environment()
         mine["PYTHONUNBUFFERED"] = "1"  # its lines are to be seen as they are printed
         mine.pop("TF_CONFIG", None)
@@ -136,6 +154,14 @@ class _Pod:
         if said.get("attempt") != self._attempt or said.get("state") in ("finished", "failed"):
             return None
         return int(said.get("restarts") or 0)
+
+    def check_record(self) -> None:
+        """Whether run.json is still there, if it ever was.
+
+        Raises:
+            RunLost: it was, and is not.
+        """
+        self._witness.check()
 
     def is_finished(self) -> bool:
         """Whether the result of the last step is there."""

@@ -9,7 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from launcher.backends.kubernetes.labels import CANCELLED, SINCE, SPEC, SUSPENDED, SUSPENSIONS, TIMING
+from launcher.backends.kubernetes.labels import (
+    CANCELLED,
+    CLAIMED,
+    SINCE,
+    SPEC,
+    SUSPENDED,
+    SUSPENSIONS,
+    TIMING,
+)
 from launcher.backends.kubernetes.record import TEMPLATE
 from launcher.difference.admission import leave_out
 from launcher.render import to_yaml
@@ -123,12 +131,13 @@ def comparable(found: Object) -> dict[str, Any]:
 
 
 def _clean_job(holder: dict[str, Any], spec: dict[str, Any]) -> None:
-    """Take out of a Job's spec what names its uid."""
+    """Take out of a Job's spec what names its uid, and the mark of a submission."""
     for key in ("selector", "manualSelector"):
         spec.pop(key, None)
     for metadata in (holder.get("metadata") or {}, spec["template"].get("metadata") or {}):
         for label in _JOB_LABELS:
             (metadata.get("labels") or {}).pop(label, None)
+        (metadata.get("annotations") or {}).pop(CLAIMED, None)
     if "suspend" in spec and holder is not spec:
         spec.pop("suspend")
 

@@ -1,6 +1,10 @@
 """Runs of the real trainer on this machine, through the command line as a person calls it."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +105,32 @@ def test_a_detached_run_is_found_cancelled_and_resumed(launcher, ask, root, wait
     assert (resumed["attempt"], len(resumed["workers"])) == (2, 1)
     wait_for("two", lambda now: (now.step or 0) > saved)
     assert ask("cancel", "two")["state"] == "stopped"
+
+
+def test_a_run_whose_folder_is_removed_has_failed_and_says_so_in_every_way(launcher, ask, root, wait_for):
+    flags = ("--preset", "mlp", "--root", root, "--set", "steps=100000", *SHORT)
+    begun = launcher("submit", "--name", "away", "--detach", *flags)
+    assert begun.returncode == 0, begun.stderr
+    shown = subprocess.Popen(
+        [sys.executable, "-m", "launcher", "submit", "--name", "shown", *flags],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for name in ("away", "shown"):
+        wait_for(name, lambda now: (now.checkpoint_step or 0) >= 10)
+    for name in ("away", "shown"):
+        while (Path(root) / "gan" / name / "run.json").exists():
+            shutil.rmtree(Path(root) / "gan" / name, ignore_errors=True)
+    told = shown.communicate(timeout=120)[1].splitlines()[-1]
+    assert shown.returncode == 2
+    assert told.startswith("error: ") and "shown: run.json is gone" in told
+    wait_until(lambda: (Path(root) / "gan/away/status.json").exists(), "a last word", every_seconds=0.5)
+    found = ask("status", "away")
+    assert (found["state"], found["lost"]) == ("failed", True) and "is gone" in found["explanation"]
+    explained = launcher("explain", "away", "--root", root, "-o", "json")
+    assert (explained.returncode, json.loads(explained.stdout)["cause"]) == (1, "run-lost")
+    resumed = launcher("resume", "away", "--root", root)
+    assert (resumed.returncode, resumed.stderr.count("\n")) == (2, 1)
+    assert not (Path(root) / "gan/away/run.json").exists()
 
 
 def test_a_resumed_run_reaches_its_end(launcher, ask, root, wait_for):

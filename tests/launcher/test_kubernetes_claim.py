@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from launcher.backends.kubernetes.claim import Claim, run_json
+from launcher.backends.kubernetes.claim import Claim, mark, run_json
 from launcher.backends.kubernetes.record import ClusterRecord, read_record
 from launcher.errors import RunAlive, RunExists
+from launcher.render import render
+from launcher.render.cronjob import Timing, render_schedule
 from launcher.spec import make_spec
 from trainer import layout
 from trainer.config import validate
@@ -88,6 +90,35 @@ def test_a_resume_that_is_taken_back_leaves_the_attempt_before(store):
     assert read_record(store) == record(2)
     claim.take_back()
     assert content(store) == before
+
+
+def test_a_resume_of_a_firing_that_never_began_writes_the_record_that_its_pods_expect(store):
+    store.write(layout.CLUSTER, record().to_json())  # all that was kept when its Job went
+    claim = claimed(store, 2)
+    assert validate(json.loads(store.read(layout.RUN))["config"], "run.json") == SPEC.config()
+    claim.take_back()
+    assert content(store) == {layout.CLUSTER: record().to_json()}
+
+
+def test_a_resume_leaves_the_record_that_there_is(store):
+    store.write(layout.RUN, b"the trainer's")
+    claimed(store, 2)
+    assert store.read(layout.RUN) == b"the trainer's"
+
+
+def test_the_pods_of_a_submission_are_told_of_the_record_and_those_of_a_schedule_are_not():
+    job = render(SPEC)[0]
+    before = json.dumps(job)
+    template = mark(job)["spec"]["template"]
+    assert json.dumps(job) == before
+    told = template["metadata"]["annotations"]
+    assert told == {**job["spec"]["template"]["metadata"]["annotations"], "gantry/claimed": "1"}
+    [trainer] = template["spec"]["containers"]
+    [variable] = [each for each in trainer["env"] if each["name"] == "GANTRY_CLAIMED"]
+    assert variable["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.annotations['gantry/claimed']"
+    cron = render_schedule(SPEC.model_copy(update={"context": None}), Timing("0 3 * * *"))[0]
+    assert "annotations" in (made := cron["spec"]["jobTemplate"]["spec"]["template"]["metadata"])
+    assert "gantry/claimed" not in made["annotations"]
 
 
 def test_of_two_resumes_the_second_is_refused_and_harms_nothing(store):

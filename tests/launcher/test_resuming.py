@@ -5,7 +5,7 @@ import json
 import pytest
 
 from launcher.backends.kubernetes.record import ClusterRecord
-from launcher.errors import SpecError
+from launcher.errors import SpecError, Unsupported
 from launcher.lookup import Found
 from launcher.resuming import resumed_spec
 from launcher.spec import make_spec
@@ -51,6 +51,20 @@ def test_a_grace_that_is_asked_for_is_taken(found, capsys):
 
 def test_a_run_that_says_nothing_keeps_its_grace(found):
     assert resumed_spec(found(), (), grace_seconds=None).grace_seconds == 60
+
+
+def test_a_run_that_lost_its_record_is_not_begun_again_as_a_resume(found):
+    here = found(lost=True, message="gs://runs/gan/gan/one: run.json is gone")
+    assert resumed_spec(here, ()).name == "one"  # the record is back
+    here.store.delete("run.json")
+    with pytest.raises(Unsupported, match=r"run 'one': .*run\.json is gone; put the folder back, or submit"):
+        resumed_spec(here, ())
+
+
+def test_a_firing_that_never_began_has_no_record_and_is_resumed(found):
+    here = found()
+    here.store.delete("run.json")
+    assert resumed_spec(here, ()).name == "one"
 
 
 def test_more_memory_than_before(found):

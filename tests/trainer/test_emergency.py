@@ -11,7 +11,7 @@ DEADLINE_SECONDS = 60.0
 CHILD = """
 import sys, threading, time
 from trainer.emergency import Emergency, listen_to_supervisor
-from trainer.errors import GantryError, LeaseLost
+from trainer.errors import GantryError, LeaseLost, RunLost
 
 def keep(error):
     print(f"kept because of {type(error).__name__}: {error}", flush=True)
@@ -63,6 +63,12 @@ def test_with_a_lost_lease_nothing_is_kept():
     code, out, err = leave('beside(emergency.lease_lost, LeaseLost("another has taken over"))')
     assert code == 42 and not [line for line in out if "kept" in line]
     assert err == "error: another has taken over\n"
+
+
+def test_of_a_run_that_is_gone_nothing_is_kept_and_nobody_is_to_start_it_again():
+    code, out, err = leave('beside(emergency.lease_lost, RunLost("run.json is gone"))')
+    assert code == 2 and not [line for line in out if "kept" in line]
+    assert err == "error: run.json is gone\n"
 
 
 def test_what_the_supervisor_says_is_the_reason():

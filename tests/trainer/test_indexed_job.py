@@ -61,11 +61,10 @@ def test_a_missing_variable_is_named(name, value):
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("JOB_COMPLETION_INDEX", "2", "from 0 to 1 for the 2 workers of GANTRY_WORKERS"),
-        ("JOB_COMPLETION_INDEX", "-1", "from 0 to 1"),
-        ("JOB_COMPLETION_INDEX", "one", "from 0 to 1"),
-        ("JOB_COMPLETION_INDEX", "0.0", "from 0 to 1"),
-        ("JOB_COMPLETION_INDEX", "\u0661", "from 0 to 1"),
+        ("JOB_COMPLETION_INDEX", "-1", "from 0 to 99999"),
+        ("JOB_COMPLETION_INDEX", "one", "from 0 to 99999"),
+        ("JOB_COMPLETION_INDEX", "0.0", "from 0 to 99999"),
+        ("JOB_COMPLETION_INDEX", "\u0661", "from 0 to 99999"),
         ("GANTRY_WORKERS", "0", "from 1"),
         ("GANTRY_WORKERS", "9" * 5000, "from 1"),
         ("GANTRY_PORT", "0", "from 1 to 65535"),
@@ -91,7 +90,17 @@ def test_any_environment_is_read_or_refused(changes):
     except UserError as error:
         assert any(name in str(error) for name in changes)
     else:
-        assert 0 <= member.index < member.workers
+        assert member.index >= 0 and member.workers >= 1
+        assert member.is_spare == (member.index >= member.workers) and not member.claimed
+
+
+@given(st.integers(1, 40), st.integers(0, 99))
+def test_a_pod_beyond_the_workers_is_spare_and_no_other(workers, index):
+    assert from_environment(environment(index, workers)).is_spare == (index >= workers)
+
+
+def test_a_run_that_a_launcher_claimed_is_known_by_its_own_variable():
+    assert from_environment(environment() | {"GANTRY_CLAIMED": "1"}).claimed
 
 
 def test_outside_of_a_job_train_is_named():

@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from trainer import holder, layout, lease
-from trainer.errors import LeaseLost, RunHeld, StorageError
+from trainer.errors import LeaseLost, RunHeld, RunLost, StorageError
 from trainer.storage import open_store
 
 DEADLINE_SECONDS = 60.0
@@ -225,6 +225,25 @@ def test_a_renewal_whose_answer_is_lost_on_the_way_is_no_loss(gcs_root, gcs_prox
     until(lambda: lost.used == 1)
     renewed(store)
     held.confirm()
+
+
+@pytest.mark.parametrize(
+    ("left", "kind", "said"),
+    [(False, RunLost, "run.json is gone"), (True, LeaseLost, "somebody has removed lease.json")],
+)
+def test_a_folder_that_is_emptied_is_another_loss_than_a_lease_that_is_removed(store, take, left, kind, said):
+    lost = []
+    store.write(layout.RUN, b"{}")
+    held = take(store)
+    held.when_lost(lost.append)
+    for name in (layout.LEASE, *([] if left else [layout.RUN])):
+        store.delete(name)
+    until(lambda: lost)
+    assert type(lost[0]) is kind and said in str(lost[0])
+    with pytest.raises(kind, match=said):
+        held.confirm()
+    held.release()
+    assert store.stat(layout.LEASE) is None
 
 
 def test_a_stale_404_is_no_loss(gcs_root, gcs_proxy, take):

@@ -6,7 +6,7 @@ import pytest
 
 from trainer import supervisor
 from trainer.child import Ending
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, RunLost
 from trainer.rendezvous import Alone
 from trainer.supervisor import Patience, Supervisor
 
@@ -20,6 +20,7 @@ class World:
     def __init__(self, *endings, steps=(), finished=()):
         self.endings, self.steps, self.finished = deque(endings), deque(steps), deque(finished)
         self.asked, self.told, self.said, self.runs, self.before = "", [], [], [], None
+        self.lost = None
 
     def run(self, generation, restarts, because, over):
         self.runs.append((generation.number, restarts, because))
@@ -33,6 +34,10 @@ class World:
 
     def restarts_before(self):
         return self.before
+
+    def check_record(self):
+        if self.lost:
+            raise self.lost
 
     def is_finished(self):
         return self.finished.popleft() if self.finished else False
@@ -79,6 +84,18 @@ def test_restarts_without_progress_are_capped_and_the_last_reason_is_told():
     assert (state, restarts) == ("failed", 2)
     assert message == f"2 restarts brought no newer checkpoint than step 40; the last reason: {LOST.text}"
     assert world.said[-1] == f"error: {message}"
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_trainer_is_not_started_again_for_a_run_whose_record_is_gone(leads):
+    def ending(world):
+        world.lost = RunLost("run.json is gone")
+        return LOST
+
+    world = World(ending)
+    with pytest.raises(RunLost):
+        supervise(world, leads=leads)
+    assert len(world.runs) == 1
 
 
 def test_progress_makes_up_for_restarts():

@@ -40,6 +40,8 @@ def test_two_pods_train_to_the_bits_of_two_processes_and_leave_their_logs(gcs_ro
         assert lines[1] == b"generation 1: all 2 workers have met"
         assert lines[0] == f"pod gan-{index}-x7k2p: worker {index} of 2, attempt 1".encode()
         assert copied(store, index) == log.read_bytes()
+        # Nothing is said after the last word: a worker that left early made TensorFlow complain in six lines.
+        assert lines[-1].startswith(b"finished 60 steps: ") if index == 0 else len(lines) == 2, lines
     assert b"60/60 [D loss: " in copied(store, 0) and not pods.messages[0].exists()
     record = json.loads(store.read("run.json"))
     assert {"launcher", "python", "gantry", "keras"} <= record["versions"].keys()
@@ -186,7 +188,7 @@ def run_worker(root, *, sets=SMALL, **changes):
     [
         ({"JOB_COMPLETION_INDEX": None}, ["JOB_COMPLETION_INDEX is not set", "'train'"]),
         ({"GANTRY_SERVICE": None}, ["GANTRY_SERVICE is not set", "headless Service"]),
-        ({"index": 3, "workers": 2}, ["JOB_COMPLETION_INDEX is '3'", "from 0 to 1"]),
+        ({"index": -1, "workers": 2}, ["JOB_COMPLETION_INDEX is '-1'", "from 0 to"]),
         ({"workers": 4}, ["batch_size 66", "4", "GANTRY_WORKERS"]),
         ({"sets": ["optimiser.beta1=1"]}, ["optimiser.beta1", "optimizer.beta1"]),
         ({"workers": 2, "TF_CONFIG": "{"}, ["TF_CONFIG", "not JSON"]),
@@ -201,6 +203,15 @@ def test_bad_input_is_one_line_that_kubernetes_gets_too_and_nothing_is_written(t
     assert result.stderr == message.read_text() + "\n" and result.stderr.startswith("error: ")
     assert all(part in result.stderr for part in parts), result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["termination"]
+
+
+def test_a_pod_that_somebody_added_to_the_job_leaves_with_0_and_says_what_to_do(tmp_path):
+    message, root = tmp_path / "termination", tmp_path / "runs"
+    result = run_worker(root, index=2, workers=2, GANTRY_TERMINATION_LOG=message)
+    assert (result.returncode, result.stderr) == (EXIT_DONE, "")
+    assert result.stdout == message.read_text() + "\n" and not root.exists()
+    assert "the run has 2 workers (GANTRY_WORKERS) and this would be worker 2" in result.stdout
+    assert f"launcher resume e/job --workers 3 --root {root}" in result.stdout
 
 
 def test_peers_that_do_not_come_are_named_in_the_log_and_the_pod_may_be_started_again(tmp_path):

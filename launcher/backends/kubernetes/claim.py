@@ -4,12 +4,15 @@
 attempt of a run that is resumed. ``manifests.yaml`` is what is about to be sent.
 """
 
+import copy
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
+from launcher.backends.kubernetes.labels import CLAIMED
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.errors import RunAlive, RunExists
 from launcher.hints import command_line
@@ -62,6 +65,11 @@ class Claim:
         try:
             if new:
                 self._put(layout.RUN, run_json(spec), if_generation=0)
+            elif (
+                self._store.stat(layout.RUN) is None
+            ):  # of a firing whose pods never began: they expect it now
+                with suppress(PreconditionFailed):
+                    self._put(layout.RUN, run_json(spec), if_generation=0)
             self._put(layout.CLUSTER, record.to_json(), if_generation=self._generation)
         except PreconditionFailed:
             if new:
@@ -122,6 +130,17 @@ def run_json(spec: RunSpec) -> bytes:
         "config": config.model_dump(mode="json", exclude=unasked),
     }
     return json.dumps(begun, indent=2).encode()
+
+
+def mark(job: Mapping[str, Any]) -> dict[str, Any]:
+    """The Job with its pods told that their run has its record: one that they do not find is lost.
+
+    Only a submission knows that. A Job that `launcher render` printed may be applied where no record is.
+    """
+    marked: dict[str, Any] = copy.deepcopy(dict(job))
+    pod = marked["spec"]["template"]["metadata"]
+    pod["annotations"] = {**(pod.get("annotations") or {}), CLAIMED: "1"}
+    return marked
 
 
 def taken(path: RunPath) -> RunExists:

@@ -16,6 +16,7 @@ PART_OF, MANAGED_BY = "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by
 ATTEMPT = "gantry/attempt"
 ROOT = "gantry/root"  # annotation: a root is no label's value
 CANCELLED = "gantry/cancelled"  # annotation: since when, so that a stopped Job differs from one not yet begun
+CLAIMED = "gantry/claimed"  # annotation of pods: the run's record was written before there was a Job
 SCHEDULE = "gantry/schedule"  # of a schedule, and of all that it owns: `instance` is its name there
 SPEC = "gantry/spec"  # annotation of a schedule: what it was created with, as JSON
 TIMING = "gantry/timing"  # annotation of a schedule: the fields of its `Timing` that were asked for, as JSON

@@ -47,6 +47,8 @@ class PodStatus:
     """The same about the pod that this one has replaced, where the cluster still knows it."""
     held_by: tuple[str, ...] = ()
     """Containers beside the trainer's that run on though that has ended, so that the pod does not end."""
+    spare: bool = False
+    """Whether the run has no such worker: somebody has given its Job more pods."""
 
     @property
     def done(self) -> bool:
@@ -126,6 +128,7 @@ def pod_status(
         explanation=about(worker, text),
         before=about(worker, _standing(pods[1], ())[1]) if len(pods) > 1 else "",
         held_by=holding,
+        spare=_is_spare(worker, pod),
     )
 
 
@@ -137,6 +140,13 @@ def containers(names: Sequence[str]) -> str:
 def runs(names: Sequence[str]) -> str:
     """The verb for so many containers."""
     return "run" if len(names) > 1 else "runs"
+
+
+def _is_spare(worker: int, pod: Mapping[str, Any]) -> bool:
+    """Whether a pod was told of fewer workers than its index makes it one of."""
+    told = (each.get("value") for each in variables(pod, CONTAINER) if each.get("name") == "GANTRY_WORKERS")
+    count = str(next(told, ""))
+    return count.isdecimal() and worker >= int(count)
 
 
 def _ended(container: Mapping[str, Any]) -> Mapping[str, Any] | None:

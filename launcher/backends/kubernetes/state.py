@@ -189,7 +189,20 @@ def _under_way(
         else:
             text = (being_replaced if begun else not_begun)(workers, seen.events)
         return State(RESTARTING if begun else PENDING, text)
-    return State(STARTING) if word is None else _spoken(word, time)
+    found = State(STARTING) if word is None else _spoken(word, time)
+    if found.name == RUNNING and not found.explanation:
+        return State(RUNNING, _more_pods(workers))
+    return found
+
+
+def _more_pods(workers: Sequence[PodStatus]) -> str:
+    """What to say of a Job that somebody has given more pods than its run has workers."""
+    spare = [worker.worker for worker in workers if worker.spare]
+    if not spare:
+        return ""
+    count = min(spare)
+    have = "1 worker" if count == 1 else f"{count} workers"
+    return f"its Job asks for {len(workers)} pods, and it has {have}: pods beyond that leave at once"
 
 
 def _gone(workers: Sequence[PodStatus], word: Word | None, time: datetime) -> list[PodStatus]:

@@ -5,8 +5,8 @@ created suspended, so that no pod exists before its Service does; its children f
 Job may begin. On the way back one delete of the Job takes the children along, and only when nothing of it
 can be left in the cluster are the run's records taken back too.
 
-What is sent is what `render` returns, byte for byte, with one addition that nobody can know before: the
-children's ownerReferences, which hold the Job's uid.
+What is sent is what `render` returns, byte for byte, with two additions that nobody can know before: the
+children's ownerReferences, which hold the Job's uid, and a mark on the pods that the run has its record.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Api, Object, connect
-from launcher.backends.kubernetes.claim import Claim
+from launcher.backends.kubernetes.claim import Claim, mark
 from launcher.backends.kubernetes.jobs import is_stopped
 from launcher.backends.kubernetes.labels import queue_of
 from launcher.backends.kubernetes.login import IN_CLUSTER
@@ -186,7 +186,8 @@ def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt
     try:
         claim.write(spec, record, to_yaml(manifests), new=not resuming)
         sent = True
-        create_all(api, manifests, lambda made: claim.made(replace(record, uid=made["metadata"]["uid"])))
+        keep = lambda made: claim.made(replace(record, uid=made["metadata"]["uid"]))  # noqa: E731
+        create_all(api, [mark(manifests[0]), *manifests[1:]], keep)
     except BaseException as error:  # Ctrl-C too
         _take_back(api, manifests if sent else [], claim, error)
         raise

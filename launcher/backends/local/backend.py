@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from launcher.backends.base import Jobs, LogChoice, Outcome, Update, way_on
 from launcher.backends.local import attempts
+from launcher.backends.local.processes import is_alive
 from launcher.backends.local.record import LocalRecord, read_record
 from launcher.backends.local.state import Alive, join_state
 from launcher.errors import SpecError, Unsupported
@@ -22,6 +23,7 @@ from trainer.storage import open_store
 
 _POLL_SECONDS = 0.25
 _BUCKET_POLL_SECONDS = 2.0  # for a run in a bucket that no launcher started: each look costs requests
+_LOST_SECONDS = 60.0  # a lease is renewed every 3 s, and what is missing then is looked for during 6 s
 _CANCEL_MARGIN_SECONDS = 30.0  # beyond the grace of the workers
 
 
@@ -152,11 +154,14 @@ def finish(started: attempts.Started) -> Outcome:
     """How an attempt that is over ended; a run that the trainer refused leaves nothing behind."""
     path = started.path
     found = Found(path, open_store(path.url))
+    _await_last_word(found, started.record)
     now = LocalBackend().status(found)
     record = read_record(found.store)
     code = EXIT_RESTART if record is None or record.exit_code is None else record.exit_code
     cause = None if record is None or record.cause is None else record.cause
     said = None if record is None or cause is None else last_error(found.store, record.attempt, cause)
+    if now.lost:  # and its logs with it
+        said = said or str((read_files(found.store).said or {}).get("message"))
     if code == EXIT_USER:
         attempts.discard(path, started.made)
         return Outcome(now, code, said or f"run '{path.name}': {now.explanation}")
@@ -168,6 +173,15 @@ def finish(started: attempts.Started) -> Outcome:
         reason += f": {said}"
     how = "stopped" if now.state == "stopped" else f"ended early: {reason}"
     return Outcome(now, code, f"run '{path.name}' {how}; {way_on(now)}")
+
+
+def _await_last_word(found: Found, record: LocalRecord) -> None:
+    """Wait for the end of an attempt whose folder was removed: it finds that out in seconds, and says so."""
+    if read_record(found.store) is not None:
+        return
+    deadline = time.monotonic() + _LOST_SECONDS
+    while is_alive(record.supervisor) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
 
 
 def _refuse_since(choice: LogChoice) -> None:

@@ -6,6 +6,7 @@ ended a run before what that brought about.
 
 from launcher.explain.base import Cause
 from launcher.explain.causes.admission import ADMISSION
+from launcher.explain.causes.altered import ALTERED
 from launcher.explain.causes.endings import ENDINGS, KILLED, LEFT
 from launcher.explain.causes.images import IMAGES
 from launcher.explain.causes.limits import DEADLINE, ENDED
@@ -34,6 +35,7 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *VOLUMES,
     *SCHEDULING,
     *STORAGE,
+    *ALTERED,
     *ENDINGS,
     *MISTAKES,
     IN_THE_WAY,

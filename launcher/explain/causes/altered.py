@@ -1,0 +1,100 @@
+"""What somebody changed behind a run's back: its folder was emptied, its Job was given more pods."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from launcher.backends.kubernetes.endings import CONTAINER
+from launcher.backends.kubernetes.jobs import workers_of
+from launcher.backends.kubernetes.pods import pod_status, variables
+from launcher.explain.base import Cause, Evidence, Finding
+from launcher.explain.causes import again
+from launcher.explain.causes.words import evidence, find
+from launcher.explain.evidence import from_container, from_field
+from launcher.explain.facts import Facts, Object
+from launcher.states import RUNNING
+
+_WORKERS = "GANTRY_WORKERS"
+_OPTIONS = {"--preset": "preset", "--root": "root", "--experiment": "experiment"}
+
+
+def lost(facts: Facts) -> Finding | None:
+    """The run's record, or all its checkpoints, were there and are gone."""
+    said = find(facts, r"run\.json is gone", r"its checkpoints are gone, of which step (\d+) was the newest")
+    if not said:
+        return None
+    if said.match.re.groups:
+        what = f"the checkpoints of {facts.name} are gone, of which step {said.match[1]} was the newest"
+    else:
+        what = f"run.json of {facts.name}, the record without which nothing can be continued, is gone"
+    sentence = f"{what}: somebody has emptied {facts.path.url}"
+    return Finding(sentence, evidence(facts, said), again.submit(facts, **_asked(facts)))
+
+
+def more_pods(facts: Facts) -> Finding | None:
+    """A Job that asks for more pods than its run has workers."""
+    pods = [(worker, pod) for worker, pod in facts.newest if pod_status(worker, [pod]).spare]
+    refused = find(facts, r"JOB_COMPLETION_INDEX is '\d+', expected .* for the \d+ workers of GANTRY_WORKERS")
+    trains = facts.status.state == RUNNING and not facts.status.storage
+    if facts.job is None or not pods or not (trains or refused):
+        return None
+    count, asked = min(worker for worker, _ in pods), workers_of(facts.job)
+    have = "1 worker" if count == 1 else f"{count} workers"
+    sentence = (
+        f"somebody has given the Job of {facts.name} {asked} pods, and it has {have}: its workers are agreed "
+        "upon when an attempt begins, and pods beyond them "
+        + ("end it with exit code 2" if refused else "leave at once")
+    )
+    _, pod = pods[0]
+    told = next(str(each.get("value")) for each in variables(pod, CONTAINER) if each.get("name") == _WORKERS)
+    seen = [
+        from_field(facts.job, "Job", "spec.completions", str(asked)),
+        from_field(pod, "Pod", f"spec.containers[{CONTAINER}].env[{_WORKERS}]", told),
+        *_ended(pod),
+    ]
+    return Finding(sentence, seen, again.resume(facts, "--workers", str(asked)))
+
+
+def _ended(pod: Object) -> list[Evidence]:
+    found = (pod.get("status") or {}).get("containerStatuses") or []
+    return [from_container(pod, each) for each in found if each.get("name") == CONTAINER]
+
+
+def _asked(facts: Facts) -> dict[str, Any]:
+    """Fields of the run's specification as its pods have them, where its record went with the rest."""
+    if facts.spec or facts.run:
+        return {}
+    template = ((facts.job or {}).get("spec") or {}).get("template")
+    for pod in (template, *facts.pods):
+        for container in ((pod or {}).get("spec") or {}).get("containers") or []:
+            if container.get("name") == CONTAINER and container.get("args"):
+                found = {**_of_words(container["args"]), "image": container.get("image")}
+                return found | ({"workers": workers_of(facts.job)} if facts.job else {})
+    return {}
+
+
+def _of_words(words: Sequence[str]) -> Mapping[str, Any]:
+    """What the trainer's command line says."""
+    pairs = [(option, str(value).replace("$$", "$")) for option, value in pairwise(words)]
+    overrides = [value for option, value in pairs if option == "--set"]
+    return {_OPTIONS[option]: value for option, value in pairs if option in _OPTIONS} | {
+        "overrides": overrides
+    }
+
+
+ALTERED = (
+    Cause(
+        "run-lost",
+        "The run's folder was emptied",
+        "Exit code 2: run.json, or all checkpoints, were there when the attempt began and are gone",
+        "The folder back, as from a bucket's deleted objects, and resume; else the same run anew",
+        lost,
+    ),
+    Cause(
+        "more-pods",
+        "The Job was given more pods than the run has workers",
+        "completions of the Job above GANTRY_WORKERS; such pods leave at once, with 0",
+        "Resume with more --workers: an attempt's workers are agreed upon when it begins",
+        more_pods,
+    ),
+)  # fmt: skip

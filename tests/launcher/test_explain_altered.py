@@ -1,0 +1,79 @@
+"""What somebody changed behind a run's back: an emptied folder, more pods than workers."""
+
+from launcher.explain import diagnose
+from tests.launcher.explaining import MISTAKE, answer, facts, failed, local, with_env
+from tests.launcher.kubernetes_objects import ended, job, pod, said
+
+GONE = (
+    "gs://runs/gan/gan/one: run.json is gone, which this attempt had: somebody has emptied or moved the "
+    "run's folder, and without its record nothing can be continued"
+)
+CHECKPOINTS = (
+    "runs/gan/one: its checkpoints are gone, of which step 40 was the newest: somebody has removed them, and "
+    "a run is not begun again from step 0 under the same name"
+)
+
+
+def test_an_emptied_folder_is_named_and_the_run_is_submitted_anew():
+    here = facts(job(1, MISTAKE, failed=1), [failed(0, 2, f"error: {GONE}")])
+    cause, sentence, fix, objects = answer(here)
+    assert (cause, objects) == ("run-lost", ["Pod/one-0-abcde"])
+    assert (
+        sentence.startswith("run.json of run 'one'")
+        and "somebody has emptied gs://runs/gan/gan/one" in sentence
+    )
+    assert fix.startswith("launcher submit --preset mlp ") and "resume" not in fix
+
+
+def test_what_the_run_was_is_taken_from_its_job_where_all_its_records_are_gone():
+    trainer = {
+        "name": "trainer", "image": "reg/gantry:7",
+        "args": ["worker", "--preset", "mlp", "--root", "gs://runs/gan", "--experiment", "gan",
+                 "--run", "one", "--set", "steps=60", "--set", "data.source=gs://a/$$b"],
+    }  # fmt: skip
+    its = job(3, MISTAKE, failed=1)
+    its["spec"]["template"]["spec"]["containers"] = [trainer]
+    fix = answer(facts(its, [failed(0, 2, f"error: {GONE}")], spec={}, run={}))[2]
+    assert fix == (
+        "launcher submit --preset mlp --workers 3 --root gs://runs/gan --image reg/gantry:7 --set steps=60 "
+        "--set 'data.source=gs://a/$b'"
+    )
+
+
+def test_checkpoints_that_are_gone_are_said_of_a_local_run():
+    here = local("failed", [2], {0: [f"error: {CHECKPOINTS}"]})
+    cause, sentence, fix, objects = answer(here)
+    assert (cause, objects[0]) == ("run-lost", "worker-0's log")
+    assert "of which step 40 was the newest" in sentence and fix.startswith("launcher submit ")
+
+
+def three_pods(code, message=""):
+    """Two workers that train, and the pod that somebody added."""
+    pods = [with_env(pod(worker), GANTRY_WORKERS="2") for worker in range(2)]
+    phase = "Failed" if code else "Succeeded"
+    spare = pod(2, phase=phase, state=ended(code, message, reason="Error" if code else "Completed"))
+    return [*pods, with_env(spare, GANTRY_WORKERS="2")]
+
+
+def test_more_pods_than_workers_are_told_while_the_run_trains():
+    here = facts(job(3, ready=2, active=2, succeeded=1), three_pods(0, "this pod leaves"), said=said())
+    assert here.status.state == "running"
+    assert here.status.explanation.startswith("its Job asks for 3 pods, and it has 2 workers")
+    cause, sentence, fix, objects = answer(here)
+    assert (cause, objects) == ("more-pods", ["Job/one", "Pod/one-2-abcde", "Pod/one-2-abcde"])
+    assert "has given the Job of run 'one' 3 pods, and it has 2 workers" in sentence
+    assert fix.endswith(" && launcher resume one --workers 3 --root gs://runs/gan")
+    assert fix.startswith("launcher cancel one")
+
+
+def test_a_run_with_its_own_pods_alone_is_well():
+    here = facts(job(2, ready=2, active=2), three_pods(0)[:2], said=said())
+    assert (diagnose(here).healthy, here.status.explanation) == (True, "")
+
+
+def test_an_older_image_ends_the_run_and_the_command_is_a_resume_with_more_workers():
+    text = "error: JOB_COMPLETION_INDEX is '2', expected a number from 0 to 1 for the 2 workers of "
+    text += "GANTRY_WORKERS"
+    here = facts(job(3, MISTAKE, failed=1), three_pods(2, text), said=said())
+    cause, _, fix, _ = answer(here)
+    assert (cause, fix) == ("more-pods", "launcher resume one --workers 3 --root gs://runs/gan")
