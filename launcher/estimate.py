@@ -221,7 +221,7 @@ def _on_cluster(spec: RunSpec, manifests: Sequence[dict[str, Any]], api: "Api | 
     return [
         asked(
             "quota",
-            lambda: fit_in_quota(cluster.list("ResourceQuota")["items"], cluster.namespace, manifests),
+            lambda: fit_in_quota(cluster.list("ResourceQuota")["items"], cluster.namespace, manifests, spec),
         ),
         asked("nodes", lambda: fit_on_nodes(nodes_and_pods(cluster), manifests)),
     ]

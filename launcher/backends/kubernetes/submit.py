@@ -66,7 +66,7 @@ def start(spec: RunSpec, *, resuming: bool) -> Submitted:
     attempt = claim.next_attempt() if resuming else 1
     manifests = render(spec, attempt)
     try:
-        preflight(api, manifests)
+        preflight(api, manifests, spec)
         job = _submit(api, manifests, claim, spec, attempt, resuming)
     except AlreadyExists as error:
         raise _in_the_way(api, error, spec.path) from error
@@ -85,7 +85,7 @@ def dry_run(spec: RunSpec) -> list[str]:
     api = connect(spec.context, spec.namespace)
     manifests = render(placed(spec, api))
     try:
-        preflight(api, manifests)
+        preflight(api, manifests, spec)
     except AlreadyExists as error:
         raise _in_the_way(api, error, spec.path) from error
     return [f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in manifests]
