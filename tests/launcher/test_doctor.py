@@ -184,7 +184,7 @@ def test_two_pods_meet_and_the_first_tries_the_bucket(gcs_root, gcs_server):
         for process in started
     ]
     assert [process.returncode for process in started] == [0, 0]
-    assert [step for step, _ in said[1]] == ["started", "dns", "network"]
+    assert [step for step, _ in said[1]] == ["started", "dns", "network", "done"]
     steps = dict(said[0])
     assert set(steps) >= {f"bucket {step}" for step in ("write", "read", "list", "precondition", "delete")}
     assert {said for step, said in steps.items() if step not in ("started", "bucket clock")} == {""}

@@ -101,7 +101,7 @@ def test_a_registry_that_hides_whether_an_image_is_there_is_told_as_it_is():
         (
             'pods "one-0-a" is forbidden: exceeded quota: team, requested: requests.cpu=50, '
             "used: requests.cpu=3120m, limited: requests.cpu=40",
-            "quota", "50 of requests.cpu, and 3120m of 40 is used", "--cpu 36.88",
+            "quota", "50 of requests.cpu, and 3.12 of 40 is used", "--cpu 36.88",
         ),
         (
             "exceeded quota: team, requested: pods=1, used: pods=5, limited: pods=5",

@@ -6,6 +6,7 @@ ended a run before what that brought about.
 
 from launcher.explain.base import Cause
 from launcher.explain.causes.admission import ADMISSION
+from launcher.explain.causes.altered import THROTTLED
 from launcher.explain.causes.endings import ENDINGS, KILLED, LEFT
 from launcher.explain.causes.images import IMAGES
 from launcher.explain.causes.limits import DEADLINE, ENDED
@@ -32,6 +33,7 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *STORAGE,
     *ENDINGS,
     *MISTAKES,
+    THROTTLED,
     STALLED,
     AWAY,
     UNREACHABLE,
