@@ -120,13 +120,15 @@ def _awaited(api: Api, job: str, seconds: float) -> Probed:
     if late and not pods:
         troubles.append("somebody deleted the pods" if seen else _why_none(api, job))
     each = sorted(told) if not troubles else ()  # one that found no peer is not to blame
-    unfinished = [text for index in each if (text := _unfinished(states[index], pods[index], told[index]))]
-    return Probed(told, troubles, unfinished, took, late)
+    open_ends = [text for index in each if (text := unfinished(states[index], pods[index], told[index]))]
+    return Probed(told, troubles, open_ends, took, late)
 
 
-def _unfinished(state: PodStatus, pod: Mapping[str, Any], steps: Steps) -> str:
+def unfinished(state: PodStatus, pod: Mapping[str, Any], steps: Steps) -> str:
     """What keeps a pod from its end; empty for one that has come to it."""
     others = foreign_containers(pod)
+    if "probe" in dict(steps):  # it never began, which is told by itself
+        return ""
     if DONE in dict(steps):
         if state.phase in ("Succeeded", "Failed") or not others:
             return ""

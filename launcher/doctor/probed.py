@@ -1,4 +1,4 @@
-"""What the two throwaway pods of ``launcher doctor --deep`` have found, as lines of a report; pure functions."""
+"""What the two pods of ``launcher doctor --deep`` have found, as lines of a report; pure functions."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -16,13 +16,14 @@ from typing import TypeVar
 from launcher.backends.base import Backend
 from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.backend import KubernetesBackend
+from launcher.backends.kubernetes.cancellation import was_cancelled
 from launcher.backends.kubernetes.endings import conditions_of
-from launcher.backends.kubernetes.jobs import is_suspended
+from launcher.backends.kubernetes.jobs import is_deleted, is_suspended
 from launcher.backends.kubernetes.labels import queue_of
 from launcher.backends.kubernetes.wording import event_time
 from launcher.errors import Transient
 from launcher.explain.causes.surroundings import wanted
-from launcher.explain.facts import Facts, Line, Object, object_name
+from launcher.explain.facts import NAMESPACE, Facts, Line, Object, object_name
 from launcher.explain.kueue import place_facts, workload_facts
 from launcher.explain.lines import last_lines
 from launcher.lookup import Found
@@ -112,9 +113,21 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     facts = Facts(now, files.run, files.said or {}, spec, seen.job, pods)
     if well(now):
         return facts
+    if seen.job is None or is_deleted(seen.job):
+        facts = _deserted(found, api, facts, asking)
     logs = _logs(asking, now, found.store, api, pods)
     facts = replace(facts, events=_events(api, backend.record.job, facts, asking), logs=logs)
     return _with_surroundings(api, facts, asking)
+
+
+def _deserted(found: Found, api: Api, facts: Facts, asking: Asking) -> Facts:
+    """The facts about a run whose Job goes or is gone, with who may have wanted that: a person, of the run or
+    of the whole namespace."""
+    attempt = facts.status.attempt
+    wish = asking("cancel.json", lambda: attempt is not None and was_cancelled(found.store, attempt))
+    asked = asking("the namespace", lambda: [api.get("Namespace", api.namespace)])
+    others = {} if asked is None else {NAMESPACE + api.namespace: asked[0] or {}}
+    return replace(facts, cancelled=wish, others=others)
 
 
 def _created(found: Object) -> str:
@@ -164,7 +177,7 @@ def _with_surroundings(api: Api, facts: Facts, asking: Asking) -> Facts:
     refused = facts.events_of("FailedCreate")
     return replace(
         facts,
-        others=dict(_others(api, facts, pods, asking)),
+        others={**facts.others, **dict(_others(api, facts, pods, asking))},
         nodes=asking.list(api, "Node") if any(map(_is_homeless, pods)) else (),
         quotas=[each for kind in _LIMITS for each in asking.list(api, kind)] if refused else (),
     )

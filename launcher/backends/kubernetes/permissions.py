@@ -75,7 +75,7 @@ RULES = (
     Rule("", "serviceaccounts", ("get",), "diff and explain"),
     Rule("policy", "poddisruptionbudgets", ("get",), "diff"),
     Rule("", "configmaps", ("get",), "diff, where k8s/ was given a ConfigMap"),
-    Rule("", "namespaces", ("get",), "doctor: the Pod Security level"),
+    Rule("", "namespaces", ("get",), "doctor: the Pod Security level; explain, of a Job that is gone"),
     Rule("", "resourcequotas", ("list",), "submit, cron create, doctor, submit --estimate and explain"),
     Rule("", "limitranges", ("list",), "explain"),
     Rule("", "persistentvolumeclaims", ("get",), "explain"),

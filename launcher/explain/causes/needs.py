@@ -13,7 +13,7 @@ MIB = 1 << 20
 
 def needed(facts: Facts) -> Footprint | None:
     """What each worker needs; None where the configuration is not known, or is another version's."""
-    config = _config(facts)
+    config = config_of(facts)
     workers, gpus = facts.status.world_size or 1, int(facts.spec.get("gpus") or 0)
     try:
         return (
@@ -25,7 +25,8 @@ def needed(facts: Facts) -> Footprint | None:
         return None
 
 
-def _config(facts: Facts) -> RunConfig | None:
+def config_of(facts: Facts) -> RunConfig | None:
+    """The configuration as it was asked for; None where it is not known, or is another version's."""
     asked = facts.spec or facts.run
     try:
         preset = str(asked.get("preset") or facts.status.preset)
@@ -36,7 +37,7 @@ def _config(facts: Facts) -> RunConfig | None:
 
 def batch_of(facts: Facts) -> int | None:
     """The run's global batch; None where the configuration is not known."""
-    config = _config(facts)
+    config = config_of(facts)
     return None if config is None else config.batch_size
 
 
