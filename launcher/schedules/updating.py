@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Object
+from launcher.backends.kubernetes.judgement import note_pods
 from launcher.backends.kubernetes.labels import SINCE
 from launcher.backends.kubernetes.record import record_of
 from launcher.backends.kubernetes.submit import owned
@@ -24,6 +25,7 @@ from launcher.schedules.creating import check_schedule_name, check_timing
 from launcher.schedules.finding import Found, find
 from launcher.schedules.model import path_of, spec_of, timing_of
 from launcher.settings import Layered, flag_of
+from launcher.spec import RunSpec
 
 _IDENTITY = ("name", "experiment", "root", "backend")
 
@@ -37,6 +39,8 @@ class Plan(NamedTuple):
     manifests: list[Object]
     before: Timing
     after: Timing
+    spec: RunSpec
+    """What firings are to be."""
 
 
 class Changed(NamedTuple):
@@ -80,16 +84,19 @@ def plan(where: Place, name: str, given: Layered, timing: Mapping[str, Any]) -> 
     difference = against_cluster(found.api, manifests, render_schedule(before, old, cluster))
     if difference is None:
         raise NoSuchSchedule(f"schedule '{name}' was removed in this moment")
-    return Plan(found, difference, manifests, old, new)
+    return Plan(found, difference, manifests, old, new, after)
 
 
 def apply(plan: Plan) -> Changed:
     """Make a planned change.
 
     Raises:
+        SpecError: no pod of a firing would be let in; nothing was changed.
         ApiRejected: the cluster refuses a part; what was changed before stays, and the next plan shows what
             is left.
     """
+    if plan.difference:
+        note_pods(plan.found.api, plan.manifests, plan.spec)
     api, names = plan.found.api, list(dict.fromkeys(each.object for each in plan.difference.changes))
     gone = {each.object for each in plan.difference.changes if not each.path and each.new is None}
     new = {each.object for each in plan.difference.changes if not each.path and each.old is None}

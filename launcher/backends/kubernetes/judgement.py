@@ -145,6 +145,12 @@ def room(
     )
 
 
+def note_pods(api: Api, manifests: Manifests, spec: RunSpec) -> None:
+    """The same as `check_pods`, with what there is to know noted on stderr."""
+    for text in check_pods(api, manifests, spec):
+        api.transport.note(f"note: {text}")
+
+
 def check_pods(api: Api, manifests: Manifests, spec: RunSpec) -> list[str]:
     """Refuse a run whose pods the cluster would never make; what else there is to know of them, a line each.
 
