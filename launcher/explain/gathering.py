@@ -106,7 +106,9 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     except UserError as error:  # unreachable, not logged in, forbidden
         asking.unasked.append(f"the cluster: {error}")
         now = backend.without_cluster(found, error)
-        return Facts(now, files.run, files.said or {}, spec, logs=_logs(asking, now, found.store))
+        wish = _wish(found, now.attempt, asking)
+        logs = _logs(asking, now, found.store)
+        return Facts(now, files.run, files.said or {}, spec, logs=logs, cancelled=wish)
     files = asking("the run's folder", lambda: read_files(found.store)) or files  # what it said meanwhile
     now = backend.joined(found, files, seen)
     pods = sorted(seen.pods or (), key=_created, reverse=True)
@@ -123,11 +125,14 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
 def _deserted(found: Found, api: Api, facts: Facts, asking: Asking) -> Facts:
     """The facts about a run whose Job goes or is gone, with who may have wanted that: a person, of the run or
     of the whole namespace."""
-    attempt = facts.status.attempt
-    wish = asking("cancel.json", lambda: attempt is not None and was_cancelled(found.store, attempt))
+    wish = _wish(found, facts.status.attempt, asking)
     asked = asking("the namespace", lambda: [api.get("Namespace", api.namespace)])
     others = {} if asked is None else {NAMESPACE + api.namespace: asked[0] or {}}
     return replace(facts, cancelled=wish, others=others)
+
+
+def _wish(found: Found, attempt: int | None, asking: Asking) -> bool | None:
+    return asking("cancel.json", lambda: attempt is not None and was_cancelled(found.store, attempt))
 
 
 def _created(found: Object) -> str:

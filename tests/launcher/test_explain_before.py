@@ -473,6 +473,8 @@ def test_a_run_whose_job_was_deleted_was_not_cancelled():
     )
     assert answer(facts(None, [], said=STOPPED, cancelled=True))[0] == "cancelled"
     assert answer(facts(None, [], said=STOPPED))[0] == "cancelled"  # nobody looked
+    unseen = facts(None, [], said=STOPPED, cancelled=False, unasked=["the cluster: forbidden"])
+    assert "by whom nobody knows, as its Job cannot be seen, saved at step 20" in answer(unseen)[1]
 
 
 def test_a_namespace_that_is_gone_or_goes():

@@ -84,7 +84,10 @@ def cancelled(facts: Facts) -> Finding | None:
     if now.state != STOPPED or _was_deleted(facts):
         return None
     when = None if facts.job is None else annotation(facts.job, CANCELLED)
-    sentence = f"{facts.name} was asked to stop and did, {_saved(facts)}"
+    how = "was asked to stop and did"
+    if facts.job is None and facts.cancelled is False and now.backend == "kubernetes":
+        how = "was told to stop and did, by whom nobody knows, as its Job cannot be seen"
+    sentence = f"{facts.name} {how}, {_saved(facts)}"
     seen = []
     if facts.job is not None and when:
         field = f"metadata.annotations[{CANCELLED}]"
