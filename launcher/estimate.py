@@ -1,8 +1,6 @@
 """What a run will ask for and leave behind, said before it exists: nothing is sent and nothing written.
 
-Sizes of networks and checkpoints are exact (`trainer.sizes`). Memory goes by what was measured: TensorFlow's
-import alone takes 600 MiB, and a trainer's peak on a CPU was 1,007 MiB for `mlp` at batch 64, 863 for `dcgan`
-at 128 and 1,604 for `dcgan64` at 16, where this says 1,020, 1,077 and 1,850.
+Sizes of networks and checkpoints are exact (`trainer.sizes`), memory goes by what was measured (`footprint`).
 """
 
 import math
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.backends.kubernetes.fits import Fit
 from launcher.errors import Transient
+from launcher.footprint import Footprint, data_bytes, footprint
 from launcher.spec import RunSpec
 from launcher.states import parse_time
 from launcher.timely import within
@@ -25,16 +24,10 @@ if TYPE_CHECKING:
     from trainer.index import Entry
 
 _MIB = 2**20
-_TENSORFLOW_BYTES = 600 * _MIB  # imported
-_WORKING_BYTES = 300 * _MIB  # graphs, the compiler, threads, the picture of the losses at the end
-_FIRST_PROCESS_BYTES = 70 * _MIB  # of a pod
-_IN_FLIGHT = 2  # checkpoints that wait for the bucket before training does
 _LINE_BYTES = 240  # of metrics/, measured 233 to 237
 _LOG_BYTES, _LOG_LINE_BYTES = 4000, 110  # of a worker's log, both on the safe side
 _PICTURE_BYTES = 60_000  # export/loss.png
 _ANSWER_SECONDS = 10.0
-_KNOWN_SETS = {"digits": 5_000, "keras:mnist": 60_000, "keras:fashion_mnist": 60_000,
-               "keras:cifar10": 50_000, "keras:cifar100": 50_000}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,11 +81,11 @@ def estimate(spec: RunSpec, api: "Api | None" = None) -> Estimate:
     """
     config = spec.config()
     found = sizes(config)
-    needs, device = _memory(spec, config, found)
-    total, bucket = sum(needs.values()), bucket_growth(config, found, spec.workers)
+    needs = footprint(config, spec.workers, spec.gpus, pods=spec.backend == "kubernetes")
+    bucket = bucket_growth(config, found, spec.workers)
     asks, manifests = _asked(spec)
     limit = asks.pop("limit")
-    fit = _on_cluster(spec, manifests, api) if manifests else [_on_this_machine(spec, total)]
+    fit = _on_cluster(spec, manifests, api) if manifests else [_on_this_machine(spec, needs.total)]
     return Estimate(
         experiment=spec.experiment,
         run=spec.name,
@@ -101,37 +94,17 @@ def estimate(spec: RunSpec, api: "Api | None" = None) -> Estimate:
         gpus=spec.workers * spec.gpus,
         **asks,
         memory_limit_bytes=limit,
-        worker_memory_bytes=needs,
-        worker_memory_total_bytes=total,
-        gpu_memory_bytes=device,
+        worker_memory_bytes=needs.host,
+        worker_memory_total_bytes=needs.total,
+        gpu_memory_bytes=needs.gpu,
         parameters=found.parameters,
         checkpoint_bytes=found.checkpoint_bytes,
         bucket_bytes=bucket,
         bucket_total_bytes=sum(bucket.values()),
         duration=_duration(spec, config),
         fits=fit,
-        warnings=_warnings(spec, config, total, limit),
+        warnings=_warnings(spec, config, needs, limit),
     )
-
-
-def _memory(spec: RunSpec, config: RunConfig, found: Sizes) -> tuple[dict[str, int], int | None]:
-    """What a worker needs, and one replica of its GPU where it has one."""
-    replica = found.memory_bytes(config.per_replica_batch(spec.replicas))
-    data = data_bytes(config)
-    needs = {"tensorflow": _TENSORFLOW_BYTES, "working": _WORKING_BYTES}
-    if spec.backend == "kubernetes":
-        needs["first_process"] = _FIRST_PROCESS_BYTES
-    if not spec.gpus:
-        needs |= replica
-    needs["checkpoints_in_flight"] = _IN_FLIGHT * found.checkpoint_bytes
-    needs["data"] = data or 0
-    return needs, sum(replica.values()) + (data or 0) if spec.gpus else None
-
-
-def data_bytes(config: RunConfig) -> int | None:
-    """The data set as 8-bit images where it is one whose size is known, else None."""
-    count = _KNOWN_SETS.get(config.data.source)
-    return None if count is None else count * math.prod(config.image.shape)
 
 
 def bucket_growth(config: RunConfig, found: Sizes, workers: int) -> dict[str, int]:
@@ -169,12 +142,12 @@ def _asked(spec: RunSpec) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     }, manifests
 
 
-def _warnings(spec: RunSpec, config: RunConfig, total: int, limit: int | None) -> list[str]:
+def _warnings(spec: RunSpec, config: RunConfig, needs: Footprint, limit: int | None) -> list[str]:
     found = []
-    if limit is not None and limit < total:
+    if limit is not None and limit < needs.total:
         found.append(
-            f"each worker needs about {_shown(total)} and may have {_shown(limit)}: it may be killed for "
-            f"want of memory; ask for --memory {math.ceil(total / _MIB / 256) * 256}Mi"
+            f"each worker needs about {_shown(needs.total)} and may have {_shown(limit)}: it may be killed "
+            f"for want of memory; ask for --memory {needs.to_ask_for}"
         )
     if data_bytes(config) is None and config.data.placement != "stream":
         found.append(
@@ -221,7 +194,7 @@ def _on_cluster(spec: RunSpec, manifests: Sequence[dict[str, Any]], api: "Api | 
     return [
         asked(
             "quota",
-            lambda: fit_in_quota(cluster.list("ResourceQuota")["items"], cluster.namespace, manifests),
+            lambda: fit_in_quota(cluster.list("ResourceQuota")["items"], cluster.namespace, manifests, spec),
         ),
         asked("nodes", lambda: fit_on_nodes(nodes_and_pods(cluster), manifests)),
     ]

@@ -12,6 +12,7 @@ from launcher.spec import RunSpec
 if TYPE_CHECKING:
     from launcher.backends.kubernetes.api import Api
     from launcher.backends.kubernetes.fitting import Nodes
+    from launcher.backends.kubernetes.judgement import Judgement
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 PATIENCE_SECONDS = 15.0  # with an API server or a bucket that does not answer
@@ -63,6 +64,7 @@ class Subject:
     _api: "Api | None" = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _nodes: "Nodes | None" = None
+    _judgement: "Judgement | None" = None
 
     @property
     def bucket(self) -> bool:
@@ -85,11 +87,19 @@ class Subject:
         """What a submit of such a run would send."""
         return render(self.spec.model_copy(update={"namespace": self.api.namespace}))
 
-    @property
-    def pod(self) -> dict[str, Any]:
-        """The spec of a worker's pod."""
-        spec: dict[str, Any] = self.manifests[0]["spec"]["template"]["spec"]
-        return spec
+    def judgement(self) -> "Judgement":
+        """What the API server says of a worker's pod, asked for once.
+
+        Raises:
+            NamespaceMissing: there is no such namespace.
+        """
+        from launcher.backends.kubernetes.judgement import judge
+
+        manifests, api = self.manifests, self.api
+        with self._lock:
+            if self._judgement is None:
+                self._judgement = judge(api, manifests)
+            return self._judgement
 
     def nodes(self) -> "Nodes":
         """The cluster's nodes and pods, asked for once.

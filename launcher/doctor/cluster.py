@@ -1,19 +1,20 @@
 """What a cluster and a namespace must have for a run to be submitted and to start."""
 
-import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from launcher.backends.kubernetes.admitted import CPU_LIMIT
 from launcher.backends.kubernetes.capacity import gpus
 from launcher.backends.kubernetes.fitting import fit_on_nodes
+from launcher.backends.kubernetes.judgement import room
 from launcher.backends.kubernetes.permissions import ROLE, RULES, always_needed, missing
 from launcher.backends.kubernetes.preflight import check_version, needed
-from launcher.backends.kubernetes.requests import shortages
 from launcher.backends.kubernetes.transport import Request
 from launcher.doctor.base import FAIL, OK, WARN, Check, Result, Subject
 from launcher.doctor.clock import judged
-from launcher.errors import ApiRejected, NotFound
+from launcher.errors import ApiRejected, Forbidden, NamespaceMissing
 
 _LEVEL = "pod-security.kubernetes.io/enforce"
 _NOT_FOUND = 404
@@ -118,41 +119,58 @@ def namespace(subject: Subject) -> Result:
     return Result("namespace", OK, f"'{name}', {shown}")
 
 
-def admission(subject: Subject) -> Result:
-    """A worker's pod passes Pod Security, LimitRanges and webhooks, shown by a dry run."""
+def admission(subject: Subject) -> list[Result]:
+    """A worker's pod passes quotas, Pod Security, LimitRanges and webhooks as it is, shown by a dry run."""
     try:
-        subject.api.create(worker_pod(subject), dry_run=True)
-    except NotFound:  # the namespace, which its own check tells of
-        return Result(
-            "pod", WARN, f"namespace '{subject.api.namespace}' cannot be asked about a worker's pod"
-        )
-    except ApiRejected as error:
-        taken = "exceeded quota" in str(error)  # now, and the quota's own line says how much
-        fix = "" if taken else "change what the namespace demands, or the pod with --manifests DIR"
-        return Result("pod", WARN if taken else FAIL, f"a worker's pod is refused: {error}", fix)
-    return Result("pod", OK, "a worker's pod is admitted")
+        found = subject.judgement()
+    except NamespaceMissing:  # its own check tells of it
+        text = f"namespace '{subject.api.namespace}' cannot be asked about a worker's pod"
+        return [Result("pod", WARN, text)]
+    if found.unknown:
+        raise Forbidden(found.unknown)
+    if found.refusal:
+        fix = "change what the namespace demands, or the pod with --manifests DIR"
+        return [Result("pod", FAIL, f"a worker's pod is refused: {found.refusal}", fix)]
+    if found.passing:  # the quota's own line says how much is in use
+        return [Result("pod", WARN, f"a worker's pod is refused for now: {found.passing}", _LATER)]
+    harmful = [each for each in found.changes if each.harm]
+    harmless = "; ".join(each.text for each in found.changes if not each.harm)
+    if harmful:
+        return [Result("pod", WARN, str(each), _AS_ASKED.get(each.field, "")) for each in harmful]
+    return [Result("pod", OK, "a worker's pod is admitted" + (f"; {harmless}" if harmless else " as it is"))]
 
 
-def worker_pod(subject: Subject) -> dict[str, Any]:
-    """The pod that a run's Job would make."""
-    template = subject.manifests[0]["spec"]["template"]
-    metadata = {**template["metadata"], "name": f"doctor-{secrets.token_hex(4)}"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+_LATER = "wait, or end other runs; `kubectl describe quota` shows what is in use"
+_LIMITS = "set it in a copy of k8s/ (--manifests DIR), or have the LimitRange changed"
+_AS_ASKED = {
+    CPU_LIMIT: _LIMITS,
+    "limits.memory": _LIMITS,
+    "containers": "decline the injection for these pods, by a label or an annotation (docs/kubernetes.md)",
+}
+"""What brings back what was asked for, by the field of a change."""
 
 
 def quota(subject: Subject) -> list[Result]:
     """What the namespace's quotas leave for such a run."""
     quotas = subject.api.list("ResourceQuota")["items"]
-    lacking = shortages(quotas, subject.manifests)
-    if not lacking:
+    has = room(quotas, subject.manifests, subject.spec, _admitted(subject))
+    if not has.never and not has.now:
         left = f"{len(quotas)} of them leave room for {subject.spec.workers} workers" if quotas else "none"
         return [Result("quota", OK, left)]
-    never = "ask for less with --workers, --cpu, --memory, or have the quota raised"
-    now = "wait, or end other runs; `kubectl describe quota` shows what is in use"
+    less = has.advice or "less with --workers, --cpu, --memory"
+    never, now = f"ask for {less}, or have the quota raised", f"{_LATER}; or ask for {less}"
     return [
-        Result("quota", FAIL if each.never else WARN, str(each), never if each.never else now)
-        for each in lacking
+        *(Result("quota", FAIL, str(each), never) for each in has.never),
+        *(Result("quota", WARN, str(each), now) for each in has.now),
     ]
+
+
+def _admitted(subject: Subject) -> Mapping[str, Any] | None:
+    """A worker's pod with what a LimitRange fills in, which quotas count; None where nobody knows it."""
+    try:
+        return subject.judgement().spec
+    except NamespaceMissing:
+        return None
 
 
 def gpu(subject: Subject) -> Result:

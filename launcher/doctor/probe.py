@@ -17,6 +17,8 @@ from trainer.errors import GantryError, PreconditionFailed
 from trainer.storage import Store, open_store
 
 MARK = "doctor: "  # begins each line that tells of something
+STEPS = ("write", "read", "list", "precondition", "delete")  # of a bucket, where all is well
+DONE = "done"  # the last step of a pod that came to its end
 PREFIX = ".gantry-doctor-"  # of the object that is written and removed; no run and no experiment is called so
 PEER_SECONDS = 60.0
 
@@ -114,6 +116,7 @@ def main(root: str, name: str, peers: list[str]) -> None:
                 _tell(f"bucket {step}", trouble)
         except GantryError as error:
             _tell("bucket write", str(error))
+    _tell(DONE, "")
 
 
 def _tell(step: str, text: str) -> None:

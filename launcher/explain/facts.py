@@ -17,6 +17,8 @@ from launcher.status import RunStatus
 from trainer.layout import RunPath
 
 Object = Mapping[str, Any]
+NAMESPACE = "Namespace/"
+"""Before a name the entry of `Facts.others` that is empty where that one is gone; none where nobody asked."""
 KUEUE = "APIGroup/kueue.x-k8s.io"
 """Entry of `Facts.others` that is empty where the cluster has no Kueue; none where nobody asked."""
 
@@ -53,9 +55,11 @@ class Facts:
     """The cluster's nodes; asked for only when a pod has none, empty where the user may not list them."""
     quotas: Sequence[Object] = ()
     """ResourceQuotas and LimitRanges of the namespace; asked for only when a pod could not be made."""
+    cancelled: bool | None = None
+    """Whether ``cancel.json`` asks this attempt to stop; None where nobody looked."""
     others: Mapping[str, Object] = field(default_factory=dict)
-    """Other objects by ``Kind/name``: claims and service accounts that pods name, the Job's Workload. One
-    that is not there has no entry."""
+    """Other objects by ``Kind/name``: claims and service accounts that pods name, the Job's Workload, the
+    namespace of a Job that is gone. One that is not there has no entry, but for `KUEUE` and `NAMESPACE`."""
     unasked: Sequence[str] = ()
     """What could not be asked and why, a line each."""
     time: datetime = field(default_factory=lambda: datetime.now(UTC))

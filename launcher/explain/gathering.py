@@ -16,14 +16,15 @@ from typing import TypeVar
 from launcher.backends.base import Backend
 from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.backend import KubernetesBackend
+from launcher.backends.kubernetes.cancellation import was_cancelled
 from launcher.backends.kubernetes.endings import conditions_of
-from launcher.backends.kubernetes.jobs import is_suspended
+from launcher.backends.kubernetes.jobs import is_deleted, is_suspended
 from launcher.backends.kubernetes.labels import queue_of
 from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.wording import event_time
 from launcher.errors import Transient
 from launcher.explain.causes.surroundings import wanted
-from launcher.explain.facts import Facts, Line, Object, object_name
+from launcher.explain.facts import NAMESPACE, Facts, Line, Object, object_name
 from launcher.explain.kueue import place_facts, workload_facts
 from launcher.explain.lines import last_lines
 from launcher.lookup import Found
@@ -108,16 +109,33 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     except UserError as error:  # unreachable, not logged in, forbidden
         asking.unasked.append(f"the cluster: {error}")
         now = backend.without_cluster(found, error)
-        return Facts(now, files.run, files.said or {}, spec, logs=_logs(asking, now, found.store))
+        wish = _wish(found, now.attempt, asking)
+        logs = _logs(asking, now, found.store)
+        return Facts(now, files.run, files.said or {}, spec, logs=logs, cancelled=wish)
     files = asking("the run's folder", lambda: read_files(found.store)) or files  # what it said meanwhile
     now = backend.joined(found, files, seen)
     pods = sorted(seen.pods or (), key=_created, reverse=True)
     facts = Facts(now, files.run, files.said or {}, spec, seen.job, pods)
     if well(now):
         return facts
+    if seen.job is None or is_deleted(seen.job):
+        facts = _deserted(found, api, facts, asking)
     logs = _logs(asking, now, found.store, api, pods)
     facts = replace(facts, events=_events(backend.own(found), facts, asking), logs=logs)
     return _with_surroundings(api, facts, asking)
+
+
+def _deserted(found: Found, api: Api, facts: Facts, asking: Asking) -> Facts:
+    """The facts about a run whose Job goes or is gone, with who may have wanted that: a person, of the run or
+    of the whole namespace."""
+    wish = _wish(found, facts.status.attempt, asking)
+    asked = asking("the namespace", lambda: [api.get("Namespace", api.namespace)])
+    others = {} if asked is None else {NAMESPACE + api.namespace: asked[0] or {}}
+    return replace(facts, cancelled=wish, others=others)
+
+
+def _wish(found: Found, attempt: int | None, asking: Asking) -> bool | None:
+    return asking("cancel.json", lambda: attempt is not None and was_cancelled(found.store, attempt))
 
 
 def _created(found: Object) -> str:
@@ -168,7 +186,7 @@ def _with_surroundings(api: Api, facts: Facts, asking: Asking) -> Facts:
     refused = facts.events_of("FailedCreate")
     return replace(
         facts,
-        others=dict(_others(api, facts, pods, asking)),
+        others={**facts.others, **dict(_others(api, facts, pods, asking))},
         nodes=asking.list(api, "Node") if any(map(_is_homeless, pods)) else (),
         quotas=[each for kind in _LIMITS for each in asking.list(api, kind)] if refused else (),
     )

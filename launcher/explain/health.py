@@ -4,7 +4,8 @@ from launcher.backends.kubernetes.endings import disruption
 from launcher.backends.kubernetes.jobs import workers_of
 from launcher.backends.kubernetes.pods import PodStatus, is_there, pod_status
 from launcher.backends.kubernetes.wording import one_line
-from launcher.explain.causes.admission import refused
+from launcher.explain.causes.refusals import refused
+from launcher.explain.causes.throttled import harmful
 from launcher.explain.evidence import since
 from launcher.explain.facts import Facts
 from launcher.states import FINISHED, PENDING, RESTARTING, RUNNING, STARTING, STOPPING
@@ -20,10 +21,16 @@ _NO_POD_SECONDS = 60.0  # the controller makes 500 pods in a quarter of this
 
 
 def sentence_of(facts: Facts) -> str:
-    """One sentence about a run that is well."""
+    """One sentence about a run that is well; what its pods were given unasked may do it harm all the same."""
     now = facts.status
     if now.state == FINISHED:
         return f"{facts.name} is finished at step {now.step}"
+    otherwise = harmful(facts)
+    return _standing(facts) + (f"; but {otherwise}" if otherwise else "")
+
+
+def _standing(facts: Facts) -> str:
+    now = facts.status
     if now.state == RUNNING:
         restarts = now.restarts + now.trainer_restarts
         again = f", after {restarts} restart{'s' * (restarts > 1)}" if restarts else ""

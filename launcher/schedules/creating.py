@@ -134,7 +134,7 @@ def _prepared(spec: RunSpec, timing: Timing) -> tuple[Api, list[Object]]:
     manifests = render_schedule(spec, timing, Cluster(api.namespace, api.context, api.server))
     check_permissions(api)
     try:
-        preflight(api, manifests)
+        preflight(api, manifests, spec)
     except AlreadyExists as error:
         raise _in_the_way(api, error, spec.name) from error
     return api, manifests

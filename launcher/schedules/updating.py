@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Object
+from launcher.backends.kubernetes.judgement import note_pods
 from launcher.backends.kubernetes.labels import SINCE, SPEC, TIMING, annotation, schedule_of
 from launcher.backends.kubernetes.record import template_of
 from launcher.backends.kubernetes.submit import owned
@@ -27,6 +28,7 @@ from launcher.schedules.creating import check_schedule_name, check_timing
 from launcher.schedules.finding import Found, cron_command, find
 from launcher.schedules.model import asked_timing, path_of, suspension_notes, timing_of
 from launcher.settings import Layered, flag_of
+from launcher.spec import RunSpec
 
 _IDENTITY = ("name", "experiment", "root", "backend")
 
@@ -43,6 +45,8 @@ class Plan(NamedTuple):
     after: Timing
     adopted: list[str]
     """What was read back from the cluster, as the annotation that says it is gone."""
+    spec: RunSpec
+    """What firings are to be."""
 
 
 class Changed(NamedTuple):
@@ -97,16 +101,19 @@ def plan(where: Place, name: str, given: Layered, timing: Mapping[str, Any]) -> 
     difference = against_cluster(found.api, manifests, render_schedule(before, new, cluster))
     if difference is None:
         raise NoSuchSchedule(f"schedule '{name}' was removed in this moment")
-    return Plan(found, difference, manifests, timing_of(found.cron), new, asked.taken)
+    return Plan(found, difference, manifests, timing_of(found.cron), new, asked.taken, after)
 
 
 def apply(plan: Plan) -> Changed:
     """Make a planned change.
 
     Raises:
+        SpecError: no pod of a firing would be let in; nothing was changed.
         ApiRejected: the cluster refuses a part; what was changed before stays, and the next plan shows what
             is left.
     """
+    if plan.difference:
+        note_pods(plan.found.api, plan.manifests, plan.spec)
     api, names = plan.found.api, list(dict.fromkeys(each.object for each in plan.difference.changes))
     gone = {each.object for each in plan.difference.changes if not each.path and each.new is None}
     new = {each.object for each in plan.difference.changes if not each.path and each.old is None}

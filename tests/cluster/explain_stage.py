@@ -6,17 +6,20 @@ its name or its size, so that all runs can be there together.
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import yaml
 
 from launcher import templates
 from launcher.backends.kubernetes.labels import SINCE
+from launcher.backends.kubernetes.permissions import always_needed
 from launcher.cli import main
 from launcher.render.cronjob import Timing, render_schedule
 from launcher.spec import make_spec
@@ -144,6 +147,28 @@ def node(name: str) -> dict[str, Any]:
     }
 
 
+def submitters_role() -> list[dict[str, Any]]:
+    """To submit runs and follow them, and nothing beside it, for the user 'nobody'.
+
+    Not to create pods, nor to see quotas: runs are then submitted whose pods the namespace refuses.
+    """
+    api, who = "rbac.authorization.k8s.io", {"kind": "User", "name": "nobody"}
+    rules = [
+        {"apiGroups": [each.group], "resources": [each.resource], "verbs": [each.verb]}
+        for each in always_needed()
+    ]
+    return [
+        {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": {"name": "submitter"}, "rules": rules},
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "submitter"},
+            "roleRef": {"apiGroup": api, "kind": "Role", "name": "submitter"},
+            "subjects": [{"apiGroup": api, **who}],
+        },
+    ]
+
+
 def least_role() -> list[dict[str, Any]]:
     """To read a run, and nothing beside it, for the user 'limited'."""
     api = "rbac.authorization.k8s.io/v1"
@@ -239,6 +264,7 @@ class Stage:
     def __init__(self, cluster: Cluster, namespace: str, bucket: str, folder: Path) -> None:
         self.cluster, self.namespace, self.bucket = cluster, namespace, bucket
         self.kubectl, self._folder = Kubectl(cluster, namespace), folder
+        self.refused: dict[str, Done] = {}
         self.where = ["--context", cluster.context, "-n", namespace, "--root", bucket]
 
     def submit(self, name: str, *words: str, edit: Edit | None = None) -> Done:
@@ -252,6 +278,16 @@ class Stage:
         for name, (words, edit) in runs.items():
             done = self.submit(name, *words, edit=edit)
             assert done.returncode == 0, done.stderr
+
+    def submit_unjudged(self, runs: dict[str, tuple[list[str], Edit | None]]) -> None:
+        """The same for runs whose pods are refused, by somebody who may not have a pod judged."""
+        with patch.dict(os.environ, {"KUBECONFIG": self.cluster.user_kubeconfig("nobody")}):
+            for name, (words, edit) in runs.items():
+                done = self.submit(name, *words, edit=edit)
+                assert done.returncode == 0, done.stderr
+                assert (
+                    "note: whether a worker's pod is admitted is not known: user 'nobody' may" in done.stderr
+                )
 
     def wait_until_ready(self) -> None:
         """Until pods could be made, and the policy holds."""
@@ -290,7 +326,7 @@ class Stage:
 
     def _edited(self, name: str, edit: Edit) -> str:
         folder = self._folder / name
-        shutil.copytree(templates.folder(), folder)
+        shutil.copytree(templates.folder(), folder, dirs_exist_ok=True)
         job = yaml.safe_load((folder / "job.yaml").read_text())
         edit(job["spec"]["template"]["spec"])
         (folder / "job.yaml").write_text(yaml.safe_dump(job))

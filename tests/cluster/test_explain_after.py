@@ -82,7 +82,7 @@ CASES = {
     ),
     "memory": (
         "out-of-memory", ["worker 0", "128Mi"], ["Pod/memory-0-"],
-        "launcher resume memory ", "--memory 256Mi",
+        "launcher resume memory ", "--memory 1280Mi",
     ),
     "storage-403": (
         "storage-denied", ["bucket '", "worker 0", "storage.objects.list"],

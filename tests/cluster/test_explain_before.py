@@ -35,8 +35,15 @@ def stage(cluster, tmp_path_factory):
         wide = [*explain_stage.policy(name), explain_stage.webhooks(name, refusing), explain_stage.node(name)]
         stack.enter_context(cluster_wide(kubectl, *wide))
         kubectl.apply(*explain_stage.limits(), *explain_stage.claims(), explain_stage.secret())
+        kubectl.apply(*explain_stage.submitters_role())
         made = Stage(cluster, name, _bucket(name), folder)
         made.wait_until_ready()
+        made.refused = {
+            name: made.submit(name, *words, edit=edit)
+            for name, (words, edit) in UNJUDGED.items()
+            if name in REFUSALS
+        }
+        made.submit_unjudged(UNJUDGED)
         made.submit_all(_runs(address, name))
         _tamper(made)
         yield made
@@ -47,6 +54,20 @@ def _bucket(name):
 
     storage.Client(project="test").create_bucket(name)
     return f"gs://{name}"
+
+
+UNJUDGED = {
+    "quota": (["--cpu", "50"], None),
+    "crowded": (["--cpu", "15", "--workers", "4"], None),
+    "limit": (["--memory", "900Gi"], None),
+    "rude": ([], explain_stage.rude),
+    "account": (["--service-account", "absent"], None),
+    "priority": ([], explain_stage.important),
+    "policy": ([], None),
+    "webhook": ([], None),
+    "webhook-away": ([], None),
+}
+"""Flags and edits of runs that `submit` would refuse if it could have a pod judged."""
 
 
 def _runs(registry, node):
@@ -60,17 +81,9 @@ def _runs(registry, node):
         "away": (away, None),
         "index": (["--image", f"{registry}/arm:honest"], None),
         "binary": (["--image", f"{registry}/arm:wrong", "--backoff-limit", "0"], None),
-        "quota": (["--cpu", "50"], None),
-        "limit": (["--memory", "900Gi"], None),
         "secret": (["--env-secret", "HUB_TOKEN=absent/token"], None),
         "key": (["--env-secret", "HUB_TOKEN=hub/token"], None),
         "file": ([], explain_stage.reading),
-        "rude": ([], explain_stage.rude),
-        "account": (["--service-account", "absent"], None),
-        "priority": ([], explain_stage.important),
-        "policy": ([], None),
-        "webhook": ([], None),
-        "webhook-away": ([], None),
         "cpu": (["--cpu", "3"], None),
         "memory": (["--memory", "100Gi"], None),
         "gpu": (["--gpus", "1"], None),
@@ -117,6 +130,7 @@ CASES = {
     "index": ("wrong-architecture", ["/arm:honest", "worker 0"], "Pod/index-0-", "resume index --image"),
     "binary": ("wrong-architecture", ["exec format error"], "Pod/binary-0-", "resume binary --image"),
     "quota": ("quota", ["'team'", "50 of requests.cpu", "of 40 is used"], "Job/quota", "--cpu "),
+    "crowded": ("quota", ["30 of it by the run's own 2 pods"], "Job/crowded", "resume crowded --workers 2"),
     "limit": ("limit-range", ["at most 200Gi of memory", "900Gi"], "Job/limit", "--memory 200Gi"),
     "secret": ("secret-missing", ["Secret 'absent'"], "Pod/secret-0-", "absent --from-file=token=FILE"),
     "key": ("secret-missing", ["Secret 'hub' has no key 'token'"], "Pod/key-0-", "edit secret hub"),
@@ -202,6 +216,27 @@ def test_a_job_that_is_refused_itself_is_told_by_submit(stage):
     assert done.returncode == 2
     assert done.stderr.startswith("error: Job 'policy-job': the cluster refuses it: ")
     assert "runs must name their cost centre" in done.stderr
+
+
+REFUSALS = {
+    "quota": 'the cluster refuses its pods: pods "quota-0-',
+    "crowded": "asks for 60 of requests.cpu, and the namespace has 40",
+    "limit": "maximum memory usage per Container is 200Gi, but limit is 900Gi",
+    "rude": 'violates PodSecurity "restricted:latest"',
+    "account": "error looking up service account",
+    "priority": "no PriorityClass with name absent was found",
+    "policy": "runs must name their cost centre",
+    "webhook": REASON,
+}
+"""What `submit` says of runs whose pods it had judged; the same names were free afterwards."""
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_pods_that_would_never_be_made_are_told_by_submit(stage, name):
+    done = stage.refused[name]
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert done.stderr.startswith(f"error: Job '{name}'")
+    assert REFUSALS[name] in done.stderr
 
 
 def test_for_people_there_is_the_time_of_each_event(stage, explained, launcher):

@@ -37,7 +37,12 @@ def job(workers=2, conditions=(), suspend=False, labels=None, annotations=None, 
             "parallelism": workers,
             "backoffLimit": 3,
             "suspend": suspend,
-            "template": {"spec": {"terminationGracePeriodSeconds": 60}},
+            "template": {
+                "spec": {
+                    "terminationGracePeriodSeconds": 60,
+                    "containers": [{"name": "trainer", "resources": {"limits": {"memory": "2Gi"}}}],
+                }
+            },
         },
         "status": {
             **({"conditions": [condition(*each) for each in conditions]} if conditions else {}),

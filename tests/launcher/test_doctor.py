@@ -7,12 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from launcher import settings
+from launcher.backends.kubernetes.pods import pod_status
 from launcher.doctor import FAIL, OK, WARN, Report, Result, examine, probe, subject_of
 from launcher.doctor.clock import judged
-from launcher.doctor.deep import probe_manifests
+from launcher.doctor.deep import probe_manifests, unfinished
+from launcher.doctor.probed import Probed
+from launcher.doctor.probed import results as pods_results
 from launcher.doctor.storage import results, storage
+from tests.launcher.kubernetes_objects import pod
 from tests.support.teams import free_ports
 from trainer.storage import LocalStore, open_store
 
@@ -156,6 +162,63 @@ def test_what_is_sent_into_pods_is_small_and_goes_by_itself(desk):
     assert sent.replace("$$", "$") == Path(probe.__file__).read_text()
 
 
+STEPS = [("started", "now"), ("dns", ""), ("network", "")]
+BUCKET = [(f"bucket {step}", "") for step in probe.STEPS]
+DONE = [(probe.DONE, "")]
+
+
+def probed(told, unfinished=(), troubles=(), late=False):
+    """What a report says of pods that have told so much, by check: level and text."""
+    asked = subject(image="a/b:1", root="gs://bucket/x")
+    here = list(pods_results(asked, Probed(told, list(troubles), list(unfinished), 12.0, late)))
+    return {each.check: (each.level, each.text) for each in here}
+
+
+def test_pods_that_came_to_their_end_are_well():
+    found = probed({0: [*STEPS, *BUCKET, *DONE], 1: [*STEPS, *DONE]})
+    assert {level for level, _ in found.values()} == {OK}
+    assert set(found) == {"image", "pod dns", "pod network", "pod bucket"}
+
+
+@given(st.integers(0, 8), st.integers(0, 3), st.booleans())
+def test_whatever_pods_did_not_come_to_is_no_success(first, second, late):
+    whole = [*STEPS, *BUCKET]
+    told = {0: whole[: first + 1], 1: STEPS[: second + 1]}
+    found = probed(told, ["pod 0 came as far as something"], late=late)
+    assert found["pods"][0] == FAIL
+    well = {check for check, (level, _) in found.items() if level == OK} - {"image"}
+    assert ("pod bucket" in well) == (first + 1 >= len(whole))
+    assert ("pod network" in well) == (first >= 2 and second >= 2)
+    assert first + 1 >= len(whole) or any(
+        "not known" in text for check, (level, text) in found.items() if level == FAIL
+    )
+
+
+def test_a_wrong_answer_of_either_pod_counts():
+    wrong = [("started", "now"), ("dns", "no address")]
+    found = probed({0: [*STEPS, *BUCKET, *DONE], 1: [*wrong, *DONE]})
+    assert found["pod dns"] == (FAIL, "no address")
+    assert found["pod network"] == (FAIL, "not known: pod 1 did not come so far")
+
+
+def pod_of_probe(phase="Running", code=None, **more):
+    state = {"running": {}} if code is None else {"terminated": {"exitCode": code, "reason": "OOMKilled"}}
+    return pod(0, phase=phase, state=state, **more)
+
+
+def test_why_a_pod_does_not_end():
+    def why(found, steps):
+        return unfinished(pod_status(0, [found]), found, steps)
+
+    assert why(pod_of_probe("Succeeded", 0), [*STEPS, *BUCKET, *DONE]) == ""
+    assert why(pod_of_probe(), STEPS) == "pod 0 came as far as 'network'"
+    killed = why(pod_of_probe("Failed", 137), STEPS)
+    assert killed.startswith("pod 0 came as far as 'network': ") and "memory" in killed
+    meshed = pod_of_probe(code=0)
+    meshed["spec"]["containers"].append({"name": "istio-proxy"})
+    assert "does not end, as container 'istio-proxy' goes on" in why(meshed, [*STEPS, *DONE])
+
+
 def test_two_pods_meet_and_the_first_tries_the_bucket(gcs_root, gcs_server):
     """The file as it is sent, in two processes; on loopback they call each other by port, not by name."""
     source, ports, local = Path(probe.__file__).read_text(), free_ports(2), "127.0.0.1"
@@ -184,7 +247,7 @@ def test_two_pods_meet_and_the_first_tries_the_bucket(gcs_root, gcs_server):
         for process in started
     ]
     assert [process.returncode for process in started] == [0, 0]
-    assert [step for step, _ in said[1]] == ["started", "dns", "network"]
+    assert [step for step, _ in said[1]] == ["started", "dns", "network", "done"]
     steps = dict(said[0])
     assert set(steps) >= {f"bucket {step}" for step in ("write", "read", "list", "precondition", "delete")}
     assert {said for step, said in steps.items() if step not in ("started", "bucket clock")} == {""}

@@ -179,8 +179,8 @@ def test_quotas():
     assert "limits.cpu" in str(lack)
     assert shortages([quota({"pods": "0"}, scopes=["BestEffort"])], manifests) == []
     assert shortages([quota({"pods": "0"}, scopes=["NotTerminating"])], manifests) != []
-    assert fit_in_quota([quota({"pods": "3"})], "gan", manifests).fits is False
-    assert fit_in_quota([quota({"pods": "4"})], "gan", manifests).fits is True
+    assert fit_in_quota([quota({"pods": "3"})], "gan", manifests, spec(workers=4)).fits is False
+    assert fit_in_quota([quota({"pods": "4"})], "gan", manifests, spec(workers=4)).fits is True
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from launcher.backends.kubernetes.matching import attracted, selected, untolerat
 from launcher.explain import diagnose
 from launcher.explain.facts import KUEUE
 from tests.launcher.explaining import answer, facts
-from tests.launcher.kubernetes_objects import condition, event, job, pod, stamp, waiting
+from tests.launcher.kubernetes_objects import condition, event, job, pod, said, stamp, waiting
 
 ABSENT = (
     'rpc error: code = NotFound desc = failed to pull and unpack image "reg/gantry:1": failed to resolve '
@@ -101,7 +101,7 @@ def test_a_registry_that_hides_whether_an_image_is_there_is_told_as_it_is():
         (
             'pods "one-0-a" is forbidden: exceeded quota: team, requested: requests.cpu=50, '
             "used: requests.cpu=3120m, limited: requests.cpu=40",
-            "quota", "50 of requests.cpu, and 3120m of 40 is used", "--cpu 36.88",
+            "quota", "50 of requests.cpu, and 3.12 of 40 is used", "--cpu 36.88",
         ),
         (
             "exceeded quota: team, requested: pods=1, used: pods=5, limited: pods=5",
@@ -151,6 +151,85 @@ def test_why_pods_cannot_be_made(message, cause, word, fix):
     assert (key, seen[0]) == (cause, "Job/one")
     assert word in sentence
     assert fix in command
+
+
+def crowded(workers, here, message, batch="batch_size=60", **more):
+    """A run of so many workers of one core each, of which so many have a pod; a quota lets no more in."""
+    one, pods = job(workers, startTime=stamp()), [pod(index) for index in range(here)]
+    for each in pods:
+        each["spec"]["containers"][0]["resources"]["requests"] = {"cpu": "1"}
+    text = f'Error creating: pods "one-4-a" is forbidden: exceeded quota: team, {message}'
+    return facts(one, pods, [event(one, "FailedCreate", text, 5.0)], overrides=[batch], **more)
+
+
+def test_what_the_run_s_own_pods_use_is_not_what_others_use():
+    full = "requested: requests.cpu=1, used: requests.cpu=4, limited: requests.cpu=4"
+    cause, sentence, fix, _ = answer(crowded(6, 4, full))
+    assert cause == "quota"
+    assert sentence.endswith("and 4 of 4 is used, all of it by the run's own 4 pods")
+    assert fix.endswith("launcher resume one --workers 4 --root gs://runs/gan")
+    assert answer(crowded(6, 4, full, "batch_size=42"))[2].endswith("--workers 3 --root gs://runs/gan")
+    beside = "requested: requests.cpu=1, used: requests.cpu=5, limited: requests.cpu=5"
+    _, sentence, fix, _ = answer(crowded(6, 3, beside))
+    assert sentence.endswith("and 5 of 5 is used, 3 of it by the run's own 3 pods and 2 by others")
+    assert "resume one --workers 3" in fix
+    patient = "requested: requests.cpu=1, used: requests.cpu=6, limited: requests.cpu=6"
+    assert "the Job tries again by itself" in answer(crowded(6, 3, patient))[2]  # six fit when others end
+
+
+def test_workers_of_which_none_fits_are_made_smaller_all_of_them():
+    small = "requested: requests.cpu=1, used: requests.cpu=0, limited: requests.cpu=900m"
+    assert "--cpu 0.15" in answer(crowded(6, 0, small))[2]
+    memory = "requested: requests.memory=8Gi, used: requests.memory=0, limited: requests.memory={}"
+    assert "--memory 2730Mi" in answer(crowded(3, 0, memory.format("8191Mi")))[2]
+    # A third of 2 GiB is less than a worker needs, however it is asked for.
+    fix = answer(crowded(3, 0, memory.format("2Gi")))[2]
+    assert "--memory" not in fix and "have it raised" in fix
+
+
+def test_a_default_limit_below_what_is_asked_for():
+    text = (
+        'Pod "one-0-a" is invalid: spec.containers[0].resources.requests: Invalid value: "500m": must be '
+        "less than or equal to cpu limit of 150m"
+    )
+    cause, sentence, fix, _ = answer(refused(text))
+    assert cause == "limit-default"
+    assert "asks for 500m of cpu" in sentence and "one of 150m" in sentence
+    assert "--cpu 150m" in fix
+
+
+def test_no_less_memory_is_advised_than_a_worker_needs():
+    low = "maximum memory usage per Container is 256Mi, but limit is 2Gi"
+    fix = answer(refused(low))[2]
+    assert fix == "kubectl -n team describe limitrange  # have it raised: a worker needs 1280Mi"
+    message = "0/1 nodes are available: 1 Insufficient memory."
+    asked = {"memory": "100Gi"}
+    assert "resume one --memory 1280Mi" in answer(homeless(message, [node()], asked))[2]
+    assert "describe nodes" in answer(homeless(message, [node(memory="1Gi")], asked))[2]
+
+
+def limited(limit="150m", **more):
+    """A run whose pod has a limit on CPU that its Job's template has not."""
+    one = pod(0)
+    one["spec"]["containers"][0]["resources"] = {"limits": {"memory": "2Gi", "cpu": limit}}
+    one["metadata"]["annotations"] = {"kubernetes.io/limit-ranger": "LimitRange plugin set: cpu limit"}
+    return facts(job(1), [one], **more)
+
+
+def test_a_limit_that_nobody_asked_for_is_why_a_run_starts_slowly():
+    cause, sentence, fix, seen = answer(limited())
+    assert (cause, seen) == ("throttled", ["Pod/one-0-abcde"] * 2)
+    assert sentence.startswith("run 'one' starts slowly, as container 'trainer' gets limits.cpu 0.15")
+    assert "--manifests DIR" in fix
+    roomy = diagnose(limited("8"))
+    assert roomy.healthy and "gets limits.cpu 8, which nobody asked for" in roomy.sentence
+
+
+def test_of_a_run_that_trains_it_is_told_what_its_pods_were_given():
+    here = diagnose(limited(said=said()))
+    assert here.healthy
+    assert "trains, step 20" in here.sentence
+    assert "; but container 'trainer' gets limits.cpu 0.15, which nobody asked for" in here.sentence
 
 
 def test_a_quota_s_own_figures_are_evidence_where_they_may_be_read():
@@ -380,3 +459,35 @@ def test_a_job_that_is_gone():
     assert "cut off at step 20: its Job 'one' is gone from namespace 'team'" in sentence
     unseen = here.__class__(**{**here.__dict__, "unasked": ["the cluster: no answer"]})
     assert answer(unseen)[0] != "job-gone"
+
+
+STOPPED = {"state": "stopped", "step": 20, "updated": stamp(5), "checkpoint_step": 20}
+
+
+def test_a_run_whose_job_was_deleted_was_not_cancelled():
+    cause, sentence, fix, _ = answer(facts(None, [], said=STOPPED, cancelled=False))
+    assert (cause, fix) == ("job-gone", "launcher resume one --root gs://runs/gan")
+    assert sentence == (
+        "run 'one' was told to stop, saved at step 20, and not by `launcher cancel`: its Job 'one' is gone "
+        "from namespace 'team'"
+    )
+    assert answer(facts(None, [], said=STOPPED, cancelled=True))[0] == "cancelled"
+    assert answer(facts(None, [], said=STOPPED))[0] == "cancelled"  # nobody looked
+    unseen = facts(None, [], said=STOPPED, cancelled=False, unasked=["the cluster: forbidden"])
+    assert "by whom nobody knows, as its Job cannot be seen, saved at step 20" in answer(unseen)[1]
+
+
+def test_a_namespace_that_is_gone_or_goes():
+    gone = answer(facts(None, [], said=STOPPED, cancelled=False, others={"Namespace/team": {}}))
+    assert gone[:2] == ("namespace-gone", "namespace 'team' is gone, and run 'one' with it, saved at step 20")
+    assert gone[2].startswith("kubectl create namespace team && launcher resume one")
+    going = {"kind": "Namespace", "metadata": {"name": "team", "deletionTimestamp": stamp(9)}}
+    cause, sentence, fix, seen = answer(facts(None, [], said=STOPPED, others={"Namespace/team": going}))
+    assert (cause, seen) == ("namespace-gone", ["Namespace/team"])
+    assert "is being deleted" in sentence
+    assert fix.startswith("kubectl wait --for=delete namespace/team")
+    there = {"kind": "Namespace", "metadata": {"name": "team"}}
+    assert (
+        answer(facts(None, [], said=STOPPED, cancelled=False, others={"Namespace/team": there}))[0]
+        == "job-gone"
+    )

@@ -4,8 +4,10 @@ import pytest
 
 from launcher.explain import diagnose
 from launcher.explain.causes.words import words
+from launcher.footprint import footprint
 from tests.launcher.explaining import MISTAKE, TOO_MANY, answer, facts, failed, local, with_env
 from tests.launcher.kubernetes_objects import job, pod, said
+from trainer.config import resolve
 
 # Exit 2.
 
@@ -85,6 +87,16 @@ def test_want_of_memory_names_the_limit_and_doubles_it(pods, logs):
     assert cause == "out-of-memory"
     assert sentence == "worker 1 needs more than the memory limit of 2Gi: the kernel killed it"
     assert fix.endswith("launcher resume one --memory 4096Mi --root gs://runs/gan")
+
+
+def test_twice_a_limit_is_not_advised_where_a_worker_needs_more():
+    one = failed(0, 137, reason="OOMKilled")
+    one["spec"]["containers"][0]["resources"]["limits"]["memory"] = "128Mi"
+    need = footprint(resolve("mlp"), 1, pods=True)  # as --estimate says it
+    cause, _, fix, _ = answer(facts(job(1), [one]))
+    assert cause == "out-of-memory"
+    assert f"resume one --memory {need.to_ask_for} " in fix
+    assert int(need.to_ask_for.removesuffix("Mi")) << 20 >= need.total
 
 
 def test_a_signal_to_a_process_of_this_machine_is_no_proof_of_anything():

@@ -14,9 +14,11 @@ from tests.launcher.explaining import (
     facts,
     failed,
     local,
+    with_env,
 )
 from tests.launcher.kubernetes_objects import job, pod, said
 from tests.support.refusing import Metadata, Refusing
+from trainer.data.registry import open_source
 from trainer.errors import AccessError, StorageAway, StorageError
 from trainer.patience import Outage
 from trainer.storage import open_store
@@ -31,16 +33,40 @@ def test_a_bucket_that_refuses_or_is_not_there(status, monkeypatch):
     pods = [failed(0, 2, f"error: {failure.value}")]
     cause, sentence, fix, objects = answer(facts(job(1, MISTAKE), pods))
     if status == 404:
-        assert (cause, sentence) == ("bucket-missing", "bucket 'runs' does not exist")
+        assert (cause, sentence) == (
+            "bucket-missing",
+            "bucket 'runs' of the root gs://runs/gan does not exist",
+        )
         assert fix.startswith("gcloud storage buckets create gs://runs && launcher resume one")
         return
     assert cause == "storage-denied"
-    assert sentence == "bucket 'runs' refuses worker 0 to list: its account needs storage.objects.list"
+    which = "bucket 'runs' of the root gs://runs/gan"
+    assert sentence == f"{which} refuses worker 0 to list: its account needs storage.objects.list"
     assert "--member=principal://" in fix and "/subject/ns/team/sa/default" in fix
     bound = answer(facts(job(1, MISTAKE), pods, others=account()))
     assert "--member=serviceAccount:t@p.iam.gserviceaccount.com" in bound[2]
     assert objects == ["Pod/one-0-abcde"]  # nobody looked at the account
     assert "ServiceAccount/default" in bound[3]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_the_bucket_of_the_data_is_not_the_root_s(status, monkeypatch):
+    source = "tfrecord:gs://faces/2026/*.tfrecord"
+    with Refusing(status) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        with pytest.raises(AccessError) as failure:
+            open_source(source, (28, 28, 1))
+    one = with_env(failed(0, 2, f"error: {failure.value}"), STORAGE_EMULATOR_HOST="http://gcs")
+    here = facts(job(1, MISTAKE), [one], overrides=[f"data.source={source}"])
+    cause, sentence, fix, _ = answer(here)
+    if status == 404:
+        assert cause == "bucket-missing"
+        assert sentence == f"bucket 'faces' of data.source '{source}' does not exist"
+        assert "--set data.source=SOURCE" in fix and source not in fix and "buckets create" not in fix
+        return
+    assert cause == "storage-denied"
+    assert sentence.startswith(f"bucket 'faces' of data.source '{source}' refuses worker 0 to list")
+    assert "gs://faces --role=roles/storage.objectViewer" in fix
 
 
 def account(google="t@p.iam.gserviceaccount.com"):

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from launcher.backends.kubernetes.api import Api
 from launcher.backends.kubernetes.capacity import fits
 from launcher.backends.kubernetes.fits import Fit
+from launcher.backends.kubernetes.judgement import room
 from launcher.backends.kubernetes.permissions import CLUSTER_ROLE
-from launcher.backends.kubernetes.requests import shortages
 from launcher.errors import Forbidden
+from launcher.spec import RunSpec
 
 Manifests = Sequence[Mapping[str, Any]]
 
@@ -47,13 +48,24 @@ def _more(error: Forbidden) -> Forbidden:
     return Forbidden(f"{str(error).rpartition('; ')[0]}; {CLUSTER_ROLE} grants it")
 
 
-def fit_in_quota(quotas: Sequence[Mapping[str, Any]], namespace: str, manifests: Manifests) -> Fit:
-    """Whether the quotas of a namespace leave what a Job and its children ask for."""
-    if lacking := shortages(quotas, manifests):
-        return Fit("quota", False, "; ".join(map(str, lacking)))
+def fit_in_quota(
+    quotas: Sequence[Mapping[str, Any]], namespace: str, manifests: Manifests, spec: RunSpec
+) -> Fit:
+    """Whether the quotas of a namespace leave what a run asks for; if not, how many workers they do leave.
+
+    None where that depends on what a LimitRange fills in, which a pod's manifest does not show.
+    """
     if not quotas:
         return Fit("quota", True, f"namespace '{namespace}' has none")
-    return Fit("quota", True, f"enough is left by {', '.join(each['metadata']['name'] for each in quotas)}")
+    has = room(quotas, manifests, spec)
+    lacking = [*has.never, *has.now]
+    if not lacking:
+        left = f"enough is left by {', '.join(each['metadata']['name'] for each in quotas)}"
+        return Fit("quota", True, left)
+    text = "; ".join(map(str, lacking))
+    if all(each.asked is None for each in lacking):
+        return Fit("quota", None, f"not known: {text}: only a LimitRange's default could let them in")
+    return Fit("quota", False, f"{text}; {has.advice} fits" if has.advice else text)
 
 
 def fit_on_nodes(found: Nodes, manifests: Manifests) -> Fit:

@@ -75,14 +75,19 @@ RULES = (
     Rule("", "serviceaccounts", ("get",), "diff and explain"),
     Rule("policy", "poddisruptionbudgets", ("get",), "diff"),
     Rule("", "configmaps", ("get",), "diff, where k8s/ was given a ConfigMap"),
-    Rule("", "namespaces", ("get",), "doctor: the Pod Security level"),
-    Rule("", "resourcequotas", ("list",), "doctor, submit --estimate and explain"),
+    Rule("", "namespaces", ("get",), "doctor: the Pod Security level; explain, of a Job that is gone"),
+    Rule("", "resourcequotas", ("list",), "submit, cron create, doctor, submit --estimate and explain"),
     Rule("", "limitranges", ("list",), "explain"),
     Rule("", "persistentvolumeclaims", ("get",), "explain"),
     Rule("kueue.x-k8s.io", "localqueues", ("get",), "doctor, of a queue"),
     Rule("kueue.x-k8s.io", "workloads", ("list",), "explain, of a run in a queue"),
     Rule("visibility.kueue.x-k8s.io", "localqueues/pendingworkloads", ("get",), "explain, of a queue"),
-    Rule("", "pods", ("create",), "doctor: whether a worker's pod is admitted, by a dry run"),
+    Rule(
+        "",
+        "pods",
+        ("create",),
+        "submit, resume, cron create and doctor: whether a worker's pod is admitted, by a dry run",
+    ),
 )
 """In a namespace."""
 

@@ -6,26 +6,29 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from launcher.backends.kubernetes.api import Api
+from launcher.backends.kubernetes.judgement import check_pods
 from launcher.backends.kubernetes.kinds import kind_of
 from launcher.backends.kubernetes.permissions import ROLE, Permission, always_needed, missing
 from launcher.errors import AlreadyExists, ApiRejected, Forbidden, SpecError, Unsupported
+from launcher.spec import RunSpec
 
 OLDEST = (1, 31)
 _THREADS = 16
 
 
-def preflight(api: Api, manifests: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse what the cluster would refuse, while there is nothing to take back.
+def preflight(api: Api, manifests: Sequence[Mapping[str, Any]], spec: RunSpec) -> None:
+    """Refuse what the cluster would refuse, while there is nothing to take back; the rest is noted on stderr.
 
     Raises:
         Unsupported: the cluster is too old.
         Forbidden: with every permission that is missing.
         NamespaceMissing, AlreadyExists: the Job's name is taken.
-        SpecError: the server does not accept a manifest.
+        SpecError: the server does not accept a manifest, or would let no pod of it be made.
     """
     check_version(api.read("/version"))
     with ThreadPoolExecutor(_THREADS) as pool:
         judged = [pool.submit(_dry_run, api, manifest) for manifest in manifests]
+        pods = pool.submit(check_pods, api, manifests, spec)
         lacking = sorted(missing(api, needed(manifests)))
         if lacking:
             raise Forbidden(
@@ -34,6 +37,8 @@ def preflight(api: Api, manifests: Sequence[Mapping[str, Any]]) -> None:
             )
         for each in judged:
             each.result()
+        for text in pods.result():
+            api.transport.note(f"note: {text}")
 
 
 def check_version(version: Mapping[str, Any]) -> None:

@@ -58,17 +58,33 @@ def times(count: int, each: Amounts) -> Amounts:
     return {name: count * amount for name, amount in each.items()}
 
 
-def asked_of_quota(manifests: Sequence[Mapping[str, Any]]) -> Amounts:
-    """What a quota counts of a Job and its children while all its pods run, by a quota's names."""
-    job = manifests[0]
-    pods, pod = int(job["spec"]["parallelism"]), job["spec"]["template"]["spec"]
-    requests, limits = times(pods, requests_of(pod)), times(pods, limits_of(pod))
+def use_of(pod: Mapping[str, Any]) -> Amounts:
+    """What quotas count of one pod with such a spec, by their own names."""
+    requests, limits = requests_of(pod), limits_of(pod)
     found = {f"requests.{name}": amount for name, amount in requests.items()}
     found |= {f"limits.{name}": amount for name, amount in limits.items()}
     found |= {name: requests[name] for name in _BARE if name in requests}
-    found |= {"pods": Decimal(pods), "count/pods": Decimal(pods), "count/jobs.batch": Decimal(1)}
+    return found | {"pods": Decimal(1), "count/pods": Decimal(1)}
+
+
+def asked_of_quota(manifests: Sequence[Mapping[str, Any]], pod: Mapping[str, Any] | None = None) -> Amounts:
+    """What a quota counts of a Job or of a CronJob's firing, and of its children, while all its pods run.
+
+    `pod` is the spec of a pod as the cluster completes it, where that is known.
+    """
+    job = job_of(manifests[0])
+    found = times(int(job["parallelism"]), use_of(pod or job["template"]["spec"]))
     services = sum(each["kind"] == "Service" for each in manifests)
-    return found | {"services": Decimal(services), "count/services": Decimal(services)}
+    found |= {"services": Decimal(services), "count/services": Decimal(services)}
+    return found | {"count/jobs.batch": Decimal(1)}
+
+
+def job_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The spec of a Job, or of those that a CronJob makes."""
+    spec: Mapping[str, Any] = manifest["spec"]
+    if manifest["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    return spec
 
 
 class Shortage(NamedTuple):
@@ -96,12 +112,17 @@ class Shortage(NamedTuple):
         )
 
 
-def shortages(quotas: Iterable[Mapping[str, Any]], manifests: Sequence[Mapping[str, Any]]) -> list[Shortage]:
-    """Where the quotas of a namespace do not leave what a Job and its children ask for."""
-    asked, found = asked_of_quota(manifests), []
-    for quota in quotas:
-        if not _counts(quota):
-            continue
+def shortages(
+    quotas: Iterable[Mapping[str, Any]],
+    manifests: Sequence[Mapping[str, Any]],
+    pod: Mapping[str, Any] | None = None,
+) -> list[Shortage]:
+    """Where the quotas of a namespace do not leave what a Job and its children ask for.
+
+    `pod` is the spec of a worker's pod as the cluster completes it, with a LimitRange's defaults say.
+    """
+    asked, found = asked_of_quota(manifests, pod), []
+    for quota in filter(counts, quotas):
         status = quota.get("status") or {}
         hard = amounts(status.get("hard") or quota["spec"].get("hard"))
         used = amounts(status.get("used"))
@@ -116,7 +137,7 @@ def shortages(quotas: Iterable[Mapping[str, Any]], manifests: Sequence[Mapping[s
     return found
 
 
-def _counts(quota: Mapping[str, Any]) -> bool:
+def counts(quota: Mapping[str, Any]) -> bool:
     """Whether a quota counts a worker's pods; one for a priority class is taken not to."""
     spec = quota["spec"]
     scopes = set(spec.get("scopes") or ())

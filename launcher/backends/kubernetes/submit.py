@@ -103,7 +103,7 @@ def _accepted(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifest
     for job in (plain, other_job_name(spec, attempt)) if resuming else (plain,):
         manifests = render(spec, attempt, job)
         try:
-            preflight(api, manifests)
+            preflight(api, manifests, spec)
         except AlreadyExists as error:
             taken = error
         else:

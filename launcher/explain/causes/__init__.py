@@ -19,6 +19,7 @@ from launcher.explain.causes.scheduling import SCHEDULING
 from launcher.explain.causes.sidecars import IN_THE_WAY, LEFT_OVER
 from launcher.explain.causes.storage import AWAY, STORAGE
 from launcher.explain.causes.taken import DELETED, TAKEN
+from launcher.explain.causes.throttled import THROTTLED
 from launcher.explain.causes.volumes import VOLUMES
 from launcher.explain.causes.waiting import WAITING
 from launcher.explain.facts import Facts
@@ -39,6 +40,7 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *ENDINGS,
     *MISTAKES,
     IN_THE_WAY,
+    THROTTLED,
     STALLED,
     AWAY,
     UNREACHABLE,

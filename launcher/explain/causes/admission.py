@@ -4,111 +4,25 @@ Every text here is the API server's own: of its quota, LimitRanger, PodSecurity,
 admission, of ValidatingAdmissionPolicy and of webhooks.
 """
 
-import re
-from decimal import Decimal
-from typing import NamedTuple
-
-from launcher.backends.kubernetes.jobs import is_suspended, workers_of
-from launcher.backends.kubernetes.requests import Amounts, amounts, shown
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes.again import resume, submit
-from launcher.explain.evidence import from_event, from_field
-from launcher.explain.facts import Facts, kubectl, message_of
+from launcher.explain.causes.needs import at_least
+from launcher.explain.causes.quota import QUOTA
+from launcher.explain.causes.refusals import refusal
+from launcher.explain.evidence import from_field
+from launcher.explain.facts import Facts, kubectl
 
-_FIELDS = {"cpu": "cpu", "memory": "memory", "nvidia.com/gpu": "gpus", "pods": "workers"}
-"""By a quota's resource: the field of a `RunSpec` that asks for it."""
+_FIELDS = {"cpu": "cpu", "nvidia.com/gpu": "gpus"}
+"""By a LimitRange's resource: the field of a `RunSpec` that asks for it."""
 _OUT_OF_RANGE = (
     r"(maximum|minimum) (\S+) usage per (\w+) is ([^,]+?), "
     r"but (?:(?:limit|request) is ([^.,]+)|(no \w+ is specified))"
 )
-_AND_OTHERS = "  # what others use; the Job tries again by itself when there is room"
-_AMOUNTS = re.compile(r"([\w./-]+)=([^,\s]+)")
-
-
-class _Refusal(NamedTuple):
-    """The newest word of why no pod can be made, and what was found in it."""
-
-    match: re.Match[str]
-    evidence: Evidence
-
-
-def refused(facts: Facts) -> bool:
-    """Whether a worker has no pod because the API server lets none be made."""
-    return _newest(facts) is not None
-
-
-def _newest(facts: Facts) -> tuple[str, Evidence] | None:
-    job = facts.job
-    if job is None or facts.verdict or is_suspended(job) or len(facts.workers) >= workers_of(job):
-        return None
-    event = facts.newest_event("FailedCreate")
-    return (message_of(event), from_event(event)) if event else None
-
-
-def _refusal(facts: Facts, pattern: str) -> _Refusal | None:
-    newest = _newest(facts)
-    match = re.search(pattern, newest[0]) if newest else None
-    return _Refusal(match, newest[1]) if match and newest else None
-
-
-def quota(facts: Facts) -> Finding | None:
-    """A ResourceQuota that has no room for a worker, or that wants more said of it."""
-    if found := _refusal(facts, r"failed quota: ([^:]+): must specify (.+)"):
-        name, what = found.match.groups()
-        sentence = f"quota '{name}' of namespace '{facts.namespace}' wants pods to say {what}"
-        fix = submit(facts, manifests="DIR") + "  # a copy of k8s/ whose job.yaml says it"
-        return Finding(sentence, (found.evidence, *_quota(facts, name)), fix)
-    if not (found := _refusal(facts, r"exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: (.+)")):
-        return None
-    name, *texts = found.match.groups()
-    said = [dict(_AMOUNTS.findall(text)) for text in texts]
-    told = "; ".join(
-        f"a worker asks for {amount} of {key}, and {said[1].get(key)} of {said[2].get(key)} is used"
-        for key, amount in said[0].items()
-    )
-    asked, used, limit = map(amounts, said)
-    sentence = f"quota '{name}' of namespace '{facts.namespace}' has no room: {told}"
-    less = _less(facts, asked, used, limit)
-    fix = submit(facts, **less) if less else facts.kubectl("describe resourcequota", name) + _AND_OTHERS
-    return Finding(sentence, (found.evidence, *_quota(facts, name)), fix)
-
-
-def _less(facts: Facts, asked: Amounts, used: Amounts, limit: Amounts) -> dict[str, str]:
-    """Fields of the run's specification with what the quota has left; none where it has nothing left."""
-    found = {}
-    for resource in asked:
-        room = limit.get(resource, Decimal(0)) - used.get(resource, Decimal(0))
-        plain = resource.removeprefix("requests.").removeprefix("limits.")
-        if plain == "pods":
-            room += len(facts.workers)
-        if room <= 0:
-            return {}
-        if field := _FIELDS.get(plain):
-            found[field] = shown(plain, room)
-    return found
-
-
-def _quota(facts: Facts, name: str) -> list[Evidence]:
-    """What a quota allows and what is used of it, where it may be read."""
-    found = [
-        each for each in facts.quotas if each["metadata"]["name"] == name and each["kind"] == "ResourceQuota"
-    ]
-    return [
-        from_field(
-            each,
-            "ResourceQuota",
-            f"status.{key}",
-            ", ".join(f"{name} {value}" for name, value in values.items()),
-        )
-        for each in found
-        for key in ("hard", "used")
-        if (values := (each.get("status") or {}).get(key))
-    ]
 
 
 def limit_range(facts: Facts) -> Finding | None:
     """A LimitRange that forbids containers of this size."""
-    if not (found := _refusal(facts, _OUT_OF_RANGE)):
+    if not (found := refusal(facts, _OUT_OF_RANGE)):
         return None
     bound, resource, per, allowed, asked, unsaid = found.match.groups()
     most = "at most" if bound == "maximum" else "at least"
@@ -116,21 +30,44 @@ def limit_range(facts: Facts) -> Finding | None:
         f"a LimitRange of namespace '{facts.namespace}' allows a {per.lower()} {most} "
         f"{allowed} of {resource}, and a worker {f'asks for {asked}' if asked else f'says nothing: {unsaid}'}"
     )
-    ranges = [
+    return Finding(sentence, (found.evidence, *_ranges(facts)), _allowed(facts, bound, resource, allowed))
+
+
+def _ranges(facts: Facts) -> list[Evidence]:
+    return [
         from_field(each, "LimitRange", "spec.limits", "; ".join(map(str, each["spec"]["limits"])))
         for each in facts.quotas
         if each["kind"] == "LimitRange"
     ]
+
+
+def _allowed(facts: Facts, bound: str, resource: str, allowed: str) -> str:
+    """The command that keeps a run within a LimitRange's bound of a resource."""
+    if resource == "memory":
+        size = at_least(facts, allowed)
+        if bound == "maximum" and size != allowed:
+            return facts.kubectl("describe limitrange") + f"  # have it raised: a worker needs {size}"
+        return resume(facts, "--memory", str(size))
     field = _FIELDS.get(resource)
-    fix = submit(facts, **{field: allowed}) if field else submit(facts, manifests="DIR")
-    return Finding(
-        sentence, (found.evidence, *ranges), resume(facts, "--memory", allowed) if field == "memory" else fix
+    return submit(facts, **{field: allowed}) if field else submit(facts, manifests="DIR")
+
+
+def limit_default(facts: Facts) -> Finding | None:
+    """A LimitRange whose default limit is less than what a worker asks for."""
+    pattern = r'Invalid value: "?([^":\s]+)"?: must be less than or equal to (\S+) limit of (\S+)'
+    if not (found := refusal(facts, pattern)):
+        return None
+    asked, resource, limit = found.match.groups()
+    sentence = (
+        f"a worker asks for {asked} of {resource}, and a LimitRange of namespace '{facts.namespace}' gives "
+        f"containers that state no limit one of {limit}"
     )
+    return Finding(sentence, (found.evidence, *_ranges(facts)), _allowed(facts, "maximum", resource, limit))
 
 
 def pod_security(facts: Facts) -> Finding | None:
     """The namespace's Pod Security level, which the pods do not meet."""
-    if not (found := _refusal(facts, r'violates PodSecurity "([^"]+)": (.*)')):
+    if not (found := refusal(facts, r'violates PodSecurity "([^"]+)": (.*)')):
         return None
     level, why = found.match.groups()
     sentence = f"Pod Security '{level}' of namespace '{facts.namespace}' refuses the pods: {why}"
@@ -142,7 +79,7 @@ def pod_security(facts: Facts) -> Finding | None:
 
 def service_account(facts: Facts) -> Finding | None:
     """A service account that the namespace does not have."""
-    if not (found := _refusal(facts, r"error looking up service account ([^/]+)/([^:]+): ")):
+    if not (found := refusal(facts, r"error looking up service account ([^/]+)/([^:]+): ")):
         return None
     namespace, name = found.match.groups()
     sentence = f"service account '{name}' does not exist in namespace '{namespace}'"
@@ -151,7 +88,7 @@ def service_account(facts: Facts) -> Finding | None:
 
 def priority_class(facts: Facts) -> Finding | None:
     """A priority class that the cluster does not have."""
-    if not (found := _refusal(facts, r"no PriorityClass with name (\S+) was found")):
+    if not (found := refusal(facts, r"no PriorityClass with name (\S+) was found")):
         return None
     sentence = f"priority class '{found.match[1]}' does not exist in the cluster"
     return Finding(sentence, (found.evidence,), "kubectl get priorityclasses")
@@ -159,7 +96,7 @@ def priority_class(facts: Facts) -> Finding | None:
 
 def webhook_away(facts: Facts) -> Finding | None:
     """A webhook that must be asked about every pod and does not answer."""
-    if not (found := _refusal(facts, r'failed calling webhook "([^"]+)": (.*)')):
+    if not (found := refusal(facts, r'failed calling webhook "([^"]+)": (.*)')):
         return None
     name, why = found.match.groups()
     sentence = f"admission webhook '{name}' does not answer, and without it the cluster makes no pods: {why}"
@@ -171,10 +108,10 @@ def webhook_away(facts: Facts) -> Finding | None:
 def policy(facts: Facts) -> Finding | None:
     """A webhook or a ValidatingAdmissionPolicy that refuses the pods."""
     webhook = r'admission webhook "([^"]+)" denied the request:? ?(.*)'
-    if found := _refusal(facts, webhook):
+    if found := refusal(facts, webhook):
         name, why = found.match.groups()
         sentence = f"admission webhook '{name}' refuses the pods: {why or 'it gives no reason'}"
-    elif found := _refusal(
+    elif found := refusal(
         facts, r"ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request:? ?(.*)"
     ):
         name, why = found.match.groups()
@@ -187,19 +124,20 @@ def policy(facts: Facts) -> Finding | None:
 
 
 ADMISSION = (
-    Cause(
-        "quota",
-        "The namespace's quota has no room",
-        "FailedCreate of the Job with `exceeded quota` or `failed quota`",
-        "Ask for less or for fewer workers, wait until other runs end, or have the quota raised",
-        quota,
-    ),
+    QUOTA,
     Cause(
         "limit-range",
         "A LimitRange forbids the size of the pods",
         "FailedCreate of the Job with `maximum memory usage per Container is …` and the like",
         "Ask for what the LimitRange allows",
         limit_range,
+    ),
+    Cause(
+        "limit-default",
+        "A LimitRange's default limit is less than what a worker asks for",
+        "FailedCreate of the Job with `must be less than or equal to cpu limit of …`",
+        "Ask for no more, state a limit in a copy of `k8s/`, or have the default raised",
+        limit_default,
     ),
     Cause(
         "pod-security",

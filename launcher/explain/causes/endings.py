@@ -7,12 +7,12 @@ from launcher.backends.kubernetes.wording import about
 from launcher.check import quantity
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes import again
+from launcher.explain.causes.needs import MIB, at_least
 from launcher.explain.causes.words import ended, evidence, find, words
 from launcher.explain.evidence import from_container, from_field, from_status
 from launcher.explain.facts import Facts, Object
 from trainer.errors import EXIT_DONE, EXIT_RESTART, EXIT_USER
 
-_MIB = 1 << 20
 _KILLED, _STOPPED, _RUNTIME = 137, 143, 255
 _LOWER_RATE = 10  # by how much, for the next try
 
@@ -51,7 +51,7 @@ def out_of_memory(facts: Facts) -> Finding | None:
         )
     size = limit[1] if limit else _mib(said.match[2]) if said and said.match[2] else None
     where = f" of {size}" if size else " of its container"
-    more = _doubled(size) or "SIZE"
+    more = at_least(facts, _doubled(size)) or "SIZE"
     return Finding(
         f"worker {worker} needs more than the memory limit{where}: the kernel killed it",
         seen,
@@ -139,7 +139,7 @@ def _mib(text: str) -> str:
 def _doubled(size: str | None) -> str | None:
     """Twice a quantity of memory, such as 4096Mi for 2Gi."""
     found = quantity(size) if size else None
-    return None if found is None else f"{max(1, round(2 * found / _MIB))}Mi"
+    return None if found is None else f"{max(1, round(2 * found / MIB))}Mi"
 
 
 ENDINGS = (
@@ -154,7 +154,7 @@ ENDINGS = (
         "out-of-memory",
         "Out of memory",
         "The kernel killed a trainer or its container: OOMKilled, or the supervisor's word for it",
-        "More memory for each worker, or a smaller batch on more workers",
+        "More memory for each worker, twice the limit and no less than `--estimate` says; or more workers",
         out_of_memory,
     ),
 )  # fmt: skip

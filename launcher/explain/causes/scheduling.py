@@ -12,6 +12,7 @@ from launcher.backends.kubernetes.matching import attracted, chosen, selected, u
 from launcher.backends.kubernetes.requests import GPU, shown
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes.again import resume, submit
+from launcher.explain.causes.needs import bytes_of, in_mib, needed
 from launcher.explain.evidence import from_field
 from launcher.explain.facts import Facts, Object
 from launcher.explain.placement import Unplaced, largest, shown_taint, unplaced
@@ -22,6 +23,7 @@ _RULES = (
     (r"didn't match pod topology spread constraints", "topologySpreadConstraints", "required spread"),
 )
 _PLURALS = {"cpu": "cores", "memory": "memory", GPU: "GPUs"}
+_FREE = Decimal("0.9")  # the system's own pods have a part of each node
 _OWN = "  # a copy of k8s/ whose job.yaml"
 
 
@@ -72,15 +74,19 @@ def _short(facts: Facts, pod: Unplaced, resource: str) -> Finding:
 
 
 def _smaller(facts: Facts, resource: str, most: Decimal) -> str:
-    """The run again with what a node has of a resource; of memory, which the system needs too, with less."""
+    """The run again with what a node has of a resource; of memory with what a worker needs."""
     if resource == "memory":
-        return resume(facts, "--memory", "LESS")
+        need = needed(facts)
+        size = in_mib(most * _FREE) if need is None else need.to_ask_for
+        if bytes_of(size) > most:
+            return f"kubectl describe nodes  # none has the {size} that a worker needs: add one that has"
+        return resume(facts, "--memory", size)
     if resource == "cpu":
         return submit(facts, cpu=shown(resource, most))
     if resource == GPU:
         others = [profile for profile in facts.spec.get("profiles") or () if profile != "gpu"]
         return submit(facts, gpus=int(most), **({} if most else {"profiles": others}))
-    return facts.kubectl("describe nodes")
+    return "kubectl describe nodes"
 
 
 def _said(resource: str, amount: Decimal) -> str:

@@ -6,6 +6,7 @@ from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.pods import variables
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes import again
+from launcher.explain.causes.places import Named, named
 from launcher.explain.causes.words import evidence, find
 from launcher.explain.evidence import from_field, from_log, from_status
 from launcher.explain.facts import Facts, Object
@@ -24,32 +25,46 @@ _AWAY = r"storage has been away for (\d+) s: (.*)"
 
 def denied(facts: Facts) -> Finding | None:
     """The bucket refuses the account: 401 or 403."""
-    said = find(facts, r"gs://\S+: bucket '([^']+)' refuses to (\w+); the account needs ([\w., ]+)")
+    said = find(facts, r"(gs://\S+): bucket '([^']+)' refuses to (\w+); the account needs ([\w., ]+)")
     if not said:
         return None
-    bucket, call, permission = said.match.groups()
-    sentence = f"bucket '{bucket}' refuses {said.who} to {call}: its account needs {permission}"
+    url, bucket, call, permission = said.match.groups()
+    place = named(facts, url)
+    which = f"bucket '{bucket}'{_of(place)}"
+    sentence = f"{which} refuses {said.who} to {call}: its account needs {permission}"
     account, member = _account(facts)
     seen = evidence(facts, said, *account)
-    grant = f"gcloud storage buckets add-iam-policy-binding gs://{bucket} --role=roles/storage.objectUser"
+    role = "objectViewer" if place and place.is_data else "objectUser"
+    grant = f"gcloud storage buckets add-iam-policy-binding gs://{bucket} --role=roles/storage.{role}"
     return Finding(sentence, seen, f"{grant} --member={member} && {again.resume(facts)}")
 
 
 def bucket_missing(facts: Facts) -> Finding | None:
     """The bucket does not exist: 404."""
-    said = find(facts, r"gs://\S+: bucket '([^']+)' does not exist")
+    said = find(facts, r"(gs://\S+): bucket '([^']+)' does not exist")
     if not said:
         return None
-    bucket = said.match[1]
+    url, bucket = said.match.groups()
+    place = named(facts, url)
     pod, host = _emulator(facts)
     seen = evidence(facts, said)
-    sentence = f"bucket '{bucket}' does not exist"
+    sentence = f"bucket '{bucket}'{_of(place)} does not exist"
+    if place and place.is_data:  # an empty bucket would be of no use, and the run's own was found
+        fix = again.submit(facts, "--set", "data.source=SOURCE") + "  # with the place where the data is"
+        return Finding(sentence, seen, fix)
     make = f"gcloud storage buckets create gs://{bucket}"
     if pod is None:
         return Finding(sentence, seen, f"{make} && {again.resume(facts)}")
     seen.append(from_field(pod, "Pod", f"spec.containers[{CONTAINER}].env[{EMULATOR}]", host))
     fix = again.submit(facts, "--env", f"{EMULATOR}=URL")
     return Finding(f"{sentence} at {host}, where {said.who} looks for it ({EMULATOR})", seen, fix)
+
+
+def _of(place: Named | None) -> str:
+    """Which setting of the run names a bucket, for a sentence."""
+    if place is None:
+        return ""
+    return f" of data.source '{place.value}'" if place.is_data else f" of the root {place.value}"
 
 
 def no_identity(facts: Facts) -> Finding | None:
@@ -210,7 +225,7 @@ STORAGE = (
         "bucket-missing",
         "The bucket does not exist",
         "Exit code 2: no such bucket (404)",
-        "Create it, or mend its name in `--root`, or the address of the storage",
+        "Create it, or mend its name in `--root` or in `--set data.source=…`, or the address of the storage",
         bucket_missing,
     ),
     Cause(

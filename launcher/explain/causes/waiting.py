@@ -5,8 +5,8 @@ from launcher.backends.kubernetes.labels import CANCELLED, annotation, queue_of
 from launcher.backends.kubernetes.wording import one_line
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.evidence import from_condition, from_field, from_status, utc
-from launcher.explain.facts import KUEUE, Facts, Object, object_name
-from launcher.states import INTERRUPTED, PENDING, STOPPED, UNKNOWN
+from launcher.explain.facts import KUEUE, NAMESPACE, Facts, Object, object_name
+from launcher.states import FINISHED, INTERRUPTED, PENDING, STOPPED, UNKNOWN
 
 
 def queued(facts: Facts) -> Finding | None:
@@ -129,11 +129,13 @@ def replaced(facts: Facts) -> Finding | None:
 def cancelled(facts: Facts) -> Finding | None:
     """A run that was asked to stop."""
     now = facts.status
-    if now.state != STOPPED:
+    if now.state != STOPPED or _was_deleted(facts):
         return None
     when = None if facts.job is None else annotation(facts.job, CANCELLED)
-    saved = "nothing is saved" if now.checkpoint_step is None else f"saved at step {now.checkpoint_step}"
-    sentence = f"{facts.name} was asked to stop and did, {saved}"
+    how = "was asked to stop and did"
+    if facts.job is None and facts.cancelled is False and now.backend == "kubernetes":
+        how = "was told to stop and did, by whom nobody knows, as its Job cannot be seen"
+    sentence = f"{facts.name} {how}, {_saved(facts)}"
     seen = []
     if facts.job is not None and when:
         field = f"metadata.annotations[{CANCELLED}]"
@@ -145,19 +147,65 @@ def cancelled(facts: Facts) -> Finding | None:
 def job_gone(facts: Facts) -> Finding | None:
     """A Job that was deleted under a run that had not finished."""
     now = facts.status
-    if now.state not in (INTERRUPTED, UNKNOWN) or now.backend != "kubernetes" or facts.job is not None:
+    if not _was_deleted(facts) and (now.state not in (INTERRUPTED, UNKNOWN) or not _is_gone(facts)):
         return None
-    if any("cluster" in text.partition(":")[0] for text in facts.unasked):
-        return None  # nobody looked
     at = "before its first step" if now.step is None else f"at step {now.step}"
     sentence = (
         f"{facts.name} was cut off {at}: its Job '{now.job}' is gone from namespace '{facts.namespace}'"
     )
+    if now.state == STOPPED:
+        sentence = (
+            f"{facts.name} was told to stop, {_saved(facts)}, and not by `launcher cancel`: its Job "
+            f"'{now.job}' is gone from namespace '{facts.namespace}'"
+        )
     words = [from_status(facts, "state"), from_status(facts, "step")]
     return Finding(sentence, [word for word in words if word], facts.command("resume"))
 
 
+def _saved(facts: Facts) -> str:
+    step = facts.status.checkpoint_step
+    return "nothing is saved" if step is None else f"saved at step {step}"
+
+
+def _is_gone(facts: Facts) -> bool:
+    """Whether somebody looked for the run's Job in the cluster, and there is none."""
+    unseen = any("cluster" in text.partition(":")[0] for text in facts.unasked)
+    return facts.job is None and facts.status.backend == "kubernetes" and not unseen
+
+
+def _was_deleted(facts: Facts) -> bool:
+    """Whether pods were told to stop because their Job was deleted, and by nobody who cancelled the run."""
+    return facts.status.state == STOPPED and facts.cancelled is False and _is_gone(facts)
+
+
+def namespace_gone(facts: Facts) -> Finding | None:
+    """A namespace that is gone or goes, and all of a run's objects with it."""
+    space = facts.others.get(NAMESPACE + facts.namespace)
+    if space is None or facts.status.state == FINISHED:
+        return None
+    going = bool(space) and "deletionTimestamp" in space["metadata"]
+    if space and not going:
+        return None
+    what = "is being deleted" if going else "is gone"
+    sentence = f"namespace '{facts.namespace}' {what}, and {facts.name} with it, {_saved(facts)}"
+    seen = Evidence(
+        f"{NAMESPACE}{facts.namespace}", "metadata.deletionTimestamp" if going else "", "not found"
+    )
+    if going:
+        seen = from_field(space, "Namespace", seen.field, space["metadata"]["deletionTimestamp"])
+    wait = f"kubectl wait --for=delete namespace/{facts.namespace} --timeout=10m && " if going else ""
+    fix = f"{wait}kubectl create namespace {facts.namespace} && {facts.command('resume')}"
+    return Finding(sentence, [seen], fix + "  # the Secrets, Roles and accounts that it held are gone too")
+
+
 WAITING = (
+    Cause(
+        "namespace-gone",
+        "The namespace was deleted",
+        "The run's Job is gone, and its namespace is gone or has a deletionTimestamp",
+        "Make the namespace again with what it held, and `launcher resume RUN`, or resume with `-n ANOTHER`",
+        namespace_gone,
+    ),
     Cause(
         "queued",
         "Kueue has not admitted the run",
@@ -207,7 +255,7 @@ WAITING = (
     Cause(
         "job-gone",
         "The Job was deleted before the run had finished",
-        "`status.json` says that it trains, and the cluster has no such Job",
+        "`status.json` says that it trains, or stopped uncancelled, and the cluster has no such Job",
         "`launcher resume RUN` goes on from the newest checkpoint",
         job_gone,
     ),
