@@ -14,6 +14,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from launcher.backends.kubernetes.kinds import kind_of
@@ -52,6 +53,11 @@ class Api:
     def server(self) -> str:
         """Address of the API server."""
         return self.transport.server
+
+    @property
+    def now(self) -> datetime | None:
+        """The API server's time; its objects' times are compared with this one and with no other clock."""
+        return self.transport.clock.now()
 
     def get(self, kind: str, name: str) -> Object | None:
         """One object, None when there is none."""
