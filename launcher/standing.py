@@ -7,21 +7,24 @@ processes on this machine.
 
 import sys
 import threading
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
+from launcher.backends.base import Backend, Known
 from launcher.backends.kubernetes.jobs import attempt_of, is_stopped
 from launcher.backends.kubernetes.labels import run_of, schedule_of
-from launcher.backends.kubernetes.record import record_of
+from launcher.backends.kubernetes.reading import UNHEARD, Readable
+from launcher.backends.kubernetes.record import ClusterRecord, record_of
 from launcher.backends.local.backend import LocalBackend
 from launcher.backends.local.record import read_record
-from launcher.errors import ClusterUnreachable, Forbidden
 from launcher.lookup import Found, is_run
 from launcher.places import Place, backend_of
-from launcher.states import FAILED, FINISHED, STOPPED, UNKNOWN, State, by_status
-from launcher.status import Files, RunStatus, assemble, read_json
+from launcher.states import FAILED, FINISHED, RUNNING, STARTING, STOPPED, UNKNOWN, State, by_status
+from launcher.status import Files, RunStatus, assemble, read_dated, read_json
 from trainer import layout
-from trainer.errors import GantryError
+from trainer.errors import GantryError, UserError
 from trainer.index import Entry
 from trainer.layout import RunPath
 from trainer.storage import LocalStore
@@ -30,57 +33,142 @@ Job = dict[str, Any]
 
 
 class Jobs:
-    """The Jobs of a place's namespace, asked for once and only when a run wants them."""
+    """The Jobs of a cluster, asked for once for each namespace and only when a run wants them.
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._lock = threading.Lock()
-        self._found: dict[str, Job] | None = None
+    That is the place's namespace, or with `everywhere` all that the user may read, and of each run the one
+    that it was submitted to. A namespace that was not asked has not lost a run.
+    """
+
+    def __init__(self, place: Place, everywhere: bool = False) -> None:
+        self._place, self._everywhere = place, everywhere
+        self._lock = threading.RLock()
+        self._found: list[Job] | None = None
         self._by_run: dict[RunPath, Job] = {}
+        self._home: Readable | None = None
+        self._all_there = False
+        self._answers: dict[tuple[str, str], Known | UserError] = {}
 
     @property
-    def by_name(self) -> dict[str, Job]:
-        """Jobs that a launcher made; none where no cluster answers, which is said on stderr."""
+    def all(self) -> list[Job]:
+        """Jobs of the place that a launcher made; none where no cluster answers, which is said on stderr."""
         with self._lock:
             if self._found is None:
-                self.known(self._ask())
-            return self._found or {}
+                self._found = []
+                self._ask()
+            return self._found
 
-    def known(self, jobs: dict[str, Job]) -> None:
-        """Take these for what the cluster has, by name, instead of asking."""
-        self._found, self._by_run = jobs, _newest_attempts(jobs)
+    def known(self, read: Readable, complete: bool = False) -> None:
+        """Take this for what the place has instead of asking.
+
+        `complete`: what is not among these Jobs is not there, wherever it says that it was submitted to.
+        """
+        self._keep(read)
+        self._all_there = complete
 
     def of(self, path: RunPath) -> Job | None:
         """The Job of a run's newest attempt, None when the cluster has none."""
-        return self._by_run.get(_plain(path)) if self.by_name else None
+        return self._by_run.get(_plain(path)) if self.all else None
+
+    def at(self, record: ClusterRecord) -> Known:
+        """The Jobs of the namespace that a run was submitted to.
+
+        Raises:
+            UserError: it cannot be asked.
+        """
+        with self._lock:
+            if self._all_there or self._is_home(record):
+                return self._own(record.namespace)
+            where = (record.server, record.namespace)
+            if where not in self._answers:
+                self._answers[where] = self._answer(record)
+                if isinstance(self._answers[where], UserError):
+                    _note(f"runs in namespace '{record.namespace}' of {record.server} are told of by their "
+                          f"files alone: {self._answers[where]}")  # fmt: skip
+            answer = self._answers[where]
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
+
+    @property
+    def time(self) -> datetime | None:
+        """When the place's Jobs were so, by its API server's clock."""
+        return self._home.time if self.all and self._home else None
 
     @property
     def roots(self) -> list[str]:
         """Roots of the runs that the Jobs are of."""
-        return sorted({path.root for path in map(run_of, self.by_name.values()) if path})
+        return sorted({path.root for path in map(run_of, self.all) if path})
 
     def firings(self, root: str) -> list[RunPath]:
         """Runs of schedules below a root that Jobs are of; a root on a disk has none."""
         if "://" not in root:
             return []
-        own = [job for job in self.by_name.values() if schedule_of(job) is not None]
-        plain = root.rstrip("/")
-        return [path for path in map(run_of, own) if path and path.root.rstrip("/") == plain]
+        own = [job for job in self.all if schedule_of(job) is not None]
+        return [path for path in map(run_of, own) if path and _is_below(path, root)]
 
-    def _ask(self) -> dict[str, Job]:
+    def runs(self, root: str) -> list[RunPath]:
+        """Runs below a root that Jobs are of."""
+        return [path for path in self._by_run if _is_below(path, root)] if self.all else []
+
+    def _keep(self, read: Readable) -> None:
+        self._home, self._found = read, read.jobs
+        self._by_run = _newest_attempts(read.jobs)
+
+    def _ask(self) -> None:
+        """What the place has; why it was not asked, or not all of it, is said on stderr."""
         if not self._place.has_cluster:
-            return {}
-        from launcher.backends.kubernetes.observe import jobs
+            return
+        from launcher.backends.kubernetes.reading import read_jobs
 
+        read = read_jobs(self._place.connect, self._everywhere)
+        self._keep(read)
+        for note in read.notes:
+            _note(note)
+
+    def _is_home(self, record: ClusterRecord) -> bool:
+        """Whether the place's own answer is about the namespace that a run was submitted to."""
+        if not record.server:  # it is of a Job that was seen there
+            return True
+        home = self._home if self.all is not None else None
+        return home is not None and record.server == home.server and home.has(record.namespace)
+
+    def _own(self, namespace: str) -> Known:
+        home = self._home
+        if home is not None and home.error is not None:
+            raise home.error
+        own = [job for job in self.all if self._all_there or job["metadata"]["namespace"] == namespace]
+        return Known({str(job["metadata"]["name"]): job for job in own}, home.time if home else None)
+
+    def _answer(self, record: ClusterRecord) -> Known | UserError:
+        """What another namespace or another cluster has; one that does not answer is asked once."""
+        from launcher.backends.kubernetes.backend import context_of
+        from launcher.backends.kubernetes.reading import read_jobs
+
+        silent = (answer for (server, _), answer in self._answers.items() if server == record.server)
+        if error := next((each for each in silent if isinstance(each, UNHEARD)), None):
+            return error
+        home = self._home
+        if home is not None and home.server == record.server and isinstance(home.error, UNHEARD):
+            return home.error
         try:
-            return {str(job["metadata"]["name"]): job for job in jobs(self._place.connect())}
-        except (ClusterUnreachable, Forbidden) as error:
-            sys.stderr.write(f"note: the table is of the files alone: {error}\n")
-            return {}
+            context = context_of(record)
+        except UserError as error:
+            return error
+        read = read_jobs(lambda: replace(self._place, context=context, namespace=record.namespace).connect())
+        by_name = {str(job["metadata"]["name"]): job for job in read.jobs}
+        return read.error or Known(by_name, read.time)
 
 
-def _newest_attempts(jobs: dict[str, Job]) -> dict[RunPath, Job]:
-    named = [(path, job) for job in jobs.values() if (path := run_of(job)) and attempt_of(job) is not None]
+def _note(text: str) -> None:
+    sys.stderr.write(f"note: {text}\n")
+
+
+def _is_below(path: RunPath, root: str) -> bool:
+    return path.root.rstrip("/") == root.rstrip("/")
+
+
+def _newest_attempts(jobs: Iterable[Job]) -> dict[RunPath, Job]:
+    named = [(path, job) for job in jobs if (path := run_of(job)) and attempt_of(job) is not None]
     named.sort(key=lambda each: attempt_of(each[1]) or 0)
     return {_plain(path): job for path, job in named}
 
@@ -108,19 +196,46 @@ def look(found: Found, entry: Entry | None, place: Place, jobs: Jobs) -> RunStat
     settled = entry if entry is not None and _is_settled(entry) else None
     job = jobs.of(found.path) if "://" in found.path.root else None
     if job is not None:
-        from launcher.backends.kubernetes.backend import KubernetesBackend
-
         files = _from_index(settled) if settled and is_stopped(job) else _newest(found, entry)
-        backend = KubernetesBackend(record_of(job), place.context, place.namespace)
-        return backend.listed(found, lambda: jobs.by_name, files)
+        return of_job(found, job, place, jobs, files)
     if settled is None:
-        return backend_of(found, place).listed(found, lambda: jobs.by_name)
+        backend = backend_of(found, place)
+        return backend.listed(found, lambda: _jobs_of(backend, jobs))
     files = _from_index(settled)
     if isinstance(found.store, LocalStore) and (record := read_record(found.store)) is not None:
         # Begun again, a run tells its index when TensorFlow is loaded; the record of its processes tells now.
-        return LocalBackend().listed(found, lambda: {}, files if record.ended is not None else None)
-    state = by_status(files.said, datetime.now(UTC), datetime.now(UTC))
+        return LocalBackend().listed(found, _no_jobs, files if record.ended is not None else None)
+    state = by_status(files.said, None)
     return assemble(found, files, state, attempt=None, backend=settled.backend, checkpoint=False)
+
+
+def of_job(found: Found, job: Job, place: Place, jobs: Jobs, files: Files) -> RunStatus:
+    """Where the run of a Job that the cluster has shown stands."""
+    from launcher.backends.kubernetes.backend import KubernetesBackend
+
+    known = Known({str(job["metadata"]["name"]): job}, jobs.time)
+    backend = KubernetesBackend(record_of(job), place.context, place.namespace)
+    return backend.listed(found, lambda: known, files)
+
+
+def by_job(path: RunPath, job: Job, place: Place, jobs: Jobs) -> RunStatus:
+    """Where a run stands whose folder cannot be read, which is what its Job says."""
+    nowhere = LocalStore(path.url)  # never read, as there is a Job and what the folder says is given
+    status = of_job(Found(path, nowhere), job, place, jobs, Files({}, None))
+    if status.state != STARTING:
+        return status
+    return replace(status, state=RUNNING, explanation="its pods run; what its trainer says cannot be read")
+
+
+def _jobs_of(backend: Backend, jobs: Jobs) -> Known:
+    """The Jobs of where a run's record says that it is."""
+    from launcher.backends.kubernetes.backend import KubernetesBackend
+
+    return jobs.at(backend.record) if isinstance(backend, KubernetesBackend) else _no_jobs()
+
+
+def _no_jobs() -> Known:
+    return Known({})
 
 
 def _is_settled(entry: Entry) -> bool:
@@ -145,4 +260,4 @@ def _begun(entry: Entry) -> dict[str, Any]:
 def _newest(found: Found, entry: Entry | None) -> Files:
     """What the folder says of a run that is under way; how it began is in the index once it trains."""
     begun = _begun(entry) if entry is not None else read_json(found.store, layout.RUN) or {}
-    return Files(begun, read_json(found.store, layout.STATUS))
+    return Files(begun, *read_dated(found.store, layout.STATUS))

@@ -1,6 +1,7 @@
 """The CronJobs that are this launcher's, by their exact names."""
 
 import difflib
+from datetime import datetime
 from typing import NamedTuple
 
 from launcher.backends.kubernetes.api import Api, Object
@@ -8,6 +9,7 @@ from launcher.backends.kubernetes.labels import MANAGED, schedule_of
 from launcher.check import refuse
 from launcher.errors import NoSuchSchedule, SpecError
 from launcher.places import Place
+from trainer.errors import GantryError
 from trainer.layout import LABEL
 
 
@@ -22,6 +24,24 @@ class Found(NamedTuple):
     def name(self) -> str:
         """The schedule's."""
         return str(self.cron["metadata"]["name"])
+
+    @property
+    def now(self) -> datetime:
+        """The time by the cluster's clock, by which its schedules fire."""
+        return time_of(self.api)
+
+
+def time_of(api: Api) -> datetime:
+    """The time by the clock of an API server that has answered: schedules fire by it, and not by ours.
+
+    Raises:
+        GantryError: its answers do not state the time.
+    """
+    if api.now is None:
+        raise GantryError(
+            f"the API server at {api.server} does not state its time: expected a Date in its answers"
+        )
+    return api.now
 
 
 def find(where: Place, name: str) -> Found:

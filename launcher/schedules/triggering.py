@@ -43,7 +43,7 @@ def trigger(where: Place, name: str) -> Triggered:
     found = find(where, name)
     others = [run_of(job) for job in firings(found.api, name) if not is_stopped(job)]
     for _ in range(_TRIES):
-        job = manual_job(found.cron, int(time.time()))
+        job = manual_job(found.cron, int(found.now.timestamp()))
         try:
             found.api.create(job)
             break

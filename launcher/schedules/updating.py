@@ -7,7 +7,6 @@ but that changes, and a firing that runs is left alone.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Object
@@ -116,7 +115,7 @@ def _patch(plan: Plan, manifest: Object) -> Object:
         patch["spec"] = {key: value for key, value in patch["spec"].items() if key != "suspend"}
         line = (plan.before.schedule, plan.before.time_zone)
         if line != (plan.after.schedule, plan.after.time_zone):
-            now = datetime.now(UTC).isoformat(timespec="seconds")
+            now = plan.found.now.isoformat(timespec="seconds")
             patch["metadata"] = {**metadata, "annotations": {**metadata.get("annotations", {}), SINCE: now}}
     for change in plan.difference.changes:
         if change.object == object_name(manifest) and change.new is None and change.path:

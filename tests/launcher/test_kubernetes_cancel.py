@@ -13,7 +13,7 @@ from launcher.backends.kubernetes.observe import Seen, join
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.lookup import Found
 from launcher.states import FAILED, FINISHED, STOPPED, STOPPING
-from tests.launcher.kubernetes_objects import BEGAN, ended, job, pod, said, stamp
+from tests.launcher.kubernetes_objects import BEGAN, ages, ended, job, pod, said, stamp
 from trainer import layout
 from trainer.errors import AccessError
 from trainer.layout import RunPath
@@ -148,7 +148,8 @@ def test_a_wish_that_cannot_be_written_stops_nothing(tmp_path, capsys, kind, why
 
 
 def at(found, word, pods=LEFT):
-    return join(Seen(found, pods), word, BEGAN, BEGAN + timedelta(seconds=40), 2)
+    seen = Seen(found, pods, time=BEGAN + timedelta(seconds=40))
+    return join(seen, word, ages(word, 0.0, 40), 2)
 
 
 GOOD, BAD = ("Complete", "CompletionsReached", ""), ("Failed", "BackoffLimitExceeded", "")

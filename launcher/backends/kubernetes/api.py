@@ -66,9 +66,18 @@ class Api:
         except NotFound:
             return None
 
-    def list(self, kind: str, selector: str = "", fields: str = "") -> Object:
-        """The List of objects whose labels and fields match; goes with a resource version to watch from."""
-        return self.read(kind_of(kind).path(self.namespace), _selectors(selector, fields))
+    def list(self, kind: str, selector: str = "", fields: str = "", *, everywhere: bool = False) -> Object:
+        """The List of objects whose labels and fields match; goes with a resource version to watch from.
+
+        `everywhere`: of all namespaces.
+        """
+        known = kind_of(kind)
+        path = (known._replace(namespaced=False) if everywhere else known).path(self.namespace)
+        return self.read(path, _selectors(selector, fields))
+
+    def inside(self, namespace: str) -> "Api":
+        """Another namespace of the same cluster, through the same connections."""
+        return Api(self.transport, namespace)
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """Create an object and return it as the server completed it.

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
@@ -24,15 +23,16 @@ from launcher.backends.kubernetes.logs import PodLogs, read_logs
 from launcher.backends.kubernetes.pods import PodStatus
 from launcher.backends.kubernetes.record import ClusterRecord, keep_record
 from launcher.backends.kubernetes.watch import wait
-from launcher.errors import ClusterUnreachable, SpecError
+from launcher.errors import ClusterUnreachable, Forbidden, NotLoggedIn, SpecError
 from launcher.follow import LogLine
 from launcher.hints import command_line
 from launcher.kubeconfig import context_names, current
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.states import INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, parse_time
-from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
+from launcher.states import INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, unasked
+from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_dated, read_files
 from launcher.stored_logs import stored_logs
+from trainer import layout
 from trainer.errors import GantryError, UserError
 
 _STATUS_SECONDS = 2.0  # between two looks at the run while its logs are followed
@@ -67,10 +67,10 @@ class KubernetesBackend:
         return connect(context, self._namespace or self.record.namespace)
 
     def status(self, found: Found) -> RunStatus:
-        """Where a run stands, from cluster and folder, or the folder alone when no cluster answers."""
+        """Where a run stands, from cluster and folder, or the folder alone if no cluster can be asked."""
         try:
             seen = self.look()
-        except ClusterUnreachable as error:
+        except (ClusterUnreachable, Forbidden, NotLoggedIn) as error:
             return self.without_cluster(found, error)
         # Read after the pods were looked at: a trainer that has ended since has written its last word.
         return self.joined(found, read_files(found.store), seen)
@@ -85,9 +85,13 @@ class KubernetesBackend:
         return observe.look(self.api, self.record.job, job)
 
     def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
-        """The same from the Jobs that are known already, without pods."""
-        job = jobs().get(self.record.job)
-        seen = observe.Seen(job if job is not None and belongs(job, found.path) else None)
+        """The same from the Jobs that are known, without pods; from the folder if none could be asked."""
+        try:
+            known = jobs()
+        except UserError as error:
+            return self.without_cluster(found, error, files, checkpoint=False)
+        job = known.by_name.get(self.record.job)
+        seen = observe.Seen(job if job is not None and belongs(job, found.path) else None, time=known.time)
         return self.joined(found, files or read_files(found.store), seen, pods=False)
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
@@ -170,8 +174,8 @@ class KubernetesBackend:
 
         With `pods` the newest checkpoint is looked for, else nothing more is asked.
         """
-        submitted, time_now = parse_time(self.record.submitted), datetime.now(UTC)
-        here = observe.join(seen, files.said, submitted, time_now, self.record.workers)
+        submitted = read_dated(found.store, layout.CLUSTER)[1] if seen.job is None else None
+        here = observe.join(seen, files.said, observe.Ages(files.age, submitted), self.record.workers)
         stale: dict[str, Any] = {} if here.told else {"trainer_restarts": 0, "storage": None}
         return assemble(
             found,
@@ -193,20 +197,23 @@ class KubernetesBackend:
             return state
         return State(STOPPED, "it was cancelled" if files.said else "it was cancelled before it began")
 
-    def without_cluster(self, found: Found, error: UserError) -> RunStatus:
+    def without_cluster(
+        self, found: Found, error: UserError, files: Files | None = None, checkpoint: bool = True
+    ) -> RunStatus:
         """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""
-        files = read_files(found.store)
-        here = observe.join(observe.Seen(None), files.said, None, datetime.now(UTC))
-        state = here.state._replace(explanation=f"as its folder says, for there is {error}")
-        if files.said is not None:
-            state = state._replace(name=str(files.said.get("state", state.name)))
-        return assemble(found, files, state, attempt=self.record.attempt, **self._known())
+        files = files or read_files(found.store)
+        state = unasked(files.said, files.age, f"the cluster was not asked: {error}")
+        attempt = self.record.attempt
+        return assemble(
+            found, files, state, attempt=attempt, checkpoint=checkpoint, asked=False, **self._known()
+        )
 
     def _known(self) -> dict[str, Any]:
         return {
             "backend": self.name,
             "job": self.record.job,
             "namespace": self.record.namespace,
+            "owner": self.record.owner,
             "world_size": self.record.workers,
         }
 

@@ -6,7 +6,6 @@ attempt of a run that is resumed. ``manifests.yaml`` is what is about to be sent
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib import metadata
 
 from launcher.backends.kubernetes.record import ClusterRecord
@@ -60,7 +59,7 @@ class Claim:
         """
         try:
             if new:
-                self._put(layout.RUN, run_json(spec), if_generation=0)
+                self._put(layout.RUN, run_json(spec, record.submitted), if_generation=0)
             self._put(layout.CLUSTER, record.to_json(), if_generation=self._generation)
         except PreconditionFailed:
             if new:
@@ -89,14 +88,17 @@ class Claim:
         self._written.clear()
 
 
-def run_json(spec: RunSpec) -> bytes:
-    """``run.json`` as a launcher begins it; the trainer adds its own versions and its source's revision."""
+def run_json(spec: RunSpec, created: str) -> bytes:
+    """``run.json`` as a launcher begins it; the trainer adds its own versions and its source's revision.
+
+    `created` is by the cluster's clock.
+    """
     config = spec.config()
     # Left out unless asked for, so that an image of an older trainer, which does not know it, reads the rest.
     unasked = {"warm_start"} if config.warm_start == WarmStart() else None
     begun = {
         "format": layout.FORMAT,
-        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "created": created,
         "preset": spec.preset,
         "overrides": list(spec.overrides),
         "world_size": spec.workers,

@@ -5,7 +5,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from launcher.backends.kubernetes import jobs as job_words
@@ -18,11 +17,11 @@ from launcher.backends.kubernetes.pods import (
     phase_of,
     pod_status,
 )
-from launcher.backends.kubernetes.state import Seen, state_of, word_of
+from launcher.backends.kubernetes.state import Ages, Seen, state_of, word_of
 from launcher.errors import Forbidden
 from launcher.states import LIVE_STATES, State
 
-__all__ = ["Observation", "Seen", "jobs", "join", "look"]
+__all__ = ["Ages", "Observation", "Seen", "jobs", "join", "look"]
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,23 @@ def jobs(api: Api) -> list[Object]:
     return found
 
 
+def all_jobs(api: Api) -> list[Object]:
+    """The same of all namespaces.
+
+    Raises:
+        Forbidden: the user may not.
+    """
+    found: list[Object] = api.list("Job", MANAGED, everywhere=True)["items"]
+    return found
+
+
 def look(api: Api, job: str, known: Object | None = None) -> Seen:
     """What the cluster shows of an attempt now; `known` is its Job if that was seen a moment ago."""
     found = known if known is not None and _is_called(known, api, job) else api.get("Job", job)
     pods = api.list("Pod", of_job(job))["items"]
     if found is None or job_words.verdict(found) or job_words.is_suspended(found):
-        return Seen(found, pods)
-    return Seen(found, pods, _warnings(api, found, pods))
+        return Seen(found, pods, time=api.now)
+    return Seen(found, pods, _warnings(api, found, pods), api.now)
 
 
 def _is_called(found: Object, api: Api, name: str) -> bool:
@@ -93,14 +102,13 @@ def _warnings(api: Api, job: Object, pods: Sequence[Object]) -> list[Object]:
 def join(
     seen: Seen,
     said: Mapping[str, Any] | None,
-    submitted: datetime | None,
-    time: datetime,
+    ages: Ages,
     workers: int | None = None,
 ) -> Observation:
-    """Where an attempt stands at a `time`.
+    """Where an attempt stands.
 
-    `said` is the content of ``status.json``, `submitted` the time in ``cluster.json`` and `workers` the
-    number there, for a Job that is gone.
+    `said` is the content of ``status.json``, `ages` tells how old that is, and `workers` is the number in
+    ``cluster.json``, for a Job that is gone.
     """
     job = seen.job
     pods = _own(job, seen.pods or ())
@@ -112,11 +120,11 @@ def join(
     busy = any(map(is_there, pods)) or (seen.pods is None and job_words.has_pods(job))
     replaced = 0 if job is None else job_words.replaced(job, [found[0] for found in by_worker.values()])
     return Observation(
-        state=state_of(seen, shown, busy, said, submitted, time),
+        state=state_of(seen, shown, busy, said, ages),
         workers=shown,
         restarts=max(replaced, sum(worker.restarts for worker in shown)),
         busy=busy,
-        told=job is None or word_of(job, said) is not None,
+        told=job is None or word_of(seen, said, ages.word) is not None,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from launcher.backends.kubernetes.jobs import attempt_of, workers_of
-from launcher.backends.kubernetes.labels import run_of, schedule_of
+from launcher.backends.kubernetes.labels import OWNER, annotation, run_of, schedule_of
 from launcher.backends.kubernetes.pods import variables
 from launcher.timely import within
 from trainer import layout
@@ -36,6 +36,8 @@ class ClusterRecord:
     spec: dict[str, Any]
     """The `RunSpec` as JSON, for the next attempt."""
     format: int = field(default=FORMAT)
+    owner: str | None = None
+    """Who submitted it, as the cluster calls them; None in records of older launchers."""
 
     @classmethod
     def from_json(cls, text: bytes, where: str) -> Self:
@@ -93,6 +95,7 @@ def record_of(job: Mapping[str, Any]) -> ClusterRecord:
         workers=workers_of(job),
         submitted=str(metadata.get("creationTimestamp") or ""),
         spec={},
+        owner=annotation(job, OWNER),
     )
 
 
@@ -108,6 +111,6 @@ def _of_firing(job: Mapping[str, Any]) -> ClusterRecord | None:
         template = json.loads(str(text).replace("$$", "$"))
         spec = {**template["spec"], "name": run.name}
         about = {"job": str(metadata["name"]), "submitted": str(metadata.get("creationTimestamp") or "")}
-        return ClusterRecord(**{**template, **about, "spec": spec})
+        return ClusterRecord(**{**template, **about, "spec": spec, "owner": annotation(job, OWNER)})
     except (ValueError, TypeError, KeyError):
         return None

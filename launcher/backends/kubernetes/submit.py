@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from launcher.backends.kubernetes.api import Api, Object, connect
 from launcher.backends.kubernetes.claim import Claim
 from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import belongs, of_job, queue_of
+from launcher.backends.kubernetes.labels import OWNER, annotation, belongs, of_job, queue_of
 from launcher.backends.kubernetes.login import IN_CLUSTER
+from launcher.backends.kubernetes.owner import owner_of, sign
 from launcher.backends.kubernetes.pods import is_there
 from launcher.backends.kubernetes.preflight import preflight
 from launcher.backends.kubernetes.record import ClusterRecord
@@ -65,6 +66,7 @@ def start(spec: RunSpec, *, resuming: bool) -> Submitted:
         check_idle(api, previous.job, spec.path)
     attempt = claim.next_attempt() if resuming else 1
     manifests = render(spec, attempt)
+    sign(manifests[0], owner_of(api))
     try:
         preflight(api, manifests)
         job = _submit(api, manifests, claim, spec, attempt, resuming)
@@ -153,8 +155,10 @@ def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt
         context=api.context,
         server=api.server,
         workers=spec.workers,
-        submitted=datetime.now(UTC).isoformat(timespec="microseconds"),
+        # By the cluster's clock, as the times of all that follows are.
+        submitted=(api.now or datetime.now(UTC)).isoformat(timespec="microseconds"),
         spec=spec.model_dump(mode="json"),
+        owner=annotation(manifests[0], OWNER),
     )
     sent = False
     try:
