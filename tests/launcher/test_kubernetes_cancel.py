@@ -27,6 +27,8 @@ LEFT = [pod(worker, phase="Succeeded", state=ended(0), going=True) for worker in
 class Cluster:
     """An API server with one Job, whose pods go as soon as they are asked to."""
 
+    now = BEGAN
+
     def __init__(self, found, store):
         self.job, self.store = found, store
         self.pods = [pod(0), pod(1)]

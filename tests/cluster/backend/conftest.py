@@ -1,15 +1,12 @@
 """A user of the backend's own functions on the cluster: connections, runs, and looks at them."""
 
-import json
-from datetime import UTC, datetime
-
 import pytest
 
 from launcher.backends.kubernetes import observe
 from launcher.backends.kubernetes.api import connect
 from launcher.backends.kubernetes.record import read_record
 from launcher.spec import make_spec
-from launcher.states import parse_time
+from launcher.status import read_dated
 from trainer import layout
 from trainer.storage import open_store
 
@@ -55,14 +52,10 @@ def look(api):
     def call(run):
         store = open_store(run.path.url)
         record = read_record(store)
-        words = json.loads(store.read(layout.STATUS)) if store.stat(layout.STATUS) else None
-        return observe.join(
-            observe.look(api, record.job),
-            words,
-            parse_time(record.submitted),
-            datetime.now(UTC),
-            record.workers,
-        )
+        words, old = read_dated(store, layout.STATUS)
+        submitted = read_dated(store, layout.CLUSTER)[1]
+        seen = observe.look(api, record.job)
+        return observe.join(seen, words, observe.Ages(old, submitted), record.workers)
 
     return call
 
