@@ -22,7 +22,7 @@ from launcher.backends.local.record import read_record
 from launcher.lookup import Found, is_run
 from launcher.places import Place, backend_of
 from launcher.states import FAILED, FINISHED, RUNNING, STARTING, STOPPED, UNKNOWN, State, by_status
-from launcher.status import Files, RunStatus, assemble, read_dated, read_json
+from launcher.status import Files, RunStatus, assemble, read_json, read_word
 from trainer import layout
 from trainer.errors import GantryError, UserError
 from trainer.index import Entry
@@ -260,4 +260,4 @@ def _begun(entry: Entry) -> dict[str, Any]:
 def _newest(found: Found, entry: Entry | None) -> Files:
     """What the folder says of a run that is under way; how it began is in the index once it trains."""
     begun = _begun(entry) if entry is not None else read_json(found.store, layout.RUN) or {}
-    return Files(begun, *read_dated(found.store, layout.STATUS))
+    return Files(begun, *read_word(found.store))

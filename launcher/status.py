@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from launcher.lookup import Found
-from launcher.states import FINISHED, LIVE_STATES, RESTARTING, State
+from launcher.states import FINISHED, LIVE_STATES, RESTARTING, State, parse_time
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
-from trainer.storage import Store
+from trainer.storage import LocalStore, Store
 from trainer.storage.clock import age
 
 WRITES_SECONDS = 12.0  # a trainer writes status.json every five
@@ -129,7 +129,22 @@ def read_files(store: Store) -> Files:
     Raises:
         GantryError: a file is damaged.
     """
-    return Files(read_json(store, layout.RUN) or {}, *read_dated(store, layout.STATUS))
+    return Files(read_json(store, layout.RUN) or {}, *read_word(store))
+
+
+def read_word(store: Store) -> tuple[dict[str, Any] | None, float | None]:
+    """``status.json``, and how many seconds ago it was written; None where no clock tells.
+
+    A file of a folder that was copied is younger than the word in it, and as old as that.
+
+    Raises:
+        GantryError: the file is damaged.
+    """
+    said, seconds = read_dated(store, layout.STATUS)
+    if said is None or seconds is None or not isinstance(store, LocalStore):
+        return said, seconds
+    told = age(parse_time(said.get("updated")), store.now())
+    return said, None if told is None else max(seconds, told)
 
 
 def assemble(

@@ -12,7 +12,7 @@ from launcher.show.objects import Inventory, take_stock
 from launcher.show.origin import Started, Submitted, started, submitted
 from launcher.show.settings import Setting, plain, settings_of
 from launcher.states import FINISHED, UNKNOWN, unasked
-from launcher.status import Files, RunStatus, assemble, read_dated, read_json
+from launcher.status import Files, RunStatus, assemble, read_json, read_word
 from trainer import layout
 from trainer.errors import GantryError
 
@@ -92,7 +92,7 @@ def show(where: Place, name: str) -> Shown:
 
     run = attempt(lambda: read_json(store, layout.RUN), None) or {}
     nothing: tuple[dict[str, Any] | None, float | None] = (None, None)
-    files = Files(run, *attempt(lambda: read_dated(store, layout.STATUS), nothing))
+    files = Files(run, *attempt(lambda: read_word(store), nothing))
     status = attempt(lambda: backend_of(found, where).status(found), None) or _by_files(found, files)
     curves = attempt(lambda: read_curves(store), None)
     shown = Shown(

@@ -6,6 +6,7 @@ attempt of a run that is resumed. ``manifests.yaml`` is what is about to be sent
 
 import json
 from contextlib import suppress
+from datetime import UTC, datetime
 from importlib import metadata
 
 from launcher.backends.kubernetes.record import ClusterRecord
@@ -59,13 +60,17 @@ class Claim:
         """
         try:
             if new:
-                self._put(layout.RUN, run_json(spec, record.submitted), if_generation=0)
+                self._put(layout.RUN, run_json(spec, self._moment()), if_generation=0)
             self._put(layout.CLUSTER, record.to_json(), if_generation=self._generation)
         except PreconditionFailed:
             if new:
                 raise taken(self._path) from None
             raise RunAlive(f"run '{self._path.name}': somebody else resumes it in this moment") from None
         self._put(layout.MANIFESTS, manifests.encode())
+
+    def _moment(self) -> str:
+        """Now by the bucket's clock, to the microsecond: no two claims are of the same bytes."""
+        return (self._store.now() or datetime.now(UTC)).isoformat(timespec="microseconds")
 
     def _put(self, name: str, content: bytes, if_generation: int | None = None) -> None:
         self._written[name] = content  # before it is: a write that is cut off may have been done
@@ -91,7 +96,7 @@ class Claim:
 def run_json(spec: RunSpec, created: str) -> bytes:
     """``run.json`` as a launcher begins it; the trainer adds its own versions and its source's revision.
 
-    `created` is by the cluster's clock.
+    `created` is by the bucket's clock.
     """
     config = spec.config()
     # Left out unless asked for, so that an image of an older trainer, which does not know it, reads the rest.
