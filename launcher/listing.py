@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from launcher.asking import Jobs
 from launcher.errors import SpecError
 from launcher.hints import DEFAULT_ROOT
 from launcher.lookup import AT_ONCE, Found, experiments, is_run
 from launcher.places import Place
-from launcher.standing import Jobs, by_job, look, standing
+from launcher.standing import by_job, look, standing
 from launcher.status import RunStatus
 from trainer import index, layout
 from trainer.errors import GantryError

@@ -148,7 +148,7 @@ def watch(where: Place | str, run: str, seconds: float = 2.0) -> Iterator[RunSta
     while True:
         now = backend.status(found)
         yield now
-        if not now.live:
+        if now.over:
             return
         time.sleep(seconds)
 
@@ -212,7 +212,7 @@ def delete(where: Place | str, run: str, *, artifacts: bool = False) -> Deleted:
         RunAlive: it has not ended and its files would be removed under it.
     """
     found, backend = locate(where, run)
-    if artifacts and (now := backend.status(found)).live:
+    if artifacts and not (now := backend.status(found)).over:
         raise RunAlive(
             f"run '{now.run}' is {now.state}: stop it with `{command_line('cancel', found.path)}` first"
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from launcher.lookup import Found
-from launcher.states import FINISHED, LIVE_STATES, RESTARTING, State, parse_time
+from launcher.states import FINISHED, LIVE_STATES, RESTARTING, UNKNOWN, State, parse_time
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
 from trainer.storage import LocalStore, Store
@@ -93,9 +93,14 @@ class RunStatus:
         return self.state in LIVE_STATES
 
     @property
+    def over(self) -> bool:
+        """Whether the run is known to have ended: not while it is unknown because nobody could be asked."""
+        return not self.live and (self.asked or self.state != UNKNOWN)
+
+    @property
     def resumable(self) -> bool:
-        """Whether `resume` is the way on; of a run that may be under way, nobody can say that."""
-        return not self.live and self.state != FINISHED and self.asked
+        """Whether `resume` is the way on."""
+        return self.over and self.state != FINISHED
 
     @property
     def ready(self) -> int:

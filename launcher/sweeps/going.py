@@ -57,7 +57,7 @@ class Result:
     @property
     def live(self) -> list[str]:
         """Runs that go on."""
-        return [status.run for status in self.statuses if status.live]
+        return [status.run for status in self.statuses if not status.over]
 
     @property
     def exit_code(self) -> int:

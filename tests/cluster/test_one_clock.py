@@ -19,17 +19,8 @@ ENDLESS = ["--set", "batch_size=12", "--set", "xla=off", "--set", "steps=1000000
 @pytest.fixture
 def trains(launcher, cluster, namespace, bucket):
     """A run that trains until its namespace goes."""
-    flags = [
-        "--preset",
-        "mlp",
-        "--threads",
-        "1",
-        "--memory",
-        "1Gi",
-        *ENDLESS,
-        *on(cluster, namespace, bucket),
-    ]
-    launcher("submit", "--name", "one", *flags, check=True)
+    flags = ["--preset", "mlp", "--threads", "1", "--memory", "1Gi", *ENDLESS]
+    launcher("submit", "--name", "one", *flags, *on(cluster, namespace, bucket), check=True)
 
     def step():
         return json.loads(launcher("status", "one", "--root", bucket, "-o", "json").stdout)["step"]
@@ -44,10 +35,8 @@ def test_a_clock_that_is_hours_wrong_changes_nothing(launcher, cron, trains, buc
     cron.create("hourly", f"{minute} * * * *")
     root = ["--root", bucket]
     runs = (["status", trains, *root], ["list", *root], ["explain", trains, *root])
-    schedules = [
-        ["cron", *words, *cron.where] for words in (["next", "hourly"], ["history", "hourly"], ["list"])
-    ]
-    schedules.append(["explain", "hourly", *cron.where])
+    words = ("cron next hourly", "cron history hourly", "cron list", "explain hourly")
+    schedules = [[*each.split(), *cron.where] for each in words]
 
     def said(hours):
         """The runs' states and the text about the schedule, of a workstation whose clock is wrong."""

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.asking import Jobs
 from launcher.backends.kubernetes.owner import owner_of, sign
 from launcher.backends.kubernetes.reading import read_jobs
 from launcher.backends.kubernetes.record import ClusterRecord, record_of
 from launcher.commands.list import table
 from launcher.errors import ApiRejected, ClusterUnreachable, Forbidden, NotLoggedIn
 from launcher.places import Place
-from launcher.standing import Jobs, by_job
+from launcher.standing import by_job
 from tests.launcher.kubernetes_objects import BEGAN, job
 from trainer.layout import RunPath
 

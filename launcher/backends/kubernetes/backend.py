@@ -129,7 +129,7 @@ class KubernetesBackend:
         deadline = None if seconds is None else time.monotonic() + seconds
         if wait(self.api, self.record.job, seconds).end == "late":
             return None
-        while (now := self.status(found)).live:  # a cancelled Job's pods save before they leave
+        while not (now := self.status(found)).over:  # a cancelled Job's pods save before they leave
             if deadline is not None and time.monotonic() > deadline:
                 return None
             time.sleep(_LINES_SECONDS)

@@ -141,7 +141,7 @@ class LocalBackend:
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
         """Ask the workers to save and stop and wait until they are gone."""
         before = self.status(found)
-        if not before.live:
+        if before.over:
             return before
         record = read_record(found.store)
         if not self.request_stop(found, kill=kill) and (record is None or record.supervisor is None):
