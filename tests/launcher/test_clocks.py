@@ -20,6 +20,7 @@ from launcher.backends.kubernetes.observe import Ages, Seen, join
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.lookup import Found
 from launcher.places import Place
+from launcher.schedules.finding import time_of
 from launcher.show.run import next_steps
 from launcher.states import (
     ALL_STATES,
@@ -36,6 +37,7 @@ from launcher.states import (
 )
 from tests.launcher.kubernetes_objects import BEGAN, ages, job, pod, said
 from tests.support.clock import HOURS_WRONG, shifted
+from trainer.errors import GantryError
 from trainer.layout import RunPath
 from trainer.storage import LocalStore, open_store
 
@@ -124,6 +126,14 @@ def test_a_shifted_process_is_shifted():
         done = subprocess.run([sys.executable, "-c", told], env=environment, capture_output=True, check=True)
         for shown in map(float, done.stdout.split()):
             assert abs(shown - time.time() - 3600 * hours) < 600
+
+
+def test_a_schedule_has_no_times_where_its_server_states_none():
+    class Silent:
+        now, server = None, "https://c"
+
+    with pytest.raises(GantryError, match="https://c does not state its time"):
+        time_of(Silent())
 
 
 def put(store, name, values):
