@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from launcher.asking import Jobs
 from launcher.errors import SpecError
 from launcher.hints import DEFAULT_ROOT
 from launcher.lookup import AT_ONCE, Found, experiments, is_run
 from launcher.places import Place
-from launcher.standing import Jobs, look, standing
+from launcher.standing import by_job, look, standing
 from launcher.status import RunStatus
 from trainer import index, layout
+from trainer.errors import GantryError
 from trainer.index import Entry
 from trainer.layout import RunPath
 from trainer.storage import Inside, LocalStore, Store, open_store
@@ -35,20 +37,24 @@ class Indexed(NamedTuple):
     runs: int
 
 
-def list_runs(where: Place | str, experiment: str | None = None) -> list[RunStatus]:
+def list_runs(where: Place | str, experiment: str | None = None, everywhere: bool = False) -> list[RunStatus]:
     """Where every run of a place stands, or of one experiment, the newest word last.
 
-    A root that was named is listed whole; otherwise the folder ``runs`` and every root that a Job names. What
-    would cost requests for each run is left out: checkpoints, pods, and of a run that has ended what only its
-    own folder tells.
+    A root that was named is listed whole; otherwise the folder ``runs`` and every root that a Job names, with
+    `everywhere` a Job of any namespace that the user may read. What would cost requests for each run is left
+    out: checkpoints, pods, and of a run that has ended what only its own folder tells.
 
     Raises:
         UserError: the experiment is no name of one, or the bucket refuses.
     """
     place = where if isinstance(where, Place) else Place(root=where)
-    jobs = Jobs(place)
-    roots = [place.root] if place.root is not None else [DEFAULT_ROOT, *jobs.roots]
-    runs = [run for root in dict.fromkeys(roots) for run in _in_root(root, experiment, place, jobs)]
+    jobs = Jobs(place, everywhere)
+    if place.root is not None:
+        runs = _in_root(place.root, experiment, place, jobs)
+    else:
+        runs = _in_root(DEFAULT_ROOT, experiment, place, jobs)
+        others = dict.fromkeys(root for root in jobs.roots if root.rstrip("/") != DEFAULT_ROOT)
+        runs += [run for root in others for run in _of_others(root, experiment, place, jobs)]
     return sorted(runs, key=lambda run: (run.updated or "", run.experiment, run.run))
 
 
@@ -103,6 +109,16 @@ def _in_root(root: str, experiment: str | None, place: Place, jobs: Jobs) -> lis
         each = [run for survey in surveys for run in _runs(store, root, survey)]
         found = pool.map(lambda run: standing(run[0], run[1], place, jobs), each)
         return [status for status in found if status is not None]
+
+
+def _of_others(root: str, experiment: str | None, place: Place, jobs: Jobs) -> list[RunStatus]:
+    """Runs of a root that Jobs name, which may be somebody else's: then its Jobs alone tell."""
+    try:
+        return _in_root(root, experiment, place, jobs)
+    except GantryError as error:
+        _note(f"the runs in {root} are told of by their Jobs alone: {error}")
+    paths = [path for path in jobs.runs(root) if experiment in (None, path.experiment)]
+    return [by_job(path, job, place, jobs) for path in paths if (job := jobs.of(path)) is not None]
 
 
 def _experiments(store: Store, experiment: str | None) -> list[str]:

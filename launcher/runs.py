@@ -154,7 +154,7 @@ def watch(where: Place | str, run: str, seconds: float = 2.0) -> Iterator[RunSta
     while True:
         now = backend.status(found)
         yield now
-        if not now.live:
+        if now.over:
             return
         time.sleep(seconds)
 
@@ -225,9 +225,9 @@ def delete(where: Place | str, run: str, *, artifacts: bool = False, force: bool
     """
     found, backend = locate(where, run)
     now = backend.status(found)
-    if now.live and force:
+    if not now.over and force:
         now = cancel(where, run)
-    if now.live:
+    if not now.over:
         force_it = command_line("delete", found.path, *(["--artifacts"] if artifacts else []), "--force")
         raise RunAlive(
             f"run '{now.run}' is {now.state}: stop it with `{command_line('cancel', found.path)}` first, or "

@@ -1,16 +1,21 @@
 """Where a run stands, as data: what every backend fills in and every command prints."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from launcher.lookup import Found
-from launcher.states import FAILED, FINISHED, LIVE_STATES, PENDING, RESTARTING, State, parse_time
+from launcher.states import FAILED, FINISHED, LIVE_STATES, PENDING, RESTARTING, UNKNOWN, State, parse_time
 from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
-from trainer.storage import Store
+from trainer.storage import LocalStore, Store
+from trainer.storage.clock import age
+
+WRITES_SECONDS = 12.0  # a trainer writes status.json every five
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,11 @@ class RunStatus:
     updated: str | None
     """ISO time, UTC, of the trainer's last word."""
     age_seconds: float | None
-    """Seconds since then."""
+    """Seconds since then, by the clock that dates the run's files; None where that does not tell."""
     checkpoint_step: int | None
     """Step of the newest complete checkpoint: where a resumed run goes on. A list of runs leaves it out."""
     checkpoint_age_seconds: float | None
-    """Seconds since that checkpoint was complete."""
+    """Seconds since that checkpoint was complete, by the same clock."""
     checkpoint_seconds: float | None
     """How long the last one took to save and to upload; a pod that is asked to stop needs as much grace."""
     metrics: dict[str, Any]
@@ -84,6 +89,10 @@ class RunStatus:
     replaced_by: str | None = None
     """The firing of the same schedule for which the CronJob controller deleted this one's Job, with
     concurrencyPolicy Replace; None for any other run, and in a list of runs."""
+    owner: str | None = None
+    """Who submitted it, as the cluster calls them; None where nothing says it."""
+    asked: bool = True
+    """Whether its cluster, or the machine of its processes, was asked; if not, its folder alone tells."""
 
     @property
     def live(self) -> bool:
@@ -91,9 +100,14 @@ class RunStatus:
         return self.state in LIVE_STATES
 
     @property
+    def over(self) -> bool:
+        """Whether the run is known to have ended: not while it is unknown because nobody could be asked."""
+        return not self.live and (self.asked or self.state != UNKNOWN)
+
+    @property
     def resumable(self) -> bool:
         """Whether `resume` is the way on."""
-        return not self.live and self.state != FINISHED and not self.lost
+        return self.over and self.state != FINISHED and not self.lost
 
     @property
     def ready(self) -> int:
@@ -109,10 +123,8 @@ class Files(NamedTuple):
     said: dict[str, Any] | None
     """``status.json``, None when there is none."""
 
-    @property
-    def updated(self) -> datetime | None:
-        """Time of the trainer's last word."""
-        return parse_time((self.said or {}).get("updated"))
+    age: float | None = None
+    """Seconds since ``status.json`` was written, by the clock that dates it; None where that is not known."""
 
 
 class Checkpoint(NamedTuple):
@@ -129,7 +141,22 @@ def read_files(store: Store) -> Files:
     Raises:
         GantryError: a file is damaged.
     """
-    return Files(read_json(store, layout.RUN) or {}, read_json(store, layout.STATUS))
+    return Files(read_json(store, layout.RUN) or {}, *read_word(store))
+
+
+def read_word(store: Store) -> tuple[dict[str, Any] | None, float | None]:
+    """``status.json``, and how many seconds ago it was written; None where no clock tells.
+
+    A file of a folder that was copied is younger than the word in it, and as old as that.
+
+    Raises:
+        GantryError: the file is damaged.
+    """
+    said, seconds = read_dated(store, layout.STATUS)
+    if said is None or seconds is None or not isinstance(store, LocalStore):
+        return said, seconds
+    told = age(parse_time(said.get("updated")), store.now())
+    return said, None if told is None else max(seconds, told)
 
 
 def assemble(
@@ -147,7 +174,7 @@ def assemble(
 
     Looking for the newest `checkpoint` takes two requests or more.
     """
-    said, time = files.said or {}, datetime.now(UTC)
+    said = files.said or {}
     live = state.name in LIVE_STATES
     saved = newest_checkpoint(found.store) if checkpoint else None
     return RunStatus(
@@ -161,9 +188,9 @@ def assemble(
         images_per_second=said.get("images_per_second"),
         eta_seconds=said.get("eta_seconds") if live and state.name not in (PENDING, RESTARTING) else None,
         updated=said.get("updated"),
-        age_seconds=_age(files.updated, time),
+        age_seconds=files.age,
         checkpoint_step=saved.step if saved else None,
-        checkpoint_age_seconds=_age(saved.updated, time) if saved else None,
+        checkpoint_age_seconds=age(saved.updated, found.store.now()) if saved else None,
         checkpoint_seconds=said.get("checkpoint_seconds"),
         metrics=dict(said.get("metrics") or {}),
         attempt=attempt,
@@ -181,8 +208,14 @@ def assemble(
     )
 
 
-def _age(moment: datetime | None, time: datetime) -> float | None:
-    return None if moment is None else max(0.0, (time - moment).total_seconds())
+def is_written(store: Store, name: str, seconds: float = WRITES_SECONDS) -> bool:
+    """Whether an object changes while it is watched: a sign of life that needs no clock."""
+    first, end = store.stat(name), time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
+        if (now := store.stat(name)) != first and now is not None:
+            return True
+    return False
 
 
 def newest_checkpoint(store: Store) -> Checkpoint | None:
@@ -201,9 +234,27 @@ def read_json(store: Store, name: str) -> dict[str, Any] | None:
         GantryError: the file holds something else.
     """
     try:
-        content = json.loads(store.read(name))
+        return _parsed(store, name, store.read(name))
     except ObjectMissing:
         return None
+
+
+def read_dated(store: Store, name: str) -> tuple[dict[str, Any] | None, float | None]:
+    """The same, and how many seconds ago it was written by the storage's clock, None where that is not known.
+
+    Raises:
+        GantryError: the file holds something else.
+    """
+    try:
+        content, seconds = store.dated(name)
+    except ObjectMissing:
+        return None, None
+    return _parsed(store, name, content), seconds
+
+
+def _parsed(store: Store, name: str, text: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
     except ValueError:
         content = None
     if not isinstance(content, dict):

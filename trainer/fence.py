@@ -12,12 +12,13 @@ refused write for a success of ours, when the successor's bytes are the same.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from trainer import layout
 from trainer.errors import PreconditionFailed, StorageError
 from trainer.lease import Lease
-from trainer.storage import Stat, Store
+from trainer.storage import Dated, Stat, Store
 
 _TRIES = 5
 
@@ -41,6 +42,14 @@ class FencedStore:
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """As the store does."""
         return self._store.read(name, start, length)
+
+    def dated(self, name: str) -> Dated:
+        """As the store does."""
+        return self._store.dated(name)
+
+    def now(self) -> datetime | None:
+        """As the store does."""
+        return self._store.now()
 
     def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
         """Create or replace an object.

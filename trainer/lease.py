@@ -16,7 +16,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from trainer import holder, layout, lost
@@ -173,7 +172,7 @@ def acquire(
         if watch.alive and there.get("team") != team:
             raise RunHeld(
                 f"{store.url}: is being trained by {_name(there)}, which renewed its lease "
-                f"{_age(found)} s ago and holds it since {there.get('since')}; stop that one first"
+                f"{watch.silent_for:.0f} s ago and holds it since {there.get('since')}; stop that one first"
             )
         if clock() - start > patience:
             raise LeaseLost(f"{store.url}: {_name(there)}, whom this process replaces, is still alive")
@@ -256,8 +255,3 @@ def _how(values: Mapping[str, Any], watch: _Watch) -> str:
     if holder.is_gone(values.get("holder") or {}):
         return "which is dead"
     return f"which has not renewed its lease for {watch.silent_for:.0f} s"
-
-
-def _age(found: Stat) -> int:
-    """Seconds since the last renewal by the store's clock; for people only."""
-    return max(0, round((datetime.now(UTC) - found.updated).total_seconds()))

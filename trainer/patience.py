@@ -8,11 +8,12 @@ storage is away and once that it is back. It gives up only when it was away for 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from trainer.errors import DiskFull, ObjectMissing, PreconditionFailed, StorageAway, StorageError
-from trainer.storage import Stat, Store
+from trainer.storage import Dated, Stat, Store
 
 T = TypeVar("T")
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 15.0
@@ -84,6 +85,14 @@ class PatientStore:
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """As the store does."""
         return self._ask(lambda: self._store.read(name, start, length))
+
+    def dated(self, name: str) -> Dated:
+        """As the store does."""
+        return self._ask(lambda: self._store.dated(name))
+
+    def now(self) -> datetime | None:
+        """As the store does."""
+        return self._store.now()
 
     def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
         """As the store does."""

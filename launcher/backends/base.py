@@ -7,6 +7,7 @@ folder, so a backend adds only what the folder cannot tell: which workers live, 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from launcher.follow import LogLine
@@ -16,8 +17,21 @@ from launcher.spec import RunSpec
 from launcher.status import Files, RunStatus
 from trainer.layout import RunPath
 
-Jobs = Callable[[], Mapping[str, dict[str, Any]]]
-"""The Jobs of a namespace by name, asked for when they are first wanted."""
+
+class Known(NamedTuple):
+    """The Jobs of a namespace."""
+
+    by_name: Mapping[str, dict[str, Any]]
+    time: datetime | None = None
+    """When they were so, by the API server's clock."""
+
+
+Jobs = Callable[[], Known]
+"""The Jobs of the namespace that a run was submitted to, asked for when they are first wanted.
+
+Raises:
+    UserError: it cannot be asked.
+"""
 
 
 class Update(NamedTuple):

@@ -166,6 +166,11 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:.0f} s"
 
 
+def ago(seconds: float | None) -> str:
+    """How long ago something was, ``8 s ago``; None is said to be unknown, which a wrong age would not be."""
+    return "at a time that is not known" if seconds is None else f"{duration(seconds)} ago"
+
+
 def number(value: float | None) -> str:
     """A number without decimals, a dash for None."""
     return "-" if value is None else f"{value:.0f}"

@@ -12,7 +12,7 @@ from launcher.commands.common import (
     Output,
     OutputFormat,
     Root,
-    duration,
+    ago,
     note,
     number,
     print_data,
@@ -61,6 +61,12 @@ def list_(
             show_default=False,
         ),
     ] = None,
+    all_namespaces: Annotated[
+        bool,
+        typer.Option(
+            "--all-namespaces", "-A", help="Runs of all namespaces that you may read, and who submitted them."
+        ),
+    ] = False,
     context: Context = None,
     namespace: Namespace = None,
     output: Output = TEXT,
@@ -75,31 +81,42 @@ def list_(
     Example: launcher list --experiment faces --sort d_loss --limit 10
     """
     from launcher import runs
+    from launcher.errors import SpecError
     from launcher.ordering import arranged
 
     place = place_of(root, context, namespace)
     states = [word.strip() for word in (state or "").split(",") if word.strip()]
-    every = runs.list_runs(place, experiment)
+    if all_namespaces and namespace is not None:
+        raise SpecError(f"--namespace {namespace}: expected none with --all-namespaces")
+    every = runs.list_runs(place, experiment, all_namespaces)
     found = arranged(every, sort=sort, reverse=reverse, states=states, limit=limit)
     if output is not OutputFormat.text:
         print_data(found, output)
     elif found:
-        sys.stdout.writelines(f"{line}\n" for line in table(found, sort))
+        sys.stdout.writelines(f"{line}\n" for line in table(found, sort, all_namespaces))
     else:
         where = place.root or "runs"
         note(f"no runs in {where}" + (f" of experiment {experiment}" if experiment else ""))
 
 
-def table(found: "list[RunStatus]", sort: str | None = None) -> list[str]:
-    """Runs as lines, with a column for what they are sorted by."""
+def table(found: "list[RunStatus]", sort: str | None = None, owners: bool = False) -> list[str]:
+    """Runs as lines, with a column for what they are sorted by; `owners` adds where and whose they are."""
     from launcher.commands.table import lines
     from launcher.ordering import is_figure, value_of
 
     key = (sort or "").removeprefix("-")
     more = [key] if is_figure(sort) or key == "created" else []
-    headings = ["experiment", "run", "state", "where", "step", "images/s", "updated", *more]
-    rows = [[*_row(run), *(_shown(value_of(run, each), each) for each in more)] for run in found]
+    whose = ["namespace", "owner"] if owners else []
+    headings = [*whose, "experiment", "run", "state", "where", "step", "images/s", "updated", *more]
+    rows = [
+        [*(_whose(run) if owners else []), *_row(run), *(_shown(value_of(run, each), each) for each in more)]
+        for run in found
+    ]
     return lines(headings, rows, right=(*_NUMBERS, *more))
+
+
+def _whose(run: "RunStatus") -> list[str]:
+    return [run.namespace or "-", run.owner or "-"]
 
 
 def _row(run: "RunStatus") -> list[str]:
@@ -110,8 +127,15 @@ def _row(run: "RunStatus") -> list[str]:
         run.backend or "files",
         "-" if run.step is None else f"{run.step}/{number(run.steps)}",
         number(run.images_per_second),
-        "-" if run.age_seconds is None else f"{duration(run.age_seconds)} ago",
+        _updated(run),
     ]
+
+
+def _updated(run: "RunStatus") -> str:
+    """How old the last word is where a clock tells, else what the word itself says of its time."""
+    if run.age_seconds is not None:
+        return ago(run.age_seconds)
+    return f"{run.updated[:16].replace('T', ' ')}Z" if run.updated else "-"
 
 
 def _shown(value: float | str | None, key: str) -> str:

@@ -14,6 +14,7 @@ from launcher.commands.common import (
     OutputFormat,
     Root,
     Run,
+    ago,
     duration,
     number,
     print_data,
@@ -108,7 +109,7 @@ def describe(now: "RunStatus") -> list[str]:
         parts = [f"step {now.step} of {number(now.steps)}", f"{number(now.images_per_second)} images/s"]
         if now.eta_seconds is not None:
             parts.append(f"{duration(now.eta_seconds)} left")
-        lines.append("  " + ", ".join([*parts, f"written {duration(now.age_seconds)} ago"]))
+        lines.append("  " + ", ".join([*parts, f"written {ago(now.age_seconds)}"]))
     if losses := [
         f"{key} {value:.4g}" for key, value in now.metrics.items() if isinstance(value, int | float)
     ]:
@@ -117,8 +118,7 @@ def describe(now: "RunStatus") -> list[str]:
         lines += _workers(now)
     if now.checkpoint_step is not None:
         took = "" if now.checkpoint_seconds is None else f", in {now.checkpoint_seconds:.1f} s"
-        ago = duration(now.checkpoint_age_seconds)
-        lines.append(f"  saved at step {now.checkpoint_step}, {ago} ago{took}")
+        lines.append(f"  saved at step {now.checkpoint_step}, {ago(now.checkpoint_age_seconds)}{took}")
     if now.storage:
         lines.append(f"  storage {now.storage}")
     if now.resumable:

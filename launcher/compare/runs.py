@@ -5,17 +5,18 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from launcher.backends.base import Known
 from launcher.backends.kubernetes.record import read_record
+from launcher.backends.local.backend import LocalBackend
 from launcher.compare.differences import Difference, differing, traits
 from launcher.curves import LOSSES, SPEED, Curves, Figure, figures, read_curves
 from launcher.errors import SpecError
 from launcher.lookup import Found
 from launcher.places import Place, find
-from launcher.states import by_status
-from launcher.status import read_files
+from launcher.states import unasked
+from launcher.status import Files, read_files
 from trainer.errors import GantryError
 from trainer.layout import RunPath
 
@@ -123,13 +124,20 @@ def _read(found: Found) -> _Read:
         experiment=path.experiment,
         run=path.name,
         root=path.root,
-        state=by_status(files.said, files.updated, datetime.now(UTC)).name,
+        state=_state(found, files, submitted=record is not None),
         step=curves.steps[-1] if curves else 0,
         images=curves.images[-1] if curves else 0,
         images_per_second=statistics.median(speeds) if speeds else None,
         metrics=figures(curves),
     )
     return _Read(compared, traits(files.run, workers, image), curves)
+
+
+def _state(found: Found, files: Files, submitted: bool) -> str:
+    """The state as far as the folder tells it: no cluster is asked."""
+    if submitted:
+        return unasked(files.said, files.age, "no cluster was asked").name
+    return LocalBackend().listed(found, lambda: Known({}), files).state
 
 
 def _check_lines(read: _Read) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from launcher.backends.kubernetes.labels import (
     CANCELLED,
     CLAIMED,
+    OWNER,
     SINCE,
     SPEC,
     SUSPENDED,
@@ -27,6 +28,7 @@ _METADATA = ("name", "namespace", "labels", "annotations")  # of an object's own
 # Not settings, or all of them once more.
 _ANNOTATIONS = (
     CANCELLED,
+    OWNER,
     SINCE,
     SPEC,
     SUSPENDED,
@@ -112,22 +114,27 @@ def comparable(found: Object) -> dict[str, Any]:
     metadata = {key: copy.deepcopy(found["metadata"].get(key)) for key in _METADATA}
     kept = {key: copy.deepcopy(value) for key, value in found.items() if key not in ("metadata", "status")}
     clean: dict[str, Any] = _without_empty({**kept, "metadata": metadata})
-    annotations = clean["metadata"].get("annotations") or {}
-    for key in _ANNOTATIONS:
-        annotations.pop(key, None)
-    if not annotations:
-        clean["metadata"].pop("annotations", None)
+    _clean_annotations(clean["metadata"])
     if found["kind"] == "Job":
         clean["spec"].pop("suspend", None)
         _clean_job(clean, clean["spec"])
     if found["kind"] == "CronJob":
         template = clean["spec"]["jobTemplate"]
         _clean_job(template, template["spec"])
+        _clean_annotations(template.get("metadata") or {})
         for container in template["spec"]["template"]["spec"].get("containers") or []:
             container["env"] = [each for each in container.get("env") or [] if each["name"] != TEMPLATE]
     if found["kind"] == "ServiceAccount":
         clean.pop("secrets", None)  # a controller's
     return {key: clean[key] for key in ("apiVersion", "kind", "metadata", *sorted(kept)) if key in clean}
+
+
+def _clean_annotations(metadata: dict[str, Any]) -> None:
+    annotations = metadata.get("annotations") or {}
+    for key in _ANNOTATIONS:
+        annotations.pop(key, None)
+    if not annotations:
+        metadata.pop("annotations", None)
 
 
 def _clean_job(holder: dict[str, Any], spec: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from launcher.backends.kubernetes.wording import event_time, one_line
 from launcher.explain.base import Evidence
 from launcher.explain.facts import Facts, Line, message_of, object_name
 from launcher.states import parse_time
+from trainer.storage.clock import age
 
 _LONGEST = 600  # characters of one piece of evidence
 
@@ -74,7 +75,6 @@ def utc(time: object) -> str | None:
     return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def since(time: object, now: datetime) -> float | None:
-    """Seconds since a time of the cluster; None for what is none."""
-    moment = parse_time(time) if time else None
-    return None if moment is None else max(0.0, (now - moment).total_seconds())
+def since(time: object, now: datetime | None) -> float | None:
+    """Seconds since a time of the cluster, `now` by its API server's clock; None where one is not known."""
+    return age(parse_time(time) if time else None, now)

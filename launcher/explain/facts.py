@@ -5,7 +5,7 @@ What could not be asked is empty, so that a cause says nothing rather than somet
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -62,8 +62,8 @@ class Facts:
     namespace of a Job that is gone. One that is not there has no entry, but for `KUEUE` and `NAMESPACE`."""
     unasked: Sequence[str] = ()
     """What could not be asked and why, a line each."""
-    time: datetime = field(default_factory=lambda: datetime.now(UTC))
-    """When it was looked at."""
+    time: datetime | None = None
+    """When it was looked at, by the API server's clock; None where that was not asked."""
 
     @property
     def path(self) -> RunPath:

@@ -115,7 +115,7 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     files = asking("the run's folder", lambda: read_files(found.store)) or files  # what it said meanwhile
     now = backend.joined(found, files, seen)
     pods = sorted(seen.pods or (), key=_created, reverse=True)
-    facts = Facts(now, files.run, files.said or {}, spec, seen.job, pods)
+    facts = Facts(now, files.run, files.said or {}, spec, seen.job, pods, time=seen.time)
     if well(now):
         return facts
     if seen.job is None or is_deleted(seen.job):

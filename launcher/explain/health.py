@@ -49,7 +49,7 @@ def passing(facts: Facts) -> bool:
         return True
     pods = [pod_status(worker, pods, facts.events) for worker, pods in facts.workers.items()]
     if now.state == RESTARTING:
-        waited = since(facts.said.get("updated"), facts.time) or 0.0
+        waited = now.age_seconds or 0.0
         return waited < _RESTART_SECONDS and all(_goes_on(facts, pod) for pod in pods)
     if now.state != PENDING or refused(facts) or not all(map(is_there, facts.pods)):
         return False

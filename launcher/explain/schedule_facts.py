@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from launcher.backends.kubernetes.jobs import verdict
@@ -47,7 +47,8 @@ class ScheduleFacts:
     events: Sequence[Object] = ()
     """About the CronJob, oldest first."""
     unasked: Sequence[str] = ()
-    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    time: datetime = field(kw_only=True)
+    """When they were looked at, by the cluster's clock."""
 
     @property
     def short(self) -> str:

@@ -12,6 +12,7 @@ from launcher.explain.gathering import Asking, gather
 from launcher.explain.judging import diagnose
 from launcher.explain.schedule_facts import Firing, ScheduleFacts
 from launcher.places import Place
+from launcher.schedules.finding import time_of
 
 _ACTIVE = 3  # firings that are looked at; with Allow there may be many
 
@@ -43,7 +44,8 @@ def gather_schedule(place: Place, name: str) -> ScheduleFacts:
         Firing(job, run_of(job), _diagnosed(place, api, job, asking) if index in {0, *looked} else None)
         for index, job in enumerate(jobs)
     ]
-    return ScheduleFacts(cronjob, firings, sorted(events, key=event_time), tuple(asking.unasked))
+    events.sort(key=event_time)
+    return ScheduleFacts(cronjob, firings, events, tuple(asking.unasked), time=time_of(api))
 
 
 def experiment_of(cronjob: Object) -> str:

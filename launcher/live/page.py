@@ -102,7 +102,7 @@ def _about(now: RunStatus) -> list[str]:
     parts = [now.preset or "", _count(now.world_size, "worker") if now.world_size else "", now.backend or ""]
     parts.append(f"attempt {now.attempt}" if now.attempt else "")
     if now.checkpoint_step is not None:
-        parts.append(f"saved at step {now.checkpoint_step:,} {_span(now.checkpoint_age_seconds)} ago")
+        parts.append(f"saved at step {now.checkpoint_step:,}{_ago(now.checkpoint_age_seconds)}")
     if now.trainer_restarts:
         parts.append(f"trainers restarted: {now.trainer_restarts}")
     if now.restarts:
@@ -213,5 +213,5 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number:,} {word}s"
 
 
-def _span(seconds: float | None) -> str:
-    return "some time" if seconds is None else clock(seconds)
+def _ago(seconds: float | None) -> str:
+    return "" if seconds is None else f" {clock(seconds)} ago"

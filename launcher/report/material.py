@@ -19,6 +19,7 @@ from launcher.status import RunStatus, read_json
 from trainer import layout
 from trainer.config import RunConfig, flatten, resolve
 from trainer.errors import GantryError
+from trainer.storage.clock import age
 
 _RECENT = 0.1  # part of the run that a figure's mean is over
 _OF_RUN = ("git_revision", "schedule", "scheduled", "warm_start", "data")  # fields of run.json
@@ -187,8 +188,8 @@ def _shown(value: Any) -> str:
 
 
 def _between(begin: object, end: object) -> float | None:
-    first, last = parse_time(begin), parse_time(end)
-    return max(0.0, (last - first).total_seconds()) if first and last else None
+    """Seconds between two times of the run's own files; None where they are of clocks that do not agree."""
+    return age(parse_time(begin), parse_time(end))
 
 
 def _text(value: object) -> str | None:

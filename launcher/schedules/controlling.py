@@ -1,7 +1,7 @@
 """Suspending a schedule, letting it go on, and removing it with all that is its own."""
 
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from launcher.backends.kubernetes.api import Api, Object
@@ -44,7 +44,8 @@ def suspend(where: Place, name: str) -> ScheduleStatus:
         NoSuchSchedule: there is none of that name.
         SpecError: the CronJob of that name is not this launcher's.
     """
-    found, now = find(where, name), datetime.now(UTC)
+    found = find(where, name)
+    now = found.now
     if timing_of(found.cron).suspended and asked_timing(found.cron).suspended:
         return status_of(found.cron, now)
     return status_of(found.api.patch("CronJob", found.cron, suspend_patch(found.cron, True, now)), now)
@@ -57,8 +58,8 @@ def resume(where: Place, name: str) -> Resumed:
         NoSuchSchedule: there is none of that name.
         SpecError: the CronJob of that name is not this launcher's.
     """
-    found, now = find(where, name), datetime.now(UTC)
-    suspended = timing_of(found.cron).suspended
+    found = find(where, name)
+    now, suspended = found.now, timing_of(found.cron).suspended
     if not suspended and not asked_timing(found.cron).suspended:
         return Resumed(status_of(found.cron, now), None)
     due = _due(found, now) if suspended else None

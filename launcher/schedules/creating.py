@@ -5,10 +5,10 @@ then it may fire. One delete of the CronJob takes all of it back.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Api, Object, connect
+from launcher.backends.kubernetes.owner import owner_of, sign
 from launcher.backends.kubernetes.permissions import ROLE, RULES, missing
 from launcher.backends.kubernetes.preflight import preflight
 from launcher.backends.kubernetes.submit import owned, placed
@@ -16,7 +16,7 @@ from launcher.check import HOST_NAME, LAST_ATTEMPT, FieldError, name_limit, refu
 from launcher.errors import AlreadyExists, Forbidden, SpecError
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.schedules.cronline import CronLine
-from launcher.schedules.finding import is_ours, not_ours
+from launcher.schedules.finding import is_ours, not_ours, time_of
 from launcher.settings import Layered, spec_from
 from launcher.spec import RunSpec
 from launcher.warm_start import check_warm_start
@@ -109,7 +109,7 @@ def create(spec: RunSpec, timing: Timing) -> Created:
         _create_all(api, manifests, timing)
     except AlreadyExists as error:
         raise _in_the_way(api, error, spec.name) from error
-    times = [] if timing.suspended else line.next(datetime.now(UTC), 1)
+    times = [] if timing.suspended else line.next(time_of(api), 1)
     return Created(
         spec.name, api.namespace, api.context, _names(manifests), [time.isoformat() for time in times]
     )
@@ -132,6 +132,7 @@ def _prepared(spec: RunSpec, timing: Timing) -> tuple[Api, list[Object]]:
     open_store(spec.path.experiment_url).check()
     check_warm_start(spec)
     manifests = render_schedule(spec, timing, Cluster(api.namespace, api.context, api.server))
+    sign(manifests[0]["spec"]["jobTemplate"], owner_of(api))
     check_permissions(api)
     try:
         preflight(api, manifests, spec)

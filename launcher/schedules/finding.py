@@ -2,6 +2,7 @@
 
 import difflib
 import shlex
+from datetime import datetime
 from typing import NamedTuple
 
 from launcher.backends.kubernetes.api import Api, Object
@@ -12,6 +13,7 @@ from launcher.errors import NoSuchSchedule, SpecError
 from launcher.kubeconfig import current
 from launcher.places import Place
 from launcher.schedules.model import told
+from trainer.errors import GantryError
 from trainer.layout import LABEL
 
 
@@ -26,6 +28,24 @@ class Found(NamedTuple):
     def name(self) -> str:
         """The schedule's."""
         return str(self.cron["metadata"]["name"])
+
+    @property
+    def now(self) -> datetime:
+        """The time by the cluster's clock, by which its schedules fire."""
+        return time_of(self.api)
+
+
+def time_of(api: Api) -> datetime:
+    """The time by the clock of an API server that has answered: schedules fire by it, and not by ours.
+
+    Raises:
+        GantryError: its answers do not state the time.
+    """
+    if api.now is None:
+        raise GantryError(
+            f"the API server at {api.server} does not state its time: expected a Date in its answers"
+        )
+    return api.now
 
 
 def cron_command(verb: str, found: Found, *more: str) -> str:

@@ -14,12 +14,13 @@ from launcher.backends.kubernetes.cancellation import was_cancelled
 from launcher.backends.kubernetes.jobs import is_stopped
 from launcher.backends.kubernetes.labels import annotation, firing_due, firing_time, run_of, schedule_of
 from launcher.backends.kubernetes.observe import jobs as all_jobs
+from launcher.backends.kubernetes.reading import Readable
 from launcher.errors import ClusterUnreachable, NoSuchSchedule
 from launcher.hints import DEFAULT_ROOT
 from launcher.listing import Jobs, stand
 from launcher.lookup import experiments
 from launcher.places import Place
-from launcher.schedules.finding import Found, check_name, find
+from launcher.schedules.finding import Found, check_name, find, time_of
 from launcher.schedules.missed import Busy, Known, Missed, missed
 from launcher.schedules.model import path_of, since, suspensions, timing_of
 from launcher.states import FAILED, FINISHED, INTERRUPTED, STOPPED, parse_time
@@ -84,15 +85,16 @@ def history(where: Place, name: str, limit: int = 20) -> list[Firing]:
 
 def of_found(where: Place, found: Found, limit: int) -> list[Firing]:
     """The same of a schedule that the cluster has."""
-    now = datetime.now(UTC)
     path = path_of(found.cron)
     entries = recorded(path)
-    known = {str(job["metadata"]["name"]): job for job in all_jobs(found.api)}
-    own = {run.name: job for job in known.values() if (run := _firing(job, found.name))}
+    jobs = all_jobs(found.api)
+    now = time_of(found.api)
+    known = Readable(jobs, now, found.api.server, frozenset({found.api.namespace}))
+    own = {run.name: job for job in jobs if (run := _firing(job, found.name))}
     runs = _newest(found.name, entries, own, limit)
     paths = [path._replace(name=run) for run in runs]
     there = _joined(where, paths, entries, own, known)
-    away = missed(_known(found, entries, own), now)
+    away = missed(_known(found, entries, own, now), now)
     return _merged(found.name, [*_with_replaced(found, entries, there), *map(_missed, away)], limit)
 
 
@@ -148,12 +150,12 @@ def _joined(
     paths: Sequence[RunPath],
     entries: Mapping[str, Entry],
     own: Mapping[str, Job],
-    known: dict[str, dict[str, Any]],
+    known: Readable,
 ) -> list[Firing]:
     """Where these runs stand: by the index if they have ended, else by their Jobs and folders."""
     open_yet = [path for path in paths if not _is_settled(entries.get(path.name), own.get(path.name))]
     jobs = Jobs(where)
-    jobs.known(known)
+    jobs.known(known, complete=True)
     standing = {status.run: status for status in stand(where, open_yet, jobs)} if open_yet else {}
     return [
         _of_run(path.name, entries.get(path.name), own.get(path.name), standing.get(path.name))
@@ -211,7 +213,7 @@ def _is_end(condition: Mapping[str, Any]) -> bool:
     )
 
 
-def _known(found: Found, entries: Mapping[str, Entry], own: Mapping[str, Job]) -> Known:
+def _known(found: Found, entries: Mapping[str, Entry], own: Mapping[str, Job], now: datetime) -> Known:
     fired, busy = set(), []
     for run in {*entries, *own}:
         entry, job = entries.get(run), own.get(run)
@@ -223,7 +225,7 @@ def _known(found: Found, entries: Mapping[str, Entry], own: Mapping[str, Job]) -
             over = ended or (None if job is not None and not is_stopped(job) else begun)
             busy += [Busy(run, begun, over)] if begun else []
     last = parse_time((found.cron.get("status") or {}).get("lastScheduleTime"))
-    begin = since(found.cron) or datetime.now(UTC)
+    begin = since(found.cron) or now
     events = replacing.events_of(found.api, found.name)
     return Known(timing_of(found.cron), begin, last, frozenset(fired), busy, suspensions(found.cron), events)
 
@@ -244,8 +246,8 @@ def _merged(schedule: str, firings: Sequence[Firing], limit: int) -> list[Firing
 
 
 def _asked(schedule: str, run: str, otherwise: str | None) -> datetime:
-    """When a firing was due or asked for by its run's name, else another time that is known, else now."""
-    return firing_time(schedule, run) or parse_time(otherwise) or datetime.now(UTC)
+    """When a firing was due or asked for by its run's name, else another time, else after all others."""
+    return firing_time(schedule, run) or parse_time(otherwise) or datetime.max.replace(tzinfo=UTC)
 
 
 def _without_cron(where: Place, name: str, limit: int, error: Exception) -> list[Firing]:

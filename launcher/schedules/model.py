@@ -24,6 +24,7 @@ from launcher.render.cronjob import FIELDS, Timing, timing_json
 from launcher.schedules.cronline import CronLine
 from launcher.states import parse_time
 from trainer.layout import RunPath
+from trainer.storage.clock import age
 
 _KEPT = 20  # suspensions of the past
 
@@ -47,6 +48,8 @@ class ScheduleStatus:
     """When a firing last finished; ISO time."""
     active: list[str]
     """Runs of firings that the controller started and that have not ended."""
+    age_seconds: float | None
+    """Since it was created, by the cluster's clock."""
     next: str | None
     """When it fires next, in its zone; None while suspended, or for a line this launcher cannot read."""
 
@@ -60,7 +63,7 @@ class Span(NamedTuple):
 
 
 def status_of(cron: Mapping[str, Any], now: datetime) -> ScheduleStatus:
-    """Where a schedule stands at a moment."""
+    """Where a schedule stands at a moment by the cluster's clock."""
     metadata, said, timing = cron["metadata"], cron.get("status") or {}, timing_of(cron)
     path = path_of(cron)
     active = [
@@ -80,6 +83,7 @@ def status_of(cron: Mapping[str, Any], now: datetime) -> ScheduleStatus:
         last_scheduled=said.get("lastScheduleTime"),
         last_successful=said.get("lastSuccessfulTime"),
         active=active,
+        age_seconds=age(parse_time(metadata.get("creationTimestamp")), now),
         next=_next(timing, now),
     )
 

@@ -1,7 +1,7 @@
 """Looking at schedules: all of a namespace, one in full, and when it fires next."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.labels import SPEC, run_of
@@ -10,7 +10,7 @@ from launcher.places import Place
 from launcher.schedules.adopting import asked_of
 from launcher.schedules.controlling import firings
 from launcher.schedules.cronline import CronLine
-from launcher.schedules.finding import Found, all_schedules, cron_command, find
+from launcher.schedules.finding import Found, all_schedules, cron_command, find, time_of
 from launcher.schedules.history import Firing, of_found, recorded
 from launcher.schedules.model import ScheduleStatus, edited, path_of, status_of, timing_of
 from trainer.layout import RunPath
@@ -44,8 +44,10 @@ class ScheduleDetail:
 
 def list_schedules(where: Place) -> list[ScheduleStatus]:
     """Where every schedule of a namespace stands, by name; one request."""
-    now = datetime.now(UTC)
-    return [status_of(cron, now) for cron in all_schedules(where.connect())]
+    api = where.connect()
+    found = all_schedules(api)
+    now = time_of(api)
+    return [status_of(cron, now) for cron in found]
 
 
 def show(where: Place, name: str) -> ScheduleDetail:
@@ -54,8 +56,8 @@ def show(where: Place, name: str) -> ScheduleDetail:
     Raises:
         NoSuchSchedule: there is none of that name.
     """
-    found, now = find(where, name), datetime.now(UTC)
-    timing, asked = timing_of(found.cron), asked_of(found.cron)
+    found = find(where, name)
+    now, timing, asked = found.now, timing_of(found.cron), asked_of(found.cron)
     line = CronLine(timing.schedule, timing.time_zone)
     return ScheduleDetail(
         status_of(found.cron, now),
@@ -89,7 +91,8 @@ def next_times(where: Place, name: str, count: int) -> tuple[ScheduleStatus, lis
         NoSuchSchedule: there is none of that name.
         FieldError: it has a line that this launcher cannot read.
     """
-    found, now = find(where, name), datetime.now(UTC)
+    found = find(where, name)
+    now = found.now
     timing = timing_of(found.cron)
     return status_of(found.cron, now), times(CronLine(timing.schedule, timing.time_zone), count, now)
 

@@ -44,7 +44,7 @@ def trigger(where: Place, name: str) -> Triggered:
     found = find(where, name)
     others = [run_of(job) for job in firings(found.api, name) if not is_stopped(job)]
     for _ in range(_TRIES):
-        seconds = int(time.time())
+        seconds = int(found.now.timestamp())
         job = manual_job(found.cron, seconds)
         try:
             found.api.create(job)

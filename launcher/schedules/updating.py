@@ -9,7 +9,6 @@ that runs is left alone. A schedule without its annotation is adopted, see `adop
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Object
@@ -170,7 +169,7 @@ def _patch(plan: Plan, manifest: Object) -> Object:
     rest = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind", "metadata")}
     patch: Object = {"metadata": metadata, **rest}
     if manifest["kind"] == "CronJob":
-        now, notes = datetime.now(UTC), dict(metadata.get("annotations", {}))
+        now, notes = plan.found.now, dict(metadata.get("annotations", {}))
         line = (plan.before.schedule, plan.before.time_zone)
         if line != (plan.after.schedule, plan.after.time_zone):
             notes[SINCE] = now.isoformat(timespec="seconds")

@@ -1,12 +1,13 @@
 """What one listing of a run's folder shows; memory grows with checkpoints and attempts, not with objects."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from launcher.artifacts.listing import kind_of
 from trainer import layout
 from trainer.storage import Stat
+from trainer.storage.clock import age
 
 
 @dataclass
@@ -19,7 +20,8 @@ class SavedCheckpoint:
     """Whether its manifest is there: without it nobody resumes from it."""
     updated: str
     """ISO time, UTC, of its newest file."""
-    age_seconds: float
+    age_seconds: float | None
+    """Seconds since then by the storage's clock, None where it does not tell."""
 
 
 @dataclass
@@ -76,8 +78,8 @@ class _Sum:
         return self.updated.isoformat() if self.updated else ""
 
 
-def take_stock(objects: Iterable[Stat], now: datetime) -> Inventory:
-    """Sum up a listing of a run's folder as of a time."""
+def take_stock(objects: Iterable[Stat], clock: Callable[[], datetime | None]) -> Inventory:
+    """Sum up a listing of a run's folder; `clock` is the one that dates the objects."""
     whole = Inventory()
     checkpoints: dict[int, _Sum] = {}
     attempts: dict[int, _Sum] = {}
@@ -98,8 +100,9 @@ def take_stock(objects: Iterable[Stat], now: datetime) -> Inventory:
             group = attempts.setdefault(log.attempt, _Sum())
             group.add(found)
             group.workers.add(log.worker)
+    now = clock()  # a bucket has told it with the listing
     whole.checkpoints = [
-        SavedCheckpoint(step, each.bytes, each.complete, each.time, _age(each, now))
+        SavedCheckpoint(step, each.bytes, each.complete, each.time, age(each.updated, now))
         for step, each in sorted(checkpoints.items())
     ]
     whole.attempts = [
@@ -109,7 +112,3 @@ def take_stock(objects: Iterable[Stat], now: datetime) -> Inventory:
     if steps:
         whole.samples = SavedSamples(len(steps), min(steps), max(steps), grids.time)
     return whole
-
-
-def _age(group: _Sum, now: datetime) -> float:
-    return max(0.0, (now - group.updated).total_seconds()) if group.updated else 0.0

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from launcher.curves import figures, read_curves
@@ -12,8 +11,8 @@ from launcher.places import Place, backend_of, find
 from launcher.show.objects import Inventory, take_stock
 from launcher.show.origin import Started, Submitted, started, submitted
 from launcher.show.settings import Setting, plain, settings_of
-from launcher.states import FINISHED, State, by_status
-from launcher.status import Files, RunStatus, assemble, read_json
+from launcher.states import FINISHED, UNKNOWN, unasked
+from launcher.status import Files, RunStatus, assemble, read_json, read_word
 from trainer import layout
 from trainer.errors import GantryError
 
@@ -92,8 +91,8 @@ def show(where: Place, name: str) -> Shown:
             return otherwise
 
     run = attempt(lambda: read_json(store, layout.RUN), None) or {}
-    said = attempt(lambda: read_json(store, layout.STATUS), None)
-    files = Files(run, said)
+    nothing: tuple[dict[str, Any] | None, float | None] = (None, None)
+    files = Files(run, *attempt(lambda: read_word(store), nothing))
     status = attempt(lambda: backend_of(found, where).status(found), None) or _by_files(found, files)
     curves = attempt(lambda: read_curves(store), None)
     shown = Shown(
@@ -102,7 +101,7 @@ def show(where: Place, name: str) -> Shown:
         **_recorded(run),
         submitted=attempt(lambda: submitted(store), None),
         started=attempt(lambda: started(store), None),
-        inventory=take_stock(store.list(), datetime.now(UTC)),
+        inventory=take_stock(store.list(), store.now),
         result=attempt(lambda: read_json(store, layout.RESULT), None),
         damaged=damaged,
         next=next_steps(status, found),
@@ -119,9 +118,8 @@ def show(where: Place, name: str) -> Shown:
 
 def _by_files(found: Found, files: Files) -> RunStatus:
     """Where the run stands as its trainer said, for when nothing else can be asked."""
-    state = by_status(files.said, files.updated, datetime.now(UTC))
-    told = "as its trainer said last; what was damaged or not to be asked is told below"
-    return assemble(found, files, State(state.name, state.explanation or told), attempt=None, backend=None)
+    state = unasked(files.said, files.age, "what was damaged or not to be asked is told below")
+    return assemble(found, files, state, attempt=None, backend=None, asked=False)
 
 
 def _recorded(run: dict[str, Any]) -> dict[str, Any]:
@@ -156,6 +154,8 @@ def next_steps(now: RunStatus, found: Found) -> list[NextStep]:
             step("what its workers write", "logs", "--follow"),
             step("save and stop it", "cancel"),
         ]
+    if now.state == UNKNOWN and not now.asked:
+        return [step("where it stands, once it can be asked", "status")]
     home = step("bring it here", "artifacts download", "--to", found.path.name, "--latest")
     look = [step("see its newest grid", "samples", "--open"), step("all of it on one page", "report")]
     if now.state == FINISHED:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from launcher import runs
 from launcher.backends.base import Started
+from launcher.backends.kubernetes.reading import Readable
 from launcher.errors import RunAlive, RunExists, SpecError
 from launcher.listing import Jobs, list_runs, stand
 from launcher.places import Place
@@ -56,7 +57,7 @@ class Result:
     @property
     def live(self) -> list[str]:
         """Runs that go on."""
-        return [status.run for status in self.statuses if status.live]
+        return [status.run for status in self.statuses if not status.over]
 
     @property
     def exit_code(self) -> int:
@@ -149,13 +150,14 @@ class _World:
         """What the cluster has now, in one request through one connection."""
         jobs = Jobs(self._place)
         if self._backend == "local":
-            jobs.known({})
+            jobs.known(Readable([], None, None))
             return jobs
         from launcher.backends.kubernetes import observe
 
         if self._connected is None:
             self._connected = self._place.connect()
-        jobs.known({str(job["metadata"]["name"]): job for job in observe.jobs(self._connected)})
+        api = self._connected
+        jobs.known(Readable(observe.jobs(api), api.now, api.server, frozenset({api.namespace})))
         return jobs
 
     def refusal(self, member: Member, status: RunStatus) -> str | None:

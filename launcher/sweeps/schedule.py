@@ -52,7 +52,7 @@ def play(
         Where each run stands that was started, by name; and why no more were started, empty when all were.
     """
     now = {member.name: known[member.name] for member in members if member.name in known}
-    running = [member for member in members if member.name in now and now[member.name].live]
+    running = [member for member in members if member.name in now and not now[member.name].over]
     waiting = [member for member in members if member.name not in now]
     refusal = ""
     while not stopped():
@@ -65,7 +65,7 @@ def play(
             break
         for member, status in zip(list(running), world.look(running), strict=True):
             now[member.name] = status
-            if status.live:
+            if not status.over:
                 continue
             running.remove(member)
             tell(Event(member, status, len(running), len(waiting)))

@@ -11,7 +11,7 @@ from launcher.backends.kubernetes.observe import Seen, join
 from launcher.explain import Facts, diagnose
 from launcher.explain.facts import Line
 from launcher.status import RunStatus, WorkerStatus
-from tests.launcher.kubernetes_objects import BEGAN, ended, pod, stamp
+from tests.launcher.kubernetes_objects import BEGAN, ages, ended, pod, stamp
 from trainer.config import resolve
 from trainer.errors import EXIT_USER, PeerLost
 from trainer.indexed_job import Member, wait_for_peers
@@ -26,7 +26,8 @@ def facts(job=None, pods=(), events=(), said=None, logs=None, seconds=LATER, ove
     """What is known of run ``one`` so many seconds after its Job was created; `logs` are texts by worker."""
     time = BEGAN + timedelta(seconds=seconds)
     workers = 2 if job is None else job["spec"]["completions"]
-    here = join(Seen(job, pods, events), said, BEGAN - timedelta(seconds=1), time, workers)
+    old = ages(said, seconds=seconds)
+    here = join(Seen(job, pods, events, time), said, old, workers)
     shown = [worker_status(each) for each in here.workers]
     status = standing(
         here.state.name,
@@ -38,6 +39,7 @@ def facts(job=None, pods=(), events=(), said=None, logs=None, seconds=LATER, ove
         namespace="team",
         backend="kubernetes",
         restarts=here.restarts,
+        age_seconds=old.word,
     )
     spec = {"preset": "mlp", "overrides": list(overrides), "root": "gs://runs/gan", "workers": workers,
             "image": "reg/gantry:1", "namespace": "team", "env": {}}  # fmt: skip

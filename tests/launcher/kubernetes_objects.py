@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from launcher.backends.kubernetes.observe import Ages
+
 BEGAN = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
 
@@ -111,6 +113,13 @@ def event(about, reason, message, age=0.0, kind="Warning"):
         "lastTimestamp": stamp(age),
         "involvedObject": {"kind": about["kind"], "name": about["metadata"]["name"]},
     }
+
+
+def ages(word, submitted=-1.0, seconds=20.0):
+    """How old the word and the submission are so many seconds after the Job was created."""
+    updated = datetime.fromisoformat(word["updated"]) if word else None
+    passed = timedelta(seconds=seconds)
+    return Ages((BEGAN + passed - updated).total_seconds() if updated else None, seconds - submitted)
 
 
 def said(state="running", age=10.0, **more):

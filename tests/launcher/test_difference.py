@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from launcher import settings
 from launcher.backends.kubernetes.claim import Claim
+from launcher.backends.kubernetes.owner import sign
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.cli import main
 from launcher.difference import compare, laid_over
 from launcher.errors import SpecError
 from launcher.render import render, to_yaml
+from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.spec import make_spec
 from tests.launcher.terminal import Terminal
 from trainer.storage import open_store
@@ -34,7 +36,7 @@ def alive(manifests, uid="1"):
     job = found[0]
     job["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
     job["spec"]["suspend"] = False
-    job["metadata"].setdefault("annotations", {})["gantry/cancelled"] = "now"
+    job["metadata"].setdefault("annotations", {}).update({"gantry/cancelled": "now", "gantry/owner": "ada"})
     for key in ("batch.kubernetes.io/controller-uid", "controller-uid", "job-name"):
         job["spec"]["template"]["metadata"]["labels"][key] = uid
     job["spec"]["template"]["metadata"]["creationTimestamp"] = None
@@ -49,6 +51,14 @@ def test_what_a_cluster_adds_is_no_difference():
     assert not found
     assert found.text == found.changes == []
     assert not compare(alive(manifests), manifests)
+
+
+def test_who_made_a_schedule_is_no_setting_of_it():
+    mine = render_schedule(spec(workers=1), Timing("0 3 * * *"), Cluster("gan", "c", "https://c"))
+    theirs = copy.deepcopy(mine)
+    sign(theirs[0]["spec"]["jobTemplate"], "ada")
+    assert theirs != mine
+    assert not compare(theirs, mine)
 
 
 def admitted(manifests):

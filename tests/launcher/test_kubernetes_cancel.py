@@ -14,7 +14,7 @@ from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.lookup import Found
 from launcher.states import FAILED, FINISHED, STOPPED, STOPPING
-from tests.launcher.kubernetes_objects import BEGAN, ended, job, pod, said, stamp
+from tests.launcher.kubernetes_objects import BEGAN, ages, ended, job, pod, said, stamp
 from trainer import layout
 from trainer.errors import AccessError
 from trainer.layout import RunPath
@@ -27,6 +27,8 @@ LEFT = [pod(worker, phase="Succeeded", state=ended(0), going=True) for worker in
 
 class Cluster:
     """An API server with one Job, whose pods go as soon as they are asked to."""
+
+    now = BEGAN
 
     def __init__(self, found, store):
         self.job, self.store = found, store
@@ -156,7 +158,8 @@ def test_a_wish_that_cannot_be_written_stops_nothing(tmp_path, capsys, kind, why
 
 
 def at(found, word, pods=LEFT):
-    return join(Seen(found, pods), word, BEGAN, BEGAN + timedelta(seconds=40), 2)
+    seen = Seen(found, pods, time=BEGAN + timedelta(seconds=40))
+    return join(seen, word, ages(word, 0.0, 40), 2)
 
 
 GOOD, BAD = ("Complete", "CompletionsReached", ""), ("Failed", "BackoffLimitExceeded", "")

@@ -10,6 +10,7 @@ from launcher.errors import RunAlive, RunExists
 from launcher.render import render
 from launcher.render.cronjob import Timing, render_schedule
 from launcher.spec import make_spec
+from tests.launcher.kubernetes_objects import stamp
 from trainer import layout
 from trainer.config import validate
 from trainer.errors import GantryError
@@ -63,7 +64,7 @@ def test_a_claim_says_what_is_sent_and_where(store):
 
 def test_a_warm_start_that_is_asked_for_is_in_the_claim():
     asked = SPEC.model_copy(update={"overrides": ("warm_start.run=latest",)})
-    assert json.loads(run_json(asked))["config"]["warm_start"]["run"] == "latest"
+    assert json.loads(run_json(asked, stamp()))["config"]["warm_start"]["run"] == "latest"
 
 
 def test_a_claim_of_a_new_name_is_taken_back_whole(store):

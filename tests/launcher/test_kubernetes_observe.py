@@ -21,12 +21,24 @@ from launcher.states import (
     STOPPING,
     UNKNOWN,
 )
-from tests.launcher.kubernetes_objects import BEGAN, condition, ended, event, job, pod, said, stamp, waiting
+from tests.launcher.kubernetes_objects import (
+    BEGAN,
+    ages,
+    condition,
+    ended,
+    event,
+    job,
+    pod,
+    said,
+    stamp,
+    waiting,
+)
 
 
 def at(seen, word=None, seconds=20.0, submitted=-1.0):
     """The join so many seconds after the Job was created."""
-    return join(seen, word, BEGAN + timedelta(seconds=submitted), BEGAN + timedelta(seconds=seconds), 2)
+    seen = seen._replace(time=BEGAN + timedelta(seconds=seconds))
+    return join(seen, word, ages(word, submitted, seconds), 2)
 
 
 RUNS = [pod(0), pod(1)]

@@ -12,7 +12,7 @@ from launcher.commands.status import describe
 from launcher.lookup import Found
 from launcher.states import FAILED, PENDING, RESTARTING, RUNNING, STARTING
 from launcher.status import read_files
-from tests.launcher.kubernetes_objects import BEGAN, condition, ended, event, job, pod, said, waiting
+from tests.launcher.kubernetes_objects import BEGAN, ages, condition, ended, event, job, pod, said, waiting
 from trainer.layout import RunPath
 
 RUNS = [pod(0), pod(1)]
@@ -23,7 +23,8 @@ NEW = "one-1-new"
 
 
 def at(seen, word, seconds=40.0):
-    return join(seen, word, BEGAN, BEGAN + timedelta(seconds=seconds), 2)
+    seen = seen._replace(time=BEGAN + timedelta(seconds=seconds))
+    return join(seen, word, ages(word, 0.0, seconds), 2)
 
 
 def gone(state=None, **more):
@@ -238,9 +239,9 @@ def test_what_the_trainer_says_of_restarts_saving_and_storage_is_shown(store):
 
 
 def test_the_word_of_the_attempt_before_is_not_told_of_this_one(store):
-    now = joined(
-        store, Seen(job(), RUNS), age=-100, restarts=2, checkpoint_seconds=3.0, storage="away for 1 s"
-    )
+    more = {"restarts": 2, "checkpoint_seconds": 3.0, "storage": "away for 1 s"}
+    assert joined(store, Seen(job(), RUNS), attempt="one attempt 1", **more).trainer_restarts == 2
+    now = joined(store, Seen(job(), RUNS), attempt="one attempt 0", **more)
     assert (now.state, now.trainer_restarts, now.storage, now.checkpoint_seconds) == (STARTING, 0, None, 3.0)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher import runs
+from launcher.backends.kubernetes.reading import Readable
 from launcher.commands.table import lines
 from launcher.errors import SpecError
 from launcher.listing import Jobs
@@ -74,7 +75,8 @@ def experiment(gcs_root):
     for run, state in (("a", "finished"), ("b", "failed"), ("c", "stopped"), ("d", "running")):
         write(store, run, "run.json", {"config": {"steps": 20}, "preset": "mlp", "created": CREATED})
         updated = now if state == "running" else ENDED
-        write(store, run, "status.json", {"state": state, "step": 7, "updated": updated})
+        word = {"state": state, "step": 7, "updated": updated, "attempt": "older attempt 0"}
+        write(store, run, "status.json", word)
         index.update(store, entry(run, state, metrics={"fid": 3.0}))
     return store
 
@@ -85,7 +87,7 @@ def test_a_run_that_has_ended_is_read_from_the_index_alone(experiment, gcs_root,
     assert states == {"a": "finished", "b": "failed", "c": "stopped", "d": "running"}
     assert (found["a"].step, found["d"].step) == (20, 7)  # the index's word, and the folder's own
     assert (found["a"].metrics, found["a"].created, found["a"].updated) == ({"fid": 3.0}, CREATED, ENDED)
-    named = [call for call in counted() if call[0] in ("read", "stat")]
+    named = [call for call in counted() if call[0] in ("read", "dated", "stat")]
     assert not [call for call in named if call[1].startswith(("faces/a/", "faces/b/", "faces/c/"))]
     assert "faces/d/status.json" in [call[1] for call in named]
     assert [call for call in counted() if call[0] == "folders"] == [("folders",), ("folders", "faces/")]
@@ -130,7 +132,7 @@ def test_a_newer_attempt_counts_and_not_the_end_of_the_one_before(experiment, gc
         older["metadata"] |= {"name": "older", "creationTimestamp": stamp(-600)}
         older["metadata"]["labels"]["gantry/attempt"] = "0"
         made["metadata"]["creationTimestamp"] = stamp(3600)
-        jobs.known({"one": made, "older": older})
+        jobs.known(Readable([made, older], None, None))
         assert jobs.of(path)["metadata"]["name"] == "one"
         here = look(found, known, Place(root=gcs_root), jobs)
         assert (here.state, here.job, here.attempt, here.backend) == (state, "one", 1, "kubernetes")

@@ -38,6 +38,12 @@ def said(state, ago=timedelta(seconds=3), **more):
     return {"state": state, "updated": (NOW - ago).isoformat(), **more}
 
 
+def joined(record, alive, status):
+    """The state by a clock that runs with the one that dates the files."""
+    silent = (NOW - parse_time(status["updated"])).total_seconds() if status else None
+    return join_state(record, alive, status, silent, NOW)
+
+
 BEFORE_THE_START = timedelta(minutes=10)
 
 
@@ -79,7 +85,7 @@ BEFORE_THE_START = timedelta(minutes=10)
     ],
 )
 def test_state(what, alive, status, state):
-    assert join_state(what, alive, status, NOW).name == state
+    assert joined(what, alive, status).name == state
 
 
 @pytest.mark.parametrize(
@@ -95,11 +101,11 @@ def test_state(what, alive, status, state):
     ],
 )
 def test_explanation(what, alive, words):
-    assert words in join_state(what, alive, said("running"), NOW).explanation
+    assert words in joined(what, alive, said("running")).explanation
 
 
 def test_silence_is_explained():
-    state = join_state(None, Alive(False, ()), said("running", timedelta(hours=1)), NOW)
+    state = joined(None, Alive(False, ()), said("running", timedelta(hours=1)))
     assert state == State("interrupted", "its trainer has written nothing for over a minute")
 
 
@@ -115,7 +121,7 @@ def test_silence_is_explained():
 )
 def test_a_restart_may_take_as_long_as_a_new_pod_does(minutes, state):
     word = {**said("restarting", timedelta(minutes=minutes)), "message": "worker 1 is gone"}
-    assert join_state(None, Alive(False, ()), word, NOW) == state
+    assert joined(None, Alive(False, ()), word) == state
 
 
 def test_times_without_a_zone_are_utc_and_nonsense_is_none():

@@ -13,6 +13,7 @@ from google.oauth2.credentials import Credentials
 
 from trainer.errors import AccessError, StorageError
 from trainer.storage import open_store
+from trainer.storage.clock import ServerClock
 from trainer.storage.transport import Source, Transport
 
 
@@ -37,7 +38,7 @@ class Gate:
         credentials = Credentials(
             token, refresh_token="r", token_uri=f"{self.url}/token", client_id="i", client_secret="s"
         )
-        return Transport(AuthorizedSession(credentials), self.url, timeout_seconds=30)
+        return Transport(AuthorizedSession(credentials), self.url, 30, ServerClock())
 
 
 class _GateHandler(BaseHTTPRequestHandler):

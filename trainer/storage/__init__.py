@@ -1,11 +1,11 @@
 """Where runs are kept: a local folder or ``gs://bucket/prefix``, behind one protocol."""
 
 from trainer.errors import AccessError
-from trainer.storage.base import Stat, Store, check_name, crc32c
+from trainer.storage.base import Dated, Stat, Store, check_name, crc32c
 from trainer.storage.inside import Inside
 from trainer.storage.local import LocalStore
 
-__all__ = ["Inside", "LocalStore", "Stat", "Store", "check_name", "crc32c", "open_store"]
+__all__ = ["Dated", "Inside", "LocalStore", "Stat", "Store", "check_name", "crc32c", "open_store"]
 
 
 def open_store(url: str) -> Store:

@@ -32,6 +32,14 @@ class Stat(NamedTuple):
     """As GCS writes it (see `crc32c`); None where the store knows it only by reading, as a folder does."""
 
 
+class Dated(NamedTuple):
+    """An object's content, and how old that is."""
+
+    content: bytes
+    age: float | None
+    """Seconds since it was written, by the clock that dates the objects; None where it is not told."""
+
+
 class Store(Protocol):
     """A folder on a disk or a prefix in a bucket.
 
@@ -52,6 +60,15 @@ class Store(Protocol):
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """An object's content, or `length` bytes of it from `start`; fewer, or none, past its end."""
+
+    def dated(self, name: str) -> Dated:
+        """An object's content and its age, of one version."""
+
+    def now(self) -> datetime | None:
+        """The time by the clock that dates the objects; None before the store has answered something.
+
+        Neither the clock of this machine nor that of whoever wrote an object may be compared with `updated`.
+        """
 
     def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
         """Create or replace an object; returns its new generation."""

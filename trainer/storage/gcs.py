@@ -8,6 +8,7 @@ there compares crc32c and takes a match for its own success.
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,12 +26,14 @@ from trainer.storage.base import (
     FULL,
     PART_BYTES,
     UNFINISHED,
+    Dated,
     Stat,
     check_folder,
     check_name,
     check_prefix,
     crc32c,
 )
+from trainer.storage.clock import ServerClock, age, parse_date
 from trainer.storage.transport import Source, Transport
 
 _TIMEOUT_SECONDS = 60  # for one request; the library retries up to two minutes altogether
@@ -53,7 +56,10 @@ class GcsStore:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         try:
             self._client = storage.Client(project=None)  # objects need no project
-            self._transport = Transport(self._client._http, self._client.api_endpoint, _TIMEOUT_SECONDS)
+            self._clock = ServerClock()
+            self._transport = Transport(
+                self._client._http, self._client.api_endpoint, _TIMEOUT_SECONDS, self._clock
+            )
         except (auth.GoogleAuthError, OSError) as error:
             raise AccessError(
                 f"gs://{bucket}: no Google credentials found; run 'gcloud auth application-default login' "
@@ -82,8 +88,21 @@ class GcsStore:
         url, end = self._media_of(name), None if length is None else start + length
         content: bytes = b""
         with self._errors("read", name), suppress(api.RequestRangeNotSatisfiable):  # nothing from `start` on
-            content = DEFAULT_RETRY(self._transport.read)(url, start, end)
+            content = DEFAULT_RETRY(self._transport.read)(url, start, end).content
         return content
+
+    def dated(self, name: str) -> Dated:
+        """Content of an object and its age; both times are those that one answer states."""
+        with self._errors("read", name):
+            answer = DEFAULT_RETRY(self._transport.read)(self._media_of(name))
+        written = parse_date(answer.headers.get("Last-Modified"))
+        if written is None and (found := self.stat(name)) is not None:
+            written = found.updated
+        return Dated(answer.content, age(written, self._clock.now()))
+
+    def now(self) -> datetime | None:
+        """The service's time, as of its newest answer."""
+        return self._clock.now()
 
     def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
         """Upload some bytes."""

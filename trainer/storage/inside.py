@@ -1,9 +1,10 @@
 """A folder of a store as a store of its own: one connection and one set of credentials for 10,000 runs."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
-from trainer.storage.base import Stat, Store, check_folder, check_name, check_prefix
+from trainer.storage.base import Dated, Stat, Store, check_folder, check_name, check_prefix
 
 
 class Inside:
@@ -25,6 +26,14 @@ class Inside:
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Content of an object."""
         return self._store.read(self._outer(name), start, length)
+
+    def dated(self, name: str) -> Dated:
+        """Content of an object and its age."""
+        return self._store.dated(self._outer(name))
+
+    def now(self) -> datetime | None:
+        """The time by the clock of the store that it is in."""
+        return self._store.now()
 
     def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
         """Create or replace an object."""

@@ -21,7 +21,17 @@ from trainer.errors import (
     PreconditionFailed,
     StorageError,
 )
-from trainer.storage.base import CHUNK_BYTES, FULL, UNFINISHED, Stat, check_folder, check_name, check_prefix
+from trainer.storage.base import (
+    CHUNK_BYTES,
+    FULL,
+    UNFINISHED,
+    Dated,
+    Stat,
+    check_folder,
+    check_name,
+    check_prefix,
+)
+from trainer.storage.clock import age
 
 _PATH_ERRORS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 _USER_ERRORS = _PATH_ERRORS | {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -61,6 +71,19 @@ class LocalStore:
         with self._reading(name), path.open("rb") as file:
             file.seek(start)
             return file.read() if length is None else file.read(length)
+
+    def dated(self, name: str) -> Dated:
+        """Content of a file, and how long ago it was written by this machine's clock."""
+        with self._reading(name), self._path(name).open("rb") as file:
+            written = datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+            return Dated(file.read(), age(written, self.now()))
+
+    def now(self) -> datetime | None:
+        """The time by this machine's clock, which dates what is written here.
+
+        What another machine wrote into a shared folder is dated by that one's clock.
+        """
+        return datetime.now(UTC)
 
     def write(self, name: str, content: bytes, if_generation: int | None = None) -> int:
         """Replace a file by way of a temporary one."""

@@ -7,9 +7,10 @@ library's session; retries are the library's policy, wrapped around `Source.read
 
 import gzip
 import re
+from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from google.api_core import exceptions as api
@@ -18,9 +19,18 @@ from google.cloud.storage.exceptions import DataCorruption
 from requests.adapters import HTTPAdapter
 
 from trainer.storage.base import CHUNK_BYTES, crc32c
+from trainer.storage.clock import ServerClock
 
 _CRC32C = re.compile(r"crc32c=([^,]+)")
 _CONNECTIONS = 64  # kept open for the threads of a download; requests keeps 10 and throws the others away
+
+
+class Answer(NamedTuple):
+    """What came to a request."""
+
+    content: bytes
+    headers: Mapping[str, str]
+    """Whatever the case of their names."""
 
 
 def settle(session: Any, url: str) -> None:
@@ -41,10 +51,14 @@ def settle(session: Any, url: str) -> None:
 class Transport:
     """Sends GETs as the library's session would, without its work before and after; used by many threads."""
 
-    def __init__(self, session: Any, url: str, timeout_seconds: float) -> None:
-        """`session` is the client's, settled here for `url`, the service's address."""
+    def __init__(self, session: Any, url: str, timeout_seconds: float, clock: ServerClock) -> None:
+        """`session` is the client's, settled here for `url`, the service's address.
+
+        `clock` hears the Date of every answer, of those too that the session itself brings.
+        """
         settle(session, url)
-        self._session, self._timeout = session, timeout_seconds
+        self._session, self._timeout, self._clock = session, timeout_seconds, clock
+        session.hooks["response"].append(lambda answer, **_: clock.hear(answer.headers.get("Date")))
         self._service = requests.Request("GET", url).prepare()
         self._auth = partial(Request(), timeout=timeout_seconds)  # asks for tokens
         self._known: tuple[Any, Any] = (None, None)
@@ -58,6 +72,7 @@ class Transport:
             HTTPError (urllib3), RequestException: no answer.
         """
         answer = self._send(url, dict(headers))
+        self._clock.hear(answer.headers.get("Date"))
         if answer.status == 401 or answer.get_redirect_location():
             answer.close()  # the session knows what to do: a new token, a new certificate, another address
             answer = self._session.get(url, headers=headers, timeout=self._timeout, stream=True).raw
@@ -67,7 +82,7 @@ class Transport:
             raise api.from_http_status(answer.status, f"GET {url}: {text}")
         return answer
 
-    def read(self, url: str, start: int = 0, end: int | None = None) -> bytes:
+    def read(self, url: str, start: int = 0, end: int | None = None) -> "Answer":
         """Content of an object's media `url` from `start` until before `end`; `end` None for all there is.
 
         Raises:
@@ -77,14 +92,14 @@ class Transport:
         with closing(self.get(f"{url}?alt=media", _headers(start, end))) as answer:
             content: bytes = answer.read()
         if answer.status == 206:
-            return content
+            return Answer(content, answer.headers)
         named = _CRC32C.search(answer.headers.get("x-goog-hash", ""))
         if named and named[1] != crc32c(content):
             raise DataCorruption(None, f"GET {url}: came with crc32c {crc32c(content)} and not {named[1]}")
         # What is stored compressed comes as it is stored.
         if answer.headers.get("content-encoding") == "gzip":
-            return gzip.decompress(content)
-        return content
+            content = gzip.decompress(content)
+        return Answer(content, answer.headers)
 
     def _send(self, url: str, headers: dict[str, str]) -> Any:
         self._session.credentials.before_request(self._auth, "GET", url, headers)

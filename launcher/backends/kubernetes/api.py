@@ -14,6 +14,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from launcher.backends.kubernetes.kinds import kind_of
@@ -53,6 +54,11 @@ class Api:
         """Address of the API server."""
         return self.transport.server
 
+    @property
+    def now(self) -> datetime | None:
+        """The API server's time; its objects' times are compared with this one and with no other clock."""
+        return self.transport.clock.now()
+
     def get(self, kind: str, name: str) -> Object | None:
         """One object, None when there is none."""
         try:
@@ -60,9 +66,18 @@ class Api:
         except NotFound:
             return None
 
-    def list(self, kind: str, selector: str = "", fields: str = "") -> Object:
-        """The List of objects whose labels and fields match; goes with a resource version to watch from."""
-        return self.read(kind_of(kind).path(self.namespace), _selectors(selector, fields))
+    def list(self, kind: str, selector: str = "", fields: str = "", *, everywhere: bool = False) -> Object:
+        """The List of objects whose labels and fields match; goes with a resource version to watch from.
+
+        `everywhere`: of all namespaces.
+        """
+        known = kind_of(kind)
+        path = (known._replace(namespaced=False) if everywhere else known).path(self.namespace)
+        return self.read(path, _selectors(selector, fields))
+
+    def inside(self, namespace: str) -> "Api":
+        """Another namespace of the same cluster, through the same connections."""
+        return Api(self.transport, namespace)
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """Create an object and return it as the server completed it.

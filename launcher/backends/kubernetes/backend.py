@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
@@ -32,9 +31,10 @@ from launcher.hints import command_line
 from launcher.kubeconfig import context_names, current
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.states import INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, parse_time
-from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
+from launcher.states import INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, parse_time, unasked
+from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_dated, read_files
 from launcher.stored_logs import stored_logs
+from trainer import layout
 from trainer.errors import GantryError, UserError
 
 _STATUS_SECONDS = 2.0  # between two looks at the run while its logs are followed
@@ -74,10 +74,10 @@ class KubernetesBackend:
         return Own(self.api, found.path, record.job, record.attempt, record.uid)
 
     def status(self, found: Found) -> RunStatus:
-        """Where a run stands, from cluster and folder, or the folder alone when no cluster answers."""
+        """Where a run stands, from cluster and folder, or the folder alone if no cluster can be asked."""
         try:
             seen = self.look(found)
-        except ClusterUnreachable as error:
+        except (ClusterUnreachable, Forbidden, NotLoggedIn) as error:
             return self.without_cluster(found, error)
         # Read after the pods were looked at: a trainer that has ended since has written its last word.
         return self.joined(found, read_files(found.store), seen)
@@ -92,9 +92,13 @@ class KubernetesBackend:
         return observe.look(self.own(found), job)
 
     def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
-        """The same from the Jobs that are known already, without pods."""
-        job = jobs().get(self.record.job)
-        seen = observe.Seen(job if job is not None and belongs(job, found.path) else None)
+        """The same from the Jobs that are known, without pods; from the folder if none could be asked."""
+        try:
+            known = jobs()
+        except UserError as error:
+            return self.without_cluster(found, error, files, checkpoint=False)
+        job = known.by_name.get(self.record.job)
+        seen = observe.Seen(job if job is not None and belongs(job, found.path) else None, time=known.time)
         return self.joined(found, files or read_files(found.store), seen, pods=False)
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
@@ -130,7 +134,7 @@ class KubernetesBackend:
         deadline = None if seconds is None else time.monotonic() + seconds
         if wait(self.own(found), seconds, lambda: self._is_over(found)).end == "late":
             return None
-        while (now := self.status(found)).live:  # a cancelled Job's pods save before they leave
+        while not (now := self.status(found)).over:  # a cancelled Job's pods save before they leave
             if deadline is not None and time.monotonic() > deadline:
                 return None
             time.sleep(_LINES_SECONDS)
@@ -206,8 +210,8 @@ class KubernetesBackend:
 
         With `pods` the newest checkpoint is looked for, else nothing more is asked.
         """
-        submitted, time_now = parse_time(self.record.submitted), datetime.now(UTC)
-        here = observe.join(seen, files.said, submitted, time_now, self.record.workers)
+        submitted = read_dated(found.store, layout.CLUSTER)[1] if seen.job is None else None
+        here = observe.join(seen, files.said, observe.Ages(files.age, submitted), self.record.workers)
         stale: dict[str, Any] = {} if here.told else {"trainer_restarts": 0, "storage": None}
         state = self._unless_cancelled(found, seen, here.state, files)
         other = self._replaced_by(found, seen, state, files) if pods else None
@@ -236,23 +240,28 @@ class KubernetesBackend:
         """The firing that a schedule's run had to make way for; None where a person cancelled it."""
         if seen.job is not None or state.name not in (STOPPED, INTERRUPTED, UNKNOWN):
             return None
-        other = replacing.look(self.api, found.path, self.record.job, files.updated)
+        other = replacing.look(
+            self.api, found.path, self.record.job, parse_time((files.said or {}).get("updated"))
+        )
         return None if other and was_cancelled(found.store, self.record.attempt) else other
 
-    def without_cluster(self, found: Found, error: UserError) -> RunStatus:
+    def without_cluster(
+        self, found: Found, error: UserError, files: Files | None = None, checkpoint: bool = True
+    ) -> RunStatus:
         """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""
-        files = read_files(found.store)
-        here = observe.join(observe.Seen(None), files.said, None, datetime.now(UTC))
-        state = here.state._replace(explanation=f"as its folder says, for there is {error}")
-        if files.said is not None:
-            state = state._replace(name=str(files.said.get("state", state.name)))
-        return assemble(found, files, state, attempt=self.record.attempt, **self._known())
+        files = files or read_files(found.store)
+        state = unasked(files.said, files.age, f"the cluster was not asked: {error}")
+        attempt = self.record.attempt
+        return assemble(
+            found, files, state, attempt=attempt, checkpoint=checkpoint, asked=False, **self._known()
+        )
 
     def _known(self) -> dict[str, Any]:
         return {
             "backend": self.name,
             "job": self.record.job,
             "namespace": self.record.namespace,
+            "owner": self.record.owner,
             "world_size": self.record.workers,
         }
 

@@ -64,18 +64,20 @@ class Claim:
         """
         try:
             if new:
-                self._put(layout.RUN, run_json(spec), if_generation=0)
-            elif (
-                self._store.stat(layout.RUN) is None
-            ):  # of a firing whose pods never began: they expect it now
-                with suppress(PreconditionFailed):
-                    self._put(layout.RUN, run_json(spec), if_generation=0)
+                self._put(layout.RUN, run_json(spec, self._moment()), if_generation=0)
+            elif self._store.stat(layout.RUN) is None:
+                with suppress(PreconditionFailed):  # of a firing whose pods never began: they expect it now
+                    self._put(layout.RUN, run_json(spec, self._moment()), if_generation=0)
             self._put(layout.CLUSTER, record.to_json(), if_generation=self._generation)
         except PreconditionFailed:
             if new:
                 raise taken(self._path) from None
             raise RunAlive(f"run '{self._path.name}': somebody else resumes it in this moment") from None
         self._put(layout.MANIFESTS, manifests.encode())
+
+    def _moment(self) -> str:
+        """Now by the bucket's clock, to the microsecond: no two claims are of the same bytes."""
+        return (self._store.now() or datetime.now(UTC)).isoformat(timespec="microseconds")
 
     def made(self, record: ClusterRecord) -> None:
         """Say by which uid the Job is known, now that the cluster has made it.
@@ -112,14 +114,17 @@ class Claim:
         self._written.clear()
 
 
-def run_json(spec: RunSpec) -> bytes:
-    """``run.json`` as a launcher begins it; the trainer adds its own versions and its source's revision."""
+def run_json(spec: RunSpec, created: str) -> bytes:
+    """``run.json`` as a launcher begins it; the trainer adds its own versions and its source's revision.
+
+    `created` is by the bucket's clock.
+    """
     config = spec.config()
     # Left out unless asked for, so that an image of an older trainer, which does not know it, reads the rest.
     unasked = {"warm_start"} if config.warm_start == WarmStart() else None
     begun = {
         "format": layout.FORMAT,
-        "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "created": created,
         "preset": spec.preset,
         "overrides": list(spec.overrides),
         "world_size": spec.workers,

@@ -15,6 +15,7 @@ NAME, INSTANCE = "app.kubernetes.io/name", "app.kubernetes.io/instance"
 PART_OF, MANAGED_BY = "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"
 ATTEMPT = "gantry/attempt"
 ROOT = "gantry/root"  # annotation: a root is no label's value
+OWNER = "gantry/owner"  # annotation: who submitted it, or made the schedule, as the cluster calls them
 CANCELLED = "gantry/cancelled"  # annotation: since when, so that a stopped Job differs from one not yet begun
 CLAIMED = "gantry/claimed"  # annotation of pods: the run's record was written before there was a Job
 SCHEDULE = "gantry/schedule"  # of a schedule, and of all that it owns: `instance` is its name there

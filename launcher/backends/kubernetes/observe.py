@@ -5,7 +5,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from launcher.backends.kubernetes import jobs as job_words
@@ -14,11 +13,11 @@ from launcher.backends.kubernetes.labels import MANAGED
 from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.over import workers_seen
 from launcher.backends.kubernetes.pods import PodStatus, is_there, newest_pods, phase_of
-from launcher.backends.kubernetes.state import Seen, state_of, word_of
+from launcher.backends.kubernetes.state import Ages, Seen, state_of, word_of
 from launcher.errors import Forbidden
 from launcher.states import LIVE_STATES, State
 
-__all__ = ["Observation", "Seen", "jobs", "join", "look"]
+__all__ = ["Ages", "Observation", "Seen", "jobs", "join", "look"]
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,23 @@ def jobs(api: Api) -> list[Object]:
     return found
 
 
+def all_jobs(api: Api) -> list[Object]:
+    """The same of all namespaces.
+
+    Raises:
+        Forbidden: the user may not.
+    """
+    found: list[Object] = api.list("Job", MANAGED, everywhere=True)["items"]
+    return found
+
+
 def look(own: Own, known: Object | None = None) -> Seen:
     """What the cluster shows of an attempt now; `known` is its Job if that was seen a moment ago."""
     found = own.seen(known) or own.job()
     pods = own.pods()
     if found is None or job_words.verdict(found) or job_words.is_suspended(found):
-        return Seen(found, pods)
-    return Seen(found, pods, _warnings(own.api, found, pods))
+        return Seen(found, pods, time=own.api.now)
+    return Seen(found, pods, _warnings(own.api, found, pods), own.api.now)
 
 
 def _warnings(api: Api, job: Object, pods: Sequence[Object]) -> list[Object]:
@@ -85,14 +94,13 @@ def _warnings(api: Api, job: Object, pods: Sequence[Object]) -> list[Object]:
 def join(
     seen: Seen,
     said: Mapping[str, Any] | None,
-    submitted: datetime | None,
-    time: datetime,
+    ages: Ages,
     workers: int | None = None,
 ) -> Observation:
-    """Where an attempt stands at a `time`.
+    """Where an attempt stands.
 
-    `said` is the content of ``status.json``, `submitted` the time in ``cluster.json`` and `workers` the
-    number there, for a Job that is gone.
+    `said` is the content of ``status.json``, `ages` tells how old that is, and `workers` is the number in
+    ``cluster.json``, for a Job that is gone.
     """
     job = seen.job
     pods = seen.pods or ()
@@ -104,9 +112,9 @@ def join(
     newest = [found[0] for found in newest_pods(pods).values()]
     replaced = 0 if job is None else job_words.replaced(job, newest)
     return Observation(
-        state=state_of(seen, shown, busy, said, submitted, time),
+        state=state_of(seen, shown, busy, said, ages),
         workers=shown,
         restarts=max(replaced, sum(worker.restarts for worker in shown)),
         busy=busy,
-        told=job is None or word_of(job, said) is not None,
+        told=job is None or word_of(seen, said, ages.word) is not None,
     )

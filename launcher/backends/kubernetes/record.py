@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from launcher.backends.kubernetes.jobs import attempt_of, workers_of
-from launcher.backends.kubernetes.labels import run_of, schedule_of
+from launcher.backends.kubernetes.labels import OWNER, annotation, run_of, schedule_of
 from launcher.backends.kubernetes.pods import variables
 from launcher.timely import within
 from trainer import layout
@@ -39,6 +39,8 @@ class ClusterRecord:
     """The Job's, which tells it from a later one of its name; None until the cluster has made it, for a
     schedule's firing, and in records of launchers that did not keep it."""
     format: int = field(default=FORMAT)
+    owner: str | None = None
+    """Who submitted it, as the cluster calls them; None in records of older launchers."""
 
     @classmethod
     def from_json(cls, text: bytes, where: str) -> Self:
@@ -98,6 +100,7 @@ def record_of(job: Mapping[str, Any]) -> ClusterRecord:
         submitted=str(metadata.get("creationTimestamp") or ""),
         spec={},
         uid=metadata.get("uid"),
+        owner=annotation(job, OWNER),
     )
 
 
@@ -110,7 +113,8 @@ def _of_firing(job: Mapping[str, Any]) -> ClusterRecord | None:
     if known is None:
         return None
     submitted, spec = str(metadata.get("creationTimestamp") or ""), {**known.spec, "name": run.name}
-    return replace(known, job=str(metadata["name"]), submitted=submitted, spec=spec, uid=metadata.get("uid"))
+    about = {"uid": metadata.get("uid"), "owner": annotation(job, OWNER)}
+    return replace(known, job=str(metadata["name"]), submitted=submitted, spec=spec, **about)
 
 
 def template_of(pods: Mapping[str, Any]) -> ClusterRecord | None:

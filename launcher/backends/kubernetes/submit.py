@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 from launcher.backends.kubernetes.api import Api, Object, connect
 from launcher.backends.kubernetes.claim import Claim, mark
 from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import queue_of
+from launcher.backends.kubernetes.labels import OWNER, annotation, queue_of
 from launcher.backends.kubernetes.login import IN_CLUSTER
 from launcher.backends.kubernetes.naming import in_the_way, other_job_name
 from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.over import is_over
+from launcher.backends.kubernetes.owner import owner_of, sign
 from launcher.backends.kubernetes.pods import is_there
 from launcher.backends.kubernetes.preflight import preflight
 from launcher.backends.kubernetes.record import ClusterRecord
@@ -70,6 +71,7 @@ def start(spec: RunSpec, *, resuming: bool) -> Submitted:
     attempt = claim.next_attempt() if resuming else 1
     try:
         manifests = _accepted(api, spec, attempt, resuming)
+        sign(manifests[0], owner_of(api))
         job = _submit(api, manifests, claim, spec, attempt, resuming)
     except AlreadyExists as error:
         raise in_the_way(api, error, spec) from error
@@ -179,8 +181,10 @@ def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt
         context=api.context,
         server=api.server,
         workers=spec.workers,
-        submitted=datetime.now(UTC).isoformat(timespec="microseconds"),
+        # By the cluster's clock, as the times of all that follows are.
+        submitted=(api.now or datetime.now(UTC)).isoformat(timespec="microseconds"),
         spec=spec.model_dump(mode="json"),
+        owner=annotation(manifests[0], OWNER),
     )
     sent = False
     try:

@@ -24,6 +24,7 @@ from launcher.backends.kubernetes.network import is_untrusted, reason_of
 from launcher.backends.kubernetes.rejections import rejection
 from launcher.errors import ApiRejected, ClusterLost, ClusterUnreachable, Forbidden, NotLoggedIn, Transient
 from launcher.secrecy import without_password
+from trainer.storage.clock import ServerClock
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -75,6 +76,8 @@ class Transport:
         self._log_in = log_in
         self._client = log_in()
         self._lock = threading.Lock()  # around credentials, which a request may renew
+        self.clock = ServerClock()
+        """The API server's, by the Date of its answers."""
         self._reached = False
         self._silent = False  # an outage is known and was noted
         self._back: float | None = None  # when it answered something after that
@@ -144,6 +147,7 @@ class Transport:
                 retries=False,
                 preload_content=False,
             )
+            self.clock.hear(response.headers.get("Date"))
             return response
         except (HTTPError, OSError) as failure:
             raise self._failed(failure) from failure

@@ -1,8 +1,10 @@
 """Runs whose workers are processes of this machine, and runs that no launcher started: their files alone."""
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from launcher.backends.base import Jobs, LogChoice, Outcome, Update, way_on
@@ -15,11 +17,20 @@ from launcher.follow import LogLine, LogReader, last_error, log_attempts
 from launcher.hints import command_line
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
+from launcher.states import LIVE_STATES, UNKNOWN
+from launcher.status import (
+    Files,
+    RunStatus,
+    WorkerStatus,
+    assemble,
+    is_written,
+    read_files,
+    read_json,
+)
 from launcher.stored_logs import last_lines, stored_logs
 from trainer import layout
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
-from trainer.storage import open_store
+from trainer.storage import LocalStore, Store, open_store
 
 _POLL_SECONDS = 0.25
 _BUCKET_POLL_SECONDS = 2.0  # for a run in a bucket that no launcher started: each look costs requests
@@ -52,27 +63,44 @@ class LocalBackend:
         attempts.check_idle(found.path)
 
     def status(self, found: Found) -> RunStatus:
-        """Where a run stands, joined from the files in its folder and the processes on this machine."""
-        return self._status(found)
+        """Where a run stands, joined from the files in its folder and the processes on this machine.
 
-    def _status(self, found: Found, files: Files | None = None, checkpoint: bool = True) -> RunStatus:
+        Of a run on another machine, whose clock is not this one's, the folder is looked at twice: it is
+        under way if its trainer writes meanwhile.
+        """
+        now = self._status(found)
+        if now.state == UNKNOWN and not now.asked and is_written(found.store, layout.STATUS):
+            return self._status(found, silent=0.0)
+        return now
+
+    def _status(
+        self,
+        found: Found,
+        files: Files | None = None,
+        checkpoint: bool = True,
+        silent: float | None = None,
+    ) -> RunStatus:
+        """`silent`: seconds since the trainer's last word where they are known better than by a clock."""
         record, living = attempts.newest_attempt(found.store)
         # Read after the processes were looked at: a trainer that has ended since has written its last word.
         files = read_files(found.store) if files is None else files
-        state = join_state(record, living, files.said, datetime.now(UTC))
-        if record is None:
-            return assemble(found, files, state, attempt=None, backend=None, checkpoint=checkpoint)
-        return assemble(
+        ours = _is_dated_by_us(found.store, living, files)
+        files = files if ours else files._replace(age=None)
+        silent = files.age if silent is None else silent
+        state = join_state(record, living, files.said, silent, datetime.now(UTC))
+        own = {} if record is None else {"preset": record.preset, "world_size": record.workers}
+        status = assemble(
             found,
             files,
             state,
-            attempt=record.attempt,
-            workers=_workers(record, living),
-            backend=self.name,
+            attempt=record.attempt if record else None,
+            workers=_workers(record, living) if record else (),
+            backend=self.name if record else None,
             checkpoint=checkpoint,
-            preset=record.preset,
-            world_size=record.workers,
+            asked=state.name != UNKNOWN or files.said is None,
+            **own,
         )
+        return status if ours else replace(status, checkpoint_age_seconds=None)
 
     def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
         """Where a run stands; no cluster is asked."""
@@ -116,7 +144,7 @@ class LocalBackend:
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
         """Ask the workers to save and stop and wait until they are gone."""
         before = self.status(found)
-        if not before.live:
+        if before.over:
             return before
         record = read_record(found.store)
         if not self.request_stop(found, kill=kill) and (record is None or record.supervisor is None):
@@ -182,6 +210,21 @@ def _await_last_word(found: Found, record: LocalRecord) -> None:
     deadline = time.monotonic() + _LOST_SECONDS
     while is_alive(record.supervisor) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
+
+
+def _is_dated_by_us(store: Store, living: Alive, files: Files) -> bool:
+    """Whether a run's files are dated by a clock that we know: a bucket's, or in a folder this machine's.
+
+    Whoever trains in a folder dates its files; where no launcher wrote down who that is, the lease tells.
+    """
+    if not isinstance(store, LocalStore) or files.said is None:
+        return True
+    if not living.here:
+        return False
+    if read_record(store) is not None or str(files.said.get("state")) not in LIVE_STATES:
+        return True
+    holder = (read_json(store, layout.LEASE) or {}).get("holder") or {}
+    return holder.get("host") in (None, socket.gethostname())
 
 
 def _refuse_since(choice: LogChoice) -> None:

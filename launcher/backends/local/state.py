@@ -39,14 +39,26 @@ class Alive(NamedTuple):
 
 
 def join_state(
-    record: LocalRecord | None, alive: Alive, status: Mapping[str, Any] | None, time: datetime
+    record: LocalRecord | None,
+    alive: Alive,
+    status: Mapping[str, Any] | None,
+    silent: float | None,
+    time: datetime,
 ) -> State:
-    """The state of a run at a `time`; `status` is the content of ``status.json``, None when there is none."""
+    """The state of a run.
+
+    Args:
+        record: what the launcher wrote down, None for a run that it did not start.
+        alive: what lives of it.
+        status: the content of ``status.json``, None when there is none.
+        silent: seconds since that was written; None where no one clock tells, as of another machine's files.
+        time: now by this machine's clock, for an attempt that was begun on it.
+    """
     updated = parse_time((status or {}).get("updated"))
     if record is None or _went_on_elsewhere(record, status, updated):
-        return by_status(status, updated, time)
+        return by_status(status, silent)
     if not alive.here:
-        state = by_status(status, updated, time)
+        state = by_status(status, silent)
         return State(state.name, f"its processes are on {record.host}; {state.explanation}".rstrip("; "))
     started = parse_time(record.started)
     fresh = updated is not None and started is not None and updated >= started

@@ -1,11 +1,11 @@
 """Schedules and their firings as lines for people."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from launcher.commands.common import duration
+from launcher.commands.common import ago, duration
 from launcher.commands.table import lines
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def described(found: "ScheduleDetail") -> list[str]:
     status, timing = found.status, found.timing
     state = "suspended" if status.suspended else "active"
     told = [f"{status.experiment}/{status.name}: {state}, {status.schedule} in {status.time_zone}"]
-    told.append(f"  runs in {status.root}, namespace {status.namespace}, created {_ago(status.created)} ago")
+    told.append(f"  runs in {status.root}, namespace {status.namespace}, created {ago(status.age_seconds)}")
     told.append(
         f"  while one runs: {status.concurrency_policy}; begins at most "
         f"{duration(timing['starting_deadline_seconds'])} late; keeps the Jobs of "
@@ -76,10 +76,6 @@ def firings(found: "Sequence[Firing]") -> list[str]:
 
 def _here(time: str) -> str:
     return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M}"
-
-
-def _ago(time: str) -> str:
-    return duration((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())
 
 
 def _plain(value: object) -> str:

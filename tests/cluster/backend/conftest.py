@@ -1,8 +1,5 @@
 """A user of the backend's own functions on the cluster: connections, runs, and looks at them."""
 
-import json
-from datetime import UTC, datetime
-
 import pytest
 
 from launcher.backends.kubernetes import observe
@@ -10,7 +7,7 @@ from launcher.backends.kubernetes.api import connect
 from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.record import read_record
 from launcher.spec import make_spec
-from launcher.states import parse_time
+from launcher.status import read_dated
 from trainer import layout
 from trainer.storage import open_store
 
@@ -56,14 +53,10 @@ def look(api):
     def call(run):
         store = open_store(run.path.url)
         record = read_record(store)
-        words = json.loads(store.read(layout.STATUS)) if store.stat(layout.STATUS) else None
-        return observe.join(
-            observe.look(Own(api, run.path, record.job, record.attempt, record.uid)),
-            words,
-            parse_time(record.submitted),
-            datetime.now(UTC),
-            record.workers,
-        )
+        words, old = read_dated(store, layout.STATUS)
+        submitted = read_dated(store, layout.CLUSTER)[1]
+        seen = observe.look(Own(api, run.path, record.job, record.attempt, record.uid))
+        return observe.join(seen, words, observe.Ages(old, submitted), record.workers)
 
     return call
 

@@ -32,7 +32,7 @@ def test_looking_takes_few_requests(cluster, spec, namespace, kubectl, tmp_path,
             return news
 
         seen = observe.look(own(api, asked[0]))
-        assert "cannot be pulled" in observe.join(seen, None, None, _now()).state.explanation
+        assert "cannot be pulled" in observe.join(seen, None, observe.Ages()).state.explanation
         assert len(requests()) <= 3
         listed = runs.list_runs(Place(root, "proxied", namespace))
         assert {run.run: run.state for run in listed} == {"one": "pending", "two": "pending"}
@@ -48,9 +48,3 @@ def test_looking_takes_few_requests(cluster, spec, namespace, kubectl, tmp_path,
             kubectl.wait_for("the pods are watched", lambda: proxy.seen(contains="watch=true"))
         watched = [each for each in requests() if "/pods" in each]
         assert watched and all("job-completion-index%3D0" in each for each in watched)
-
-
-def _now():
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
