@@ -64,7 +64,14 @@ class _Kubeconfig(NamedTuple):
 def paths() -> list[Path]:
     """The kubeconfig's files, whether or not they exist."""
     listed = [part for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
-    return [Path(os.path.expanduser(part)) for part in listed or ["~/.kube/config"]]
+    return [_expanded(Path(part)) for part in listed or ["~/.kube/config"]]
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # ~somebody who is not there
+        return path
 
 
 def current(context: str | None = None) -> Context | None:
@@ -209,7 +216,7 @@ def _parse(path: Path, content: bytes) -> _File:
     if not isinstance(values, dict):
         raise BadKubeconfig(f"kubeconfig {path}: expected a mapping with contexts and clusters")
     contexts, clusters, users = (_named(path, values, kind) for kind in _KINDS)
-    folder = os.path.abspath(path.parent)
+    folder = path.parent.absolute()
     return _File(
         str(values.get("current-context") or "") or None,
         contexts,
@@ -218,18 +225,18 @@ def _parse(path: Path, content: bytes) -> _File:
     )
 
 
-def _resolved(folder: str, entry: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+def _resolved(folder: Path, entry: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     """An entry whose paths are absolute; what is empty is left out."""
     found = {key: value for key, value in entry.items() if value not in (None, "")}
-    return found | {key: os.path.join(folder, str(found[key])) for key in keys if key in found}
+    return found | {key: str(folder / str(found[key])) for key in keys if key in found}
 
 
-def _with_command(folder: str, user: dict[str, Any]) -> dict[str, Any]:
+def _with_command(folder: Path, user: dict[str, Any]) -> dict[str, Any]:
     """A user whose plugin is found from everywhere: a bare name is looked for on the PATH, as in a shell."""
     plugin = user.get("exec")
     if not isinstance(plugin, dict) or os.sep not in str(plugin.get("command") or ""):
         return user
-    return {**user, "exec": {**plugin, "command": os.path.join(folder, str(plugin["command"]))}}
+    return {**user, "exec": {**plugin, "command": str(folder / str(plugin["command"]))}}
 
 
 def _mistake(error: Exception) -> str:

@@ -14,7 +14,7 @@ from launcher.backends.kubernetes.jobs import attempt_of
 from launcher.backends.kubernetes.labels import belongs, of_run, run_of, schedule_of_run
 from launcher.backends.kubernetes.record import ClusterRecord, read_record, record_of
 from launcher.backends.local.backend import LocalBackend
-from launcher.errors import ClusterUnreachable, Forbidden, NoSuchRun, SpecError
+from launcher.errors import CannotAsk, NoSuchRun, SpecError
 from launcher.hints import DEFAULT_ROOT
 from launcher.kubeconfig import current
 from launcher.lookup import Found, find_run
@@ -41,7 +41,7 @@ class Place:
         """Whether a cluster could be asked: a context was named, or a kubeconfig has a current one.
 
         Raises:
-            SpecError: there is no context of that name.
+            BadKubeconfig: there is no context of that name, or a file is damaged.
         """
         return current(self.context) is not None
 
@@ -81,7 +81,7 @@ def find(place: Place, run: str) -> Found:
         return find_run(place.root or DEFAULT_ROOT, run)
     except NoSuchRun as missing:
         firing = schedule_of_run(run.rpartition("/")[2]) is not None
-        if (place.root is not None and not firing) or not place.has_cluster:
+        if place.root is not None and not firing:
             raise
         return _ask_cluster(place, run, missing)
 
@@ -104,10 +104,12 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
 
     experiment, _, name = run.rpartition("/")
     try:
+        if not place.has_cluster:
+            raise missing
         api = place.connect()
         there = [(path, job) for job in jobs(api) if (path := run_of(job)) and path.name == name]
-    except ClusterUnreachable as error:
-        raise NoSuchRun(f"{missing}, and no cluster to ask: {error}") from None
+    except CannotAsk as error:
+        raise NoSuchRun(f"{missing}, and the cluster cannot be asked: {error}") from None
     root = None if place.root is None else place.root.rstrip("/")
     there = [each for each in there if root in (None, each[0].root.rstrip("/"))]
     there = [each for each in there if experiment in ("", each[0].experiment)]
@@ -123,12 +125,14 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
 def _of_firing(found: Found, place: Place) -> tuple[ClusterRecord | None, dict[str, Any] | None]:
     """The record that a schedule's firing is about to write, and its Job; None for any other run."""
     path = found.path
-    if "://" not in path.root or schedule_of_run(path.name) is None or not place.has_cluster:
+    if "://" not in path.root or schedule_of_run(path.name) is None:
         return None, None
     try:
+        if not place.has_cluster:
+            return None, None
         api = place.connect()
         jobs = [found.job] if found.job else api.list("Job", of_run(path))["items"]
-    except (ClusterUnreachable, Forbidden):
+    except CannotAsk:
         return None, None
     own = [job for job in jobs if belongs(job, path)]
     if not own:

@@ -15,7 +15,7 @@ from launcher.backends.kubernetes.labels import run_of, schedule_of
 from launcher.backends.kubernetes.record import record_of
 from launcher.backends.local.backend import LocalBackend
 from launcher.backends.local.record import read_record
-from launcher.errors import ClusterUnreachable, Forbidden
+from launcher.errors import CannotAsk
 from launcher.lookup import Found, is_run
 from launcher.places import Place, backend_of
 from launcher.states import FAILED, FINISHED, STOPPED, UNKNOWN, State, by_status
@@ -68,13 +68,13 @@ class Jobs:
         return [path for path in map(run_of, own) if path and path.root.rstrip("/") == plain]
 
     def _ask(self) -> dict[str, Job]:
-        if not self._place.has_cluster:
-            return {}
         from launcher.backends.kubernetes.observe import jobs
 
         try:
+            if not self._place.has_cluster:
+                return {}
             return {str(job["metadata"]["name"]): job for job in jobs(self._place.connect())}
-        except (ClusterUnreachable, Forbidden) as error:
+        except CannotAsk as error:
             sys.stderr.write(f"note: the table is of the files alone: {error}\n")
             return {}
 

@@ -7,9 +7,18 @@ if TYPE_CHECKING:
 
 
 def place_of(root: str | None, context: str | None, namespace: str | None) -> "Place":
-    """Where to look for runs; what no option gives comes from ``gantry.yaml``, here or the user's own."""
+    """Where to look for runs; what no option gives comes from ``gantry.yaml``, here or the user's own.
+
+    Raises:
+        SpecError: there is no context of the name that was typed. One in ``gantry.yaml``, which may have been
+            written elsewhere, matters only to what asks a cluster.
+    """
+    from launcher.kubeconfig import check_context
     from launcher.places import Place
     from launcher.settings import defaults
+
+    if context is not None:
+        check_context(context)
 
     found = defaults().values
     return Place(

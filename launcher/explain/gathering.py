@@ -20,7 +20,7 @@ from launcher.backends.kubernetes.endings import conditions_of
 from launcher.backends.kubernetes.jobs import is_suspended
 from launcher.backends.kubernetes.labels import queue_of
 from launcher.backends.kubernetes.wording import event_time
-from launcher.errors import Transient
+from launcher.errors import CannotAsk, Transient
 from launcher.explain.causes.surroundings import wanted
 from launcher.explain.facts import Facts, Line, Object, object_name
 from launcher.explain.kueue import place_facts, workload_facts
@@ -102,7 +102,7 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     try:
         api = backend.api
         seen = backend.look()
-    except UserError as error:  # unreachable, not logged in, forbidden
+    except (CannotAsk, UserError) as error:
         asking.unasked.append(f"the cluster: {error}")
         now = backend.without_cluster(found, error)
         return Facts(now, files.run, files.said or {}, spec, logs=_logs(asking, now, found.store))

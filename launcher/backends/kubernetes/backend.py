@@ -24,16 +24,16 @@ from launcher.backends.kubernetes.logs import PodLogs, read_logs
 from launcher.backends.kubernetes.pods import PodStatus
 from launcher.backends.kubernetes.record import ClusterRecord, keep_record
 from launcher.backends.kubernetes.watch import wait
-from launcher.errors import ClusterUnreachable, SpecError
-from launcher.follow import LogLine
+from launcher.errors import CannotAsk, ClusterUnreachable, SpecError
+from launcher.follow import LogLine, log_attempts
 from launcher.hints import command_line
-from launcher.kubeconfig import context_names, current
+from launcher.kubeconfig import contexts
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.states import INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, parse_time
+from launcher.states import FINISHED, INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, parse_time
 from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
 from launcher.stored_logs import stored_logs
-from trainer.errors import GantryError, UserError
+from trainer.errors import GantryError
 
 _STATUS_SECONDS = 2.0  # between two looks at the run while its logs are followed
 _LINES_SECONDS = 0.25
@@ -70,7 +70,7 @@ class KubernetesBackend:
         """Where a run stands, from cluster and folder, or the folder alone when no cluster answers."""
         try:
             seen = self.look()
-        except ClusterUnreachable as error:
+        except CannotAsk as error:
             return self.without_cluster(found, error)
         # Read after the pods were looked at: a trainer that has ended since has written its last word.
         return self.joined(found, read_files(found.store), seen)
@@ -99,21 +99,31 @@ class KubernetesBackend:
         job, attempt = self.record.job, self.record.attempt
         try:
             return read_logs(self.api, found.store, job, attempt, worker=choice.worker, begin=begin)
-        except ClusterUnreachable as error:
-            if choice.since_seconds is not None:
-                raise
-            sys.stderr.write(f"note: this is the copy in the run's folder, for there is {error}\n")
-            return stored_logs(found.store, attempt, choice.worker, choice.tail)
+        except CannotAsk as error:
+            return self._stored(found, choice, error)
+
+    def _stored(self, found: Found, choice: LogChoice, error: CannotAsk) -> list[LogLine]:
+        """Lines of the copy in the folder, which is told; `error` where it cannot stand in for the pods."""
+        attempt = self.record.attempt
+        if choice.since_seconds is not None or attempt not in log_attempts(found.store):
+            raise error
+        sys.stderr.write(
+            f"note: this is the copy in the run's folder, since the cluster cannot be asked: {error}\n"
+        )
+        return stored_logs(found.store, attempt, choice.worker, choice.tail)
 
     def follow(self, found: Found, choice: LogChoice) -> Iterator[Update]:
         """What the workers write and where the run stands, until its Job has ended and all was read."""
         self._check_worker(choice.worker)
         begin = Begin(choice.tail, choice.since_seconds)
         job, attempt = self.record.job, self.record.attempt
-        with (
-            PodLogs(self.api, found.store, job, attempt, worker=choice.worker, begin=begin) as pods,
-            _Latest(lambda: self.status(found)) as latest,
-        ):
+        try:
+            followed = PodLogs(self.api, found.store, job, attempt, worker=choice.worker, begin=begin)
+        except CannotAsk as error:
+            now = self._finished(found, error)
+            yield Update(self._stored(found, choice, error), now)
+            return
+        with followed as pods, _Latest(lambda: self.status(found)) as latest:
             if pods.note:
                 self.api.transport.note(pods.note)
             while not pods.done:
@@ -123,8 +133,11 @@ class KubernetesBackend:
     def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
         """How the run ended, told by a watch within a second; None when it has not after `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        if wait(self.api, self.record.job, seconds).end == "late":
-            return None
+        try:
+            if wait(self.api, self.record.job, seconds).end == "late":
+                return None
+        except CannotAsk as error:
+            return self._finished(found, error)
         while (now := self.status(found)).live:  # a cancelled Job's pods save before they leave
             if deadline is not None and time.monotonic() > deadline:
                 return None
@@ -193,14 +206,27 @@ class KubernetesBackend:
             return state
         return State(STOPPED, "it was cancelled" if files.said else "it was cancelled before it began")
 
-    def without_cluster(self, found: Found, error: UserError) -> RunStatus:
+    def without_cluster(self, found: Found, error: GantryError) -> RunStatus:
         """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""
         files = read_files(found.store)
         here = observe.join(observe.Seen(None), files.said, None, datetime.now(UTC))
-        state = here.state._replace(explanation=f"as its folder says, for there is {error}")
+        state = here.state._replace(
+            explanation=f"as its folder says, since the cluster cannot be asked: {error}"
+        )
         if files.said is not None:
             state = state._replace(name=str(files.said.get("state", state.name)))
         return assemble(found, files, state, attempt=self.record.attempt, **self._known())
+
+    def _finished(self, found: Found, error: CannotAsk) -> RunStatus:
+        """A run that has finished, by its folder; one that failed or was stopped there may have begun again.
+
+        Raises:
+            CannotAsk: `error`, for any other.
+        """
+        now, said = self.without_cluster(found, error), read_files(found.store).said or {}
+        if now.state != FINISHED or said.get("attempt") not in (None, self.record.attempt):
+            raise error
+        return now
 
     def _known(self) -> dict[str, Any]:
         return {
@@ -216,18 +242,19 @@ class KubernetesBackend:
 
 
 def context_of(record: ClusterRecord) -> str | None:
-    """The context for the cluster that a run was submitted to, None where there is no kubeconfig.
+    """The context for the cluster that a run was submitted to, None where no kubeconfig has any.
 
     Names of contexts are each workstation's own, so the server's address tells: a Job that is not there must
     not be taken for one that is gone.
 
     Raises:
+        BadKubeconfig: a file is damaged.
         ClusterUnreachable: no context has that address.
     """
-    names = context_names()
-    if not names:
+    known = contexts()
+    if not known:
         return None
-    same = [name for name in names if (context := current(name)) and context.server == record.server]
+    same = [context.name for context in known if context.server == record.server]
     if not same:
         raise ClusterUnreachable(
             f"no cluster reachable: the run was submitted to {record.server} as context '{record.context}', "

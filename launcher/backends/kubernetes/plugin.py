@@ -15,6 +15,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from launcher.errors import NotLoggedIn
@@ -204,8 +205,7 @@ def _for_plugin(cluster: Mapping[str, Any]) -> dict[str, Any]:
     authority = cluster.get("certificate-authority-data")
     if not authority and (path := cluster.get("certificate-authority")):
         try:
-            with open(path, "rb") as file:
-                authority = base64.b64encode(file.read()).decode()
+            authority = base64.b64encode(Path(str(path)).read_bytes()).decode()
         except OSError as error:
             raise NotLoggedIn(f"certificate-authority {path}: cannot be read ({error.strerror})") from None
     extensions = cluster.get("extensions") or []
