@@ -48,6 +48,7 @@ _READ_SECONDS = 30.0
 _SETTLE_SECONDS = 10.0
 _QUIET_TRIES = 2  # a kept connection that was closed, two writers that met: not worth a word
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_SECRET = 6  # characters of a token that is one: a shorter one would be found in any words
 _LONGEST_WISH = 30.0  # of a Retry-After; the server's own are 1 s, and a proxy's may be an hour
 
 
@@ -275,7 +276,7 @@ class Transport:
         """An answer without our credentials: a proxy may show the request that it does not like."""
         for value in self._credentials(login).values():
             secret = value.removeprefix("Bearer ").removeprefix("Basic ").encode()
-            body = body.replace(secret, b"...") if secret else body
+            body = body.replace(secret, b"...") if len(secret) >= _SECRET else body
         return body
 
     def _tell(self, failure: Transient) -> None:
