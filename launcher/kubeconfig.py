@@ -209,7 +209,7 @@ def _parse(path: Path, content: bytes) -> _File:
     import yaml
 
     try:
-        # libyaml's reads 100 contexts of 8 kB in 0.1 s instead of 1.3 s.
+        # libyaml's reads 100 contexts in 0.02 s of processor, the other one in 0.5 s.
         values = yaml.load(content.decode(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadKubeconfig(f"kubeconfig {path}: not YAML ({_mistake(error)})") from None

@@ -51,6 +51,11 @@ def status(message: str, reason: str = "", code: int = 500, **more: Any) -> dict
     return {**found, "message": message, "reason": reason}
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of who hangs up, or speaks TLS with one that does not."""
+
+
 class ApiServer:
     """Lists what is in `objects`, in pages where it is asked to, and to what it was told to say first."""
 
@@ -62,7 +67,7 @@ class ApiServer:
         self._said: list[Answer] = []
         self._rules: list[Callable[[Asked], Answer | None]] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Quiet(("127.0.0.1", 0), self._handler())
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
@@ -72,6 +77,10 @@ class ApiServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
         self._server.shutdown()
         self._server.server_close()
 
