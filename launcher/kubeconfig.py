@@ -211,7 +211,9 @@ def _parse(path: Path, content: bytes) -> _File:
     try:
         # libyaml's reads 100 contexts in 0.02 s of processor, the other one in 0.5 s.
         values = yaml.load(content.decode(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise BadKubeconfig(f"kubeconfig {path}: not YAML (it is no text)") from None
+    except yaml.YAMLError as error:
         raise BadKubeconfig(f"kubeconfig {path}: not YAML ({_mistake(error)})") from None
     if not isinstance(values, dict):
         raise BadKubeconfig(f"kubeconfig {path}: expected a mapping with contexts and clusters")

@@ -152,9 +152,8 @@ def _given(user: Mapping[str, Any]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         if "token" in found:
             return found
-        raise NotLoggedIn(
-            f"tokenFile {path} of the kubeconfig: cannot be read ({_one_line(error)})"
-        ) from None
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise NotLoggedIn(f"tokenFile {path} of the kubeconfig: cannot be read ({why})") from None
     if not token:
         raise NotLoggedIn(f"tokenFile {path} of the kubeconfig: is empty")
     return found | {"token": token}
