@@ -42,6 +42,7 @@ FAILED_WEBHOOK = (
     'Internal error occurred: failed calling webhook "a.b.c": failed to call webhook: Post '
     '"https://10.0.0.1:443/": context deadline exceeded'
 )
+NODE = '"https://10.0.0.7:10250/containerLogs/team/one-0-x7k2p/trainer?follow=true"'
 CONVERSION = "conversion webhook for x.y/v1, Kind=Z failed: connect: connection refused"
 FINALIZERS = (
     'services "one" is forbidden: cannot set blockOwnerDeletion if an ownerReference refers to a resource '
@@ -87,6 +88,7 @@ FINALIZERS = (
         (500, status("The list operation could not be completed", "ServerTimeout"), Transient, ["list"]),
         (500, status(FAILED_WEBHOOK, "InternalError"), ApiFailed, ["failed calling webhook", "10.0.0.1"]),
         (500, status(CONVERSION, "InternalError"), ApiFailed, ["conversion webhook"]),
+        (500, status(f"Get {NODE}: dial tcp 10.0.0.7:10250: i/o timeout"), ApiFailed, ["containerLogs"]),
         (503, status('admission webhook "a.b.c" denied the request: not now'), ApiRejected, ["not now"]),
         (429, status('admission webhook "a.b.c" denied the request: enough'), ApiRejected, ["enough"]),
     ],

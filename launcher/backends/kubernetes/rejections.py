@@ -19,8 +19,8 @@ from launcher.errors import (
 
 ROLE = "docs/launcher-role.yaml"  # grants all that the launcher asks for
 _BUSY = frozenset({429, 502, 503, 504})
-# A webhook's own word, or that it has none: asked again it says the same, until somebody mends it.
-_WEBHOOK = re.compile(r"calling webhook|call webhook|webhook (?:\"|for )")
+# The word of a webhook or of a pod's node, or that it has none: the API server is well, and can do no more.
+_OTHERS = re.compile(r"calling webhook|call webhook|webhook (?:\"|for )|/containerLogs/|dialing backend")
 # What passes when etcd has a leader again, or an API server has started or gone.
 _PASSES = re.compile(
     r"etcdserver: (?!mvcc: database space exceeded|request is too large|permission denied|user |role |auth)"
@@ -72,7 +72,7 @@ def rejection(code: int, body: bytes, context: str, after: str | None = None) ->
 
 
 def _passes(code: int, reason: str, text: str) -> bool:
-    if _WEBHOOK.search(text):
+    if _OTHERS.search(text):
         return False
     return code in _BUSY or (code == 500 and (reason == "ServerTimeout" or bool(_PASSES.search(text))))
 

@@ -172,7 +172,7 @@ def test_a_broken_webhook_is_judged_at_once(launcher, own_cluster, namespace, bu
             return done if done.returncode else None
 
         done = kubectl.wait_for("a refusal", refused)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
         assert 'failed calling webhook "jobs.gantry.test"' in done.stderr
         assert "connection refused" in done.stderr
     assert files(run) == []
