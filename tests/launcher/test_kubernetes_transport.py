@@ -30,6 +30,7 @@ from tests.launcher.api_server import (
     status,
     write_kubeconfig,
 )
+from tests.launcher.terminal import Terminal
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
@@ -378,6 +379,25 @@ def test_a_plugin_that_is_broken_is_told_in_one_line(use, tmp_path, change, scri
     assert f"context '{CONTEXT}'" in text
     assert "secret" not in text
     assert all(word in text for word in words), text
+
+
+def test_a_plugin_may_ask_on_the_terminal_once(server, use, tmp_path, desk):
+    script = 'echo "your name?" >&2; read name; echo "$name" > name\n'
+    plugin = Plugin(tmp_path / "plugin").gives("good", then=script)
+    server.accepts = bearer("good")
+    server.objects[f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs"] = []
+    use({"token": "any"})
+    server.kubeconfig(desk, plugin.user(interactiveMode="IfAvailable"))
+    terminal = Terminal("-m", "launcher", "cron", "list", cwd=desk)
+    try:
+        terminal.wait_for("your name?")
+        terminal.press(b"eve\n")
+        assert terminal.leave() == 0, terminal.text
+    finally:
+        terminal.close()
+    assert (desk / "name").read_text() == "eve\n"
+    [[_, _, told, _]] = plugin.runs
+    assert json.loads(told)["spec"] == {"interactive": True}
 
 
 def test_a_users_own_credentials_win_over_its_plugin(server, use, tmp_path):
