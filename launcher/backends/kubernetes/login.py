@@ -2,9 +2,10 @@
 
 import base64
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,14 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _THREADS = 32  # connections that are kept; a log follower holds one for each worker
 _FILE_SECONDS = 60.0  # then a token's file is read again: whoever renews it does so long before it is over
 _PROVIDERS = ("oidc", "gcp")
+_SECRET = 6  # characters of a token that is one: a shorter one would be found in any words
 
 
 @dataclass(eq=False)
 class Login:
     """A client, and whose credentials it has."""
 
+    context: str
     client: "ApiClient"
     plugin: Plugin | None = None
     credential: Credential | None = None
@@ -34,11 +37,39 @@ class Login:
     """By `time.monotonic`, when a token's file is to be read again."""
     also: tuple[tuple[str, str], ...] = ()
     """Headers of a user who acts as another."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def is_over(self) -> bool:
         """Whether it is time to log in anew."""
         return time.monotonic() > self.until or (self.credential is not None and self.credential.is_over)
+
+    def headers(self) -> list[tuple[str, str]]:
+        """The headers that say who we are; the library renews some tokens on the way.
+
+        Raises:
+            NotLoggedIn: they could not be sent, which http.client would tell with the token in its words.
+        """
+        found = [*self._authorization().items(), *self.also]
+        if not all(value.isascii() and value.isprintable() for _, value in found):
+            raise NotLoggedIn(
+                f"context '{self.context}': its token holds a line end or another character that no request "
+                "may have; log in again"
+            )
+        return found
+
+    def unsaid(self, body: bytes) -> bytes:
+        """An answer without our credentials: a proxy may show the request that it does not like."""
+        for value in self._authorization().values():
+            secret = value.removeprefix("Bearer ").removeprefix("Basic ").encode()
+            body = body.replace(secret, b"...") if len(secret) >= _SECRET else body
+        return body
+
+    def _authorization(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        with self._lock:
+            self.client.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+        return headers
 
     def taken(self) -> None:
         """The API server has accepted it."""
@@ -83,7 +114,7 @@ def log_in(context: str | None) -> Login:
     name, _ = place(context)
     if name == IN_CLUSTER:
         load: Callable[..., None] = config.load_incluster_config  # the library has no annotations
-        return Login(_client(name, lambda settings: load(client_configuration=settings)))
+        return Login(name, _client(name, lambda settings: load(client_configuration=settings)))
     cluster, user = kubeconfig.access(name)
     try:
         return _of_user(name, cluster, user)
@@ -104,7 +135,7 @@ def _of_user(name: str, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> 
     load: Callable[..., None] = config.load_kube_config_from_dict
     client = _client(name, lambda settings: load(content, name, settings, persist_config=False))
     until = time.monotonic() + _FILE_SECONDS if "tokenFile" in user else float("inf")
-    return Login(client, plugin, credential, until, _impersonation(user))
+    return Login(name, client, plugin, credential, until, _impersonation(user))
 
 
 def _client(name: str, load: "Callable[[Configuration], None]") -> "ApiClient":

@@ -38,7 +38,7 @@ from launcher.errors import (
 from launcher.secrecy import without_password
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, HTTPHeaderDict
+    from urllib3 import BaseHTTPResponse
 
 PATIENCE = 120.0  # seconds; a control plane of one node is upgraded in less
 FIRST_PATIENCE = 10.0  # with who says at first contact that it is away; an etcd elects a leader in 1 to 5 s
@@ -48,7 +48,6 @@ _READ_SECONDS = 30.0
 _SETTLE_SECONDS = 10.0
 _QUIET_TRIES = 2  # a kept connection that was closed, two writers that met: not worth a word
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-_SECRET = 6  # characters of a token that is one: a shorter one would be found in any words
 _LONGEST_WISH = 30.0  # of a Retry-After; the server's own are 1 s, and a proxy's may be an hour
 
 
@@ -88,7 +87,7 @@ class Transport:
         """Called once for each outage."""
         self._log_in = log_in
         self._login = log_in()
-        self._lock = threading.Lock()  # around credentials, which a request may renew
+        self._lock = threading.Lock()  # held while a thread logs in for all
         self._reached = False
         self._silent = False  # an outage is known and was noted
         self._back: float | None = None  # when it answered something after that
@@ -137,6 +136,8 @@ class Transport:
 
     def _given_up(self, failure: Transient, known: bool) -> Exception:
         """What is told of a failure that has not passed."""
+        if isinstance(failure.__cause__, CannotAsk):
+            return failure.__cause__
         if not known:
             return self._unreachable(str(failure))
         silence = "has answered with errors" if failure.code else "has not answered"
@@ -179,10 +180,12 @@ class Transport:
 
     def _once(self, request: Request, read_timeout: float, login: Login) -> "BaseHTTPResponse":
         """One try; turns what the network did into `Transient` or, before any answer, into its final word."""
-        from urllib3 import Timeout
+        from urllib3 import HTTPHeaderDict, Timeout
         from urllib3.exceptions import HTTPError
 
-        headers = self._headers(request, login)
+        headers = HTTPHeaderDict(request.headers)
+        for name, value in login.headers():
+            headers.add(name, value)
         try:
             response: BaseHTTPResponse = login.client.rest_client.pool_manager.request(
                 request.method,
@@ -218,8 +221,7 @@ class Transport:
             self._heard(login)
             return
         after = response.headers.get("Retry-After")
-        body = self._unsaid(self._body(response), login)
-        error = rejection(response.status, body, self.context, after)
+        error = rejection(response.status, login.unsaid(self._body(response)), self.context, after)
         if isinstance(error, Transient):
             raise error
         if isinstance(error, NotLoggedIn | Forbidden | ApiFailed) and self._settling():
@@ -246,45 +248,13 @@ class Transport:
             f"no cluster reachable: context '{self.context}' at {self.server}: {reason}"
         )
 
-    def _headers(self, request: Request, login: Login) -> "HTTPHeaderDict":
-        """All headers of a request.
-
-        Raises:
-            NotLoggedIn: they could not be sent, which http.client would tell with the token in its words.
-        """
-        from urllib3 import HTTPHeaderDict
-
-        own = self._credentials(login)
-        if not all(value.isascii() and value.isprintable() for _, value in (*own.items(), *login.also)):
-            raise NotLoggedIn(
-                f"context '{self.context}': its token holds a line end or another character that no request "
-                "may have; log in again"
-            )
-        headers = HTTPHeaderDict(request.headers | own)
-        for name, value in login.also:
-            headers.add(name, value)
-        return headers
-
-    def _credentials(self, login: Login) -> dict[str, str]:
-        """The header that says who we are; the library renews some tokens on the way."""
-        headers: dict[str, str] = {}
-        with self._lock:
-            login.client.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
-        return headers
-
-    def _unsaid(self, body: bytes, login: Login) -> bytes:
-        """An answer without our credentials: a proxy may show the request that it does not like."""
-        for value in self._credentials(login).values():
-            secret = value.removeprefix("Bearer ").removeprefix("Basic ").encode()
-            body = body.replace(secret, b"...") if len(secret) >= _SECRET else body
-        return body
-
     def _tell(self, failure: Transient) -> None:
         with self._lock:
             known, self._silent = self._silent, True
         if not known:
             what = "answers with errors" if failure.code else "does not answer"
-            self.note(f"the API server at {self.server} {what} ({failure}); trying again")
+            whole = f"the API server at {self.server} {what} ({failure})"
+            self.note(f"{failure if isinstance(failure.__cause__, CannotAsk) else whole}; trying again")
 
 
 def _note_on_stderr(text: str) -> None:
