@@ -86,7 +86,7 @@ def trouble(desk, server, plugin, monkeypatch):
             server.rule(lambda asked: ANSWERS[kind])
             write_kubeconfig(path, server.url, {"token": "expired"})
         elif kind in FILES:
-            _file(kind, path, server.url)
+            monkeypatch.setenv("KUBECONFIG", str(_file(kind, path, server.url)))
         elif kind in USERS:
             users = {
                 "plugin fails": plugin.user(),
@@ -109,11 +109,12 @@ def trouble(desk, server, plugin, monkeypatch):
 
 
 def _file(kind, path, address):
+    """Make a file that is no kubeconfig; what KUBECONFIG is to be."""
     if kind == "directory":
         path.mkdir()
     elif kind == "below a file":
         path.write_text("")
-        os.environ["KUBECONFIG"] = str(path / "config")
+        return path / "config"
     elif kind == "endless":
         path.symlink_to(path)
     elif kind == "not YAML":
@@ -126,6 +127,7 @@ def _file(kind, path, address):
         write_kubeconfig(path, address, {})
         key, value = ("user: u", "user: x") if kind == "no user" else (f": {CONTEXT}\n", ": gone\n")
         path.write_text(path.read_text().replace(key, value, 1))
+    return path
 
 
 @pytest.fixture
@@ -287,3 +289,18 @@ def test_a_doctor_says_what_is_wrong(kind, desk, call, trouble):
     _, out, err = call("doctor", "-o", "json")
     [found] = [each for each in json.loads(out)["checks"] if each["check"] == "cluster"]
     assert (found["level"], err) == ("warn", "")
+
+
+def test_a_context_that_was_typed_is_checked_and_one_of_a_settings_file_is_a_note(
+    runs, call, server, monkeypatch
+):
+    path = write_kubeconfig(runs / "config", server.url, {"token": "token"})
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    code, out, err = call("status", "done", "--context", "lop")
+    assert (code, out) == (2, "")
+    assert err == f"error: context 'lop': there is no such context in {runs}/config (did you mean 'loop'?)\n"
+    (runs / "gantry.yaml").write_text("context: elsewhere\n")
+    assert call("status", "done")[::2] == (0, "")
+    code, out, err = call("list")
+    assert (code, out.count("gan ")) == (0, 2)
+    assert err.startswith("note: the table is of the files alone: context 'elsewhere'")

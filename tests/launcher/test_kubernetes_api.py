@@ -127,6 +127,12 @@ def test_any_refusal_is_one_line(code, body):
     assert len(str(error).splitlines()) == 1
 
 
+@given(code=st.integers(400, 599), before=st.text(), after=st.text())
+def test_the_word_of_a_webhook_is_never_tried_again(code, before, after):
+    said = status(f'{before} failed calling webhook "a.b.c": {after}', "InternalError")
+    assert not isinstance(rejection(code, said, "here"), Transient)
+
+
 @pytest.mark.parametrize(
     ("conditions", "expected"),
     [
