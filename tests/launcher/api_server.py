@@ -200,7 +200,8 @@ class Plugin:
     def runs_script(self, script: str) -> "Plugin":
         """Be this shell script."""
         # One line for each run, with what it was called with.
-        note = f'echo "$PWD|$*|$KUBERNETES_EXEC_INFO|$EXTRA" >> {self._runs}'
+        told = "echo $KUBERNETES_EXEC_INFO"  # without quotes, as kubectl's ends with a line end
+        note = f'echo "$PWD|$*|$({told})|$EXTRA" >> {self._runs}'
         self.path.write_text(f"#!/bin/sh\n{note}\n{script}\n")
         self.path.chmod(0o755)
         return self

@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from tests.launcher.api_server import (
     status,
     write_kubeconfig,
 )
+from tests.launcher.kubectl import KUBECTL, needs_kubectl
 from tests.launcher.terminal import Terminal
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -297,6 +299,32 @@ def test_a_plugin_is_called_as_kubectl_calls_it(server, use, tmp_path, monkeypat
         "apiVersion": Plugin.VERSION,
         "spec": {"interactive": False, "cluster": cluster},
     }
+
+
+@needs_kubectl
+@pytest.mark.parametrize("command", ["bin/plug", "./bin/plug", "plug"])
+def test_kubectl_runs_the_same_plugin_in_the_same_way(tmp_path, desk, monkeypatch, command):
+    monkeypatch.setattr(plugins.PLUGINS, "_known", {})
+    every = {each: Plugin(tmp_path / each / "bin/plug").gives("t") for each in ("first", "second", "path")}
+    monkeypatch.setenv("PATH", f"{tmp_path}/path/bin:/usr/bin:/bin")
+    first = tmp_path / "first/config"
+    server = {"server": "https://127.0.0.1:9", "insecure-skip-tls-verify": True, "tls-server-name": "n"}
+    extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "x"}}
+    cluster = {**server, "extensions": [extension]}
+    first.write_text(json.dumps({"clusters": [{"name": "c", "cluster": cluster}]}))
+    env = [{"name": "EXTRA", "value": "more"}]
+    user = every["second"].user(command, args=["a", "b"], env=env, provideClusterInfo=True)
+    second = write_kubeconfig(tmp_path / "second/config", "https://127.0.0.1:8", user)
+    monkeypatch.setenv("KUBECONFIG", f"{first}:{second}")
+    done = subprocess.run([KUBECTL, "get", "--raw", "/version"], capture_output=True, text=True, check=False)
+    assert "refused" in done.stderr
+    with pytest.raises(ClusterUnreachable, match="refused"):
+        connect().read("/version")
+    [ran] = [plugin for plugin in every.values() if plugin.runs]
+    assert ran is every["path" if command == "plug" else "second"]
+    (*theirs, told, extra), (*ours, our_told, our_extra) = ran.runs
+    assert (theirs, extra) == (ours, our_extra)
+    assert json.loads(told) == json.loads(our_told)
 
 
 def test_a_relative_path_is_relative_to_its_own_file(server, tmp_path, desk, monkeypatch):

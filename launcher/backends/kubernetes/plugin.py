@@ -114,7 +114,7 @@ class Plugin:
         except OSError as error:
             raise self._error(f"cannot be run ({error.strerror})") from None
         if done.returncode:
-            said = " ".join((done.stderr or b"").decode(errors="replace").split())[-_SAID:]
+            said = " ".join((done.stderr or b"").decode(errors="replace").split())[-_SAID:].strip()
             raise self._error(f"ended with exit code {done.returncode}" + (f": {said}" if said else ""))
         return self._read(done.stdout)
 
