@@ -212,6 +212,8 @@ def submitted(gcs_root, server, monkeypatch):
         store = open_store(spec.path.url)
         Claim(spec.path, store).write(spec, record, to_yaml(render(spec)), new=True)
         folder = write_run(Path("folder") / name, grids=1, state=state)
+        said = json.loads((folder / "status.json").read_text())
+        (folder / "status.json").write_text(json.dumps(said | {"attempt": f"{name} attempt 1"}))
         for path in folder.rglob("*"):
             if path.is_file():
                 store.write(str(path.relative_to(folder)), path.read_bytes())
@@ -247,6 +249,15 @@ def test_what_the_folder_of_a_run_on_a_cluster_tells_is_told(kind, submitted, de
         assert err.count("\n") <= 1, (words, err)
     code, out, _ = call("status", "busy", "--root", submitted, "-o", "json")
     assert json.loads(out)["state"] == "running"
+
+
+def test_a_run_that_had_finished_before_it_was_resumed_is_waited_for(submitted, desk, call, trouble):
+    store = open_store(f"{submitted}/gan/done")
+    record = json.loads(store.read("cluster.json"))
+    store.write("cluster.json", json.dumps(record | {"attempt": 2, "job": "done-r2"}).encode())
+    trouble("expired")
+    code, out, err = call("wait", "done", "--root", submitted)
+    assert (code, out, err.count("\n")) == (2, "", 1)
 
 
 ACTS = (

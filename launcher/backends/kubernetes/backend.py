@@ -224,7 +224,8 @@ class KubernetesBackend:
             CannotAsk: `error`, for any other.
         """
         now, said = self.without_cluster(found, error), read_files(found.store).said or {}
-        if now.state != FINISHED or said.get("attempt") not in (None, self.record.attempt):
+        own = f"{self.record.job} attempt {self.record.attempt}"  # as a pod's first process calls it
+        if now.state != FINISHED or said.get("attempt") not in (None, own):
             raise error
         return now
 
