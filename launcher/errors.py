@@ -9,18 +9,22 @@
     │   ├── RunAlive                 2   the run's processes are alive; one attempt at a time
     │   ├── Unsupported              2   this backend or place cannot do that
     │   ├── NotInstalled             2   an extra of the package is missing
-    │   ├── ClusterUnreachable       2   no API server answers at the context's address
-    │   ├── NotLoggedIn              2   the cluster does not accept the context's credentials
-    │   ├── NamespaceMissing         2   the cluster has no such namespace
-    │   └── Forbidden                2   the cluster's user lacks a permission; verb and resource are named
+    │   ├── BadKubeconfig          * 2   the kubeconfig cannot be read, or lacks what its context names
+    │   ├── ClusterUnreachable     * 2   no API server answers at the context's address
+    │   ├── NotLoggedIn            * 2   there are no credentials, or the cluster does not accept them
+    │   ├── NamespaceMissing       * 2   the cluster has no such namespace
+    │   └── Forbidden              * 2   the cluster's user lacks a permission; verb and resource are named
     ├── NoSuchRun                    3   no run of that name under the root
     │   └── NoSuchSchedule           3   no schedule of that name in the namespace
     ├── RunFailed                    1   an attempt ended on an error of its own
     ├── RunInterrupted              42   an attempt was cut off; started again, it goes on
-    ├── ClusterLost                  1   the API server answered before, and then not for minutes
+    ├── ClusterLost                * 1   the API server answered before, and then not for minutes
     └── ApiRejected                  1   the API server refuses a request, in its own words
         ├── NotFound                 1   … because there is no such object
-        └── AlreadyExists            1   … because the name is taken
+        ├── AlreadyExists            1   … because the name is taken
+        └── ApiFailed              * 1   … because of a fault in the cluster, such as a webhook that is broken
+
+    * is a `CannotAsk` too: where a run's folder has the answer, it is worth a note and ends no command.
 
     Transient, Expired                   between the modules of the Kubernetes backend, never shown
 
@@ -56,19 +60,27 @@ class NotInstalled(UserError):
     """Something that an extra of the package brings is not installed."""
 
 
-class ClusterUnreachable(UserError):
+class CannotAsk(GantryError):
+    """The cluster cannot be asked, for whatever reason; what a folder tells is told all the same."""
+
+
+class BadKubeconfig(CannotAsk, SpecError):
+    """The kubeconfig cannot be read, or lacks what its context names."""
+
+
+class ClusterUnreachable(CannotAsk, UserError):
     """No API server answers at the context's address, or it is not the one the context trusts."""
 
 
-class NotLoggedIn(UserError):
-    """The API server does not accept the context's credentials."""
+class NotLoggedIn(CannotAsk, UserError):
+    """The context has no credentials, or the API server does not accept them."""
 
 
-class NamespaceMissing(UserError):
+class NamespaceMissing(CannotAsk, UserError):
     """The cluster has no such namespace."""
 
 
-class Forbidden(UserError):
+class Forbidden(CannotAsk, UserError):
     """The user of the cluster lacks a permission; the text names the verb, the resource and the Role."""
 
 
@@ -92,7 +104,7 @@ class RunInterrupted(GantryError):
     exit_code = EXIT_RESTART
 
 
-class ClusterLost(GantryError):
+class ClusterLost(CannotAsk):
     """The API server answered before, and then not for as long as the launcher is patient."""
 
 
@@ -120,13 +132,19 @@ class AlreadyExists(ApiRejected):
     """The cluster has an object of that name."""
 
 
+class ApiFailed(CannotAsk, ApiRejected):
+    """The API server fails at a request in a way that does not pass by itself (500)."""
+
+
 class Transient(Exception):
     """A request failed in a way that may pass: refused, cut, late, or the server is busy."""
 
-    def __init__(self, text: str, after: float = 0.0) -> None:
+    def __init__(self, text: str, after: float = 0.0, code: int = 0) -> None:
         super().__init__(text)
         self.after = after
         """Seconds the server asks to be left alone."""
+        self.code = code
+        """HTTP status of its answer; 0 where there was none."""
 
 
 class Expired(Exception):

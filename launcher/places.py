@@ -19,13 +19,13 @@ from launcher.backends.kubernetes.labels import run_of
 from launcher.backends.kubernetes.ours import jobs_of
 from launcher.backends.kubernetes.record import ClusterRecord, read_record, record_of
 from launcher.backends.local.backend import LocalBackend
-from launcher.errors import NoSuchRun, SpecError
+from launcher.errors import CannotAsk, NoSuchRun, SpecError
 from launcher.hints import DEFAULT_ROOT
 from launcher.kubeconfig import current
 from launcher.lookup import Found, find_run
 from launcher.status import read_json
 from trainer import layout
-from trainer.errors import GantryError, UserError
+from trainer.errors import GantryError
 from trainer.layout import RunPath
 from trainer.storage import open_store
 
@@ -53,7 +53,7 @@ class Place:
         """Whether a cluster could be asked: a context was named, or a kubeconfig has a current one.
 
         Raises:
-            SpecError: there is no context of that name.
+            BadKubeconfig: there is no context of that name, or a file is damaged.
         """
         return current(self.context or self.usual_context) is not None
 
@@ -93,7 +93,7 @@ def find(place: Place, run: str) -> Found:
         return find_run(place.root or DEFAULT_ROOT, run)
     except NoSuchRun as missing:
         # Pods reach buckets only, so that of a folder's runs no Job could tell.
-        if (place.root is not None and "://" not in place.root) or not place.has_cluster:
+        if place.root is not None and "://" not in place.root:
             raise
         return _ask_cluster(place, run, missing)
 
@@ -119,10 +119,12 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
 
     experiment, _, name = run.rpartition("/")
     try:
+        if not place.has_cluster:
+            raise missing
         api = place.connect()
         known = [(path, job) for job in jobs(api) if (path := run_of(job))]
-    except UserError as error:
-        raise NoSuchRun(f"{missing}, and no cluster could be asked: {error}") from None
+    except CannotAsk as error:
+        raise NoSuchRun(f"{missing}, and the cluster cannot be asked: {error}") from None
     root = None if place.root is None else place.root.rstrip("/")
     known = [each for each in known if root in (None, each[0].root.rstrip("/"))]
     known = [each for each in known if experiment in ("", each[0].experiment)]
@@ -143,16 +145,18 @@ def _of_job(found: Found, place: Place) -> tuple[ClusterRecord | None, dict[str,
 
     A schedule's firing is about to write its record, and of a run whose folder was emptied it is gone.
     """
-    if "://" not in found.path.root or not place.has_cluster:
+    if "://" not in found.path.root:
         return None, None
     with suppress(GantryError):  # a damaged run.json says nothing
         begun = read_json(found.store, layout.RUN)
         if begun is not None and not _is_submitted(begun):
             return None, None
     try:
+        if not place.has_cluster:
+            return None, None
         api = place.connect()
         jobs = [found.job] if found.job else jobs_of(api, found.path)
-    except UserError:
+    except CannotAsk:
         return None, None
     job = max(jobs, key=lambda each: attempt_of(each) or 0, default=None)
     if job is None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.check import FieldError, kubernetes_fields
-from launcher.errors import SpecError
+from launcher.errors import BadKubeconfig, SpecError
 from launcher.kubeconfig import current, paths
 from launcher.secrecy import HIDDEN, looks_secret
 from launcher.spec import RunSpec, derive_backend, make_spec
@@ -241,7 +241,7 @@ def shown(settings: Layered) -> dict[str, Setting]:
     """Every value that a run would have and where it came from, those that nothing gave included.
 
     Raises:
-        SpecError: the kubeconfig has not the context that was given.
+        BadKubeconfig: there is no context of the name that was given.
     """
     found: dict[str, Setting] = {}
     local = settings.values["backend"] == "local"
@@ -271,7 +271,13 @@ def _masked(key: str, setting: Setting, found: Mapping[str, Setting]) -> Setting
 
 def _of_context(found: Mapping[str, Setting]) -> dict[str, Setting]:
     """Context and namespace as the kubeconfig has them, where nothing else gave them."""
-    context = current(found["context"].value)
+    given = found["context"].value
+    try:
+        context = current(given)
+    except BadKubeconfig as error:
+        if given is not None:
+            raise
+        return {"context": Setting(None, f"not known: {error}")}
     if context is None:
         return {}
     told: dict[str, Setting] = {}

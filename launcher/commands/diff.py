@@ -63,18 +63,22 @@ def diff(
 def _difference(place: "Place", name: str, settings: "Layered") -> "Difference":
     """Of the run of that name, else of the schedule."""
     from launcher.difference import diff_run
-    from launcher.errors import NoSuchRun, NoSuchSchedule
+    from launcher.errors import CannotAsk, NoSuchRun, NoSuchSchedule
 
     try:
         return diff_run(place, name, settings)
     except NoSuchRun as missing:
-        if not place.has_cluster or "/" in name:
+        if "/" in name:
             raise
         from launcher import schedules
 
         try:
+            if not place.has_cluster:
+                raise missing
             return schedules.diff(place, name, settings, {})
-        except NoSuchSchedule as error:
+        except (NoSuchSchedule, CannotAsk) as error:
+            if str(error) in str(missing):  # the cluster was to tell of the run, too
+                raise missing from None
             raise NoSuchRun(f"{missing}; {error}") from None
 
 

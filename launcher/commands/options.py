@@ -229,7 +229,7 @@ class RunFlags:
         from launcher.settings import spec_from
 
         spec = spec_from(self.settings())
-        if spec.context is not None:
+        if spec.context is not None and spec.backend != "local":  # which asks no cluster
             current(spec.context)
         return spec
 

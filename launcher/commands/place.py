@@ -11,11 +11,18 @@ def place_of(root: str | None, context: str | None, namespace: str | None) -> "P
 
     What the options say goes before what a run recorded about itself, and commands that are printed from now
     on say it again; what a file says comes after.
+
+    Raises:
+        SpecError: there is no context of the name that was typed. One in ``gantry.yaml``, which may have been
+            written elsewhere, matters only to what asks a cluster.
     """
     from launcher.hints import remember
+    from launcher.kubeconfig import check_context
     from launcher.places import Place
     from launcher.settings import defaults
 
+    if context is not None:
+        check_context(context)
     remember(context, namespace)
     found = defaults().values
     return Place(

@@ -94,8 +94,9 @@ def _plan(flags: SweepFlags, max_parallel: int | None) -> "Plan":
         raise SpecError("--file is not given: expected -f FILE with the sweep")
     given = flags.of_run()
     plan = sweeps.plan(read_sweep(given.pop("file")), given, max_parallel)
-    if (context := plan.members[0].spec.context) is not None:
-        current(context)
+    first = plan.members[0].spec
+    if first.context is not None and first.backend != "local":  # which asks no cluster
+        current(first.context)
     return plan
 
 

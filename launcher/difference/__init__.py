@@ -11,10 +11,9 @@ from typing import Any
 
 import yaml
 
-from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.difference.asking import against_cluster
 from launcher.difference.objects import Change, Difference, compare
-from launcher.errors import SpecError
+from launcher.errors import CannotAsk, SpecError
 from launcher.lookup import Found
 from launcher.places import Place, locate
 from launcher.render import render
@@ -32,8 +31,8 @@ _IDENTITY = ("name", "experiment", "root", "backend", "context", "namespace")
 def diff_run(where: Place | str, run: str, given: Layered) -> Difference:
     """What the newest attempt's Job and its children would be otherwise, with some settings laid over.
 
-    Where the cluster has forgotten the Job, ``manifests.yaml`` of the run's folder stands in for it, which is
-    told on stderr.
+    Where the cluster has forgotten the Job, or cannot be asked, ``manifests.yaml`` of the run's folder stands
+    in for it, which is told on stderr.
 
     Raises:
         NoSuchRun: there is none of that name.
@@ -48,11 +47,17 @@ def diff_run(where: Place | str, run: str, given: Layered) -> Difference:
     record = backend.record
     before = laid_over(record.spec, Layered({}), f"{found.store.url}/{layout.CLUSTER}")
     after = laid_over(record.spec, given, f"{found.store.url}/{layout.CLUSTER}")
-    manifests = render(after, record.attempt, record.job)
-    difference = None
-    if backend.own(found).job() is not None:  # and not a namesake's
+    manifests, gone = (
+        render(after, record.attempt, record.job),
+        f"the cluster has no Job '{record.job}' any more",
+    )
+    try:
+        if backend.own(found).job() is None:  # perhaps a namesake's
+            return _with_folder(found, manifests, gone)
         difference = against_cluster(backend.api, manifests, render(before, record.attempt, record.job))
-    return _with_folder(found, record, manifests) if difference is None else difference
+    except CannotAsk as error:
+        return _with_folder(found, manifests, f"the cluster cannot be asked ({error})")
+    return _with_folder(found, manifests, gone) if difference is None else difference
 
 
 def laid_over(spec: Mapping[str, Any], given: Layered, origin: str) -> RunSpec:
@@ -72,15 +77,13 @@ def laid_over(spec: Mapping[str, Any], given: Layered, origin: str) -> RunSpec:
     return spec_from(Layered(settings))
 
 
-def _with_folder(found: Found, record: ClusterRecord, manifests: list[dict[str, Any]]) -> Difference:
+def _with_folder(found: Found, manifests: list[dict[str, Any]], why: str) -> Difference:
     """The difference from what was sent, without the server's defaults on either side."""
-    job = record.job
     try:
         sent = list(yaml.safe_load_all(found.store.read(layout.MANIFESTS)))
     except ObjectMissing:
-        raise SpecError(f"run '{found.path.name}': the cluster has no Job '{job}' to compare with") from None
-    sys.stderr.write(
-        f"note: the cluster has no Job '{job}' any more; this is the difference from {layout.MANIFESTS} in "
-        "the run's folder\n"
-    )
+        raise SpecError(
+            f"run '{found.path.name}': {why}, and its folder has no {layout.MANIFESTS} to compare with"
+        ) from None
+    sys.stderr.write(f"note: {why}; this is the difference from {layout.MANIFESTS} in the run's folder\n")
     return compare(sent, manifests)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from launcher.doctor.base import FAIL, WARN, Check, Report, Result, Subject
 from launcher.doctor.local import LOCAL
 from launcher.doctor.storage import STORAGE
-from launcher.errors import ClusterUnreachable, Forbidden, Transient
+from launcher.errors import BadKubeconfig, ClusterUnreachable, Forbidden, Transient
 from trainer.errors import GantryError
 
 _THREADS = 16
@@ -78,7 +78,7 @@ def _asked(check: Check, subject: Subject) -> list[Result]:
         return [
             Result(check.name, WARN, f"not known: {text}", f"{role.removesuffix(' grants it')} grants it")
         ]
-    except ClusterUnreachable as error:
+    except (ClusterUnreachable, BadKubeconfig) as error:
         return [Result(check.name, FAIL, str(error), "kubectl config get-contexts")]
     except (GantryError, Transient) as error:
         return [Result(check.name, FAIL, str(error))]

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from launcher.doctor.base import Subject
-from launcher.kubeconfig import current
+from launcher.errors import BadKubeconfig
+from launcher.kubeconfig import check_context, current
 from launcher.settings import Layered, spec_from
 from launcher.yamlfile import Setting
 
@@ -21,7 +22,7 @@ def subject_of(settings: Layered) -> Subject:
     """
     values = settings.values
     local = values["backend"] == "local" and settings.origin("backend").startswith(("flag", "environment"))
-    context = None if local else current(values.get("context"))
+    cluster = not local and _has_cluster(values.get("context"))
     required = values["backend"] == "kubernetes" or "context" in values
     root = str(values.get("root") or "runs")
     given: dict[str, Any] = {
@@ -40,11 +41,25 @@ def subject_of(settings: Layered) -> Subject:
     found = {key: Setting(value, settings.origin(key)) for key, value in given.items()}
     return Subject(
         spec=spec_from(replace(settings, settings=found)),
-        local=local or (context is None and not required),
+        local=local or not (cluster or required),
         required=required,
         root=root,
         image=values.get("image"),
     )
+
+
+def _has_cluster(context: str | None) -> bool:
+    """Whether a cluster is to be looked at; of a kubeconfig that is damaged its check will tell.
+
+    Raises:
+        SpecError: there is no context of the name that was given.
+    """
+    try:
+        return current(context) is not None
+    except BadKubeconfig:
+        if context is not None:
+            check_context(context)
+        return True
 
 
 def _replicas(given: dict[str, Any]) -> int:

@@ -3,7 +3,7 @@
 import dataclasses
 from functools import partial
 
-from launcher.errors import NoSuchRun
+from launcher.errors import CannotAsk, NoSuchRun
 from launcher.explain.base import Diagnosis, first
 from launcher.explain.causes import SCHEDULE_CAUSES
 from launcher.explain.finding import find
@@ -31,6 +31,10 @@ def explain(where: Place | str, name: str) -> Diagnosis:
             return explain_schedule(where, name)
         except NoSuchRun as error:
             raise NoSuchRun(f"{missing}; {error}") from None
+        except CannotAsk as error:
+            if str(error) in str(missing):  # the cluster was to tell of the run, too
+                raise missing from None
+            raise NoSuchRun(f"{missing}; whether a schedule is called so is not known: {error}") from None
 
 
 def explain_run(where: Place | str, run: str) -> Diagnosis:

@@ -8,7 +8,7 @@ from launcher.backends.kubernetes.labels import run_of
 from launcher.backends.kubernetes.observe import jobs
 from launcher.backends.kubernetes.record import record_of
 from launcher.backends.local.backend import LocalBackend
-from launcher.errors import NoSuchRun, SpecError
+from launcher.errors import CannotAsk, NoSuchRun, SpecError
 from launcher.explain.facts import Object
 from launcher.lookup import Found
 from launcher.places import Located, Place, locate
@@ -48,7 +48,7 @@ def _by_job(place: Place, run: str) -> Located | None:
             return None
         api = place.connect()
         found = [(path, job) for job in jobs(api) if (path := run_of(job)) and path.name == name]
-    except UserError:
+    except (CannotAsk, UserError):
         return None
     own = [(path, job) for path, job in found if experiment in ("", path.experiment) and _is_in(place, path)]
     if not own:

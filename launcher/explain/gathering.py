@@ -22,7 +22,7 @@ from launcher.backends.kubernetes.jobs import is_deleted, is_suspended
 from launcher.backends.kubernetes.labels import queue_of
 from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.wording import event_time
-from launcher.errors import Transient
+from launcher.errors import CannotAsk, Transient
 from launcher.explain.causes.surroundings import wanted
 from launcher.explain.facts import NAMESPACE, Facts, Line, Object, object_name
 from launcher.explain.kueue import place_facts, workload_facts
@@ -106,7 +106,7 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     try:
         api = backend.api
         seen = backend.look(found)
-    except UserError as error:  # unreachable, not logged in, forbidden
+    except (CannotAsk, UserError) as error:
         asking.unasked.append(f"the cluster: {error}")
         now = backend.without_cluster(found, error)
         wish = _wish(found, now.attempt, asking)

@@ -27,7 +27,7 @@ def workload_facts(api: Api, job: Object) -> Iterator[tuple[str, Object]]:
     if version is None:
         return
     selector = {"labelSelector": f"{_JOB_UID}={job['metadata'].get('uid')}"}
-    for found in api.read(f"/apis/{version}/namespaces/{api.namespace}/workloads", selector)["items"]:
+    for found in api.read_list(f"/apis/{version}/namespaces/{api.namespace}/workloads", selector)["items"]:
         yield f"Workload/{found['metadata']['name']}", {**found, "kind": "Workload"}
 
 

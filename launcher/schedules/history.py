@@ -4,6 +4,7 @@ The index knows each run that has begun, when, how it ended and what its weights
 firing that has not begun, or never did. A time that was due and left neither is missed; `missed` says why.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from launcher.backends.kubernetes.jobs import is_stopped
 from launcher.backends.kubernetes.labels import annotation, firing_due, firing_time, run_of, schedule_of
 from launcher.backends.kubernetes.observe import jobs as all_jobs
 from launcher.backends.kubernetes.reading import Readable
-from launcher.errors import ClusterUnreachable, NoSuchSchedule
+from launcher.errors import CannotAsk, NoSuchSchedule
 from launcher.hints import DEFAULT_ROOT
 from launcher.listing import Jobs, stand
 from launcher.lookup import experiments
@@ -78,8 +79,14 @@ def history(where: Place, name: str, limit: int = 20) -> list[Firing]:
     check_name(name)
     try:
         found = find(where, name)
-    except (NoSuchSchedule, ClusterUnreachable) as error:
+    except NoSuchSchedule as error:
         return _without_cron(where, name, limit, error)
+    except CannotAsk as error:
+        found_there = _without_cron(where, name, limit, error)
+        sys.stderr.write(
+            f"note: this is what the bucket remembers, since the cluster cannot be asked: {error}\n"
+        )
+        return found_there
     return of_found(where, found, limit)
 
 

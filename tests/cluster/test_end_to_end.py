@@ -53,6 +53,11 @@ def test_a_run_on_the_cluster_has_the_bits_of_a_local_one(launcher, namespace, b
     stored = launcher("logs", "same", "--root", bucket)
     assert "finished 60 steps" in stored.stdout
     assert sorted(stored.stdout.splitlines()) == sorted(out.splitlines())
+    (tmp_path / "damaged").write_text("contexts: [")
+    for words in (["wait"], ["logs", "-f"]):  # which need no cluster to see that it has finished
+        done = launcher(*words, "same", "--root", bucket, env={"KUBECONFIG": str(tmp_path / "damaged")})
+        assert done.returncode == 0, done.stderr
+        assert "not YAML" in done.stdout + done.stderr
     listed = json.loads(launcher("list", "--root", bucket, "-o", "json").stdout)
     assert [(run["run"], run["state"], run["backend"]) for run in listed] == [
         ("same", "finished", "kubernetes")

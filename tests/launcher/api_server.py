@@ -1,212 +1,219 @@
-"""A small API server for the real client: objects, selectors, uids and their preconditions, and nothing else.
+"""An API server on the loopback that answers as a test says, kubeconfigs that lead to it, and exec plugins.
 
-There are no controllers but what a run waits for: pods of a Job that is suspended or deleted are gone at
-once, and so is what a deleted object owns. What a real server says of a uid that does not match is what
-tests/cluster/backend/test_ours.py saw.
+::
+
+    with ApiServer() as server:
+        server.say(503, times=2)
+        server.objects["/api/v1/namespaces/team/pods"] = [{"metadata": {"name": "one"}}]
+        monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig(folder, {"token": "t"})))
 """
 
-import copy
 import json
-import re
+import ssl
 import threading
-import uuid
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, unquote, urlsplit
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
-from launcher.backends.kubernetes.kinds import kind_by_plural
+import yaml
 
-_PATH = re.compile(r"/apis?/(?:[^/]+/)?v1[^/]*(?:/namespaces/([^/]+))?/([a-z]+)(?:/([^/]+))?(?:/(log))?")
-_JOB_UID = "batch.kubernetes.io/controller-uid"
+CONTEXT, NAMESPACE = "loop", "team"
+VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.3"}
+
+
+class Asked(NamedTuple):
+    """One request as it came."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: Any
+    moment: float
+    """By `time.monotonic`."""
+    user: str = ""
+    """Whose certificate the connection has."""
+
+
+class Answer(NamedTuple):
+    """What is said to one."""
+
+    status: int
+    body: Any = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def status(message: str, reason: str = "", code: int = 500, **more: Any) -> dict[str, Any]:
+    """A Status object."""
+    found = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, **more}
+    return {**found, "message": message, "reason": reason}
+
+
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of who hangs up, or speaks TLS with one that does not."""
 
 
 class ApiServer:
-    """Objects by kind, namespace and name."""
+    """Lists what is in `objects`, in pages where it is asked to, and to what it was told to say first."""
 
-    def __init__(self):
-        self.objects = {}
-        self.lock = threading.RLock()
-        self._version = 1
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.asked: list[Asked] = []
+        self.objects: dict[str, list[Any]] = {}
+        self.accepts: Callable[[str | None], bool] = lambda authorization: True
+        """Whether it takes an Authorization header; it says 401 to others."""
+        self._said: list[Answer] = []
+        self._rules: list[Callable[[Asked], Answer | None]] = []
+        self._lock = threading.Lock()
+        self._server = _Quiet(("127.0.0.1", 0), self._handler())
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
 
-    def add(self, kind, found, namespace="team"):
-        """Keep an object as if somebody had made it; returns what is kept."""
-        with self.lock:
-            found = copy.deepcopy(found)
-            metadata = found["metadata"]
-            metadata |= {"namespace": namespace, "uid": metadata.get("uid") or str(uuid.uuid4())}
-            metadata.setdefault("creationTimestamp", "2026-11-20T12:00:00Z")
-            found["kind"] = kind
-            self.objects[kind, namespace, metadata["name"]] = found
-            return self._touched(found)
+    def __enter__(self) -> "ApiServer":
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
 
-    def of(self, *uids):
-        """Copies of the objects with some uids that are there."""
-        with self.lock:
-            every = self.objects.values()
-            return {each["metadata"]["uid"]: copy.deepcopy(each) for each in every if _uid(each) in uids}
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
-    def _touched(self, found):
-        self._version += 1
-        found["metadata"]["resourceVersion"] = str(self._version)
-        return found
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        self._server.shutdown()
+        self._server.server_close()
 
-    def answer(self, method, path, query, body):
-        """The status and the JSON of one request."""
-        with self.lock:
-            if path == "/version":
-                return 200, {"major": "1", "minor": "36", "gitVersion": "v1.36.3"}
-            found = _PATH.fullmatch(path)
-            namespace, plural, name, log = found.groups()
-            if plural == "selfsubjectaccessreviews":
-                return 201, {**body, "status": {"allowed": True}}
-            if log:
-                return 200, "a line of its log\n"
-            kind = kind_by_plural(plural)
-            verb = {"GET": self._read, "POST": self._create, "PATCH": self._patch, "DELETE": self._delete}
-            return verb[method](kind, plural, namespace, name, query, body)
+    def say(self, code: int, body: Any = b"", *, times: int = 1, **headers: str) -> None:
+        """Answer the next requests so."""
+        named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+        self._said += [Answer(code, body, named)] * times
 
-    def _read(self, kind, plural, namespace, name, query, _):
-        if name:
-            found = self.objects.get((kind, namespace, name))
-            return (200, found) if found else _missing(plural, name)
-        if "watch" in query:
-            return 200, ""
-        items = [
-            each
-            for (its_kind, where, _), each in self.objects.items()
-            if its_kind == kind and where == namespace and _selected(each, query)
-        ]
-        return 200, {"kind": "List", "metadata": {"resourceVersion": str(self._version)}, "items": items}
+    def rule(self, rule: Callable[[Asked], Answer | None]) -> None:
+        """Answer whatever it answers, before all else."""
+        self._rules.append(rule)
 
-    def _create(self, kind, plural, namespace, _, query, body):
-        name = body["metadata"].get("name") or f"{body['metadata']['generateName']}{uuid.uuid4().hex[:5]}"
-        if (kind, namespace, name) in self.objects:
-            details = {"name": name, "kind": plural}
-            return _refusal(409, "AlreadyExists", f'{plural} "{name}" already exists', details)
-        made = {**body, "metadata": {**body["metadata"], "name": name}}
-        made["metadata"]["managedFields"] = [{"manager": query.get("fieldManager")}]
-        if "dryRun" in query:
-            return 201, made
-        return 201, self.add(kind, made, namespace)
+    def kubeconfig(self, folder: Path, user: dict[str, Any], **cluster: Any) -> Path:
+        """A kubeconfig of one context."""
+        return write_kubeconfig(folder / "kubeconfig", self.url, user, **cluster)
 
-    def _patch(self, kind, plural, namespace, name, _, body):
-        found = self.objects.get((kind, namespace, name))
-        if found is None:
-            return _missing(plural, name)
-        if body["metadata"].get("uid", _uid(found)) != _uid(found):
-            causes = {"causes": [{"field": "metadata.uid", "reason": "FieldValueInvalid"}]}
-            return _refusal(422, "Invalid", f'{plural} "{name}" is invalid: field is immutable', causes)
-        _merge(found, body)
-        if kind == "Job" and found["spec"].get("suspend"):
-            self._end_pods(_uid(found))
-        return 200, self._touched(found)
+    def answer(self, asked: Asked) -> Answer:
+        """What is said to a request."""
+        with self._lock:
+            self.asked.append(asked)
+            for rule in self._rules:
+                if (found := rule(asked)) is not None:
+                    return found
+            if self._said:
+                return self._said.pop(0)
+        if not self.accepts(asked.headers.get("Authorization")):
+            return Answer(401, status("Unauthorized", "Unauthorized", 401))
+        if asked.path == "/version":
+            return Answer(200, VERSION)
+        if asked.path not in self.objects:
+            return Answer(404, status(f"{asked.path} not found", "NotFound", 404))
+        return self._page(asked)
 
-    def _delete(self, kind, plural, namespace, name, _, body):
-        found = self.objects.get((kind, namespace, name))
-        if found is None:
-            return _missing(plural, name)
-        if (body.get("preconditions") or {}).get("uid", _uid(found)) != _uid(found):
-            text = f"Precondition failed: UID in precondition, UID in object meta: {_uid(found)}"
-            return _refusal(409, "Conflict", text, {})
-        self._remove((kind, namespace, name))
-        return 200, {"kind": "Status", "status": "Success"}
+    def _page(self, asked: Asked) -> Answer:
+        every = self.objects[asked.path]
+        begin = int(asked.query.get("continue", 0))
+        end = begin + int(asked.query.get("limit", len(every) + 1))
+        more = {"continue": str(end), "remainingItemCount": len(every) - end} if end < len(every) else {}
+        metadata = {"resourceVersion": "7", **more}
+        return Answer(200, {"kind": "List", "metadata": metadata, "items": every[begin:end]})
 
-    def _remove(self, key):
-        gone = self.objects.pop(key)
-        for other, each in list(self.objects.items()):
-            owners = each["metadata"].get("ownerReferences") or []
-            if other in self.objects and any(owner["uid"] == _uid(gone) for owner in owners):
-                self._remove(other)
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
 
-    def _end_pods(self, job):
-        for key, each in list(self.objects.items()):
-            if key[0] == "Pod" and (each["metadata"].get("labels") or {}).get(_JOB_UID) == job:
-                del self.objects[key]
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _serve(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                parts = urlsplit(self.path)
+                query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+                moment, who = time.monotonic(), _user_of(self.connection)
+                found = server.answer(Asked(self.command, parts.path, query, self.headers, moment, who))
+                content = found.body if isinstance(found.body, bytes) else json.dumps(found.body).encode()
+                self.send_response(found.status)
+                for name, value in (*found.headers, ("Content-Length", str(len(content)))):
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PATCH = do_DELETE = _serve
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+        return Handler
 
 
-def _uid(found):
-    return found["metadata"]["uid"]
+def _user_of(connection: Any) -> str:
+    """The common name of a connection's certificate; empty where it has none."""
+    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    names = [value for part in (certificate or {}).get("subject", ()) for key, value in part]
+    return str(names[0]) if names else ""
 
 
-def _missing(plural, name):
-    return _refusal(404, "NotFound", f'{plural} "{name}" not found', {"name": name, "kind": plural})
+def write_kubeconfig(path: Path, address: str, user: dict[str, Any], **cluster: Any) -> Path:
+    """A kubeconfig of one context in a file, whose folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chosen = {"cluster": "c", "user": "u", "namespace": NAMESPACE}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": CONTEXT,
+        "contexts": [{"name": CONTEXT, "context": chosen}],
+        "clusters": [{"name": "c", "cluster": {"server": address, **cluster}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
 
 
-def _refusal(code, reason, message, details):
-    return code, {"kind": "Status", "code": code, "reason": reason, "message": message, "details": details}
+class Plugin:
+    """An exec plugin, a script that notes each of its runs and gives one token after another."""
 
+    VERSION = "client.authentication.k8s.io/v1"
 
-def _merge(node, patch):
-    for key, value in patch.items():
-        if isinstance(value, dict):
-            _merge(node.setdefault(key, {}), value)
-        elif value is None:
-            node.pop(key, None)
-        else:
-            node[key] = value
+    def __init__(self, path: Path) -> None:
+        self.path, self._runs = path, path.with_name(f"{path.name}.runs")
+        path.parent.mkdir(parents=True, exist_ok=True)
 
+    def gives(self, *tokens: str, then: str = "", **more: Any) -> "Plugin":
+        """Give these tokens, the last one for ever; `more` are fields of the status."""
+        answers = [{"token": token, **more} for token in tokens]
+        return self.answers(*answers, then=then)
 
-def _selected(found, query):
-    metadata = found["metadata"]
-    labels = metadata.get("labels") or {}
-    fields = {"metadata.name": metadata["name"]}
-    about = found.get("involvedObject") or {}
-    fields |= {f"involvedObject.{key}": value for key, value in about.items()}
-    for part in filter(None, query.get("fieldSelector", "").split(",")):
-        key, _, value = part.partition("=")
-        if fields.get(key) != value:
-            return False
-    for part in re.findall(r"[^,(]+(?:\([^)]*\))?", query.get("labelSelector", "")):
-        among = re.fullmatch(r"\s*(\S+) in \(([^)]*)\)", part)
-        key, values = (among[1], among[2].split(",")) if among else (part.split("=")[0], [part.split("=")[1]])
-        if labels.get(key) not in values:
-            return False
-    return True
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def _serve(self):
-        address = urlsplit(self.path)
-        query = {key: values[-1] for key, values in parse_qs(address.query).items()}
-        length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length)) if length else {}
-        code, content = self.server.api.answer(self.command, unquote(address.path), query, body)
-        text = (content if isinstance(content, str) else json.dumps(content)).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_GET = do_POST = do_PATCH = do_DELETE = _serve
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def serving(folder):
-    """An API server, and a kubeconfig in a folder whose only context `here` leads to it."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.api = ApiServer()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    (folder / "kubeconfig").write_text(
-        json.dumps(
-            {
-                "current-context": "here",
-                "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u", "namespace": "team"}}],
-                "clusters": [{"name": "c", "cluster": {"server": url}}],
-                "users": [{"name": "u", "user": {}}],
-            }
+    def answers(self, *statuses: Any, then: str = "") -> "Plugin":
+        """Give these statuses, the last one for ever; `then` is shell that runs before."""
+        kind = {"apiVersion": self.VERSION, "kind": "ExecCredential"}
+        for number, each in enumerate(statuses, 1):
+            self.path.with_name(f"{self.path.name}.{number}").write_text(json.dumps({**kind, "status": each}))
+        self.runs_script(
+            f"{then}\nn=$(wc -l < {self._runs})\n[ $n -gt {len(statuses)} ] && n={len(statuses)}\n"
+            f"cat {self.path}.$n"
         )
-    )
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.api, url
-    finally:
-        server.shutdown()
-        server.server_close()
+        return self
+
+    def runs_script(self, script: str) -> "Plugin":
+        """Be this shell script."""
+        # One line for each run, with what it was called with.
+        told = "echo $KUBERNETES_EXEC_INFO"  # without quotes, as kubectl's ends with a line end
+        note = f'echo "$PWD|$*|$({told})|$EXTRA" >> {self._runs}'
+        self.path.write_text(f"#!/bin/sh\n{note}\n{script}\n")
+        self.path.chmod(0o755)
+        return self
+
+    def user(self, command: str | None = None, **more: Any) -> dict[str, Any]:
+        """A kubeconfig's user that calls it."""
+        own = {"apiVersion": self.VERSION, "interactiveMode": "Never", "command": command or str(self.path)}
+        return {"exec": {**own, **more}}
+
+    @property
+    def runs(self) -> list[list[str]]:
+        """Folder, arguments, what it was told and $EXTRA, of each run."""
+        return (
+            [line.split("|") for line in self._runs.read_text().splitlines()] if self._runs.exists() else []
+        )

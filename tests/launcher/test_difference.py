@@ -195,7 +195,6 @@ def submitted(gcs_root, tmp_path, monkeypatch):
 def test_refusals_are_one_line(capfd, submitted, past_run, root, desk):
     past_run("here")
     for words, told in (
-        (["one", "--root", submitted], "no cluster reachable"),
         (["one", "--root", submitted, "--memory", "x"], "memory is 'x'"),
         (["one", "--root", submitted, "--name", "two"], "--name two: expected none"),
         (["here", "--root", root], "processes have no objects"),
@@ -205,6 +204,17 @@ def test_refusals_are_one_line(capfd, submitted, past_run, root, desk):
         said = capfd.readouterr()
         assert (ended.value.code, said.out, said.err.count("\n")) == (2, "", 1), said.err
         assert told in said.err
+
+
+def test_where_the_cluster_cannot_be_asked_the_folder_tells(capfd, submitted, desk):
+    for words, code, told in (([], 0, ""), (["--memory", "3Gi"], 1, "3Gi")):
+        with pytest.raises(SystemExit) as ended:
+            main(["diff", "one", "--root", submitted, *words])
+        said = capfd.readouterr()
+        assert ended.value.code == code, said.err
+        assert told in said.out
+        assert said.err.startswith("note: the cluster cannot be asked (no cluster reachable")
+        assert said.err.count("\n") == 1
 
 
 _SHOW = """

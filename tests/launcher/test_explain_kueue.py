@@ -35,6 +35,8 @@ class Server:
             raise answer
         return answer
 
+    read_list = read
+
 
 def pending(*names):
     items = [{"metadata": {"name": name}, "positionInLocalQueue": at} for at, name in enumerate(names)]

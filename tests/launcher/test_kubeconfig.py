@@ -1,12 +1,17 @@
 """Contexts as kubectl would have them."""
 
+import os
 import subprocess
+import threading
+from pathlib import Path
 
 import pytest
 import yaml
 
-from launcher.errors import SpecError
-from launcher.kubeconfig import Context, context_names, current, paths
+from launcher.backends.kubernetes.backend import context_of
+from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.errors import CannotAsk, SpecError
+from launcher.kubeconfig import Context, access, check_context, context_names, contexts, current, paths
 from tests.launcher.kubectl import KUBECTL, needs_kubectl
 
 
@@ -114,6 +119,91 @@ def test_a_mistake_names_the_context_and_the_file(files, config, context, words)
     assert "\n" not in text
     assert "config-0" in text
     assert all(word in text for word in words), text
+
+
+def test_what_a_file_says_is_no_reason_to_end_a_command_that_can_do_without(files):
+    files("contexts: [")
+    with pytest.raises(CannotAsk):
+        current()
+    check_context("any")  # told where a cluster is asked
+    files(kubeconfig("kind", kind=("a", "b")))
+    with pytest.raises(SpecError, match=r"'knid'.*did you mean 'kind'"):
+        check_context("knid")
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """Count how often YAML is parsed."""
+    loads, load = [], yaml.load
+    monkeypatch.setattr(yaml, "load", lambda *words: loads.append(words) or load(*words))
+    return loads
+
+
+def test_a_file_of_many_contexts_is_parsed_once(files, parsed):
+    many = {f"c{number}": ("gan", f"https://{number}") for number in range(100)}
+    files(kubeconfig("c7", **many), kubeconfig(None, other=("x", "https://other")))
+    record = ClusterRecord(1, "one", "gan", "c50", "https://50", 2, "2026-01-02T03:04:05Z", {})
+    threads = [threading.Thread(target=current) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    assert context_of(record) == "c50"
+    assert len(contexts()) == 101
+    assert access("c99").cluster["server"] == "https://99"
+    for thread in threads:
+        thread.join()
+    assert len(parsed) == 2  # files
+
+
+def test_a_file_that_changes_is_read_anew_whatever_its_times_and_size_say(files, parsed):
+    [name] = files(kubeconfig("kind", kind=("gan", "https://k:1")))
+    path = Path(name)
+    before = path.stat()
+    assert current().server == "https://k:1"
+    path.write_text(path.read_text().replace("k:1", "k:2"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert current().server == "https://k:2"
+    assert current().server == "https://k:2"
+    assert len(parsed) == 2
+
+
+def test_a_pipe_of_the_shell_is_read_once(desk, launcher):
+    """``KUBECONFIG=<(…)``, which kubectl takes, too."""
+    text = yaml.safe_dump(kubeconfig("piped", piped=("gan", "http://127.0.0.1:9")))
+    reader, writer = os.pipe()
+    os.write(writer, text.encode())
+    os.close(writer)
+    environment = {**os.environ, "KUBECONFIG": f"/dev/fd/{reader}"}
+    done = launcher("cron", "list", env=environment, pass_fds=[reader], cwd=desk)
+    os.close(reader)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no cluster reachable: context 'piped' at http://127.0.0.1:9: ")
+
+
+def test_paths_are_relative_to_the_file_that_has_them(desk, monkeypatch):
+    for number, folder in enumerate(("one", "two/sub")):
+        config = kubeconfig(None, **{f"c{number}": (None, "https://s")})
+        config["users"] = [
+            {
+                "name": "me" if number else "other",
+                "user": {
+                    "client-certificate": "x.crt",
+                    "client-key": "/abs/x.key",
+                    "tokenFile": "../t",
+                    "exec": {"command": "./plug", "args": ["./left"]},
+                },
+            },
+            {"name": "bare", "user": {"exec": {"command": "gcloud-plugin"}}},
+        ]
+        config["clusters"][0]["cluster"]["certificate-authority"] = "ca.crt"
+        (desk / folder).mkdir(parents=True)
+        (desk / folder / "config").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", "one/config:two/sub/config")
+    found = access("c1")
+    assert found.cluster["certificate-authority"] == str(desk / "two/sub/ca.crt")
+    assert found.user["client-certificate"] == str(desk / "two/sub/x.crt")
+    assert found.user["client-key"] == "/abs/x.key"
+    assert found.user["tokenFile"] == str(desk / "two/sub/../t")
+    assert found.user["exec"] == {"command": str(desk / "two/sub/plug"), "args": ["./left"]}
 
 
 def test_completion_of_a_damaged_file_is_silent(files):

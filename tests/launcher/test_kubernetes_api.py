@@ -13,7 +13,9 @@ from launcher.backends.kubernetes.preflight import check_version, needed
 from launcher.backends.kubernetes.rejections import rejection
 from launcher.errors import (
     AlreadyExists,
+    ApiFailed,
     ApiRejected,
+    CannotAsk,
     Expired,
     Forbidden,
     NamespaceMissing,
@@ -36,6 +38,12 @@ CANNOT = (
     'jobs.batch is forbidden: User "eve" cannot create resource "jobs" in API group "batch" '
     'in the namespace "team"'
 )
+FAILED_WEBHOOK = (
+    'Internal error occurred: failed calling webhook "a.b.c": failed to call webhook: Post '
+    '"https://10.0.0.1:443/": context deadline exceeded'
+)
+NODE = '"https://10.0.0.7:10250/containerLogs/team/one-0-x7k2p/trainer?follow=true"'
+CONVERSION = "conversion webhook for x.y/v1, Kind=Z failed: connect: connection refused"
 FINALIZERS = (
     'services "one" is forbidden: cannot set blockOwnerDeletion if an ownerReference refers to a resource '
     "you can't set finalizers on"
@@ -69,7 +77,20 @@ FINALIZERS = (
         (422, status("spec.x:\n  Invalid value", "Invalid"), ApiRejected, ["spec.x: Invalid value"]),
         (429, status("slow down"), Transient, ["429"]),
         (503, b"<html><b>no healthy upstream</b></html>", Transient, ["no healthy upstream"]),
-        (500, b"", Transient, ["500"]),
+        (502, b"", Transient, ["502"]),
+        (504, b"", Transient, ["504"]),
+        (500, b"", ApiFailed, ["500"]),
+        (500, status("Internal error occurred: no idea", "InternalError"), ApiFailed, ["no idea"]),
+        (500, status("etcdserver: leader changed"), Transient, ["leader changed"]),
+        (500, status("etcdserver: request timed out"), Transient, ["timed out"]),
+        (500, status("etcdserver: mvcc: database space exceeded"), ApiFailed, ["space exceeded"]),
+        (500, status("rpc error: code = Unavailable desc = transport is closing"), Transient, ["closing"]),
+        (500, status("The list operation could not be completed", "ServerTimeout"), Transient, ["list"]),
+        (500, status(FAILED_WEBHOOK, "InternalError"), ApiFailed, ["failed calling webhook", "10.0.0.1"]),
+        (500, status(CONVERSION, "InternalError"), ApiFailed, ["conversion webhook"]),
+        (500, status(f"Get {NODE}: dial tcp 10.0.0.7:10250: i/o timeout"), ApiFailed, ["containerLogs"]),
+        (503, status('admission webhook "a.b.c" denied the request: not now'), ApiRejected, ["not now"]),
+        (429, status('admission webhook "a.b.c" denied the request: enough'), ApiRejected, ["enough"]),
     ],
 )
 def test_refusals(code, body, kind, words):
@@ -88,6 +109,14 @@ def test_the_user_can_mend_what_is_the_users():
 def test_a_server_says_how_long_to_leave_it_alone():
     assert rejection(429, b"", "here", "7").after == 7.0
     assert rejection(429, b"", "here", "Wed, 21 Oct 2026 07:28:00 GMT").after == 0.0
+    assert rejection(500, status("wait", "ServerTimeout", retryAfterSeconds=3), "here").after == 3.0
+
+
+def test_what_cannot_be_asked_is_known_as_such():
+    for kind in (Forbidden, NotLoggedIn, NamespaceMissing, ApiFailed):
+        assert issubclass(kind, CannotAsk)
+    for kind in (NotFound, AlreadyExists, ApiRejected):
+        assert not issubclass(kind, CannotAsk)
 
 
 @given(code=st.integers(300, 599), body=st.binary() | st.text().map(lambda text: status(text)))
@@ -96,6 +125,12 @@ def test_any_refusal_is_one_line(code, body):
     assert isinstance(error, Exception)
     assert str(error).strip()
     assert len(str(error).splitlines()) == 1
+
+
+@given(code=st.integers(400, 599), before=st.text(), after=st.text())
+def test_the_word_of_a_webhook_is_never_tried_again(code, before, after):
+    said = status(f'{before} failed calling webhook "a.b.c": {after}', "InternalError")
+    assert not isinstance(rejection(code, said, "here"), Transient)
 
 
 @pytest.mark.parametrize(

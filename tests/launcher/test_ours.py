@@ -19,7 +19,7 @@ from launcher.errors import NotFound
 from launcher.render import job_name, render
 from launcher.render.cronjob import Timing, render_schedule
 from launcher.spec import make_spec
-from tests.launcher.api_server import serving
+from tests.launcher.objects_server import serving
 from trainer import layout
 from trainer.layout import RunPath
 from trainer.storage import open_store

@@ -22,12 +22,14 @@ from launcher.backends.kubernetes.login import log_in, place
 from launcher.backends.kubernetes.network import reason_of
 from launcher.backends.kubernetes.rejections import rejection
 from launcher.backends.kubernetes.transport import Request, Transport
-from launcher.errors import AlreadyExists, ApiRejected, NotFound, Transient
+from launcher.errors import AlreadyExists, ApiRejected, Expired, NotFound, Transient
 
 if TYPE_CHECKING:
     import urllib3
 
 Object = dict[str, Any]
+_PAGE = 500  # objects of an answer, as kubectl and the controllers ask for; 500 pods are 5 MB
+_OF_PAGES = ("continue", "remainingItemCount")
 _WATCH_MARGIN_SECONDS = 15.0  # the server ends a watch itself; this much later it has gone away
 
 
@@ -35,7 +37,8 @@ class Api:
     """The objects of one namespace, as the user of one context.
 
     Every method raises `ClusterUnreachable` or `NotLoggedIn` at first contact, `ClusterLost` when the server
-    stays away later, `Forbidden`, `NamespaceMissing`, and `ApiRejected` for anything else it refuses.
+    stays away later, `Forbidden`, `NamespaceMissing`, and `ApiRejected` for anything else it refuses or, as
+    `ApiFailed`, fails at. All but `ApiRejected` itself are `CannotAsk`.
     """
 
     def __init__(self, transport: Transport, namespace: str) -> None:
@@ -73,11 +76,30 @@ class Api:
         """
         known = kind_of(kind)
         path = (known._replace(namespaced=False) if everywhere else known).path(self.namespace)
-        return self.read(path, _selectors(selector, fields))
+        return self.read_list(path, _selectors(selector, fields))
 
     def inside(self, namespace: str) -> "Api":
         """Another namespace of the same cluster, through the same connections."""
         return Api(self.transport, namespace)
+
+    def read_list(self, path: str, query: Mapping[str, str] | None = None) -> Object:
+        """The whole List at an address of the API server.
+
+        Asked for in pages, all of the same moment: 10,000 pods are small answers to the server, and to us.
+        Where the server has forgotten that moment between two of them, all is asked for at once.
+        """
+        asked = dict(query or {})
+        whole = page = self.read(path, {**asked, "limit": str(_PAGE)})
+        items: list[Object] = list(page["items"])
+        while following := page["metadata"].get("continue"):
+            try:
+                page = self.read(path, {**asked, "limit": str(_PAGE), "continue": following})
+            except Expired:  # it would go on from now, and the list be of two moments
+                return self.read(path, asked)
+            items += page["items"]
+        # All pages have one resource version; a later one would hide from a watch what happened meanwhile.
+        kept = {key: value for key, value in whole["metadata"].items() if key not in _OF_PAGES}
+        return {**whole, "metadata": kept, "items": items}
 
     def create(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """Create an object and return it as the server completed it.
@@ -205,8 +227,9 @@ def connect(context: str | None = None, namespace: str | None = None) -> Api:
     Nothing is sent yet: the first request decides whether the server can be reached.
 
     Raises:
-        SpecError: there is no such context.
-        ClusterUnreachable: there is no kubeconfig, or its credentials cannot be read.
+        BadKubeconfig: there is no such context, or a file is damaged.
+        ClusterUnreachable: there is no kubeconfig, or its certificates cannot be read.
+        NotLoggedIn: it has no credentials that could be used; an exec plugin fails.
     """
     name, default = place(context)
     return Api(Transport(name, lambda: log_in(context)), namespace or default)

@@ -25,17 +25,17 @@ from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.pods import PodStatus
 from launcher.backends.kubernetes.record import ClusterRecord, keep_record
 from launcher.backends.kubernetes.watch import wait
-from launcher.errors import ClusterUnreachable, Forbidden, NotLoggedIn, SpecError
-from launcher.follow import LogLine
+from launcher.errors import CannotAsk, ClusterUnreachable, SpecError
+from launcher.follow import LogLine, log_attempts
 from launcher.hints import command_line
-from launcher.kubeconfig import context_names, current
+from launcher.kubeconfig import contexts
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.states import INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, parse_time, unasked
+from launcher.states import FINISHED, INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, parse_time, unasked
 from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_dated, read_files
 from launcher.stored_logs import stored_logs
 from trainer import layout
-from trainer.errors import GantryError, UserError
+from trainer.errors import GantryError
 
 _STATUS_SECONDS = 2.0  # between two looks at the run while its logs are followed
 _LINES_SECONDS = 0.25
@@ -77,7 +77,7 @@ class KubernetesBackend:
         """Where a run stands, from cluster and folder, or the folder alone if no cluster can be asked."""
         try:
             seen = self.look(found)
-        except (ClusterUnreachable, Forbidden, NotLoggedIn) as error:
+        except CannotAsk as error:
             return self.without_cluster(found, error)
         # Read after the pods were looked at: a trainer that has ended since has written its last word.
         return self.joined(found, read_files(found.store), seen)
@@ -95,7 +95,7 @@ class KubernetesBackend:
         """The same from the Jobs that are known, without pods; from the folder if none could be asked."""
         try:
             known = jobs()
-        except UserError as error:
+        except CannotAsk as error:
             return self.without_cluster(found, error, files, checkpoint=False)
         job = known.by_name.get(self.record.job)
         seen = observe.Seen(job if job is not None and belongs(job, found.path) else None, time=known.time)
@@ -109,20 +109,30 @@ class KubernetesBackend:
         begin = Begin(choice.tail, choice.since_seconds)
         try:
             return read_logs(self.own(found), found.store, worker=choice.worker, begin=begin)
-        except ClusterUnreachable as error:
-            if choice.since_seconds is not None:
-                raise
-            sys.stderr.write(f"note: this is the copy in the run's folder, for there is {error}\n")
-            return stored_logs(found.store, self.record.attempt, choice.worker, choice.tail)
+        except CannotAsk as error:
+            return self._stored(found, choice, error)
+
+    def _stored(self, found: Found, choice: LogChoice, error: CannotAsk) -> list[LogLine]:
+        """Lines of the copy in the folder, which is told; `error` where it cannot stand in for the pods."""
+        attempt = self.record.attempt
+        if choice.since_seconds is not None or attempt not in log_attempts(found.store):
+            raise error
+        sys.stderr.write(
+            f"note: this is the copy in the run's folder, since the cluster cannot be asked: {error}\n"
+        )
+        return stored_logs(found.store, attempt, choice.worker, choice.tail)
 
     def follow(self, found: Found, choice: LogChoice) -> Iterator[Update]:
         """What the workers write and where the run stands, until its Job has ended and all was read."""
         self._check_worker(choice.worker)
         begin = Begin(choice.tail, choice.since_seconds)
-        with (
-            PodLogs(self.own(found), found.store, worker=choice.worker, begin=begin) as pods,
-            _Latest(lambda: self.status(found)) as latest,
-        ):
+        try:
+            followed = PodLogs(self.own(found), found.store, worker=choice.worker, begin=begin)
+        except CannotAsk as error:
+            now = self._finished(found, error)
+            yield Update(self._stored(found, choice, error), now)
+            return
+        with followed as pods, _Latest(lambda: self.status(found)) as latest:
             if pods.note:
                 self.api.transport.note(pods.note)
             while not pods.done:
@@ -132,8 +142,11 @@ class KubernetesBackend:
     def wait(self, found: Found, seconds: float | None) -> RunStatus | None:
         """How the run ended, told by a watch within a second; None when it has not after `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        if wait(self.own(found), seconds, lambda: self._is_over(found)).end == "late":
-            return None
+        try:
+            if wait(self.own(found), seconds, lambda: self._is_over(found)).end == "late":
+                return None
+        except CannotAsk as error:
+            return self._finished(found, error)
         while not (now := self.status(found)).over:  # a cancelled Job's pods save before they leave
             if deadline is not None and time.monotonic() > deadline:
                 return None
@@ -159,7 +172,7 @@ class KubernetesBackend:
             before = KubernetesBackend(self.record)
             if (before.api.server, before.api.namespace) != (self.api.server, self.api.namespace):
                 submit.check_idle(before.own(found))
-        except (ClusterUnreachable, NotLoggedIn, Forbidden) as error:
+        except CannotAsk as error:
             raise SpecError(
                 f"run '{found.path.name}': attempt {self.record.attempt} is in namespace "
                 f"'{self.record.namespace}' of {self.record.server}, which cannot be asked whether it has "
@@ -246,15 +259,27 @@ class KubernetesBackend:
         return None if other and was_cancelled(found.store, self.record.attempt) else other
 
     def without_cluster(
-        self, found: Found, error: UserError, files: Files | None = None, checkpoint: bool = True
+        self, found: Found, error: GantryError, files: Files | None = None, checkpoint: bool = True
     ) -> RunStatus:
         """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""
         files = files or read_files(found.store)
-        state = unasked(files.said, files.age, f"the cluster was not asked: {error}")
+        state = unasked(files.said, files.age, f"the cluster cannot be asked: {error}")
         attempt = self.record.attempt
         return assemble(
             found, files, state, attempt=attempt, checkpoint=checkpoint, asked=False, **self._known()
         )
+
+    def _finished(self, found: Found, error: CannotAsk) -> RunStatus:
+        """A run that has finished, by its folder; one that failed or was stopped there may have begun again.
+
+        Raises:
+            CannotAsk: `error`, for any other.
+        """
+        now, said = self.without_cluster(found, error), read_files(found.store).said or {}
+        own = f"{self.record.job} attempt {self.record.attempt}"  # as a pod's first process calls it
+        if now.state != FINISHED or said.get("attempt") not in (None, own):
+            raise error
+        return now
 
     def _known(self) -> dict[str, Any]:
         return {
@@ -271,18 +296,19 @@ class KubernetesBackend:
 
 
 def context_of(record: ClusterRecord) -> str | None:
-    """The context for the cluster that a run was submitted to, None where there is no kubeconfig.
+    """The context for the cluster that a run was submitted to, None where no kubeconfig has any.
 
     Names of contexts are each workstation's own, so the server's address tells: a Job that is not there must
     not be taken for one that is gone.
 
     Raises:
+        BadKubeconfig: a file is damaged.
         ClusterUnreachable: no context has that address.
     """
-    names = context_names()
-    if not names:
+    known = contexts()
+    if not known:
         return None
-    same = [name for name in names if (context := current(name)) and context.server == record.server]
+    same = [context.name for context in known if context.server == record.server]
     if not same:
         raise ClusterUnreachable(
             f"no cluster reachable: the run was submitted to {record.server} as context '{record.context}', "

@@ -38,7 +38,7 @@ def nodes_and_pods(api: Api) -> Nodes:
     except Forbidden as error:
         raise _more(error) from None
     try:
-        return Nodes(nodes, api.read(_PODS, _ALIVE)["items"], "")
+        return Nodes(nodes, api.read_list(_PODS, _ALIVE)["items"], "")
     except Forbidden as error:
         return Nodes(nodes, None, str(_more(error)))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from launcher.errors import (
     AlreadyExists,
+    ApiFailed,
     ApiRejected,
     Expired,
     Forbidden,
@@ -17,7 +18,16 @@ from launcher.errors import (
 )
 
 ROLE = "docs/launcher-role.yaml"  # grants all that the launcher asks for
-_BUSY = frozenset({429, 500, 502, 503, 504})
+_BUSY = frozenset({429, 502, 503, 504})
+# The word of a webhook or of a pod's node, or that it has none: the API server is well, and can do no more.
+_OTHERS = re.compile(r"calling webhook|call webhook|webhook (?:\"|for )|/containerLogs/|dialing backend")
+# What passes when etcd has a leader again, or an API server has started or gone.
+_PASSES = re.compile(
+    r"etcdserver: (?!mvcc: database space exceeded|request is too large|permission denied|user |role |auth)"
+    r"|leader changed|no leader|raft|timed out|timeout|context (?:deadline exceeded|canceled)|Unavailable"
+    r"|connection (?:refused|reset)|transport is closing|not ready|shutting down|try again",
+    re.IGNORECASE,
+)
 _CANNOT = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"'
     r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)")?'
@@ -25,7 +35,12 @@ _CANNOT = re.compile(
 
 
 def rejection(code: int, body: bytes, context: str, after: str | None = None) -> Exception:
-    """The error that an answer with a bad `code` stands for; `after` is its Retry-After header."""
+    """The error that an answer with a bad `code` stands for; `after` is its Retry-After header.
+
+    `Transient` is what may pass within minutes: 429, 502, 503, 504, two writers that met, and of the 500s
+    those of a control plane that starts, ends or changes its leader. Any other 500 is final, as that of an
+    admission webhook that is broken.
+    """
     status = _status(body)
     reason = str(status.get("reason") or "")
     text = " ".join(str(status.get("message") or "").split()) or f"HTTP status {code}"
@@ -33,9 +48,10 @@ def rejection(code: int, body: bytes, context: str, after: str | None = None) ->
     details = found if isinstance(found, dict) else {}
     # Two writers met, at a quota's count say; a condition of ours that does not hold is another matter.
     met = code == 409 and reason == "Conflict" and "recondition" not in text
-    if code in _BUSY or met:
-        pause = float(after) if after and after.isdigit() else 0.0
-        return Transient(f"status {code}, {text[:200]}", pause)
+    if met or _passes(code, reason, text):
+        return Transient(f"status {code}, {text[:200]}", _pause(after, details), code)
+    if code == 500:
+        return ApiFailed(text, code, reason, details)
     if code == 401:
         return NotLoggedIn(
             f"context '{context}': the cluster does not accept its credentials, which may have expired; "
@@ -53,6 +69,20 @@ def rejection(code: int, body: bytes, context: str, after: str | None = None) ->
         return _no_namespace(str(details.get("name")), context)
     kind = {"NotFound": NotFound, "AlreadyExists": AlreadyExists}.get(reason, ApiRejected)
     return kind(text, code, reason, details)
+
+
+def _passes(code: int, reason: str, text: str) -> bool:
+    if _OTHERS.search(text):
+        return False
+    return code in _BUSY or (code == 500 and (reason == "ServerTimeout" or bool(_PASSES.search(text))))
+
+
+def _pause(after: str | None, details: Mapping[str, Any]) -> float:
+    """Seconds that the server wants to be left alone, 0 where it does not say."""
+    if after and after.isascii() and after.isdigit():
+        return float(after)
+    seconds = details.get("retryAfterSeconds")
+    return float(seconds) if isinstance(seconds, int) and seconds > 0 else 0.0
 
 
 def _status(body: bytes) -> Mapping[str, Any]:

@@ -2,11 +2,13 @@
 
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 
+from launcher.backends.kubernetes import api as api_module
 from launcher.backends.kubernetes import observe, stop, submit, watch
 from launcher.backends.kubernetes.api import connect
 from launcher.errors import (
@@ -17,6 +19,9 @@ from launcher.errors import (
 )
 from launcher.render import render
 from tests.cluster.backend.helpers import files, own, plain_proxy
+from tests.cluster.explain_stage import cluster_wide
+from tests.cluster.flags import on
+from tests.launcher.api_server import Plugin
 
 ROLE = Path(__file__).parents[3] / "docs" / "launcher-role.yaml"
 
@@ -100,6 +105,101 @@ def test_credentials_of_a_plugin_are_renewed_when_they_are_refused(
     assert calls.read_text() == "\n\n"
 
 
+def _users_kubeconfig(own_cluster, path, user):
+    """The cluster's kubeconfig with other credentials."""
+    known = yaml.safe_load(Path(own_cluster.kubeconfig).read_text())
+    known["users"][0]["user"] = user
+    path.write_text(yaml.safe_dump(known))
+    return {"KUBECONFIG": str(path)}
+
+
+def test_one_submit_runs_a_plugin_once(launcher, own_cluster, namespace, bucket, tmp_path):
+    known = yaml.safe_load(Path(own_cluster.kubeconfig).read_text())
+    soon = (datetime.now(UTC) + timedelta(seconds=20)).isoformat()
+    token = known["users"][0]["user"]["token"]
+    plugin = Plugin(tmp_path / "plugin").gives(token, expirationTimestamp=soon)
+    env = _users_kubeconfig(own_cluster, tmp_path / "config", plugin.user())
+    flags = [*on(own_cluster, namespace, bucket), "--image", "localhost/gantry:absent"]
+    launcher("submit", "--preset", "mlp", "--name", "once", *flags, env=env, check=True)
+    assert len(plugin.runs) == 1
+    launcher("delete", "once", "--root", bucket, env=env, check=True)
+
+
+def test_a_token_that_has_expired_is_a_note_where_the_folder_has_the_answer(
+    launcher, own_cluster, namespace, bucket, spec, tmp_path
+):
+    run = spec("kept", image="localhost/gantry:absent")
+    submit.start(run, resuming=False)
+    env = _users_kubeconfig(own_cluster, tmp_path / "config", {"token": "expired"})
+    listed = launcher("list", "--root", bucket, env=env, check=True)
+    assert "kept" in listed.stdout
+    assert listed.stderr.startswith("note: the table is of the files alone: context")
+    told = launcher("status", "kept", "--root", bucket, env=env, check=True).stdout
+    assert "since the cluster cannot be asked" in told
+    assert "log in again" in told
+    refused = launcher("cancel", "kept", "--root", bucket, env=env)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    stop.cancel(own(connect(own_cluster.context, namespace), run), kill=True)
+
+
+def test_a_broken_webhook_is_judged_at_once(launcher, own_cluster, namespace, bucket, spec, kubectl):
+    rule = {"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]}
+    broken = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": namespace},
+        "webhooks": [
+            {
+                "name": "jobs.gantry.test",
+                "clientConfig": {"url": "https://127.0.0.1:1/"},
+                "rules": [rule],
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "failurePolicy": "Fail",
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+                "timeoutSeconds": 2,
+            }
+        ],
+    }
+    run = spec("broken", image="localhost/gantry:absent")
+    with cluster_wide(kubectl, broken):
+
+        def refused():
+            done = launcher(
+                "submit", "--preset", "mlp", "--name", "broken", *on(own_cluster, namespace, bucket)
+            )
+            if done.returncode == 0:  # the API server has not read of the webhook yet
+                launcher("delete", "broken", "--root", bucket, "--artifacts", "--yes")
+            return done if done.returncode else None
+
+        done = kubectl.wait_for("a refusal", refused)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert 'failed calling webhook "jobs.gantry.test"' in done.stderr
+        assert "connection refused" in done.stderr
+    assert files(run) == []
+
+
+def test_a_list_is_the_same_in_pages(api, kubectl, monkeypatch):
+    monkeypatch.setattr(api_module, "_PAGE", 2)
+    names = [f"page-{number}" for number in range(5)]
+    kubectl.apply(
+        *(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": each, "labels": {"page": "yes"}}}
+            for each in names
+        )
+    )
+    listed = api.list("ConfigMap", "page=yes")
+    assert [each["metadata"]["name"] for each in listed["items"]] == names
+    kubectl("delete", "configmap", names[3])
+    events = api.watch("ConfigMap", "page=yes", listed["metadata"]["resourceVersion"], 30)
+    seen = next(
+        (event["type"], event["object"]["metadata"]["name"])
+        for event in events
+        if event["type"] != "BOOKMARK"
+    )
+    assert seen == ("DELETED", names[3])
+
+
 def test_a_watch_that_is_told_its_version_is_too_old(cluster, api, spec, namespace, tmp_path, monkeypatch):
     run = spec("old", image="localhost/gantry:absent")
     submit.start(run, resuming=False)
@@ -122,10 +222,11 @@ def test_a_server_that_stays_away_ends_in_one_line(cluster, namespace, tmp_path,
         reached.transport.patience = 5.0  # for more than two tries, of which nothing is said
         proxy.answer(503, times=None)
         with pytest.raises(
-            ClusterLost, match=r"^the API server at http://\S+ has not answered for 5 s: status 503"
+            ClusterLost, match=r"^the API server at http://\S+ has answered with errors for 5 s: status 503"
         ):
             reached.list("Job")
         assert capsys.readouterr().err.count("\n") == 1
+        fresh.transport.first_patience = 0.5
         with pytest.raises(ClusterUnreachable, match="context 'proxied' at http://"):
             fresh.list("Job")
 
