@@ -12,8 +12,9 @@ import yaml
 from tests.cluster.flags import on
 from tests.cluster.waiting import wait_until
 from tests.support.clock import HOURS_WRONG, shifted
+from tests.support.flags import set_flags
 
-ENDLESS = ["--set", "batch_size=12", "--set", "xla=off", "--set", "steps=1000000"]
+ENDLESS = set_flags(["batch_size=12", "xla=off", "steps=1000000", "checkpoints.every_steps=100"])
 
 
 @pytest.fixture
@@ -22,10 +23,10 @@ def trains(launcher, cluster, namespace, bucket):
     flags = ["--preset", "mlp", "--threads", "1", "--memory", "1Gi", *ENDLESS]
     launcher("submit", "--name", "one", *flags, *on(cluster, namespace, bucket), check=True)
 
-    def step():
-        return json.loads(launcher("status", "one", "--root", bucket, "-o", "json").stdout)["step"]
+    def saved():
+        return json.loads(launcher("status", "one", "--root", bucket, "-o", "json").stdout)["checkpoint_step"]
 
-    wait_until(lambda: (step() or 0) > 0, "a first step")
+    wait_until(saved, "a first checkpoint")
     return "one"
 
 
