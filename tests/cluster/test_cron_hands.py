@@ -174,29 +174,32 @@ def test_what_others_edit_is_shown_and_put_back_and_a_lost_annotation_is_no_dead
 
 def test_a_firing_that_was_replaced_says_by_whom(cron, launcher, kubectl, data, bucket):
     cron.create("every", "* * * * *", "--suspended", "--concurrency-policy", "Replace", *LONG)
-    # As if it had been away for two minutes, so that the last firing starts at once, and the next soon.
+    # As if it had been away for two minutes, so that the last firing starts at once.
+    root = ("--root", bucket)  # a Job that is gone tells nobody where its run is
     before = (datetime.now(UTC) - timedelta(minutes=2)).isoformat(timespec="seconds")
     status = json.dumps({"status": {"lastScheduleTime": before}})
     kubectl("patch", "cronjob", "every", "--subresource=status", "--type=merge", f"-p={status}")
     cron("resume", "every")
     first = wait_until(lambda: cron.data("show", "every")["status"]["active"], "the first firing")[0]
-    wait_until(lambda: data("status", first)["checkpoint_step"], "a checkpoint")
+    cron("suspend", "every")  # however long it takes to begin, none is due before it has
+    wait_until(lambda: data("status", first, *root)["checkpoint_step"], "a checkpoint")
+    cron("resume", "every")
 
     def other():
         return [run for run in cron.data("show", "every")["status"]["active"] if run != first]
 
     second = wait_until(other, "the firing that replaces it")[0]
     cron("suspend", "every")
-    wait_until(lambda: data("status", first)["state"] in ("stopped", "interrupted"), "its end")
-    seen = data("status", first)
+    wait_until(lambda: data("status", first, *root)["state"] in ("stopped", "interrupted"), "its end")
+    seen = data("status", first, *root)
     assert seen["replaced_by"] == second
     assert f"replaced it by firing '{second}'" in seen["explanation"]
-    told = data("explain", first)
+    told = data("explain", first, *root)
     assert (told["cause"], f"'{second}'" in told["sentence"]) == ("replaced", True)
     fired = {each["run"]: each["explanation"] for each in cron.data("history", "every")}
     assert f"replaced it by firing '{second}'" in fired[first]
     # Later, when the cluster has forgotten its events, the times still tell.
     kubectl("delete", "events", "--all")
-    assert data("status", first)["replaced_by"] == second
-    assert data("status", second)["replaced_by"] is None
+    assert data("status", first, *root)["replaced_by"] == second
+    assert data("status", second, *root)["replaced_by"] is None
     cron("delete", "every", "--yes")
