@@ -49,9 +49,9 @@ def take(store: Store, config: RunConfig, team: str) -> Hold:
 def tell_lost(store: Store, error: GantryError, *, pod: bool) -> None:
     """Leave the reason in the folder of a run that is lost: its status is where people look first.
 
-    Past the fence, as the lease is gone too; nothing of another run is there to be written over. A `pod` leaves
-    it only where something else tells that the run is a cluster's: its own ending says the same, and a status
-    alone would look like a run of nobody's.
+    Past the fence, as the lease is gone too; nothing of another run is there to be written over. A `pod`
+    leaves it only where something else tells that the run is a cluster's: its own ending says the same, and a
+    status alone would look like a run of nobody's.
     """
     if not isinstance(error, RunLost):
         return
