@@ -50,7 +50,7 @@ def _failure(kubectl, job):
 
 
 def test_a_bucket_that_is_emptied_while_a_run_trains_ends_it_with_a_sentence(
-    trains, kubectl, launcher, bucket
+    trains, kubectl, launcher, namespace, bucket
 ):
     store = trains("emptied")
     for found in sorted(store.list(), key=lambda each: each.name != layout.RUN):
@@ -61,9 +61,10 @@ def test_a_bucket_that_is_emptied_while_a_run_trains_ends_it_with_a_sentence(
     kubectl.wait_for("the end of the Job", lambda: _failure(kubectl, "emptied"), PATIENCE_SECONDS)
     assert _failure(kubectl, "emptied") == "PodFailurePolicy"
     assert store.stat(layout.RUN) is None
-    done = launcher("explain", "emptied", "--root", bucket, "-o", "json")
+    done = launcher("explain", "emptied", "--root", bucket, "-n", namespace, "-o", "json")
+    assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
-    assert (done.returncode, found["cause"], found["state"]) == (1, "run-lost", "failed"), found
+    assert (found["cause"], found["state"]) == ("run-lost", "failed"), found
     assert found["fix"].startswith("launcher submit --preset mlp ")
 
 
