@@ -2,9 +2,10 @@
 
 import os
 import socket
+from contextlib import suppress
 from typing import NamedTuple
 
-from trainer import lease, status
+from trainer import layout, lease, status
 from trainer.config import RunConfig
 from trainer.errors import GantryError, RunLost
 from trainer.fence import FencedStore
@@ -45,12 +46,18 @@ def take(store: Store, config: RunConfig, team: str) -> Hold:
     return Hold(FencedStore(waiting, held), FencedStore(store, held), outage, held)
 
 
-def tell_lost(store: Store, error: GantryError) -> None:
+def tell_lost(store: Store, error: GantryError, *, pod: bool) -> None:
     """Leave the reason in the folder of a run that is lost: its status is where people look first.
 
-    Past the fence, as the lease is gone too; nothing of another run is there to be written over.
+    Past the fence, as the lease is gone too; nothing of another run is there to be written over. A `pod`
+    leaves it only where something else tells that the run is a cluster's: its own ending says the same, and a
+    status alone would look like a run of nobody's.
     """
-    if isinstance(error, RunLost):
+    if not isinstance(error, RunLost):
+        return
+    with suppress(GantryError):
+        if pod and not any(store.stat(name) for name in (layout.STATUS, layout.CLUSTER)):
+            return
         status.amend(store, state="failed", message=str(error), lost=True)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trainer import layout
-from trainer.errors import GantryError
+from trainer.errors import GantryError, RunLost
 from trainer.storage import Store
 
 _SECONDS = 5.0  # between two writes; a bucket allows one write a second to one object
@@ -108,6 +108,8 @@ class StatusWriter:
         try:
             self._store.write(layout.STATUS, content.encode())
             self._warned = False
+        except RunLost:  # which ends the process, with its one sentence
+            return
         except GantryError as error:
             if not self._warned:  # once, or an outage would fill the log
                 self._warned = True

@@ -87,20 +87,21 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
     hold = None
     if team.is_chief:
         hold = guard.take(raw, config, options.supervision.attempt or _own_name(team))
-        hold.lease.when_lost(partial(_leave, raw, emergency))
+        pod = bool(options.supervision.attempt)
+        hold.lease.when_lost(partial(_leave, raw, emergency, pod))
     try:
         return _with_peers(config, options, team, emergency, _Prepared(store, hold, begins, source))
     except RunLost as error:
-        guard.tell_lost(raw, error)
+        guard.tell_lost(raw, error, pod=bool(options.supervision.attempt))
         raise
     finally:
         if hold:
             hold.lease.release()
 
 
-def _leave(store: Store, emergency: Emergency, error: GantryError) -> None:
+def _leave(store: Store, emergency: Emergency, pod: bool, error: GantryError) -> None:
     """What the lease's thread does when there is nothing more to be written."""
-    guard.tell_lost(store, error)
+    guard.tell_lost(store, error, pod=pod)
     emergency.lease_lost(error)
 
 

@@ -72,7 +72,7 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
         code = supervisor.run()
     except GantryError as error:
         pod.say(f"error: {error}")
-        guard.tell_lost(store, error)
+        guard.tell_lost(store, error, pod=True)
         code = error.exit_code
     if code == EXIT_RESTART and pod.is_cancelled():
         code = EXIT_DONE

@@ -43,8 +43,14 @@ def ends(kubectl, job, index):
     return None
 
 
+def _failure(kubectl, job):
+    """Why a Job failed; None while it has not."""
+    conditions = kubectl.get("job", job)["status"].get("conditions") or []
+    return next((each["reason"] for each in conditions if each["type"] == "FailureTarget"), None)
+
+
 def test_a_bucket_that_is_emptied_while_a_run_trains_ends_it_with_a_sentence(
-    trains, kubectl, launcher, bucket
+    trains, kubectl, launcher, namespace, bucket
 ):
     store = trains("emptied")
     for found in sorted(store.list(), key=lambda each: each.name != layout.RUN):
@@ -52,16 +58,13 @@ def test_a_bucket_that_is_emptied_while_a_run_trains_ends_it_with_a_sentence(
     kubectl.wait_for("the end of the pod", lambda: ends(kubectl, "emptied", 0), PATIENCE_SECONDS)
     code, message = ends(kubectl, "emptied", 0)
     assert code == EXIT_USER and f"{bucket}/gan/emptied: run.json is gone" in message
-    conditions = kubectl.wait_for(
-        "the end of the Job",
-        lambda: kubectl.get("job", "emptied")["status"].get("conditions"),
-        PATIENCE_SECONDS,
-    )
-    assert {each["reason"] for each in conditions} == {"PodFailurePolicy"}
+    kubectl.wait_for("the end of the Job", lambda: _failure(kubectl, "emptied"), PATIENCE_SECONDS)
+    assert _failure(kubectl, "emptied") == "PodFailurePolicy"
     assert store.stat(layout.RUN) is None
-    done = launcher("explain", "emptied", "--root", bucket, "-o", "json")
+    done = launcher("explain", "emptied", "--root", bucket, "-n", namespace, "-o", "json")
+    assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
-    assert (done.returncode, found["cause"], found["state"]) == (1, "run-lost", "failed"), found
+    assert (found["cause"], found["state"]) == ("run-lost", "failed"), found
     assert found["fix"].startswith("launcher submit --preset mlp ")
 
 
