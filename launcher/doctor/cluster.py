@@ -1,6 +1,5 @@
 """What a cluster and a namespace must have for a run to be submitted and to start."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -152,8 +151,12 @@ _AS_ASKED = {
 
 def quota(subject: Subject) -> list[Result]:
     """What the namespace's quotas leave for such a run."""
+    try:
+        admitted = subject.judgement().spec  # with what a LimitRange fills in, which quotas count
+    except NamespaceMissing:
+        return [Result("quota", WARN, f"namespace '{subject.api.namespace}' has none to look at")]
     quotas = subject.api.list("ResourceQuota")["items"]
-    has = room(quotas, subject.manifests, subject.spec, _admitted(subject))
+    has = room(quotas, subject.manifests, subject.spec, admitted)
     if not has.never and not has.now:
         left = f"{len(quotas)} of them leave room for {subject.spec.workers} workers" if quotas else "none"
         return [Result("quota", OK, left)]
@@ -163,14 +166,6 @@ def quota(subject: Subject) -> list[Result]:
         *(Result("quota", FAIL, str(each), never) for each in has.never),
         *(Result("quota", WARN, str(each), now) for each in has.now),
     ]
-
-
-def _admitted(subject: Subject) -> Mapping[str, Any] | None:
-    """A worker's pod with what a LimitRange fills in, which quotas count; None where nobody knows it."""
-    try:
-        return subject.judgement().spec
-    except NamespaceMissing:
-        return None
 
 
 def gpu(subject: Subject) -> Result:

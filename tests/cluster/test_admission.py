@@ -64,9 +64,7 @@ def test_a_quota_that_others_use_up_is_a_note_and_no_refusal(submit, launcher, b
     kubectl.wait_for("its pod", is_full)
     done = submit("patient", "--image", "127.0.0.1:9/gantry:1")
     assert done.returncode == 0, done.stderr
-    later = (
-        "note: its pods cannot be made now, which the cluster tries again until they can: asks for 1 of pods"
-    )
+    later = "note: its pods cannot be made now, which the cluster tries again until they can: asks for 1, and"
     assert later in done.stderr
     kubectl("delete", "job", "other")
     mine = "-l=batch.kubernetes.io/job-name=patient"

@@ -220,7 +220,7 @@ def test_a_job_that_is_refused_itself_is_told_by_submit(stage):
 
 REFUSALS = {
     "quota": 'the cluster refuses its pods: pods "quota-0-',
-    "crowded": "asks for 60 of requests.cpu, and the namespace has 40",
+    "crowded": "asks for 60, and the namespace has 40 of requests.cpu by quota 'team'",
     "limit": "maximum memory usage per Container is 200Gi, but limit is 900Gi",
     "rude": 'violates PodSecurity "restricted:latest"',
     "account": "error looking up service account",

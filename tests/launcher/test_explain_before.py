@@ -481,6 +481,8 @@ def test_a_namespace_that_is_gone_or_goes():
     gone = answer(facts(None, [], said=STOPPED, cancelled=False, others={"Namespace/team": {}}))
     assert gone[:2] == ("namespace-gone", "namespace 'team' is gone, and run 'one' with it, saved at step 20")
     assert gone[2].startswith("kubectl create namespace team && launcher resume one")
+    before = answer(facts(None, [], said=STOPPED, cancelled=True, others={"Namespace/team": {}}))
+    assert before[1] == "run 'one' was asked to stop and did, saved at step 20; its namespace 'team' is gone"
     going = {"kind": "Namespace", "metadata": {"name": "team", "deletionTimestamp": stamp(9)}}
     cause, sentence, fix, seen = answer(facts(None, [], said=STOPPED, others={"Namespace/team": going}))
     assert (cause, seen) == ("namespace-gone", ["Namespace/team"])

@@ -22,7 +22,7 @@ from launcher.backends.kubernetes.login import log_in, place
 from launcher.backends.kubernetes.network import reason_of
 from launcher.backends.kubernetes.rejections import rejection
 from launcher.backends.kubernetes.transport import Request, Transport
-from launcher.errors import AlreadyExists, ApiRejected, Expired, NotFound, Transient
+from launcher.errors import AlreadyExists, ApiRejected, Expired, NamespaceMissing, NotFound, Transient
 
 if TYPE_CHECKING:
     import urllib3
@@ -68,6 +68,10 @@ class Api:
             return self.read(kind_of(kind).path(self.namespace, name))
         except NotFound:
             return None
+        except NamespaceMissing:
+            if kind == "Namespace":
+                return None
+            raise
 
     def list(self, kind: str, selector: str = "", fields: str = "", *, everywhere: bool = False) -> Object:
         """The List of objects whose labels and fields match; goes with a resource version to watch from.

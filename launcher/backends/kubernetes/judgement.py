@@ -27,6 +27,7 @@ Manifests = Sequence[Mapping[str, Any]]
 
 _FULL = re.compile(r"exceeded quota: [^,]+, requested: (?P<asked>.+), used: .+, limited: (?P<limit>.+)")
 _AMOUNTS = re.compile(r"([\w./-]+)=([^,\s]+)")
+_DEFAULT = "must be less than or equal to cpu limit"  # which k8s/ states none of
 _COMING = re.compile(r'serviceaccount "default" not found')
 
 
@@ -160,7 +161,8 @@ def check_pods(api: Api, manifests: Manifests, spec: RunSpec) -> list[str]:
     name = f"{manifests[0]['kind']} '{manifests[0]['metadata']['name']}'"
     found = judge(api, manifests)
     if found.refusal:
-        raise SpecError(f"{name}: the cluster refuses its pods: {found.refusal}")
+        why = f"{found.refusal} (a LimitRange's default)" if _DEFAULT in found.refusal else found.refusal
+        raise SpecError(f"{name}: the cluster refuses its pods: {why}")
     notes = [
         f"a worker's pod is admitted otherwise than asked for: {each}" for each in found.changes if each.harm
     ]

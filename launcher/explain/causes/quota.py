@@ -44,7 +44,7 @@ class Share(NamedTuple):
     used: Amounts
     limit: Amounts
     own: Amounts
-    """By the run's own pods; also of what others are counted for."""
+    """By the run's own pods, of whatever quotas count."""
 
     def left(self, resource: str) -> Decimal:
         """What others leave to the run, its own pods included."""

@@ -188,6 +188,9 @@ def namespace_gone(facts: Facts) -> Finding | None:
         return None
     what = "is being deleted" if going else "is gone"
     sentence = f"namespace '{facts.namespace}' {what}, and {facts.name} with it, {_saved(facts)}"
+    if facts.cancelled:  # before that
+        stopped = f"{facts.name} was asked to stop and did, {_saved(facts)}"
+        sentence = f"{stopped}; its namespace '{facts.namespace}' {what}"
     seen = Evidence(
         f"{NAMESPACE}{facts.namespace}", "metadata.deletionTimestamp" if going else "", "not found"
     )
