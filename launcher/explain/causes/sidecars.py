@@ -36,7 +36,7 @@ def left_over(facts: Facts) -> Finding | None:
 
 def in_the_way(facts: Facts) -> Finding | None:
     """A worker whose trainer ended badly, and that gets no new pod while another container keeps the old."""
-    for worker, pod in _held(facts).items():
+    for worker, pod in _held(facts).items() if facts.status.live else ():
         trainer = next(each for each in _statuses(pod) if each["name"] == CONTAINER)
         names = held_by(pod)
         sentence = (
