@@ -55,7 +55,7 @@ def asked(launcher, bucket):
 
 
 def test_a_finished_run_is_finished_whatever_a_mesh_keeps_of_its_pods(
-    launcher, kubectl, begin, asked, bucket
+    launcher, kubectl, namespace, begin, asked, bucket
 ):
     begin("held")
     following = launcher.start("logs", "held", "--root", bucket, "-f")
@@ -72,7 +72,7 @@ def test_a_finished_run_is_finished_whatever_a_mesh_keeps_of_its_pods(
     assert "container 'istio-proxy', not the trainer's, still runs in its pod" in now["explanation"]
     assert [(each["exit_code"], each["held_by"]) for each in now["workers"]] == [(0, ["istio-proxy"])]
     assert not kubectl.get("job", "held")["status"].get("conditions")  # of all this it knows nothing
-    listed = json.loads(launcher("list", "--root", bucket, "-o", "json").stdout)
+    listed = json.loads(launcher("list", "--root", bucket, "-n", namespace, "-o", "json").stdout)
     assert [(run["run"], run["state"]) for run in listed] == [("held", "finished")]
     found = asked("explain", "held", code=1)
     assert found["cause"] == "foreign-container"
