@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from launcher.backends.kubernetes.jobs import verdict
 from tests.cluster.explain_stage import cluster_wide
 from tests.cluster.flags import on
 from tests.cluster.mesh import mesh
@@ -55,7 +56,7 @@ def asked(launcher, bucket):
 
 
 def test_a_finished_run_is_finished_whatever_a_mesh_keeps_of_its_pods(
-    launcher, kubectl, begin, asked, bucket
+    launcher, kubectl, namespace, begin, asked, bucket
 ):
     begin("held")
     following = launcher.start("logs", "held", "--root", bucket, "-f")
@@ -71,8 +72,9 @@ def test_a_finished_run_is_finished_whatever_a_mesh_keeps_of_its_pods(
     assert (now["state"], now["step"]) == ("finished", 60)
     assert "container 'istio-proxy', not the trainer's, still runs in its pod" in now["explanation"]
     assert [(each["exit_code"], each["held_by"]) for each in now["workers"]] == [(0, ["istio-proxy"])]
-    assert not kubectl.get("job", "held")["status"].get("conditions")  # of all this it knows nothing
-    listed = json.loads(launcher("list", "--root", bucket, "-o", "json").stdout)
+    job = kubectl.get("job", "held")  # which knows nothing of all this
+    assert (verdict(job), job["status"]["active"]) == (None, 1)
+    listed = json.loads(launcher("list", "--root", bucket, "-n", namespace, "-o", "json").stdout)
     assert [(run["run"], run["state"]) for run in listed] == [("held", "finished")]
     found = asked("explain", "held", code=1)
     assert found["cause"] == "foreign-container"

@@ -1,6 +1,7 @@
 """Containers that are not the run's own, as a mesh injects them, and keep pods whose trainer has ended."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from launcher.backends.kubernetes.endings import CONTAINER, ending
 from launcher.backends.kubernetes.jobs import workers_of
@@ -35,7 +36,7 @@ def left_over(facts: Facts) -> Finding | None:
 
 def in_the_way(facts: Facts) -> Finding | None:
     """A worker whose trainer ended badly, and that gets no new pod while another container keeps the old."""
-    for worker, pod in _held(facts).items():
+    for worker, pod in _held(facts).items() if facts.status.live else ():
         trainer = next(each for each in _statuses(pod) if each["name"] == CONTAINER)
         names = held_by(pod)
         sentence = (
@@ -59,7 +60,11 @@ def _statuses(pod: Object) -> list[Object]:
 
 def _evidence(pods: Iterable[Object]) -> list[Evidence]:
     pod = next(iter(pods))
-    held = [from_container(pod, each) for each in _statuses(pod) if each["name"] in held_by(pod)]
+    held = [
+        replace(from_container(pod, each), text=f"runs, of image '{each.get('image')}'")
+        for each in _statuses(pod)
+        if each["name"] in held_by(pod)
+    ]
     return [*held, *present([from_condition(pod, "Pod", "Ready")])]
 
 

@@ -70,7 +70,7 @@ def too_few(facts: Facts) -> Finding | None:
     count = workers_of(job)
     by = f" by {who.field.partition(' ')[2]}" if (who := _setter(job, "parallelism")) else ""
     sentence = (
-        f"spec.parallelism of {facts.name}'s Job was set to {most}{by}, and its {count} workers train "
+        f"spec.parallelism of the Job of {facts.name} was set to {most}{by}, and its {count} workers train "
         "together or not at all"
     )
     seen = [from_field(job, "Job", "spec.parallelism", most), *([who] if who else [])]

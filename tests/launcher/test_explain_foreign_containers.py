@@ -120,6 +120,8 @@ def test_a_mistake_fails_the_run_as_its_job_would_be_failed():
     assert "worker 0 exited with code 2" in here.state.explanation
     cause, _, _, _ = answer(facts(job(active=2), pods))
     assert cause == "mistake"
+    silent = held(2, 2)  # the Job makes no new pod for that anyway
+    assert answer(facts(job(active=2), silent))[0] not in ("foreign-container", "foreign-container-holds")
     assert at(Seen(job(active=2, ready=1), [pods[0], meshed(pod(1))]), None).state.name in LIVE_STATES
 
 
