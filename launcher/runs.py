@@ -216,9 +216,11 @@ def delete(where: Place | str, run: str, *, artifacts: bool = False) -> Deleted:
         raise RunAlive(
             f"run '{now.run}' is {now.state}: stop it with `{command_line('cancel', found.path)}` first"
         )
-    objects = backend.delete(found)
-    removed = delete_files(found.store) if artifacts else (0, 0)
-    if artifacts:
+    if not artifacts:
+        return Deleted(backend.delete(found), 0, 0)
+    with backend.held(found):
+        objects = backend.delete(found)
+        removed = delete_files(found.store)
         # Last: what is cut off here leaves an entry without a folder, which a list leaves out.
         index.remove(open_store(f"{found.path.root.rstrip('/')}/{found.path.experiment}"), found.path.name)
     return Deleted(objects, *removed)

@@ -118,7 +118,7 @@ def look(found: Found, entry: Entry | None, place: Place, jobs: Jobs) -> RunStat
     files = _from_index(settled)
     if isinstance(found.store, LocalStore) and (record := read_record(found.store)) is not None:
         # Begun again, a run tells its index when TensorFlow is loaded; the record of its processes tells now.
-        return LocalBackend().listed(found, lambda: {}, files if record.ended is not None else None)
+        return LocalBackend().listed(found, lambda: {}, _newest(found, entry) if record.ended else None)
     state = by_status(files.said, datetime.now(UTC), datetime.now(UTC))
     return assemble(found, files, state, attempt=None, backend=settled.backend, checkpoint=False)
 

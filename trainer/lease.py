@@ -173,6 +173,37 @@ def acquire(
         pause(_POLL_SECONDS)
 
 
+def writer(
+    store: Store,
+    *,
+    say: Say = print,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = time.sleep,
+) -> str | None:
+    """Who writes a run, None when nobody does; for one who is about to remove it.
+
+    A holder that cannot be judged from here is watched for `EXPIRY_SECONDS`, which `say` hears, or until it
+    renews its lease.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    watch = _Watch(clock)
+    while (found := store.stat(layout.LEASE)) is not None:
+        there = _read(store)
+        watch.look(found, there)
+        if watch.alive or holder.lives(there.get("holder") or {}):
+            return None if there.get("released") else _name(there)
+        if _is_free(there) or watch.silent_for >= EXPIRY_SECONDS:
+            return None
+        if watch.looks == 1:
+            say(
+                f"{_name(there)} held the run's lease: waiting {EXPIRY_SECONDS:.0f} s to see if it still does"
+            )
+        pause(_POLL_SECONDS)
+    return None
+
+
 class _Watch:
     """How long the lease of another was not renewed, by our own clock."""
 

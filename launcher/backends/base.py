@@ -5,6 +5,7 @@ folder, so a backend adds only what the folder cannot tell: which workers live, 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -88,6 +89,16 @@ class Backend(Protocol):
     def check_idle(self, found: Found) -> None:
         """Raise `RunAlive` while an attempt is under way."""
 
+    def held(self, found: Found) -> AbstractContextManager[None]:
+        """Hold a run against whoever would start it, while something of it is removed for good.
+
+        Whatever destroys does it inside of this, so that no mistake about what lives can cost data.
+
+        Raises:
+            RunAlive: an attempt is under way, or somebody else holds the run.
+            NoSuchRun: it was removed meanwhile.
+        """
+
     def resume(self, found: Found, spec: RunSpec) -> Started:
         """Start the next attempt."""
 
@@ -95,7 +106,12 @@ class Backend(Protocol):
         """Ask the workers to save and stop, or kill them, and return at once; False when there are none."""
 
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
-        """The same, and wait until they are gone; a run that has ended stays as it is."""
+        """The same, and wait until they are gone; a run that has ended stays as it is.
+
+        Raises:
+            Unsupported: its workers cannot be stopped from here, or nobody can tell whether they live.
+            GantryError: they are not gone in time.
+        """
 
     def delete(self, found: Found) -> list[str]:
         """Remove what the backend keeps of a run that has ended, except its files; the names of it."""

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from types import TracebackType
@@ -134,6 +134,12 @@ class KubernetesBackend:
     def check_idle(self, found: Found) -> None:
         """Refuse a run whose pods live."""
         submit.check_idle(self.api, self.record.job, found.path)
+
+    @contextmanager
+    def held(self, found: Found) -> Iterator[None]:
+        """Refuse a run whose pods live, as `check_idle` does."""
+        self.check_idle(found)
+        yield
 
     def resume(self, found: Found, spec: RunSpec) -> submit.Submitted:
         """Submit the next attempt to the same cluster, whatever this workstation calls it."""

@@ -2,26 +2,34 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from launcher.backends.base import Jobs, LogChoice, Outcome, Update, way_on
-from launcher.backends.local import attempts
+from launcher.backends.local import attempts, lock
+from launcher.backends.local.holding import check_idle, check_writer, held_to_remove
+from launcher.backends.local.living import Alive
 from launcher.backends.local.record import LocalRecord, read_record
-from launcher.backends.local.state import Alive, join_state
+from launcher.backends.local.state import join_state, went_on_alone
+from launcher.backends.local.stopping import elsewhere, end_orphans, request_stop
 from launcher.errors import SpecError, Unsupported
 from launcher.follow import LogLine, LogReader, last_error, log_attempts
 from launcher.hints import command_line
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
+from launcher.states import INTERRUPTED, UNKNOWN
+from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files, read_json
 from launcher.stored_logs import last_lines, stored_logs
-from trainer import layout
+from trainer import holder, layout
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
-from trainer.storage import open_store
+from trainer.storage import LocalStore, Store, open_store
 
 _POLL_SECONDS = 0.25
 _BUCKET_POLL_SECONDS = 2.0  # for a run in a bucket that no launcher started: each look costs requests
+_HANDOVER_SECONDS = 10.0  # for another launcher that is just starting it
 _CANCEL_MARGIN_SECONDS = 30.0  # beyond the grace of the workers
+_CUT_OFF = (INTERRUPTED, UNKNOWN)
 
 
 class LocalBackend:
@@ -46,7 +54,17 @@ class LocalBackend:
     def check_idle(self, found: Found) -> None:
         """Refuse a run whose processes live, and a root that local workers cannot share."""
         attempts.check_root(found.path.root)
-        attempts.check_idle(found.path)
+        check_idle(found.path)
+
+    @contextmanager
+    def held(self, found: Found) -> Iterator[None]:
+        """Hold a run's lock, or, in a bucket, see that nobody writes it; see `Backend.held`."""
+        if isinstance(found.store, LocalStore):
+            with held_to_remove(found.path):
+                yield
+        else:
+            check_writer(found.path, found.store)
+            yield
 
     def status(self, found: Found) -> RunStatus:
         """Where a run stands, joined from the files in its folder and the processes on this machine."""
@@ -56,7 +74,9 @@ class LocalBackend:
         record, living = attempts.newest_attempt(found.store)
         # Read after the processes were looked at: a trainer that has ended since has written its last word.
         files = read_files(found.store) if files is None else files
-        state = join_state(record, living, files.said, datetime.now(UTC))
+        alone = record is None or not living.here or went_on_alone(record, files.said)
+        writer = _writer(found.store) if alone else None
+        state = join_state(record, living, files.said, datetime.now(UTC), writer)
         if record is None:
             return assemble(found, files, state, attempt=None, backend=None, checkpoint=checkpoint)
         return assemble(
@@ -108,19 +128,28 @@ class LocalBackend:
 
     def request_stop(self, found: Found, *, kill: bool = False) -> bool:
         """Ask the workers to save and stop, or kill them; False when none is alive."""
-        return attempts.request_stop(found.path, kill=kill)
+        return request_stop(found.path, kill=kill)
 
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
         """Ask the workers to save and stop and wait until they are gone."""
-        before = self.status(found)
-        if not before.live:
-            return before
+        deadline = time.monotonic() + _HANDOVER_SECONDS
+        while (now := self.status(found)).live:
+            if self.request_stop(found, kill=kill):
+                return self._wait_for_end(found)
+            record = read_record(found.store)
+            under_way = record is not None and record.ended is None
+            if (not under_way or time.monotonic() > deadline) and self.status(found).live:
+                raise _out_of_reach(found, under_way)
+            time.sleep(_POLL_SECONDS)
+        record, living = attempts.newest_attempt(found.store)
+        if record is not None and record.ended is None and not living.here and now.state in _CUT_OFF:
+            raise elsewhere(found.path, record)  # it is silent; whether it has ended nobody here can tell
+        return now
+
+    def _wait_for_end(self, found: Found) -> RunStatus:
+        """Wait until workers that were asked to stop are gone."""
+        end_orphans(found.path)
         record = read_record(found.store)
-        if not self.request_stop(found, kill=kill) and (record is None or record.supervisor is None):
-            raise Unsupported(
-                f"run '{found.path.name}' was not started by this launcher: stop its processes where they run"
-            )
-        attempts.end_orphans(found.path)
         now = self.wait(found, (record.grace_seconds if record else 0.0) + _CANCEL_MARGIN_SECONDS)
         if now is None:
             again = command_line("cancel", found.path, "--now")
@@ -131,9 +160,6 @@ class LocalBackend:
 
     def delete(self, found: Found) -> list[str]:
         """Nothing: processes that have ended leave no objects."""
-        if found.path.root.startswith("gs://"):
-            return []
-        attempts.check_idle(found.path)
         return []
 
 
@@ -157,6 +183,33 @@ def finish(started: attempts.Started) -> Outcome:
         reason += f": {said}"
     how = "stopped" if now.state == "stopped" else f"ended early: {reason}"
     return Outcome(now, code, f"run '{path.name}' {how}; {way_on(now)}")
+
+
+def _out_of_reach(found: Found, under_way: bool) -> Unsupported:
+    """Why a run that lives cannot be stopped from here."""
+    name = found.path.name
+    if not under_way:
+        return Unsupported(
+            f"run '{name}' was not started by this launcher: stop its processes where they run"
+        )
+    there = (
+        ", ".join(str(pid) for pid in lock.holders(Path(found.path.url))) or "none that can be seen from here"
+    )
+    return Unsupported(f"run '{name}' lives, but its processes cannot be told; its lock is held by: {there}")
+
+
+def _writer(store: Store) -> bool | None:
+    """Whether the trainer that holds a run's lease lives, None when nothing is known of it here.
+
+    Asked for folders alone: what trains into a bucket is another machine's as a rule, and it takes a request.
+    """
+    if not isinstance(store, LocalStore):
+        return None
+    try:
+        said = read_json(store, layout.LEASE) or {}
+    except GantryError:
+        return None
+    return None if said.get("released") else holder.lives(said.get("holder") or {})
 
 
 def _refuse_since(choice: LogChoice) -> None:
