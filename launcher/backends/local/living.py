@@ -169,7 +169,7 @@ def send(process: Process | None, number: signal.Signals, known: _Known = lambda
     try:
         # The descriptor is of the process that is judged next, whatever becomes of its number.
         descriptor = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") and process.pid > 0 else None
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # a kernel or a sandbox without them
         descriptor = None
