@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainer import holder, layout
 from trainer.errors import GantryError, LeaseLost, ObjectMissing, PreconditionFailed, RunHeld
@@ -171,6 +171,27 @@ def acquire(
         if watch.looks == 1:
             say(f"waiting until {_name(there)} is gone, which holds the run's lease ({EXPIRY_SECONDS:.0f} s)")
         pause(_POLL_SECONDS)
+
+
+class Holder(NamedTuple):
+    """Whose lease a run's is."""
+
+    name: str
+    """For people."""
+    lives: bool | None
+    """Whether its process runs, None when that cannot be known here."""
+
+
+def find(store: Store) -> Holder | None:
+    """Who holds a run's lease or died with it, None when nobody ever did or it was given back.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    there = _read(store)
+    if not there or there.get("released"):
+        return None
+    return Holder(_name(there), holder.lives(there.get("holder") or {}))
 
 
 def writer(

@@ -265,6 +265,9 @@ def test_a_trainer_that_cannot_be_judged_from_here_is_watched(by_hand, root, mon
     with pytest.raises(RunAlive, match="is being trained by by-hand"), LocalBackend().held(found):
         raise AssertionError
     assert "note: by-hand (process" in capsys.readouterr().err
+    assert runs.status(root, "one").state == "interrupted"  # by its words, which are old
+    with pytest.raises(Unsupported, match=r"whether by-hand .* still trains it cannot be known here"):
+        runs.cancel(root, "one")
     by_hand.kill()
     by_hand.wait()
     monkeypatch.setattr(lease, "EXPIRY_SECONDS", 0.5)

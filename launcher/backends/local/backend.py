@@ -19,9 +19,9 @@ from launcher.hints import command_line
 from launcher.lookup import Found
 from launcher.spec import RunSpec
 from launcher.states import INTERRUPTED, UNKNOWN
-from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files, read_json
+from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_files
 from launcher.stored_logs import last_lines, stored_logs
-from trainer import holder, layout
+from trainer import layout, lease
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
 from trainer.storage import LocalStore, Store, open_store
 
@@ -141,9 +141,8 @@ class LocalBackend:
             if (not under_way or time.monotonic() > deadline) and self.status(found).live:
                 raise _out_of_reach(found, under_way)
             time.sleep(_POLL_SECONDS)
-        record, living = attempts.newest_attempt(found.store)
-        if record is not None and record.ended is None and not living.here and now.state in _CUT_OFF:
-            raise elsewhere(found.path, record)  # it is silent; whether it has ended nobody here can tell
+        if now.state in _CUT_OFF:
+            _check_known(found)
         return now
 
     def _wait_for_end(self, found: Found) -> RunStatus:
@@ -198,6 +197,22 @@ def _out_of_reach(found: Found, under_way: bool) -> Unsupported:
     return Unsupported(f"run '{name}' lives, but its processes cannot be told; its lock is held by: {there}")
 
 
+def _check_known(found: Found) -> None:
+    """Refuse to call a run over that is only silent, as far as it can be told from here.
+
+    Raises:
+        Unsupported: with where it may still train.
+    """
+    record, living = attempts.newest_attempt(found.store)
+    if record is not None and record.ended is None and not living.here:
+        raise elsewhere(found.path, record)
+    if record is None and (there := lease.find(found.store)) and there.lives is None:
+        raise Unsupported(
+            f"run '{found.path.name}' was not started by this launcher, and whether {there.name} still "
+            "trains it cannot be known here: stop it where it runs"
+        )
+
+
 def _writer(store: Store) -> bool | None:
     """Whether the trainer that holds a run's lease lives, None when nothing is known of it here.
 
@@ -205,11 +220,8 @@ def _writer(store: Store) -> bool | None:
     """
     if not isinstance(store, LocalStore):
         return None
-    try:
-        said = read_json(store, layout.LEASE) or {}
-    except GantryError:
-        return None
-    return None if said.get("released") else holder.lives(said.get("holder") or {})
+    there = lease.find(store)
+    return there.lives if there else None
 
 
 def _refuse_since(choice: LogChoice) -> None:
