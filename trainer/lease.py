@@ -197,6 +197,7 @@ def find(store: Store) -> Holder | None:
 def writer(
     store: Store,
     *,
+    known_gone: Callable[[Mapping[str, Any]], bool] = lambda described: False,
     say: Say = print,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] = time.sleep,
@@ -204,7 +205,7 @@ def writer(
     """Who writes a run, None when nobody does; for one who is about to remove it.
 
     A holder that cannot be judged from here is watched for `EXPIRY_SECONDS`, which `say` hears, or until it
-    renews its lease.
+    renews its lease. `known_gone` is whether a holder that so described itself is known to write no more.
 
     Raises:
         StorageError: the store failed.
@@ -213,6 +214,8 @@ def writer(
     while (found := store.stat(layout.LEASE)) is not None:
         there = _read(store)
         watch.look(found, there)
+        if known_gone(there.get("holder") or {}):
+            return None
         if watch.alive or holder.lives(there.get("holder") or {}):
             return None if there.get("released") else _name(there)
         if _is_free(there) or watch.silent_for >= EXPIRY_SECONDS:

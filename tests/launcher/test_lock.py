@@ -88,6 +88,9 @@ def test_a_copy_of_a_living_run_does_not_reach_its_processes(submit, root):
     record = running(started)
     copy = Path(root) / "gan" / "two"
     shutil.copytree(started.path.url, copy)
+    (worker,) = record.processes
+    held = holder.describe("chief") | {"pid": worker.pid, "started": worker.started}
+    (copy / layout.LEASE).write_text(json.dumps({"holder": held, "team": "r1", "token": "t", "beat": 3}))
     assert runs.status(root, "two").state == "interrupted"
     assert runs.cancel(root, "two").state == "interrupted"
     runs.delete(root, "two", artifacts=True)
@@ -172,6 +175,7 @@ def test_removals_and_starts_at_once_never_share_a_folder(root, fake, tmp_path):
 def test_a_supervisor_whose_folder_was_removed_writes_into_no_other(submit, root, fake):
     first = submit("train")
     record = running(first)
+    os.kill(record.processes[0].pid, signal.SIGSTOP)  # the trainer would find its lease gone and leave
     shutil.rmtree(first.path.url)
     second = begin(root, fake, "train")
     new = running(second)
@@ -207,7 +211,8 @@ def test_a_run_on_another_machine_is_neither_stopped_nor_said_to_be(submit, root
         runs.cancel(root, "one")
     write_record(store, record)
     runs.cancel(root, "one")
-    write_record(store, replace(away, ended=None))
+    wait_until(lambda: not lock.is_held(Path(started.path.url)), "the end of its supervisor")
+    write_record(store, away)
     status = json.loads((Path(started.path.url) / "status.json").read_text())
     (Path(started.path.url) / "status.json").write_text(
         json.dumps(status | {"state": "running", "updated": "2026-01-02T03:04:05+00:00"})
@@ -292,7 +297,7 @@ def test_what_lives_is_asked_again_once_the_lock_is_there(past_run, root, monkey
     past_run("one")
     asked = []
     monkeypatch.setattr(
-        holding, "check_writer", lambda path, store: asked.append(lock.is_held(Path(path.url)))
+        holding, "check_writer", lambda path, store, record: asked.append(lock.is_held(Path(path.url)))
     )
     with LocalBackend().held(found_in(root)):
         assert lock.is_held(Path(root) / "gan/one")

@@ -96,36 +96,41 @@ def start(
     """
     check_root(spec.root)
     record = _first_record(spec, command, grace_seconds)
-    made, folder = _make_folder(spec.path, resuming), Path(spec.path.url)
-    try:
-        with held_to_start(spec.path) as (lock, previous):
-            _check_still(spec.path, resuming)
-            if previous:
-                record = replace(record, attempt=previous.attempt + 1)
-            record = replace(record, word_before=last_word(LocalStore(folder)))
-            return Started(spec.path, _launch(folder, record, lock), made)
-    except GantryError:
-        discard(spec.path, made)
-        raise
-
-
-def _make_folder(path: RunPath, resuming: bool) -> tuple[Path, ...]:
-    """Make the folder of a run with its lock, where there is none; returns the folders that were made."""
-    folder = Path(path.url)
-    for _ in range(_TRIES):  # a `delete` beside us may remove what is empty
-        made = tuple(place for place in (folder, *folder.parents) if not place.exists())
-        if resuming and made:
-            raise _gone(path)
-        if not resuming:
-            _check_new(path)
-        try:  # making this folder is what claims the name; whoever comes second finds it there
-            (folder / "logs").mkdir(parents=True, exist_ok=not made)
-        except FileExistsError:
-            raise _taken(path) from None
-        except FileNotFoundError:
+    for _ in range(_TRIES):
+        made = _make_folder(spec.path, resuming)
+        if made is None:
             continue
-        return made
-    raise RunAlive(f"run '{path.name}' is being removed by another launcher: try again")
+        try:
+            with held_to_start(spec.path) as (lock, previous):
+                _check_still(spec.path, resuming)
+                return Started(spec.path, _launch(spec.path, record, previous, lock), made)
+        except NoSuchRun:
+            if resuming:
+                raise
+        except GantryError:
+            discard(spec.path, made)
+            raise
+    raise RunAlive(f"run '{spec.name}' is being removed by another launcher: try again")
+
+
+def _make_folder(path: RunPath, resuming: bool) -> tuple[Path, ...] | None:
+    """Make the folder of a run with its lock, where there is none; returns the folders that were made.
+
+    None when a `delete` beside us has removed what was still empty.
+    """
+    folder = Path(path.url)
+    made = tuple(place for place in (folder, *folder.parents) if not place.exists())
+    if resuming and made:
+        raise _gone(path)
+    if not resuming:
+        _check_new(path)
+    try:  # making this folder is what claims the name; whoever comes second finds it there
+        (folder / "logs").mkdir(parents=True, exist_ok=not made)
+    except FileExistsError:
+        raise _taken(path) from None
+    except FileNotFoundError:
+        return None
+    return made
 
 
 def _check_still(path: RunPath, resuming: bool) -> None:
@@ -219,9 +224,11 @@ def _taken(path: RunPath) -> RunExists:
     )
 
 
-def _launch(folder: Path, record: LocalRecord, lock: int) -> LocalRecord:
+def _launch(path: RunPath, record: LocalRecord, previous: LocalRecord | None, lock: int) -> LocalRecord:
     """Start a supervisor and wait until it has written down itself and its workers."""
-    store = LocalStore(folder)
+    folder, store = Path(path.url), LocalStore(path.url)
+    attempt = previous.attempt + 1 if previous else 1
+    record = replace(record, attempt=attempt, word_before=last_word(store))
     write_record(store, record)
     log = folder / supervisor_log(record.attempt)
     log.parent.mkdir(exist_ok=True)

@@ -32,15 +32,23 @@ def check_idle(path: RunPath) -> None:
         raise _living(path)
 
 
-def check_writer(path: RunPath, store: Store) -> None:
+def check_writer(path: RunPath, store: Store, record: LocalRecord | None = None) -> None:
     """Refuse a run that a trainer writes which no record here tells of: another machine's, or one by hand.
+
+    `record` is of the newest attempt, whose workers of this machine do not hold the lock that is ours now:
+    they write here no more, and live, if they do, as those of a run that this folder is a copy of.
 
     Takes up to a quarter of a minute where the last writer cannot be judged from here.
 
     Raises:
         RunAlive: with who writes it.
     """
-    if name := lease.writer(store, say=_note):
+    judged = record is not None and record.holds_lock and whereabouts(record, held=False) is Where.HERE
+    workers = record.processes if record and judged else ()
+    over = {(worker.pid, worker.started) for worker in workers if worker.started is not None}
+    if name := lease.writer(
+        store, known_gone=lambda holder: (holder.get("pid"), holder.get("started")) in over, say=_note
+    ):
         raise RunAlive(f"run '{path.name}' is being trained by {name}: stop that one first, where it runs")
 
 
@@ -55,7 +63,7 @@ def held_to_start(path: RunPath) -> Iterator[tuple[int, LocalRecord | None]]:
     with _lock(path) as descriptor:
         record = _check_rest(path)
         if record is None or whereabouts(record, held=False) is not Where.BEFORE_BOOT:
-            check_writer(path, LocalStore(path.url))
+            check_writer(path, LocalStore(path.url), record)
         yield descriptor, record
 
 
@@ -69,8 +77,7 @@ def held_to_remove(path: RunPath) -> Iterator[None]:
     """
     check_idle(path)
     with lock.held_while_emptied(Path(path.url), lambda late: _busy(path, late)):
-        _check_rest(path)
-        check_writer(path, LocalStore(path.url))
+        check_writer(path, LocalStore(path.url), _check_rest(path))
         yield
 
 
