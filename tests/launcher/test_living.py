@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from launcher.backends.local import living
+from launcher.backends.local import living, lock
 from launcher.backends.local.living import SUPERVISOR, Alive, alive, identify, is_alive, send
 from launcher.backends.local.record import LocalRecord, Process
 from launcher.errors import Unsupported
@@ -141,7 +141,14 @@ def test_no_step_of_the_clock_makes_a_process_another_one(step, record, tmp_path
 @proc
 def test_without_the_lock_a_process_is_not_of_this_folder(record, tmp_path):
     """A folder that was copied while it trained names the processes of the other."""
-    assert alive(record(identify(os.getpid())), tmp_path) == Alive(False, (False,))
+    mine = record(identify(os.getpid()))
+    assert alive(mine, tmp_path) == Alive(False, (False,))
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    begun = replace(mine, folder=lock.identity(moved))
+    assert alive(begun, moved) == Alive(False, (True,))
+    moved.rename(tmp_path / "elsewhere")
+    assert alive(begun, tmp_path / "elsewhere") == Alive(False, (True,))
 
 
 @proc

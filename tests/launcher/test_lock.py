@@ -99,6 +99,24 @@ def test_a_copy_of_a_living_run_does_not_reach_its_processes(submit, root):
     assert runs.status(root, "one").state == "running"
 
 
+def test_a_run_whose_logs_were_removed_is_as_alive_as_before(submit, root, fake):
+    """And the lock with them."""
+    started = submit("train")
+    record = running(started)
+    folder = Path(started.path.url)
+    shutil.rmtree(folder / "logs")
+    assert not lock.is_held(folder)
+    assert runs.status(root, "one").state == "running"
+    with pytest.raises(RunAlive):
+        runs.delete(root, "one", artifacts=True)
+    with pytest.raises(RunAlive), LocalBackend().held(found_in(root)):
+        raise AssertionError
+    with pytest.raises(RunAlive):
+        begin(root, fake, "train", resuming=True)
+    assert is_alive(record.supervisor)
+    assert runs.cancel(root, "one").state == "stopped"
+
+
 def test_nothing_begins_while_files_are_removed(past_run, root, fake):
     past_run("one", files=("logs/1/worker-0.log", "samples/1.png"))
     found = found_in(root)

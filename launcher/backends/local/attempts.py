@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from launcher.backends.local.holding import check_idle, held_to_remove, held_to_start
 from launcher.backends.local.living import SUPERVISOR, Alive, alive
+from launcher.backends.local.lock import identity
 from launcher.backends.local.processes import available_cores, free_ports, share_threads
 from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
 from launcher.backends.local.supervise import supervisor_log
@@ -228,7 +229,7 @@ def _launch(path: RunPath, record: LocalRecord, previous: LocalRecord | None, lo
     """Start a supervisor and wait until it has written down itself and its workers."""
     folder, store = Path(path.url), LocalStore(path.url)
     attempt = previous.attempt + 1 if previous else 1
-    record = replace(record, attempt=attempt, word_before=last_word(store))
+    record = replace(record, attempt=attempt, folder=identity(folder), word_before=last_word(store))
     write_record(store, record)
     log = folder / supervisor_log(record.attempt)
     log.parent.mkdir(exist_ok=True)

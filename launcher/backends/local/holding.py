@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from launcher.backends.local import lock
-from launcher.backends.local.living import Where, alive, whereabouts
+from launcher.backends.local.living import Where, alive, is_copy, whereabouts
 from launcher.backends.local.record import LocalRecord, read_record
 from launcher.errors import RunAlive
 from launcher.hints import command_line
@@ -35,16 +35,16 @@ def check_idle(path: RunPath) -> None:
 def check_writer(path: RunPath, store: Store, record: LocalRecord | None = None) -> None:
     """Refuse a run that a trainer writes which no record here tells of: another machine's, or one by hand.
 
-    `record` is of the newest attempt, whose workers of this machine do not hold the lock that is ours now:
-    they write here no more, and live, if they do, as those of a run that this folder is a copy of.
+    `record` is of the newest attempt, which is over here. The workers in it may live as those of the run that
+    this folder is a copy of.
 
     Takes up to a quarter of a minute where the last writer cannot be judged from here.
 
     Raises:
         RunAlive: with who writes it.
     """
-    judged = record is not None and record.holds_lock and whereabouts(record, held=False) is Where.HERE
-    workers = record.processes if record and judged else ()
+    here = record is not None and record.holds_lock and whereabouts(record, held=False) is Where.HERE
+    workers = record.processes if record and here and is_copy(record, Path(path.url)) else ()
     over = {(worker.pid, worker.started) for worker in workers if worker.started is not None}
     if name := lease.writer(
         store, known_gone=lambda holder: (holder.get("pid"), holder.get("started")) in over, say=_note

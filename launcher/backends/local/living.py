@@ -1,9 +1,9 @@
 """Which processes of an attempt live: the one place where every verb and the supervisor find out.
 
-On Linux a process is its number and its start in ticks of the kernel, on one boot and in one namespace. If it
-is to be a run's, the run's lock must be held too: a copy of a run's folder names processes that are not its
-own. Where there is no /proc (macOS), and in records of older launchers, a process is told by its creation
-time or, as that moves when the clock is set, by the very command that it was started with.
+On Linux a process is its number and its start in ticks of the kernel, on one boot and in one namespace. In a
+copy of a run's folder, which names processes that are not its own, nobody holds the lock. Where there is no
+/proc (macOS), and in records of older launchers, a process is told by its creation time or, as that moves when
+the clock is set, by the very command that it was started with.
 """
 
 import os
@@ -91,11 +91,16 @@ def alive(record: LocalRecord, folder: Path, held: bool | None = None) -> Alive:
         return Alive(False, none, held=held)
     if where is Where.ELSEWHERE:
         return Alive(False, (), here=False, held=held)
-    if record.holds_lock and not held:
+    if record.holds_lock and not held and is_copy(record, folder):
         return Alive(False, none)
     supervisor = _lives(record.supervisor, _supervises(folder), held)
     workers = tuple(_lives(process, _is_worker(record), held) for process in record.processes)
     return Alive(supervisor, workers, held=held and not supervisor and not any(workers))
+
+
+def is_copy(record: LocalRecord, folder: Path) -> bool:
+    """Whether an attempt was started in another folder than the one that its record is in now."""
+    return record.folder is None or record.folder != lock.identity(folder)
 
 
 def identify(pid: int) -> Process:

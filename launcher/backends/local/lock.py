@@ -89,7 +89,7 @@ def held_while_emptied(folder: Path, busy: Busy) -> Iterator[None]:
                 folder.rmdir()
 
 
-def is_of(descriptor: int, folder: Path) -> bool:
+def _is_of(descriptor: int, folder: Path) -> bool:
     """Whether a lock is the one of the folder as it is now, which may have been removed and made anew."""
     try:
         found = (folder / "logs").stat()
@@ -97,6 +97,15 @@ def is_of(descriptor: int, folder: Path) -> bool:
         return False
     ours = os.fstat(descriptor)
     return (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def identity(folder: Path) -> str | None:
+    """What a folder keeps when it is moved and loses when it is copied or made anew; None for none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return f"{found.st_dev}:{found.st_ino}"
 
 
 def holders(folder: Path) -> list[int]:
@@ -124,7 +133,7 @@ def _take(folder: Path, busy: Busy) -> int:
             descriptor = _open(folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_of(descriptor, folder):
+            if _is_of(descriptor, folder):
                 return descriptor
         except BlockingIOError:
             if error := busy(time.monotonic() > deadline):

@@ -57,6 +57,8 @@ class LocalRecord:
     """Boot and namespaces whose process numbers these are, as `trainer.process.machine` has it."""
     installation: str | None = None
     """The machine beyond its boot, as `trainer.process.installation` has it."""
+    folder: str | None = None
+    """The run's folder beyond its name, as `lock.identity` has it: a copy of it is another one."""
     word_before: str | None = None
     """When status.json was written last as the attempt began; it says nothing of this attempt until then."""
     supervisor: Process | None = None

@@ -7,7 +7,7 @@ things: it starts the workers named in ``local.json``, it ends all of them when 
 that lost a worker can only be restarted as a whole), and it writes down how each one ended.
 
 It and its workers hold the run's `lock` while they live. When the folder has been removed, and perhaps made
-anew, the lock is no longer the run's, and nothing is written there any more.
+anew, nothing is written there any more.
 
 SIGTERM or SIGINT asks the workers to save and stop, SIGQUIT kills them.
 """
@@ -83,7 +83,7 @@ class Supervisor:
 
     def _save(self, **changes: object) -> None:
         self._record = replace(self._record, **changes)  # type: ignore[arg-type]
-        if lock.is_of(self._lock, self._folder):
+        if lock.identity(self._folder) == self._record.folder:
             write_record(self._store, self._record)
 
     def _start_all(self) -> None:
