@@ -2,8 +2,8 @@
 
 On Linux a process is its number and its start in ticks of the kernel, on one boot and in one namespace. In a
 copy of a run's folder, which names processes that are not its own, nobody holds the lock. Where there is no
-/proc (macOS), and in records of older launchers, a process is told by its creation time or, as that moves when
-the clock is set, by the very command that it was started with.
+/proc (macOS), and in records of older launchers, a process is told by its creation time or, as that moves
+when the clock is set, by the very command that it was started with.
 """
 
 import os
