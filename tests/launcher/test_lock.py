@@ -203,6 +203,31 @@ def test_a_supervisor_whose_folder_was_removed_writes_into_no_other(submit, root
     assert runs.status(root, "one").state == "running"
 
 
+def test_a_folder_that_was_removed_is_not_made_again_for_a_record(submit):
+    started = submit("train")
+    record = running(started)
+    os.kill(record.processes[0].pid, signal.SIGSTOP)
+    shutil.rmtree(started.path.url)
+    os.kill(record.supervisor.pid, signal.SIGQUIT)
+    wait_until(lambda: not is_alive(record.supervisor), "its end")
+    assert not Path(started.path.url).exists()
+
+
+def test_how_an_attempt_ended_is_written_where_its_trainer_said_so(submit):
+    """Which makes the folder anew, in the place of one that was removed."""
+    started = submit("train")
+    record = running(started)
+    folder = Path(started.path.url)
+    while (folder / "run.json").exists():
+        shutil.rmtree(folder, ignore_errors=True)  # it writes meanwhile
+    wait_until(lambda: (folder / "status.json").exists(), "a word of the trainer")
+    (folder / "go").touch()
+    wait_until(lambda: not is_alive(record.supervisor), "its end")
+    ended = read_record(LocalStore(folder))
+    assert (ended.attempt, ended.exit_code) == (1, 0)
+    assert ended.ended is not None
+
+
 def test_a_run_that_was_removed_meanwhile_is_not_begun_anew(past_run, root, fake, monkeypatch):
     folder = past_run("one", state="stopped")
     honest = LocalBackend.check_idle

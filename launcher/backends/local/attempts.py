@@ -124,7 +124,7 @@ def _make_folder(path: RunPath, resuming: bool) -> tuple[Path, ...] | None:
     if resuming and made:
         raise _gone(path)
     if not resuming:
-        _check_new(path)
+        check_new(path)
     try:  # making this folder is what claims the name; whoever comes second finds it there
         (folder / "logs").mkdir(parents=True, exist_ok=not made)
     except FileExistsError:
@@ -200,7 +200,7 @@ def discard(path: RunPath, made: Sequence[Path]) -> None:
             return
 
 
-def _check_new(path: RunPath) -> None:
+def check_new(path: RunPath) -> None:
     """Refuse a name that is taken; a run that never began, because the trainer refused it, takes none."""
     folder, store = Path(path.url), LocalStore(path.url)
     if not folder.exists():

@@ -6,8 +6,8 @@ It lives in a session of its own, so that it outlasts the terminal that submitte
 things: it starts the workers named in ``local.json``, it ends all of them when one ends badly (a strategy
 that lost a worker can only be restarted as a whole), and it writes down how each one ended.
 
-It and its workers hold the run's `lock` while they live. When the folder has been removed, and perhaps made
-anew, nothing is written there any more.
+It and its workers hold the run's `lock` while they live. When the folder has been removed, nothing is written
+there any more, unless the trainer has said there how it ended.
 
 SIGTERM or SIGINT asks the workers to save and stop, SIGQUIT kills them.
 """
@@ -83,8 +83,17 @@ class Supervisor:
 
     def _save(self, **changes: object) -> None:
         self._record = replace(self._record, **changes)  # type: ignore[arg-type]
-        if lock.identity(self._folder) == self._record.folder:
+        if self._owns_folder():
             write_record(self._store, self._record)
+
+    def _owns_folder(self) -> bool:
+        """Whether the folder is the attempt's, or what its trainer has made in the place of a removed one."""
+        there = lock.identity(self._folder)
+        if there is not None and there != self._record.folder:
+            if lock.is_held(self._folder) or (self._folder / layout.LOCAL).exists():
+                return False  # another run has the name by now
+            self._record = replace(self._record, folder=there)
+        return there is not None
 
     def _start_all(self) -> None:
         record = self._record
