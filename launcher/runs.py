@@ -235,8 +235,9 @@ def delete(where: Place | str, run: str, *, artifacts: bool = False, force: bool
         )
     with backend.held(found):
         objects = backend.delete(found)
-        removed = delete_files(found.store) if artifacts else (0, 0)
-    if artifacts:
+        if not artifacts:
+            return Deleted(objects, 0, 0, backend.where(found), found.path.url)
+        removed = delete_files(found.store)
         # Last: what is cut off here leaves an entry without a folder, which a list leaves out.
         index.remove(open_store(f"{found.path.root.rstrip('/')}/{found.path.experiment}"), found.path.name)
     return Deleted(objects, *removed, backend.where(found), found.path.url)

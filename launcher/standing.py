@@ -13,7 +13,7 @@ from launcher.backends.base import Backend, Known
 from launcher.backends.kubernetes.jobs import is_stopped
 from launcher.backends.kubernetes.record import record_of
 from launcher.backends.local.backend import LocalBackend
-from launcher.backends.local.record import read_record
+from launcher.backends.local.record import last_word, read_record
 from launcher.lookup import Found, is_run
 from launcher.places import Place, backend_of
 from launcher.states import FAILED, FINISHED, RUNNING, STARTING, STOPPED, UNKNOWN, State, by_status
@@ -52,7 +52,7 @@ def look(found: Found, entry: Entry | None, place: Place, jobs: Jobs) -> RunStat
     files = _from_index(settled)
     if isinstance(found.store, LocalStore) and (record := read_record(found.store)) is not None:
         # Begun again, a run tells its index when TensorFlow is loaded; the record of its processes tells now.
-        return LocalBackend().listed(found, _no_jobs, files if record.ended is not None else None)
+        return LocalBackend().listed(found, _no_jobs, _dated(files, found) if record.ended else None)
     state = by_status(files.said, None)
     return assemble(found, files, state, attempt=None, backend=settled.backend, checkpoint=False)
 
@@ -98,6 +98,12 @@ def _from_index(entry: Entry) -> Files:
     """What the index says, as if it had been read from the run's folder."""
     said = {"state": entry.state, "step": entry.step, "steps": entry.steps, "metrics": entry.metrics}
     return Files(_begun(entry), {**said, "updated": entry.ended})
+
+
+def _dated(files: Files, found: Found) -> Files:
+    """What the index says, with the trainer's own date of it, by which the record of its processes goes."""
+    word = last_word(found.store)
+    return files if word is None else files._replace(said={**(files.said or {}), "updated": word})
 
 
 def _begun(entry: Entry) -> dict[str, Any]:

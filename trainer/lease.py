@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from trainer import holder, layout, lost
 from trainer.errors import GantryError, LeaseLost, ObjectMissing, PreconditionFailed, RunHeld
@@ -179,6 +179,61 @@ def acquire(
         if watch.looks == 1:
             say(f"waiting until {_name(there)} is gone, which holds the run's lease ({EXPIRY_SECONDS:.0f} s)")
         pause(_POLL_SECONDS)
+
+
+class Holder(NamedTuple):
+    """Whose lease a run's is."""
+
+    name: str
+    """For people."""
+    lives: bool | None
+    """Whether its process runs, None when that cannot be known here."""
+
+
+def find(store: Store) -> Holder | None:
+    """Who holds a run's lease or died with it, None when nobody ever did or it was given back.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    there = _read(store)
+    if not there or there.get("released"):
+        return None
+    return Holder(_name(there), holder.lives(there.get("holder") or {}))
+
+
+def writer(
+    store: Store,
+    *,
+    known_gone: Callable[[Mapping[str, Any]], bool] = lambda described: False,
+    say: Say = print,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = time.sleep,
+) -> str | None:
+    """Who writes a run, None when nobody does; for one who is about to remove it.
+
+    A holder that cannot be judged from here is watched for `EXPIRY_SECONDS`, which `say` hears, or until it
+    renews its lease. `known_gone` is whether a holder that so described itself is known to write no more.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    watch = _Watch(clock)
+    while (found := store.stat(layout.LEASE)) is not None:
+        there = _read(store)
+        watch.look(found, there)
+        if known_gone(there.get("holder") or {}):
+            return None
+        if watch.alive or holder.lives(there.get("holder") or {}):
+            return None if there.get("released") else _name(there)
+        if _is_free(there) or watch.silent_for >= EXPIRY_SECONDS:
+            return None
+        if watch.looks == 1:
+            say(
+                f"{_name(there)} held the run's lease: waiting {EXPIRY_SECONDS:.0f} s to see if it still does"
+            )
+        pause(_POLL_SECONDS)
+    return None
 
 
 class _Watch:

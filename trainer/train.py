@@ -4,8 +4,7 @@ One process per worker calls `train`. The chief (worker 0) alone prints and writ
 What a run was told is in `Options`, what it is in `RunConfig`; the loop itself is in `trainer.loop`.
 """
 
-import os
-import socket
+import uuid
 from functools import partial
 from typing import NamedTuple
 
@@ -86,7 +85,8 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
     strategy.set_threads(options.threads)
     hold = None
     if team.is_chief:
-        hold = guard.take(raw, config, options.supervision.attempt or _own_name(team))
+        # By chance: host names and process numbers are those of other attempts too, in containers say.
+        hold = guard.take(raw, config, options.supervision.attempt or uuid.uuid4().hex)
         pod = bool(options.supervision.attempt)
         hold.lease.when_lost(partial(_leave, raw, emergency, pod))
     try:
@@ -181,8 +181,3 @@ def _open(config: RunConfig, begins: Origin) -> ImageSource:
     source = open_source(begins.source, config.image.shape, cache_blocks=cache_blocks)
     feed.streams_from_shards(source, config)  # refuses a set that is too large for memory
     return source
-
-
-def _own_name(team: Cluster) -> str:
-    """What no other attempt is called."""
-    return f"{socket.gethostname()} {os.getpid()} {team.addresses}"

@@ -107,6 +107,16 @@ class Backend(Protocol):
         asked.
         """
 
+    def held(self, found: Found) -> AbstractContextManager[None]:
+        """Hold a run against whoever would start it, while something of it is removed for good.
+
+        Whatever destroys does it inside of this, so that no mistake about what lives can cost data.
+
+        Raises:
+            RunAlive: an attempt is under way, or somebody else holds the run.
+            NoSuchRun: it was removed meanwhile.
+        """
+
     def resume(self, found: Found, spec: RunSpec) -> Started:
         """Start the next attempt."""
 
@@ -114,13 +124,11 @@ class Backend(Protocol):
         """Ask the workers to save and stop, or kill them, and return at once; False when there are none."""
 
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
-        """The same, and wait until they are gone; a run that has ended stays as it is."""
-
-    def held(self, found: Found) -> AbstractContextManager[None]:
-        """Hold a run that has ended while something of it is destroyed, so that nothing of it begins.
+        """The same, and wait until they are gone; a run that has ended stays as it is.
 
         Raises:
-            RunAlive: it has not ended, whatever was read of it.
+            Unsupported: its workers cannot be stopped from here, or nobody can tell whether they live.
+            GantryError: they are not gone in time.
         """
 
     def delete(self, found: Found) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from launcher import runs
-from launcher.backends.local.processes import is_alive, send
+from launcher.backends.local.living import is_alive, send
 from launcher.backends.local.record import read_record
 from launcher.spec import make_spec
 from tests.launcher.waiting import wait_until

@@ -1,10 +1,5 @@
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-from dataclasses import replace
 
 import pytest
 
@@ -12,16 +7,11 @@ from launcher.backends.local import processes
 from launcher.backends.local.processes import (
     ending,
     free_ports,
-    identify,
-    is_alive,
-    send,
     share_threads,
     tf_config,
     worker_environment,
 )
-from launcher.backends.local.record import LocalRecord, Process
 from launcher.backends.local.supervise import attempt_exit_code
-from launcher.errors import Unsupported
 from trainer.errors import GantryError
 
 
@@ -64,40 +54,6 @@ def test_too_many_ports_are_refused_in_words(monkeypatch):
         free_ports(3)
 
 
-def test_a_reused_number_is_another_process_and_is_never_signalled():
-    me = identify(os.getpid())
-    assert is_alive(me)
-    stranger = replace(me, created=me.created - 3600)
-    assert not is_alive(stranger)
-    assert not send(stranger, signal.SIGKILL)
-
-
-def test_a_zombie_is_not_alive():
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    process = identify(child.pid)
-    assert is_alive(process)
-    child.stdin.close()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has taken note
-    assert not is_alive(process)
-    child.wait()
-    assert not is_alive(process)
-    assert identify(child.pid).created == 0
-
-
-def test_a_process_with_an_exit_code_is_over():
-    assert not is_alive(replace(identify(os.getpid()), exit_code=0))
-    assert not is_alive(None)
-
-
-def test_anothers_process_is_refused_in_words(monkeypatch):
-    def refuse(pid, number):
-        raise PermissionError
-
-    monkeypatch.setattr(processes.os, "kill", refuse)
-    with pytest.raises(Unsupported, match="another user"):
-        send(identify(os.getpid()), signal.SIGTERM)
-
-
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -130,38 +86,3 @@ def test_endings_in_words(code, words):
 )
 def test_exit_code_of_an_attempt(codes, cause, code):
     assert attempt_exit_code(codes, cause) == code
-
-
-RECORD = LocalRecord(
-    attempt=2,
-    host="here",
-    command=("a", "b"),
-    preset="mlp",
-    overrides=("steps=3",),
-    workers=2,
-    threads=1,
-    ports=(1, 2),
-    started="2026-01-02T03:04:05+00:00",
-    supervisor=Process(1, 2.5),
-    processes=(Process(3, 4.5, -9),),
-)
-
-
-def test_a_record_survives_its_file():
-    record = RECORD
-    assert LocalRecord.from_json(record.to_json(), "here") == record
-    alone = replace(RECORD, supervisor=None, processes=())
-    assert LocalRecord.from_json(alone.to_json(), "here") == alone
-
-
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"format": 1}', b'{"format": 99}'])
-def test_a_damaged_record_is_refused_in_one_line(text):
-    with pytest.raises(GantryError, match="here: "):
-        LocalRecord.from_json(text, "here")
-
-
-def test_workers_are_added_and_replaced_by_index():
-    record = replace(RECORD, processes=())
-    record = record.with_process(0, Process(1, 1.0)).with_process(1, Process(2, 1.0))
-    record = record.with_process(0, Process(1, 1.0, exit_code=0))
-    assert [(process.pid, process.exit_code) for process in record.processes] == [(1, 0), (2, None)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from launcher import runs
-from launcher.backends.local.processes import is_alive
+from launcher.backends.local.living import is_alive
 from launcher.backends.local.record import read_record
 from launcher.errors import NoSuchRun, RunAlive, RunExists, SpecError
 from launcher.spec import make_spec
@@ -137,7 +137,7 @@ def test_a_living_run_is_not_started_twice(submit, root, fake):
 def test_the_lock_alone_refuses_a_second_supervisor(submit, root, fake, monkeypatch):
     started = submit("train")
     running(started)
-    monkeypatch.setattr("launcher.backends.local.attempts.check_idle", lambda path: None)
+    monkeypatch.setattr("launcher.backends.local.backend.check_idle", lambda path: None)
     with pytest.raises(RunAlive):
         runs.resume(root, "one", command=fake("train"))
     assert record_of(started).attempt == 1

@@ -354,9 +354,66 @@ def test_of_two_that_come_at_once_one_gets_it(store, take, before):
 
 def test_another_machine_or_another_process_of_that_number_is_no_dead_holder():
     ours = holder.describe("me")
+    assert holder.lives(ours)
     assert not holder.is_gone(ours)
     assert holder.is_gone(ours | {"started": "1"})
     assert holder.is_gone(ours | {"pid": 2**22 + 1})
     for unknown in ({"machine": "another"}, {"machine": None}, {"started": None}, {"pid": "?"}):
         assert not holder.is_gone(ours | {"pid": 2**22 + 1} | unknown)
+        assert holder.lives(ours | unknown) is None
     assert not holder.is_gone({})
+
+
+def test_who_is_about_to_remove_a_run_learns_at_once_of_a_writer_on_this_machine(store, take):
+    held, clock = take(store, "pod-0"), Unwilling()
+    assert lease.writer(store, clock=clock, pause=clock.pause).startswith("pod-0 (process ")
+    held.release()
+    assert lease.writer(store, clock=clock, pause=clock.pause) is None
+
+
+def test_a_run_that_nobody_ever_wrote_has_no_writer(store):
+    clock = Unwilling()
+    assert lease.writer(store, clock=clock, pause=clock.pause) is None
+
+
+def test_a_writer_elsewhere_is_known_by_its_next_renewal(store, take, monkeypatch):
+    take(store, "pod-0")
+    monkeypatch.setattr(holder, "lives", lambda described: None)
+    said, clock = [], Clock(lambda: renewed(store))
+    assert lease.writer(store, say=said.append, clock=clock, pause=clock.pause).startswith("pod-0 ")
+    assert len(said) == 1 and "waiting 15 s" in said[0]
+    assert clock.waits == 1
+
+
+def test_a_writer_elsewhere_that_is_silent_for_long_is_none(store, take):
+    held, said, clock = take(store, "pod-0"), [], Clock()
+    silence(held)
+    assert lease.writer(store, say=said.append, clock=clock, pause=clock.pause) is None
+    assert clock.waits >= lease.EXPIRY_SECONDS
+    assert len(said) == 1
+
+
+def test_one_that_is_taken_over_while_it_is_watched_has_a_writer(store, take):
+    """The newcomer is as alive as the holder, and is judged by its own renewal."""
+    old = take(store, "old")
+    silence(old)
+    new = []
+
+    def meanwhile():
+        if clock.waits == 5:
+            store.delete(layout.LEASE)
+            new.append(take(store, "new"))
+            silence(new[0])
+        if clock.waits == 10:
+            new[0]._generation = store.write(layout.LEASE, store.read(layout.LEASE), new[0]._generation)
+
+    clock = Clock(meanwhile)
+    assert lease.writer(store, say=lambda text: None, clock=clock, pause=clock.pause).startswith("new ")
+    assert clock.waits == 10
+
+
+def test_a_lease_that_cannot_be_read_is_watched_like_any_other(store):
+    store.write(layout.LEASE, b"no json")
+    clock = Clock()
+    assert lease.writer(store, say=lambda text: None, clock=clock, pause=clock.pause) is None
+    assert clock.waits >= lease.EXPIRY_SECONDS

@@ -1,38 +1,38 @@
 """Runs on this machine: an attempt is prepared in the run's folder and handed to a supervisor process.
 
 A run in the foreground is a detached one that the command line follows; there is one way to start and one
-way to stop. While a supervisor lives it holds a lock on the run's ``logs`` folder, which the kernel lets go
-when it dies however it dies, so two attempts never share a folder.
+way to stop. An attempt is started by who holds the run's `lock`, and its processes hold it on, so two never
+share a folder.
 """
 
-import fcntl
 import importlib.util
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from launcher.backends.local.processes import available_cores, free_ports, is_alive, send, share_threads
-from launcher.backends.local.record import LocalRecord, now, read_record, write_record
-from launcher.backends.local.state import Alive
+from launcher.backends.local.holding import check_idle, held_to_remove, held_to_start
+from launcher.backends.local.living import SUPERVISOR, Alive, alive
+from launcher.backends.local.lock import identity
+from launcher.backends.local.processes import available_cores, free_ports, share_threads
+from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
 from launcher.backends.local.supervise import supervisor_log
-from launcher.errors import NotInstalled, RunAlive, RunExists, Unsupported
+from launcher.errors import NoSuchRun, NotInstalled, RunAlive, RunExists, Unsupported
 from launcher.hints import command_line
+from launcher.lookup import is_run
 from launcher.spec import RunSpec
-from trainer import layout
-from trainer.errors import EXIT_RESTART, GantryError
+from trainer import layout, process
+from trainer.errors import GantryError
 from trainer.layout import RunPath
 from trainer.storage import LocalStore, Store
 
 _POLL_SECONDS = 0.05
+_TRIES = 100
 _SUPERVISOR_START_SECONDS = 60  # a tenth of a second when the machine is idle
 
 WorkerCommand = Callable[[RunSpec, int], list[str]]
@@ -92,34 +92,54 @@ def start(
     Raises:
         RunAlive: an attempt is under way.
         RunExists: a new run was asked for and there is one of that name.
+        NoSuchRun: another launcher removed the run that is to go on.
         UserError: the root or the workers' program cannot be used.
     """
     check_root(spec.root)
     record = _first_record(spec, command, grace_seconds)
-    folder = Path(spec.path.url)
+    for _ in range(_TRIES):
+        made = _make_folder(spec.path, resuming)
+        if made is None:
+            continue
+        try:
+            with held_to_start(spec.path) as (lock, previous):
+                _check_still(spec.path, resuming)
+                return Started(spec.path, _launch(spec.path, record, previous, lock), made)
+        except NoSuchRun:
+            if resuming:
+                raise
+        except GantryError:
+            discard(spec.path, made)
+            raise
+    raise RunAlive(f"run '{spec.name}' is being removed by another launcher: try again")
+
+
+def _make_folder(path: RunPath, resuming: bool) -> tuple[Path, ...] | None:
+    """Make the folder of a run with its lock, where there is none; returns the folders that were made.
+
+    None when a `delete` beside us has removed what was still empty.
+    """
+    folder = Path(path.url)
     made = tuple(place for place in (folder, *folder.parents) if not place.exists())
+    if resuming and made:
+        raise _gone(path)
     if not resuming:
-        _check_new(spec.path)
+        check_new(path)
     try:  # making this folder is what claims the name; whoever comes second finds it there
         (folder / "logs").mkdir(parents=True, exist_ok=not made)
     except FileExistsError:
-        raise _taken(spec.path) from None
-    try:
-        with _lock(spec.path) as lock:
-            check_idle(spec.path)
-            if previous := read_record(LocalStore(folder)):
-                record = replace(record, attempt=previous.attempt + 1)
-            return Started(spec.path, _launch(folder, record, lock), made)
-    except GantryError:
-        discard(spec.path, made)
-        raise
+        raise _taken(path) from None
+    except FileNotFoundError:
+        return None
+    return made
 
 
-def alive(record: LocalRecord) -> Alive:
-    """Which processes of an attempt live."""
-    if record.host != socket.gethostname():
-        return Alive(False, (), here=False)
-    return Alive(is_alive(record.supervisor), tuple(is_alive(process) for process in record.processes))
+def _check_still(path: RunPath, resuming: bool) -> None:
+    """Ask again what was true before the lock was ours."""
+    if resuming and not is_run(LocalStore(path.url)):
+        raise _gone(path)
+    if not resuming and (Path(path.url) / layout.RUN).exists():
+        raise _taken(path)
 
 
 def _first_record(spec: RunSpec, command: WorkerCommand, grace_seconds: float) -> LocalRecord:
@@ -128,6 +148,8 @@ def _first_record(spec: RunSpec, command: WorkerCommand, grace_seconds: float) -
     return LocalRecord(
         attempt=1,
         host=socket.gethostname(),
+        machine=process.machine(),
+        installation=process.installation(),
         command=tuple(command(spec, threads)),
         preset=spec.preset,
         overrides=spec.overrides,
@@ -139,69 +161,38 @@ def _first_record(spec: RunSpec, command: WorkerCommand, grace_seconds: float) -
     )
 
 
-def check_idle(path: RunPath) -> None:
-    """Refuse a run whose processes are alive.
-
-    Raises:
-        RunAlive: with the commands that follow and stop it.
-    """
-    record = read_record(LocalStore(path.url))
-    if record and alive(record).any:
-        raise _living(path)
-
-
 def newest_attempt(store: Store) -> tuple[LocalRecord | None, Alive]:
     """The newest attempt of a run and what lives of it."""
     record = read_record(store)
     if record is None:
         return None, Alive(False, ())
-    living = alive(record)
-    if living.here and not living.any and record.ended is None:
-        record = read_record(store) or record  # it may have ended between the two looks
+    living = alive(record, Path(store.url))
+    if record.ended is None and not living.supervisor:  # it may have ended between the two looks
+        newer = read_record(store)
+        if newer and newer.ended is not None:
+            return newer, alive(newer, Path(store.url))
     return record, living
 
 
-def request_stop(path: RunPath, *, kill: bool = False) -> bool:
-    """Ask a run's workers to save and stop, or kill them; False when none of its processes is alive.
-
-    Raises:
-        Unsupported: the processes are another machine's or another user's.
-    """
-    record = read_record(LocalStore(path.url))
-    if record is None:
-        return False
-    if not alive(record).here:
-        raise Unsupported(f"run '{path.name}': its processes are on {record.host}; cancel it there")
-    if is_alive(record.supervisor):
-        return send(record.supervisor, signal.SIGQUIT if kill else signal.SIGTERM)
-    number = signal.SIGKILL if kill else signal.SIGTERM
-    sent = [send(process, number) for process in record.processes]  # to every one, whatever the first says
-    return any(sent)
-
-
-def end_orphans(path: RunPath, seconds: float | None = None) -> None:
-    """Wait for workers whose supervisor is gone, kill those that stay, and write down that the attempt ended.
-
-    `seconds` is how long to wait; None takes the attempt's own grace.
-    """
-    store = LocalStore(path.url)
-    record = read_record(store)
-    if record is None or is_alive(record.supervisor) or record.ended:
-        return
-    deadline = time.monotonic() + (record.grace_seconds if seconds is None else seconds)
-    while any(is_alive(process) for process in record.processes):
-        if time.monotonic() > deadline:
-            request_stop(path, kill=True)
-        time.sleep(_POLL_SECONDS)
-    write_record(store, replace(record, cancelled=True, ended=now(), exit_code=EXIT_RESTART))
-
-
 def discard(path: RunPath, made: Sequence[Path]) -> None:
-    """Remove the folders that were made for an attempt which ended before the trainer wrote ``run.json``."""
+    """Remove the folders that were made for an attempt which ended before the trainer wrote ``run.json``.
+
+    They stay when somebody else has the run by now.
+    """
     folder = Path(path.url)
     if folder not in made or (folder / layout.RUN).exists():
         return
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with held_to_remove(path):
+            if (folder / layout.RUN).exists():
+                return
+            for entry in folder.iterdir():
+                if entry.name != "logs":
+                    entry.unlink() if entry.is_file() else shutil.rmtree(entry, ignore_errors=True)
+            for entry in (folder / "logs").iterdir():
+                shutil.rmtree(entry, ignore_errors=True)
+    except (RunAlive, NoSuchRun):
+        return
     for place in made[1:]:
         try:
             place.rmdir()
@@ -209,14 +200,22 @@ def discard(path: RunPath, made: Sequence[Path]) -> None:
             return
 
 
-def _check_new(path: RunPath) -> None:
+def check_new(path: RunPath) -> None:
     """Refuse a name that is taken; a run that never began, because the trainer refused it, takes none."""
-    folder = Path(path.url)
+    folder, store = Path(path.url), LocalStore(path.url)
     if not folder.exists():
         return
-    check_idle(path)
-    if read_record(LocalStore(folder)) is None or (folder / layout.RUN).exists():
+    if not folder.is_dir():
         raise _taken(path)
+    check_idle(path)
+    if (folder / layout.RUN).exists():
+        raise _taken(path)
+    if read_record(store) is None and next(store.list(), None) is not None:
+        raise _taken(path)
+
+
+def _gone(path: RunPath) -> NoSuchRun:
+    return NoSuchRun(f"no run '{path.name}' in {path.experiment_url} any more: somebody has removed it")
 
 
 def _taken(path: RunPath) -> RunExists:
@@ -226,36 +225,17 @@ def _taken(path: RunPath) -> RunExists:
     )
 
 
-def _living(path: RunPath) -> RunAlive:
-    return RunAlive(
-        f"run '{path.name}' is running: follow it with `{command_line('logs', path, '--follow')}`, "
-        f"stop it with `{command_line('cancel', path)}`"
-    )
-
-
-@contextmanager
-def _lock(path: RunPath) -> Iterator[int]:
-    """Hold a run against other launchers; a supervisor inherits the descriptor and the lock with it."""
-    descriptor = os.open(Path(path.url) / "logs", os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _living(path) from None
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _launch(folder: Path, record: LocalRecord, lock: int) -> LocalRecord:
+def _launch(path: RunPath, record: LocalRecord, previous: LocalRecord | None, lock: int) -> LocalRecord:
     """Start a supervisor and wait until it has written down itself and its workers."""
-    store = LocalStore(folder)
+    folder, store = Path(path.url), LocalStore(path.url)
+    attempt = previous.attempt + 1 if previous else 1
+    record = replace(record, attempt=attempt, folder=identity(folder), word_before=last_word(store))
     write_record(store, record)
     log = folder / supervisor_log(record.attempt)
     log.parent.mkdir(exist_ok=True)
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "launcher.backends.local.supervise", str(folder)],
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", SUPERVISOR, str(folder), str(lock)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -264,13 +244,14 @@ def _launch(folder: Path, record: LocalRecord, lock: int) -> LocalRecord:
         )
     deadline = time.monotonic() + _SUPERVISOR_START_SECONDS
     while time.monotonic() < deadline:
-        ended = process.poll() is not None  # asked before the record is read, which may be its last word
+        ended = supervisor.poll() is not None  # asked before the record is read, which may be its last word
         found = read_record(store)
         if found and found.supervisor and (ended or len(found.processes) == found.workers):
             return found
         if ended:
             break
         time.sleep(_POLL_SECONDS)
-    process.kill()
+    supervisor.kill()
+    supervisor.wait()  # or it would hold the lock for a moment more
     lines = log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"]
     raise GantryError(f"the supervisor of run '{folder.name}' did not start: {lines[-1]}")

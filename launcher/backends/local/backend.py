@@ -5,19 +5,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from pathlib import Path
 
 from launcher.backends.base import Jobs, LogChoice, Outcome, Update, way_on
-from launcher.backends.local import attempts
-from launcher.backends.local.processes import is_alive
+from launcher.backends.local import attempts, lock
+from launcher.backends.local.holding import check_idle, check_writer, held_to_remove
+from launcher.backends.local.living import Alive, is_alive
 from launcher.backends.local.record import LocalRecord, read_record
-from launcher.backends.local.state import Alive, join_state
+from launcher.backends.local.state import join_state, went_on_alone
+from launcher.backends.local.stopping import elsewhere, end_orphans, request_stop
 from launcher.errors import SpecError, Unsupported
 from launcher.follow import LogLine, LogReader, last_error, log_attempts
 from launcher.hints import command_line
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.states import LIVE_STATES, UNKNOWN
+from launcher.states import INTERRUPTED, LIVE_STATES, UNKNOWN
 from launcher.status import (
     Files,
     RunStatus,
@@ -28,14 +30,16 @@ from launcher.status import (
     read_json,
 )
 from launcher.stored_logs import last_lines, stored_logs
-from trainer import layout
+from trainer import layout, lease
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
 from trainer.storage import LocalStore, Store, open_store
 
 _POLL_SECONDS = 0.25
 _BUCKET_POLL_SECONDS = 2.0  # for a run in a bucket that no launcher started: each look costs requests
 _LOST_SECONDS = 60.0  # a lease is renewed every 3 s, and what is missing then is looked for during 6 s
+_HANDOVER_SECONDS = 10.0  # for another launcher that is just starting it
 _CANCEL_MARGIN_SECONDS = 30.0  # beyond the grace of the workers
+_CUT_OFF = (INTERRUPTED, UNKNOWN)
 
 
 class LocalBackend:
@@ -60,7 +64,17 @@ class LocalBackend:
     def check_idle(self, found: Found, *, abandon: bool = False) -> None:
         """Refuse a run whose processes live, and a root that local workers cannot share."""
         attempts.check_root(found.path.root)
-        attempts.check_idle(found.path)
+        check_idle(found.path)
+
+    @contextmanager
+    def held(self, found: Found) -> Iterator[None]:
+        """Hold a run's lock, or, in a bucket, see that nobody writes it; see `Backend.held`."""
+        if isinstance(found.store, LocalStore):
+            with held_to_remove(found.path):
+                yield
+        else:
+            check_writer(found.path, found.store)
+            yield
 
     def status(self, found: Found) -> RunStatus:
         """Where a run stands, joined from the files in its folder and the processes on this machine.
@@ -87,7 +101,9 @@ class LocalBackend:
         ours = _is_dated_by_us(found.store, living, files)
         files = files if ours else files._replace(age=None)
         silent = files.age if silent is None else silent
-        state = join_state(record, living, files.said, silent, datetime.now(UTC))
+        alone = record is None or not living.here or went_on_alone(record, files.said)
+        writer = _writer(found.store) if alone else None
+        state = join_state(record, living, files.said, silent, writer)
         own = {} if record is None else {"preset": record.preset, "world_size": record.workers}
         status = assemble(
             found,
@@ -139,19 +155,27 @@ class LocalBackend:
 
     def request_stop(self, found: Found, *, kill: bool = False) -> bool:
         """Ask the workers to save and stop, or kill them; False when none is alive."""
-        return attempts.request_stop(found.path, kill=kill)
+        return request_stop(found.path, kill=kill)
 
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
         """Ask the workers to save and stop and wait until they are gone."""
-        before = self.status(found)
-        if before.over:
-            return before
+        deadline = time.monotonic() + _HANDOVER_SECONDS
+        while not (now := self.status(found)).over:
+            if self.request_stop(found, kill=kill):
+                return self._wait_for_end(found)
+            record = read_record(found.store)
+            under_way = record is not None and record.ended is None
+            if (not under_way or time.monotonic() > deadline) and not self.status(found).over:
+                raise _out_of_reach(found, under_way)
+            time.sleep(_POLL_SECONDS)
+        if now.state in _CUT_OFF:
+            _check_known(found)
+        return now
+
+    def _wait_for_end(self, found: Found) -> RunStatus:
+        """Wait until workers that were asked to stop are gone."""
+        end_orphans(found.path)
         record = read_record(found.store)
-        if not self.request_stop(found, kill=kill) and (record is None or record.supervisor is None):
-            raise Unsupported(
-                f"run '{found.path.name}' was not started by this launcher: stop its processes where they run"
-            )
-        attempts.end_orphans(found.path)
         now = self.wait(found, (record.grace_seconds if record else 0.0) + _CANCEL_MARGIN_SECONDS)
         if now is None:
             again = command_line("cancel", found.path, "--now")
@@ -160,21 +184,12 @@ class LocalBackend:
             )
         return now
 
-    @contextmanager
-    def held(self, found: Found) -> Iterator[None]:
-        """Hold the run."""
-        self.delete(found)
-        yield
-
     def where(self, found: Found) -> str:
         """Nowhere: there are no objects."""
         return ""
 
     def delete(self, found: Found) -> list[str]:
         """Nothing: processes that have ended leave no objects."""
-        if found.path.root.startswith("gs://"):
-            return []
-        attempts.check_idle(found.path)
         return []
 
 
@@ -225,6 +240,46 @@ def _is_dated_by_us(store: Store, living: Alive, files: Files) -> bool:
         return True
     holder = (read_json(store, layout.LEASE) or {}).get("holder") or {}
     return holder.get("host") in (None, socket.gethostname())
+
+
+def _out_of_reach(found: Found, under_way: bool) -> Unsupported:
+    """Why a run that lives cannot be stopped from here."""
+    name = found.path.name
+    if not under_way:
+        return Unsupported(
+            f"run '{name}' was not started by this launcher: stop its processes where they run"
+        )
+    there = (
+        ", ".join(str(pid) for pid in lock.holders(Path(found.path.url))) or "none that can be seen from here"
+    )
+    return Unsupported(f"run '{name}' lives, but its processes cannot be told; its lock is held by: {there}")
+
+
+def _check_known(found: Found) -> None:
+    """Refuse to call a run over that is only silent, as far as it can be told from here.
+
+    Raises:
+        Unsupported: with where it may still train.
+    """
+    record, living = attempts.newest_attempt(found.store)
+    if record is not None and record.ended is None and not living.here:
+        raise elsewhere(found.path, record)
+    if record is None and (there := lease.find(found.store)) and there.lives is None:
+        raise Unsupported(
+            f"run '{found.path.name}' was not started by this launcher, and whether {there.name} still "
+            "trains it cannot be known here: stop it where it runs"
+        )
+
+
+def _writer(store: Store) -> bool | None:
+    """Whether the trainer that holds a run's lease lives, None when nothing is known of it here.
+
+    Asked for folders alone: what trains into a bucket is another machine's as a rule, and it takes a request.
+    """
+    if not isinstance(store, LocalStore):
+        return None
+    there = lease.find(store)
+    return there.lives if there else None
 
 
 def _refuse_since(choice: LogChoice) -> None:

@@ -1,4 +1,4 @@
-"""Worker processes on one machine: their share of it, their addresses, and telling them from strangers."""
+"""Worker processes on one machine: their share of it, their addresses, and how they are started."""
 
 import json
 import os
@@ -10,17 +10,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
-
-from launcher.backends.local.record import Process
-from launcher.errors import SpecError, Unsupported
+from launcher.errors import SpecError
 
 # Below the ports that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections, so that
 # none is taken by accident in the seconds until TensorFlow listens on it.
 _PORTS = range(20000, 32768)
-# psutil derives the creation time from the clock, which time synchronisation may set by a little. A process
-# number does not come round again within this many seconds.
-_CREATED_TOLERANCE_SECONDS = 2.0
 
 
 def available_cores() -> int:
@@ -69,8 +63,13 @@ def worker_environment(base: Mapping[str, str], ports: Sequence[int], worker: in
     return environment
 
 
-def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Start a process whose output goes to a file, out of reach of the terminal's Ctrl-C."""
+def spawn(
+    command: Sequence[str], environment: Mapping[str, str], log: Path, lock: int
+) -> subprocess.Popen[bytes]:
+    """Start a process whose output goes to a file, out of reach of the terminal's Ctrl-C.
+
+    It inherits the descriptor `lock`, and the run's lock with it.
+    """
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -79,51 +78,8 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[lock],
         )
-
-
-def identify(pid: int) -> Process:
-    """A process of this moment, as it is told from later ones; `created` is 0 if it is gone."""
-    try:
-        return Process(pid, psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        return Process(pid, 0.0)
-
-
-def is_alive(process: Process | None) -> bool:
-    """Whether this very process still runs: neither gone, nor a zombie, nor another one of its number."""
-    if process is None or process.exit_code is not None:
-        return False
-    try:
-        found = psutil.Process(process.pid)
-        same = abs(found.create_time() - process.created) < _CREATED_TOLERANCE_SECONDS
-        return same and found.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def send(process: Process | None, number: signal.Signals) -> bool:
-    """Send a signal to this very process, never to another of its number; False when it is gone.
-
-    SIGKILL goes to its whole session, because the process cannot end its children itself.
-
-    Raises:
-        Unsupported: the process belongs to another user.
-    """
-    if process is None or not is_alive(process):
-        return False
-    try:
-        if number == signal.SIGKILL and os.getpgid(process.pid) == process.pid:
-            os.killpg(process.pid, number)
-        else:
-            os.kill(process.pid, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        raise Unsupported(
-            f"process {process.pid} belongs to another user; only that user may stop it"
-        ) from None
-    return True
 
 
 def ending(exit_code: int | None) -> str:

@@ -1,15 +1,20 @@
-"""The state of a local run, joined from its trainer's words, the launcher's record and what is alive."""
+"""The state of a local run, joined from its trainer's words, the launcher's record and what is alive.
+
+No time of day decides here as long as there is a record: the clock may have been set meanwhile.
+"""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import Any
 
+from launcher.backends.local.living import Alive
 from launcher.backends.local.processes import ending
 from launcher.backends.local.record import LocalRecord
 from launcher.states import (
     FAILED,
     FINISHED,
     INTERRUPTED,
+    LIVE_STATES,
     RUNNING,
     STARTING,
     STOPPED,
@@ -20,30 +25,13 @@ from launcher.states import (
 )
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 
-# Between the first record of an attempt and the moment its supervisor has written itself down.
-HANDOVER = timedelta(seconds=10)
-
-
-class Alive(NamedTuple):
-    """Which processes of an attempt live."""
-
-    supervisor: bool
-    workers: tuple[bool, ...]
-    here: bool = True
-    """False when the attempt is another machine's, so that nothing can be known."""
-
-    @property
-    def any(self) -> bool:
-        """Whether one of them lives."""
-        return self.supervisor or any(self.workers)
-
 
 def join_state(
     record: LocalRecord | None,
     alive: Alive,
     status: Mapping[str, Any] | None,
     silent: float | None,
-    time: datetime,
+    writer: bool | None = None,
 ) -> State:
     """The state of a run.
 
@@ -52,36 +40,55 @@ def join_state(
         alive: what lives of it.
         status: the content of ``status.json``, None when there is none.
         silent: seconds since that was written; None where no one clock tells, as of another machine's files.
-        time: now by this machine's clock, for an attempt that was begun on it.
+        writer: whether the process that holds the run's lease lives; None where that cannot be known here.
     """
-    updated = parse_time((status or {}).get("updated"))
-    if record is None or _went_on_elsewhere(record, status, updated):
-        return by_status(status, silent)
+    if record is None or went_on_alone(record, status):
+        return _by_hand(status, silent, writer)
+    said = str(status["state"]) if status and _is_of_attempt(record, status) and "state" in status else None
     if not alive.here:
-        state = by_status(status, silent)
+        state = _by_hand(status, silent, True if alive.held else writer)
         return State(state.name, f"its processes are on {record.host}; {state.explanation}".rstrip("; "))
-    started = parse_time(record.started)
-    fresh = updated is not None and started is not None and updated >= started
-    said = str(status["state"]) if status and fresh and "state" in status else None
     if alive.any:
         return _living(record, alive, said)
-    if record.supervisor is None and started is not None and time - started < HANDOVER:
-        return State(STARTING)
     return _ended(record, said)
 
 
-def _went_on_elsewhere(
-    record: LocalRecord, status: Mapping[str, Any] | None, updated: datetime | None
-) -> bool:
+def _by_hand(status: Mapping[str, Any] | None, silent: float | None, writer: bool | None) -> State:
+    """The state by the trainer's own words, and by what is known of its process."""
+    said = str((status or {}).get("state"))
+    if said not in LIVE_STATES or writer is None:
+        return by_status(status, silent)
+    if writer:
+        return State(said, str((status or {}).get("message") or ""))
+    return State(INTERRUPTED, "its trainer is gone, and nobody saw it end")
+
+
+def _is_of_attempt(record: LocalRecord, status: Mapping[str, Any]) -> bool:
+    """Whether the trainer has written its status since the attempt began."""
+    if record.format > 1:
+        return "updated" in status and status["updated"] != record.word_before
+    updated, started = parse_time(status.get("updated")), parse_time(record.started)
+    return updated is not None and started is not None and updated >= started
+
+
+def went_on_alone(record: LocalRecord, status: Mapping[str, Any] | None) -> bool:
     """Whether a trainer without this launcher went on after the recorded attempt had ended."""
-    ended = parse_time(record.ended)
+    if not status or record.ended is None:
+        return False
+    if record.format > 1:
+        return "updated" in status and status["updated"] != record.last_word
+    updated, ended = parse_time(status.get("updated")), parse_time(record.ended)
     slack = timedelta(seconds=5)  # the last status and the record of the end are of nearly the same moment
-    return bool(status and updated and ended and updated > ended + slack)
+    return bool(updated and ended and updated > ended + slack)
 
 
 def _living(record: LocalRecord, alive: Alive, said: str | None) -> State:
     explanation = ""
-    if not alive.supervisor:
+    if alive.held:
+        if record.supervisor is None:
+            return State(STARTING)
+        explanation = "its lock is held by a process that cannot be seen from here"
+    elif not alive.supervisor:
         workers = ", ".join(str(worker) for worker, lives in enumerate(alive.workers) if lives)
         explanation = f"the process that supervised it is gone, but worker {workers} lives; cancel ends it"
     elif record.cause is not None:

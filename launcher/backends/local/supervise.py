@@ -1,8 +1,13 @@
-"""The process that owns an attempt's workers: ``python -m launcher.backends.local.supervise <run folder>``.
+"""The process that owns an attempt's workers.
+
+``python -m launcher.backends.local.supervise <run folder> <descriptor of the run's lock>``
 
 It lives in a session of its own, so that it outlasts the terminal that submitted the run, and does three
 things: it starts the workers named in ``local.json``, it ends all of them when one ends badly (a strategy
 that lost a worker can only be restarted as a whole), and it writes down how each one ended.
+
+It and its workers hold the run's `lock` while they live. When the folder has been removed, nothing is written
+there any more, unless the trainer has said there how it ended.
 
 SIGTERM or SIGINT asks the workers to save and stop, SIGQUIT kills them.
 """
@@ -13,12 +18,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from launcher.backends.local.processes import identify, send, spawn, worker_environment
-from launcher.backends.local.record import LocalRecord, now, read_record, write_record
+from launcher.backends.local import lock
+from launcher.backends.local.living import identify, send
+from launcher.backends.local.processes import spawn, worker_environment
+from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
 from trainer import layout
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
 from trainer.storage import LocalStore
@@ -26,6 +34,7 @@ from trainer.storage import LocalStore
 _POLL_SECONDS = 0.1
 # A worker whose peer has died mostly waits in a collective operation and cannot save any more.
 _FAILURE_GRACE_SECONDS = 10.0
+_KILLED_SECONDS = 5.0  # for the kernel to end what was killed, which a disk that hangs may hold up
 # Signals that come from outside (out of memory, a person, a shutdown); others are a crash of the program.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -33,8 +42,9 @@ _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Supervisor:
     """Starts, watches and ends the workers of one attempt."""
 
-    def __init__(self, folder: Path, record: LocalRecord) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, record: LocalRecord, descriptor: int) -> None:
+        """`descriptor`: of the run's lock."""
+        self._folder, self._lock = folder, descriptor
         self._store = LocalStore(folder)
         self._record = record
         self._children: list[subprocess.Popen[bytes]] = []
@@ -56,16 +66,34 @@ class Supervisor:
             codes = [process.exit_code for process in self._record.processes]
             code = attempt_exit_code(codes, self._record.cause)
         finally:
-            self._signal_all(signal.SIGKILL)
-            self._save(ended=now(), exit_code=code)
+            self._kill_all()
+            self._save(ended=now(), exit_code=code, last_word=last_word(self._store))
         return self._record
+
+    def _kill_all(self) -> None:
+        """Leave no worker behind, nor a word of one that comes after the record of the end."""
+        self._signal_all(signal.SIGKILL)
+        deadline = time.monotonic() + _KILLED_SECONDS
+        for child in self._children:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, deadline - time.monotonic()))
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self._asked.add(number)
 
     def _save(self, **changes: object) -> None:
         self._record = replace(self._record, **changes)  # type: ignore[arg-type]
-        write_record(self._store, self._record)
+        if self._owns_folder():
+            write_record(self._store, self._record)
+
+    def _owns_folder(self) -> bool:
+        """Whether the folder is the attempt's, or what its trainer has made in the place of a removed one."""
+        there = lock.identity(self._folder)
+        if there is not None and there != self._record.folder:
+            if lock.is_held(self._folder) or (self._folder / layout.LOCAL).exists():
+                return False  # another run has the name by now
+            self._record = replace(self._record, folder=there)
+        return there is not None
 
     def _start_all(self) -> None:
         record = self._record
@@ -74,7 +102,10 @@ class Supervisor:
                 break
             environment = worker_environment(os.environ, record.ports, worker)
             child = spawn(
-                record.command, environment, self._folder / layout.worker_log(record.attempt, worker)
+                record.command,
+                environment,
+                self._folder / layout.worker_log(record.attempt, worker),
+                self._lock,
             )
             self._children.append(child)
             # At once and not after the loop: a worker that nobody wrote down could not be found again.
@@ -155,7 +186,7 @@ def main() -> None:
     record = read_record(LocalStore(folder))
     if record is None:
         raise GantryError(f"{folder}: no {layout.LOCAL}")
-    Supervisor(folder, record).run()
+    Supervisor(folder, record, int(sys.argv[2])).run()
     log = folder / supervisor_log(record.attempt)
     if log.exists() and not log.stat().st_size:
         log.unlink()
