@@ -6,7 +6,6 @@ has to act on a cluster is refused in one line.
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 
@@ -201,7 +200,7 @@ def test_a_table_of_all_runs_is_of_the_files_and_says_why(kind, runs, call, trou
 
 
 @pytest.fixture
-def submitted(gcs_root, server, monkeypatch):
+def submitted(gcs_root, server, tmp_path, monkeypatch):
     """Runs in a bucket, one that has finished and one that trains, as a submit to the server left them."""
     monkeypatch.setenv("KUBECONFIG", os.devnull)
     for name, state in (("done", "finished"), ("busy", "running")):
@@ -211,7 +210,7 @@ def submitted(gcs_root, server, monkeypatch):
         record = ClusterRecord(1, name, NAMESPACE, CONTEXT, server.url, 2, "2026-01-02T03:04:05Z", values)
         store = open_store(spec.path.url)
         Claim(spec.path, store).write(spec, record, to_yaml(render(spec)), new=True)
-        folder = write_run(Path("folder") / name, grids=1, state=state)
+        folder = write_run(tmp_path / "written" / name, grids=1, state=state)
         said = json.loads((folder / "status.json").read_text())
         (folder / "status.json").write_text(json.dumps(said | {"attempt": f"{name} attempt 1"}))
         for path in folder.rglob("*"):
