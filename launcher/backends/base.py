@@ -88,6 +88,9 @@ class Backend(Protocol):
     def check_idle(self, found: Found) -> None:
         """Raise `RunAlive` while an attempt is under way."""
 
+    def check_next(self, found: Found, spec: RunSpec) -> None:
+        """Raise what `resume` would, but for the attempt that is under way."""
+
     def resume(self, found: Found, spec: RunSpec) -> Started:
         """Start the next attempt."""
 

@@ -4,7 +4,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from launcher.commands.common import TEXT, Context, Detach, Namespace, Output, Overrides, Root, Run, Threads
+from launcher.commands.common import (
+    TEXT,
+    Context,
+    Detach,
+    Namespace,
+    Output,
+    Overrides,
+    Replace,
+    Root,
+    Run,
+    Threads,
+)
 from launcher.commands.following import report_detached, run_in_foreground
 from launcher.commands.following import watch as watch_started
 from launcher.commands.place import place_of
@@ -32,6 +43,7 @@ def resume(
         int | None,
         typer.Option("--grace", metavar="SECONDS", help="What a worker may take to save when it is stopped."),
     ] = None,
+    replace: Replace = False,
     detach: Detach = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow a run on Kubernetes; local runs are followed anyway.")
@@ -44,6 +56,7 @@ def resume(
 
     Only `steps`, to a higher value, and `recovery` can be set; the number of workers may change freely.
     Pods get more grace than before, which is told, where the last checkpoint took too long to save for it.
+    An attempt that is under way is left alone, which is an error, unless --replace says otherwise.
 
     Example: launcher resume demo-20260102-x7k2 --set steps=8000
     """
@@ -55,6 +68,10 @@ def resume(
     changes["grace_seconds"] = grace_seconds
 
     def start() -> "Started":
+        if replace:
+            from launcher import rerunning
+
+            return rerunning.resume(place, run, overrides or (), **changes)
         return runs.resume(place, run, overrides or (), **changes)
 
     if local and not detach:

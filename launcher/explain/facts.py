@@ -150,7 +150,7 @@ def launcher(verb: str, path: RunPath, *more: str) -> Fix:
 
 
 def kubectl(context: str | None, namespace: str | None, verb: str, *words: str) -> Fix:
-    """A command of kubectl; `context` and `namespace` where it has to be told, `verb` may be several words."""
+    """A command of kubectl, with context and namespace where it is told; `verb` may be several words."""
     where = [*(("--context", context) if context else ()), *(("-n", namespace) if namespace else ())]
     return Fix.of("kubectl", *where, *verb.split(), *words)
 

@@ -19,12 +19,14 @@ from launcher.backends.kubernetes.backend import KubernetesBackend
 from launcher.backends.kubernetes.endings import conditions_of
 from launcher.backends.kubernetes.jobs import is_suspended
 from launcher.backends.kubernetes.labels import queue_of
+from launcher.backends.kubernetes.login import IN_CLUSTER
 from launcher.backends.kubernetes.wording import event_time
 from launcher.errors import Transient
 from launcher.explain.causes.surroundings import wanted
 from launcher.explain.facts import Facts, Line, Object, object_name
 from launcher.explain.kueue import place_facts, workload_facts
 from launcher.explain.lines import last_lines
+from launcher.kubeconfig import current
 from launcher.lookup import Found
 from launcher.states import FINISHED, RUNNING
 from launcher.status import Files, RunStatus, newest_checkpoint, read_files
@@ -109,12 +111,19 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     files = asking("the run's folder", lambda: read_files(found.store)) or files  # what it said meanwhile
     now = backend.joined(found, files, seen)
     pods = sorted(seen.pods or (), key=_created, reverse=True)
-    facts = Facts(now, files.run, files.said or {}, spec, seen.job, pods)
+    context = other_context(api)
+    facts = Facts(now, files.run, files.said or {}, spec, seen.job, pods, context=context)
     if well(now):
         return facts
     logs = _logs(asking, now, found.store, api, pods)
     facts = replace(facts, events=_events(api, backend.record.job, facts, asking), logs=logs)
     return _with_surroundings(api, facts, asking)
+
+
+def other_context(api: Api) -> str | None:
+    """The context that kubectl has to be told of, None where it goes by that one anyway."""
+    usual = current()
+    return None if api.context == IN_CLUSTER or (usual and usual.name == api.context) else api.context
 
 
 def _created(found: Object) -> str:

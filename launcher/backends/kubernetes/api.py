@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import urllib3
 
 Object = dict[str, Any]
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _WATCH_MARGIN_SECONDS = 15.0  # the server ends a watch itself; this much later it has gone away
 
 
@@ -59,6 +60,15 @@ class Api:
             return self.read(kind_of(kind).path(self.namespace, name))
         except NotFound:
             return None
+
+    def exists(self, kind: str, name: str) -> bool:
+        """Whether there is such an object; what it holds is not asked for, which may be a secret."""
+        path = kind_of(kind).path(self.namespace, name)
+        try:
+            self._call(Request("GET", path, accept=_METADATA))
+        except NotFound:
+            return False
+        return True
 
     def list(self, kind: str, selector: str = "", fields: str = "") -> Object:
         """The List of objects whose labels and fields match; goes with a resource version to watch from."""

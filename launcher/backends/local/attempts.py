@@ -99,7 +99,7 @@ def start(
     folder = Path(spec.path.url)
     made = tuple(place for place in (folder, *folder.parents) if not place.exists())
     if not resuming:
-        _check_new(spec.path)
+        check_new(spec.path)
     try:  # making this folder is what claims the name; whoever comes second finds it there
         (folder / "logs").mkdir(parents=True, exist_ok=not made)
     except FileExistsError:
@@ -136,6 +136,7 @@ def _first_record(spec: RunSpec, command: WorkerCommand, grace_seconds: float) -
         ports=tuple(free_ports(spec.workers)) if spec.workers > 1 else (),
         started=now(),
         grace_seconds=grace_seconds,
+        spec=spec.model_dump(mode="json"),
     )
 
 
@@ -209,7 +210,7 @@ def discard(path: RunPath, made: Sequence[Path]) -> None:
             return
 
 
-def _check_new(path: RunPath) -> None:
+def check_new(path: RunPath) -> None:
     """Refuse a name that is taken; a run that never began, because the trainer refused it, takes none."""
     folder = Path(path.url)
     if not folder.exists():

@@ -21,7 +21,7 @@ _OUT_OF_RANGE = (
     r"(maximum|minimum) (\S+) usage per (\w+) is ([^,]+?), "
     r"but (?:(?:limit|request) is ([^.,]+)|(no \w+ is specified))"
 )
-_AND_OTHERS = "  # what others use; the Job tries again by itself when there is room"
+_AND_OTHERS = "what others use; the Job tries again by itself when there is room"
 _AMOUNTS = re.compile(r"([\w./-]+)=([^,\s]+)")
 
 
@@ -56,7 +56,7 @@ def quota(facts: Facts) -> Finding | None:
     if found := _refusal(facts, r"failed quota: ([^:]+): must specify (.+)"):
         name, what = found.match.groups()
         sentence = f"quota '{name}' of namespace '{facts.namespace}' wants pods to say {what}"
-        fix = submit(facts, manifests="DIR") + "  # a copy of k8s/ whose job.yaml says it"
+        fix = submit(facts, manifests="DIR").noting("a copy of k8s/ whose job.yaml says it")
         return Finding(sentence, (found.evidence, *_quota(facts, name)), fix)
     if not (found := _refusal(facts, r"exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: (.+)")):
         return None
@@ -69,7 +69,8 @@ def quota(facts: Facts) -> Finding | None:
     asked, used, limit = map(amounts, said)
     sentence = f"quota '{name}' of namespace '{facts.namespace}' has no room: {told}"
     less = _less(facts, asked, used, limit)
-    fix = submit(facts, **less) if less else facts.kubectl("describe resourcequota", name) + _AND_OTHERS
+    look = facts.kubectl("describe resourcequota", name).noting(_AND_OTHERS)
+    fix = submit(facts, **less) if less else look
     return Finding(sentence, (found.evidence, *_quota(facts, name)), fix)
 
 
@@ -135,9 +136,11 @@ def pod_security(facts: Facts) -> Finding | None:
     level, why = found.match.groups()
     sentence = f"Pod Security '{level}' of namespace '{facts.namespace}' refuses the pods: {why}"
     # The project's own k8s/ meets "restricted", so somebody's copy or profile does not.
-    return Finding(
-        sentence, (found.evidence,), submit(facts, manifests=None) + "  # k8s/ as it comes meets it"
-    )
+    if facts.spec.get("manifests"):
+        fix = submit(facts, manifests=None).noting("k8s/ as it comes meets it")
+    else:
+        fix = submit(facts, manifests="DIR").noting("a copy of k8s/ that meets it")
+    return Finding(sentence, (found.evidence,), fix)
 
 
 def service_account(facts: Facts) -> Finding | None:
@@ -146,7 +149,9 @@ def service_account(facts: Facts) -> Finding | None:
         return None
     namespace, name = found.match.groups()
     sentence = f"service account '{name}' does not exist in namespace '{namespace}'"
-    return Finding(sentence, (found.evidence,), kubectl(namespace, f"create serviceaccount {name}"))
+    return Finding(
+        sentence, (found.evidence,), kubectl(facts.context, namespace, "create serviceaccount", name)
+    )
 
 
 def priority_class(facts: Facts) -> Finding | None:
@@ -154,7 +159,7 @@ def priority_class(facts: Facts) -> Finding | None:
     if not (found := _refusal(facts, r"no PriorityClass with name (\S+) was found")):
         return None
     sentence = f"priority class '{found.match[1]}' does not exist in the cluster"
-    return Finding(sentence, (found.evidence,), "kubectl get priorityclasses")
+    return Finding(sentence, (found.evidence,), facts.wide("get priorityclasses"))
 
 
 def webhook_away(facts: Facts) -> Finding | None:
@@ -164,7 +169,9 @@ def webhook_away(facts: Facts) -> Finding | None:
     name, why = found.match.groups()
     sentence = f"admission webhook '{name}' does not answer, and without it the cluster makes no pods: {why}"
     kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
-    fix = f"kubectl get {kinds} -o yaml | grep -F -C 20 {name}  # whose service is to be mended"
+    webhooks = "WEBHOOKS:.webhooks[*].name,SERVICES:.webhooks[*].clientConfig.service.name"
+    look = facts.wide("get", kinds, "-o", f"custom-columns=CONFIGURATION:.metadata.name,{webhooks}")
+    fix = look.noting(f"the service of '{name}' is to be mended")
     return Finding(sentence, (found.evidence,), fix)
 
 
@@ -181,9 +188,8 @@ def policy(facts: Facts) -> Finding | None:
         sentence = f"ValidatingAdmissionPolicy '{name}' refuses the pods: {why or 'it gives no reason'}"
     else:
         return None
-    return Finding(
-        sentence, (found.evidence,), submit(facts, manifests="DIR") + "  # a copy of k8s/ that meets it"
-    )
+    fix = submit(facts, manifests="DIR").noting("a copy of k8s/ that meets it")
+    return Finding(sentence, (found.evidence,), fix)
 
 
 ADMISSION = (

@@ -111,10 +111,8 @@ def unauthorized(facts: Facts) -> Finding | None:
         "create secret docker-registry registry", f"--docker-server={registry}", "--docker-username=USER",
         "--docker-password=PASSWORD",
     )  # fmt: skip
-    use = facts.kubectl(
-        f"patch serviceaccount {account} -p", """'{"imagePullSecrets": [{"name": "registry"}]}'"""
-    )
-    return Finding(sentence, pull.evidence, f"{login} && {use} && {resume(facts)}")
+    use = facts.kubectl("patch serviceaccount", account, "-p", '{"imagePullSecrets": [{"name": "registry"}]}')
+    return Finding(sentence, pull.evidence, login.then(use).then(resume(facts)))
 
 
 def missing(facts: Facts) -> Finding | None:
