@@ -17,7 +17,7 @@ from launcher.backends.kubernetes.record import read_record
 from launcher.backends.local.attempts import WorkerCommand, trainer_command
 from launcher.backends.local.backend import LocalBackend
 from launcher.check import kubernetes_fields
-from launcher.errors import ClusterUnreachable, RunAlive, Unsupported
+from launcher.errors import ClusterUnreachable, RunAlive, SpecError, Unsupported
 from launcher.lookup import Found
 from launcher.places import Place, backend_of, find
 from launcher.resuming import resumed_spec
@@ -70,6 +70,8 @@ def plan(
     del fields["name"]
     fields["root"] = found.path.root
     new = dict(given.settings) if given else {}
+    if "name" in new and new["name"].value == found.path.name:
+        raise SpecError(f"--name {found.path.name}: expected another than the run's own")
     if root is not None:
         new["root"] = Setting(root, "flag --to-root")
     settings = dict(laid_over(fields, Layered(new), found.store.url, unset).settings)

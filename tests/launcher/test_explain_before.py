@@ -121,7 +121,7 @@ def test_a_registry_that_hides_whether_an_image_is_there_is_told_as_it_is():
         ),
         (
             'pods "one-0-a" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true',
-            "pod-security", "runAsNonRoot != true", "launcher submit",
+            "pod-security", "runAsNonRoot != true", "launcher rerun one --manifests DIR",
         ),
         (
             'error looking up service account team/absent: serviceaccount "absent" not found',
@@ -134,7 +134,7 @@ def test_a_registry_that_hides_whether_an_image_is_there_is_told_as_it_is():
         (
             'Internal error occurred: failed calling webhook "a.b.c": failed to call webhook: Post '
             '"https://x/": dial tcp 127.0.0.1:1: connect: connection refused',
-            "webhook-failing", "'a.b.c' does not answer", "grep -F -C 20 a.b.c",
+            "webhook-failing", "'a.b.c' does not answer", "custom-columns=",
         ),
         (
             'admission webhook "a.b.c" denied the request: no',

@@ -22,8 +22,7 @@ def test_a_mistake_is_told_with_its_line_and_the_flag_that_changes_it():
     assert [(each.object, each.field, each.text) for each in diagnose(here).evidence][1:] == [
         ("run.json", "overrides", "--set data.source=idx:/absent")
     ]
-    assert fix.startswith("launcher submit --preset mlp ")
-    assert fix.endswith("--set steps=60 --set data.source=VALUE")
+    assert fix == "launcher rerun one --set data.source=VALUE --root gs://runs/gan"
 
 
 def test_a_variable_that_makes_no_sense_is_shown_where_it_stands():
@@ -31,7 +30,7 @@ def test_a_variable_that_makes_no_sense_is_shown_where_it_stands():
     here = facts(job(1, MISTAKE), [with_env(failed(0, 2, text), GANTRY_PEER_SECONDS="abc")])
     cause, _, fix, objects = answer(here)
     assert (cause, objects) == ("mistake", ["Pod/one-0-abcde", "Pod/one-0-abcde"])
-    assert fix.endswith("--env GANTRY_PEER_SECONDS=VALUE")
+    assert fix == "launcher rerun one --env GANTRY_PEER_SECONDS=VALUE --root gs://runs/gan"
 
 
 def test_what_a_resumed_run_may_change_is_changed_by_resume():
@@ -45,7 +44,7 @@ def test_a_mistake_of_a_local_run_is_in_its_log():
     cause, sentence, fix, objects = answer(here)
     assert (cause, objects[0]) == ("mistake", "worker-0's log")
     assert "/absent does not exist" in sentence
-    assert fix == "launcher submit --preset mlp --set data.source=VALUE"  # which wrote no run.json
+    assert fix == "launcher rerun one --set data.source=VALUE"  # which wrote no run.json
 
 
 # What trainers end by.

@@ -37,8 +37,8 @@ def check_references(api: Api, manifests: Sequence[Mapping[str, Any]]) -> None:
             continue
         if not there:
             raise SpecError(
-                f"{kind} '{name}': namespace '{api.namespace}' has none of that name, and pods would wait for "
-                "it for ever"
+                f"{kind} '{name}': namespace '{api.namespace}' has none of that name, and pods would wait "
+                "for it for ever"
             )
 
 
