@@ -122,6 +122,8 @@ def resume(where: Place | str, run: str, overrides: Iterable[str] = (), **change
     command: WorkerCommand = changes.get("command") or trainer_command
 
     def check() -> None:
+        if overrides and read_json(found.store, layout.RUN) is None:
+            raise SpecError(f"run '{run}': its trainer has written nothing yet; try again in a moment")
         fields = {key: value for key, value in changes.items() if key != "command"}
         spec = resumed_spec(found, overrides, **fields)
         (LocalBackend(command) if isinstance(backend, LocalBackend) else backend).check_next(found, spec)

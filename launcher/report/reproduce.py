@@ -1,7 +1,7 @@
 """From a run's folder back to the `launcher submit` line that asks for the same run."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from launcher.asked import asked
@@ -29,9 +29,10 @@ def reproducible(found: Found, run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def submit_line(values: dict[str, Any]) -> str | None:
-    """The command that asks for a run again, under a new name; None where nothing says how it was asked for.
+    """The command that asks for a run again, under a new name; None where nothing says how it was started.
 
-    What looks like a secret is left out: its value is ``...``.
+    It needs nothing of the run, as a report may be all that is left of it or all that somebody has. What
+    looks like a secret is left out: its value is ``...``.
     """
     if not values.get("preset"):
         return None
@@ -44,15 +45,16 @@ def submit_line(values: dict[str, Any]) -> str | None:
             value is None or value in ((), [], {}) or (not info.is_required() and value == info.get_default())
         )
         if field not in _NOT_ASKED and not unset:
-            words += [word for text in _texts(field, value) for word in (flag_of(field), text)]
+            texts = _texts(field, value, values.get("env_plain") or ())
+            words += [word for text in texts for word in (flag_of(field), text)]
     return shlex.join(words)
 
 
-def _texts(field: str, value: Any) -> Iterator[str]:
+def _texts(field: str, value: Any, plain: Collection[str]) -> Iterator[str]:
     """The value of a flag each time that it is given."""
     if isinstance(value, dict):
         for key, text in value.items():
-            hidden = field == "env" and looks_secret(key, str(text))
+            hidden = field == "env" and key not in plain and looks_secret(key, str(text))
             yield f"{key}={HIDDEN if hidden else text}"
     elif isinstance(value, list | tuple):
         yield from (without_password(str(text)) for text in value)

@@ -34,7 +34,7 @@ def filled(word):
 
 
 def parse(words):
-    """The command that the words name, and its parameters, without running it; raises what its parser does."""
+    """The name and parameters of the command that the words are; nothing runs."""
     command, rest, name = typer.main.get_command(app), list(words), "launcher"
     while hasattr(command, "commands"):
         assert rest and rest[0] in command.commands, f"{name} has no {rest[:1]}"
@@ -63,7 +63,8 @@ def check_fix(fix, spec=None):
 
 def check_rerun(values, spec):
     """The specification that a rerun comes to, which raises where one of its values is wrong."""
-    said = RunFlags(**{field.name: values[field.name] for field in dataclasses.fields(RunFlags)}).of_run()
+    named = {field.name: values[field.name] for field in dataclasses.fields(RunFlags)}
+    said = RunFlags(**{name: value if value != () else None for name, value in named.items()}).of_run()
     changes = given(said, said.pop("file")).settings
     changes = {key: each for key, each in changes.items() if key != "root"}
     asked = {key: value for key, value in {"backend": "kubernetes", **spec}.items() if key != "name"}

@@ -76,8 +76,8 @@ def test_why_an_image_cannot_be_pulled(cause, message):
     key, sentence, fix, seen = answer(pulling(message))
     assert (key, seen) == (cause, ["Pod/one-0-abcde"])
     assert "reg/gantry:1" in sentence
-    assert "launcher cancel one --root gs://runs/gan" in fix
     assert "launcher resume one" in fix
+    assert "--replace --root gs://runs/gan" in fix
 
 
 def test_the_reason_is_the_event_s_while_the_state_says_back_off_alone():

@@ -60,7 +60,7 @@ def test_divergence_names_step_tensor_and_rate():
         "training diverged: gradient of generator/hidden_1/kernel became NaN or Inf in step 17 "
         "(learning rate 0.0002); step 16 is the last good checkpoint"
     )
-    assert fix.endswith("--set optimizer.learning_rate=2e-05")
+    assert fix == "launcher rerun one --set optimizer.learning_rate=2e-05 --root gs://runs/gan"
     assert objects == ["Pod/one-0-abcde", "status.json", "run.json"]
     again = local("failed", [1], {0: [f"error: {text}"]}, said("failed", message=text))
     assert answer(again)[0] == "diverged"
@@ -83,7 +83,7 @@ def test_want_of_memory_names_the_limit_and_doubles_it(pods, logs):
     cause, sentence, fix, _ = answer(here)
     assert cause == "out-of-memory"
     assert sentence == "worker 1 needs more than the memory limit of 2Gi: the kernel killed it"
-    assert fix.endswith("launcher resume one --memory 4096Mi --root gs://runs/gan")
+    assert fix.endswith("launcher resume one --memory 4096Mi --replace --root gs://runs/gan")
 
 
 def test_a_signal_to_a_process_of_this_machine_is_no_proof_of_anything():

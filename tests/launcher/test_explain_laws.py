@@ -28,7 +28,9 @@ def test_the_command_to_begin_again_says_what_is_otherwise_and_nothing_else():
 
 
 def test_a_run_that_lives_is_replaced_and_one_that_has_ended_is_not():
-    alive = facts(job(1), [pod(0, phase="Pending", state=waiting("ErrImageNeverPull", "not there"))])
+    alive = facts(
+        job(1), [pod(0, phase="Pending", state=waiting("ErrImageNeverPull", "pull policy of Never"))]
+    )
     assert "--replace" in diagnose(alive).fix.commands[0]
     ended_one = facts(job(1, MISTAKE), [failed(0, 2, "error: data.source idx:/absent: gone")])
     assert "--replace" not in diagnose(ended_one).fix.commands[0]

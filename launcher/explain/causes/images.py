@@ -105,7 +105,8 @@ def unauthorized(facts: Facts) -> Finding | None:
     if "does not exist or may require" in pull.text:
         sentence += ", or it does not exist there, which that registry does not tell apart"
     account = next(
-        (str((pod.get("spec") or {}).get("serviceAccountName")) for _, pod in facts.newest), "default"
+        (str((pod.get("spec") or {}).get("serviceAccountName") or "default") for _, pod in facts.newest),
+        "default",
     )
     login = facts.kubectl(
         "create secret docker-registry registry", f"--docker-server={registry}", "--docker-username=USER",
