@@ -13,6 +13,7 @@ from launcher.spec import IMPLIED
 from launcher.yamlfile import OVERRIDES, Setting
 from trainer import layout
 from trainer.config import RunConfig, resolve, validate
+from trainer.errors import ConfigError
 
 _GROUPS = (OVERRIDES, "env", "env_secrets")
 _MOVES = {"env": "env_secrets", "env_secrets": "env"}  # a variable is in one of them
@@ -62,7 +63,10 @@ def configuration(found: Found, run: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: it is damaged.
     """
-    return validate(run["config"], f"{found.store.url}/{layout.RUN}")
+    where = f"{found.store.url}/{layout.RUN}"
+    if not isinstance(run.get("config"), dict) or not isinstance(run.get("preset"), str):
+        raise ConfigError(f"{where}: expected a run's preset and configuration")
+    return validate(run["config"], where)
 
 
 def merge(before: tuple[str, ...], overrides: tuple[str, ...]) -> tuple[str, ...]:

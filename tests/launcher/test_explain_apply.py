@@ -103,7 +103,8 @@ def test_the_command_s_own_exit_code_is_the_answer(launcher, cut_off):
     done = launcher("explain", "one", "--root", cut_off, "--apply", "--yes")
     by_hand = launcher("resume", "one", "--root", cut_off)
     assert (done.returncode, done.stderr) == (by_hand.returncode, by_hand.stderr)
-    assert done.returncode == 2 or done.stderr.startswith("error: ")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
 def test_a_run_that_is_well_needs_nothing(launcher, past_run, root):
