@@ -14,6 +14,7 @@ from launcher.backends.kubernetes.transport import Request
 from launcher.doctor.base import FAIL, OK, WARN, Check, Result, Subject
 from launcher.doctor.clock import judged
 from launcher.errors import ApiRejected, NotFound
+from launcher.hints import kubectl_line
 
 _LEVEL = "pod-security.kubernetes.io/enforce"
 _NOT_FOUND = 404
@@ -102,7 +103,7 @@ def permissions(subject: Subject) -> list[Result]:
 
 
 def _grant(subject: Subject) -> str:
-    return f"kubectl apply -n {subject.api.namespace} -f {ROLE}"
+    return kubectl_line(subject.api.context, "apply", "-n", subject.api.namespace, "-f", ROLE)
 
 
 def namespace(subject: Subject) -> Result:
@@ -110,7 +111,8 @@ def namespace(subject: Subject) -> Result:
     name = subject.api.namespace
     found = subject.api.get("Namespace", name)
     if found is None:
-        return Result("namespace", FAIL, f"'{name}' does not exist", f"kubectl create namespace {name}")
+        make = kubectl_line(subject.api.context, "create", "namespace", name)
+        return Result("namespace", FAIL, f"'{name}' does not exist", make)
     if "deletionTimestamp" in found["metadata"]:
         return Result("namespace", FAIL, f"'{name}' is being deleted", "choose another with -n")
     level = (found["metadata"].get("labels") or {}).get(_LEVEL)
@@ -148,7 +150,8 @@ def quota(subject: Subject) -> list[Result]:
         left = f"{len(quotas)} of them leave room for {subject.spec.workers} workers" if quotas else "none"
         return [Result("quota", OK, left)]
     never = "ask for less with --workers, --cpu, --memory, or have the quota raised"
-    now = "wait, or end other runs; `kubectl describe quota` shows what is in use"
+    look = kubectl_line(subject.api.context, "-n", subject.api.namespace, "describe", "quota")
+    now = f"wait, or end other runs; `{look}` shows what is in use"
     return [
         Result("quota", FAIL if each.never else WARN, str(each), never if each.never else now)
         for each in lacking

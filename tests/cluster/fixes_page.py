@@ -1,4 +1,4 @@
-"""docs/fixes.md from what the tests of fixes told; ``python -m tests.cluster.fixes_page RECORD`` prints it."""
+"""docs/fixes.md, from what the tests of fixes told: ``python -m tests.cluster.fixes_page RECORD``."""
 
 import json
 import os
@@ -12,8 +12,8 @@ _PAGE = """\
 <!-- Written by `make test-fixes`. -->
 # Fixes that were run
 
-What `launcher explain` printed on a real cluster, run as it stands (a person's part filled in: an image, a file, a
-folder), and what was there afterwards. Revision {revision}, {day}, {machine}.
+What `launcher explain` printed on a real cluster, run as it stands (a person's part filled in: an image, a
+file, a folder), and what was there afterwards. Revision {revision}, {day}, {machine}.
 
 | cause | command | afterwards |
 |---|---|---|

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import shlex
 import shutil
 import subprocess
@@ -64,19 +65,28 @@ class Fixing:
                 file.write(f"{line}\n")
 
     def _call(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env=self._environment,
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        own, its = pty.openpty()  # some commands ask before they change something
+        os.write(own, b"y\n")
+        try:
+            return subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                env=self._environment,
+                cwd=self._folder,
+                stdin=its,
+                check=False,
+            )
+        finally:
+            os.close(own)
+            os.close(its)
 
     def _filled(self, word: str, blanks: dict[str, str]) -> str:
         """A word with what a person knows; a file and a folder are made."""
+        if word == "FILE":
+            (self._folder / "run.yaml").write_text("memory: 128Mi\n")
+            return str(self._folder / "run.yaml")
         if "FILE" in word:
             (self._folder / "value").write_text("a value")
         if word == "DIR":
