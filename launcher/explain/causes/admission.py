@@ -218,7 +218,7 @@ ADMISSION = (
         "service-account-missing",
         "The service account does not exist",
         "FailedCreate of the Job with `error looking up service account`",
-        "Create it, or submit with another `--service-account`; the Job tries again by itself",
+        "Create it, or rerun with another `--service-account`; the Job tries again by itself",
         service_account,
     ),
     Cause(

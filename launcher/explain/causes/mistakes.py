@@ -22,7 +22,7 @@ class Setting(NamedTuple):
 
     key: str
     flag: str
-    """By which submit sets it."""
+    """By which submit and rerun set it."""
     seen: Evidence | None
     """Where it stands; None where nothing of the run was written."""
 
@@ -94,7 +94,7 @@ MISTAKES = (
         "mistake",
         "A mistake in the configuration or the data",
         "Exit code 2; the error begins with the key or the variable, and the Job fails at once",
-        "Submit with another value; `steps` and `recovery` can be set by resume",
+        "Rerun with another value; `steps` and `recovery` can be set by resume",
         mistake,
     ),
 )  # fmt: skip

@@ -208,7 +208,7 @@ SCHEDULING = (
         "No node has the GPUs",
         _SEEN.format(GPU),
         "Add GPU nodes with the device plugin (`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPUS:"
-        ".status.allocatable.nvidia\\.com/gpu`), or submit with fewer `--gpus`",
+        ".status.allocatable.nvidia\\.com/gpu`), or rerun with fewer `--gpus`",
         short_of(GPU),
     ),
     Cause("insufficient-memory", "No node has the memory", _SEEN.format("memory"), _FITS, short_of("memory")),
