@@ -7,8 +7,10 @@ import pytest
 
 from launcher import rerunning, runs, templates
 from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.references import named
 from launcher.errors import RunExists, SpecError, Unsupported
 from launcher.places import Place
+from launcher.render import render
 from launcher.settings import given
 from launcher.spec import RunSpec, make_spec
 from tests.launcher.run_folder import put, write_run
@@ -238,3 +240,17 @@ def test_resume_replaces_the_attempt_that_is_under_way(submit, root, fake):
     rerunning.resume(root, "one", command=fake("train"))
     now = runs.status(root, "one")
     assert (now.attempt, now.live) == (2, True)
+
+
+def test_what_pods_cannot_begin_without_is_read_from_what_is_sent():
+    spec = make_spec(
+        "mlp", name="one", root="gs://runs/gan", image="reg/g:1", service_account="trainer",
+        env_secrets={"HUB_TOKEN": "hub/token"},
+    )  # fmt: skip
+    template = render(spec)[0]["spec"]["template"]
+    template["spec"]["volumes"] += [
+        {"name": "a", "persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "b", "configMap": {"name": "settings", "optional": True}},
+    ]
+    found = set(named(template))
+    assert found == {("ServiceAccount", "trainer"), ("Secret", "hub"), ("PersistentVolumeClaim", "data")}

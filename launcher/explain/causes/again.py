@@ -20,9 +20,8 @@ def submit(facts: Facts, *more: str, **changes: Any) -> Fix:
 
     A field that is None is to be as it is when nobody says anything, and is left out where it is already.
     """
-    if not facts.spec and (
-        facts.status.backend == "kubernetes" or facts.status.backend is None and not facts.run
-    ):
+    by_hand = facts.status.backend is None and facts.run
+    if not (facts.spec or by_hand or facts.status.backend == "local"):
         return Fix.of("launcher", "submit", "-f", "FILE").noting("nothing says any more how it was asked for")
     words = [word for field, value in changes.items() for word in _words(facts, field, value)]
     return facts.command("rerun", *words, *more, *_replacing(facts))
