@@ -120,7 +120,7 @@ CASES = {
     "limit": ("limit-range", ["at most 200Gi of memory", "900Gi"], "Job/limit", "--memory 200Gi"),
     "secret": ("secret-missing", ["Secret 'absent'"], "Pod/secret-0-", "absent --from-file=token=FILE"),
     "key": ("secret-missing", ["Secret 'hub' has no key 'token'"], "Pod/key-0-", "edit secret hub"),
-    "file": ("secret-missing", ["Secret 'absent'"], "Pod/file-0-", "create secret generic absent"),
+    "file": ("secret-missing", ["Secret 'files'"], "Pod/file-0-", "create secret generic files"),
     "rude": ("pod-security", ["'restricted:latest'", "runAsNonRoot"], "Job/rude", "--unset manifests"),
     "account": ("service-account-missing", ["'absent'"], "Job/account", "create serviceaccount absent"),
     "priority": ("priority-class-missing", ["'absent'"], "Job/priority", "get priorityclasses"),

@@ -55,6 +55,16 @@ def fixing(cluster, desk, tmp_path):
     return Fixing(cluster, desk.where, tmp_path)
 
 
+def begun(kubectl, job):
+    """Wait until a Job's pod runs."""
+
+    def phases():
+        pods = kubectl.get("pods", "-l", f"batch.kubernetes.io/job-name={job}")["items"]
+        return [pod for pod in pods if pod["status"]["phase"] == "Running"]
+
+    kubectl.wait_for(f"a pod of {job}", phases, 120)
+
+
 def test_resume(fixing, desk):
     desk.submit("one", *ABSENT)
     desk("cancel", "one")
@@ -103,7 +113,7 @@ def test_rerun_in_the_place_of_one_that_lives(fixing, desk, kubectl):
     kubectl.wait_for("the quota", lambda: kubectl.get("quota", "team").get("status", {}).get("hard"))
     desk.submit("one", "--cpu", "400m")
     commands = fixing("one", "quota")
-    assert commands[0][:5] == ["launcher", "rerun", "one", "--cpu", "300m"] and "--replace" in commands[0]
+    assert commands[0][:5] == ["launcher", "rerun", "one", "--cpu", "0.3"] and "--replace" in commands[0]
     # What would be refused is refused before anything is stopped.
     refused = fixing.launcher(*commands[0][1:], "--env-secret", "HUB_TOKEN=absent/token")
     assert refused.returncode == 2
@@ -112,10 +122,10 @@ def test_rerun_in_the_place_of_one_that_lives(fixing, desk, kubectl):
     fixing.run(commands)
     assert desk.data("status", "one")["state"] == "stopped"
     again = desk.other("one")
-    ended = desk.data("wait", again)
-    assert (ended["state"], ended["step"]) == ("finished", 6)
-    assert desk.record(again)["spec"]["cpu"] == "300m"
-    fixing.tell(commands, "the old run is stopped, the new one is finished")
+    assert desk.record(again)["spec"]["cpu"] == "0.3"
+    begun(kubectl, again)
+    fixing.tell(commands, "the old run is stopped, the new one's pod runs")
+    desk("cancel", again, "--now")
 
 
 def test_kubectl(fixing, desk, kubectl):
@@ -124,8 +134,9 @@ def test_kubectl(fixing, desk, kubectl):
     assert commands[0][0] == "kubectl"
     fixing.run(commands)
     assert kubectl.get("secret", "absent")["data"]
-    assert desk.data("wait", "one")["state"] == "finished"
-    fixing.tell(commands, "the run is finished")
+    begun(kubectl, "one")
+    fixing.tell(commands, "the run's pod runs")
+    desk("cancel", "one", "--now")
 
 
 def test_apply_leaves_to_others_what_is_theirs(fixing, desk):

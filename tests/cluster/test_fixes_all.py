@@ -22,8 +22,8 @@ def test_as_it_stands(stage, explained, cluster, tmp_path, name):
         pytest.skip("another program's")
     fixing.run(commands, **blanks(stage, tmp_path))
     fixing.tell(commands, there(stage, name, commands, before))
-    for new in runs(stage) - before:
-        command_line("cancel", new, *stage.where)
+    for left in {name, *runs(stage) - before}:  # what is mended trains
+        command_line("cancel", left, "--now", *stage.where)
 
 
 def blanks(stage, folder):
