@@ -29,7 +29,7 @@ N ?= 4
 SEED ?= 1
 JOBS ?= 1
 
-.PHONY: help demo test chaos test-cluster lint format bench lock image image-gpu clean
+.PHONY: help demo test chaos test-cluster test-fixes lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,8 +46,14 @@ chaos: .venv/dev ## N schedules of kills, pauses and storage faults from SEED on
 
 test-cluster: .venv/dev ## tests on a Kubernetes: its own (needs root, Go and Debian), or GANTRY_TEST_CONTEXT's
 	$(BIN)/python -m tests.cluster run -- sh -ec '\
-		$(BIN)/pytest -m "cluster and not alone" -n 4 --dist loadfile --no-loadscope-reorder tests/cluster; \
+		$(BIN)/pytest -m "cluster and not alone and not fixes" -n 4 --dist loadfile --no-loadscope-reorder tests/cluster; \
 		$(BIN)/pytest -m alone -n 5 tests/cluster'
+
+test-fixes: .venv/dev ## run every command that explain prints, as it stands, on a Kubernetes; writes docs/fixes.md
+	rm -f build/fixes.jsonl && mkdir -p build
+	GANTRY_FIXES=$(CURDIR)/build/fixes.jsonl $(BIN)/python -m tests.cluster run -- \
+		$(BIN)/pytest -m cluster -n 2 --dist loadfile tests/cluster/test_fixes.py tests/cluster/test_fixes_all.py
+	$(BIN)/python -m tests.cluster.fixes_page build/fixes.jsonl >docs/fixes.md
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint
 	$(BIN)/ruff format --check .

@@ -22,6 +22,7 @@ from launcher.commands.logs import logs
 from launcher.commands.reindex import reindex
 from launcher.commands.render import render
 from launcher.commands.report import report
+from launcher.commands.rerun import rerun
 from launcher.commands.resume import resume
 from launcher.commands.samples import samples
 from launcher.commands.show import show
@@ -62,6 +63,7 @@ app.command("wait")(wait)
 app.command("watch")(watch)
 app.command("cancel")(cancel)
 app.command("resume")(resume)
+app.command("rerun")(rerun)
 app.command("delete")(delete)
 app.command("report")(report)
 app.command("tensorboard")(tensorboard)

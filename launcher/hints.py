@@ -51,3 +51,33 @@ def usual_root() -> str:
         return str(defaults().values.get("root") or DEFAULT_ROOT)
     except UserError:  # a damaged file is the next command's to complain of
         return os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT
+
+
+def schedule_line(verb: str, name: str, *more: str, context: str, namespace: str) -> str:
+    """A command about a schedule as it can be pasted, such as ``launcher cron trigger nightly -n team``."""
+    from launcher.kubeconfig import current
+    from launcher.settings import defaults
+
+    words = ["launcher", "cron", verb, name, *more]
+    try:
+        found = defaults().values
+        here = current(found.get("context"))
+    except UserError:
+        found, here = {}, None
+    if here is None or here.name != context:
+        words += ["--context", context]
+    if namespace != found.get("namespace", here.namespace if here and here.name == context else None):
+        words += ["-n", namespace]
+    return shlex.join(words)
+
+
+def kubectl_line(context: str, *words: str) -> str:
+    """A command of kubectl as it can be pasted, with the context where it would not go by that one anyway."""
+    from launcher.kubeconfig import current
+
+    try:
+        here = current()
+    except UserError:
+        here = None
+    where = [] if here is not None and here.name == context else ["--context", context]
+    return shlex.join(["kubectl", *where, *words])

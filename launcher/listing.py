@@ -6,6 +6,7 @@ index does not settle is asked of the run's own folder, several at once: one sma
 under way, a few more of one that the index lacks.
 """
 
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -128,14 +129,19 @@ def _experiments(store: Store, experiment: str | None) -> list[str]:
     return [experiment]
 
 
+def _reindexing(store: Store, experiment: str) -> str:
+    root = store.url.removesuffix(f"/{experiment}")
+    return shlex.join(["launcher", "reindex", "--experiment", experiment, "--root", root])
+
+
 def _survey(store: Store, experiment: str, firings: Sequence[RunPath]) -> _Survey:
     """What is known of an experiment; a schedule's firing that waits for a node has no folder yet."""
     known = index.load(store)
     names = [name for name in store.folders() if layout.LABEL.fullmatch(name)]
     if known.note:
-        _note(f"{known.note}; `launcher reindex --experiment {experiment}` mends it")
+        _note(f"{known.note}; `{_reindexing(store, experiment)}` mends it")
     elif "://" in store.url and (missing := len(set(names) - known.entries.keys())) > _MANY:
-        how = f"`launcher reindex --experiment {experiment}` writes it anew"
+        how = f"`{_reindexing(store, experiment)}` writes it anew"
         _note(f"{missing} runs are not in the index of {store.url} and are asked one by one; {how}")
     waiting = {path.name for path in firings if path.experiment == experiment} - set(names)
     return _Survey(experiment, known.entries, [*names, *sorted(waiting)])

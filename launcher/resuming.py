@@ -4,14 +4,13 @@ import math
 import sys
 from typing import Any
 
-from launcher.backends.kubernetes.record import read_record as read_cluster_record
-from launcher.backends.local.record import read_record
+from launcher.asked import asked, begun_with, configuration, merge
 from launcher.errors import SpecError, Unsupported
 from launcher.lookup import Found
-from launcher.spec import RunSpec, make_spec
+from launcher.spec import KUBERNETES, RunSpec, make_spec
 from launcher.status import read_json
 from trainer import layout
-from trainer.config import RunConfig, conflicts, resolve, validate
+from trainer.config import RunConfig, conflicts
 
 # A checkpoint may have to wait for one that is on its way, and then the log's end is uploaded.
 _GRACE_FACTOR, _GRACE_MARGIN = 2, 20
@@ -32,24 +31,25 @@ def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> Ru
     run = read_json(found.store, layout.RUN)
     if run is None:
         _check_not_lost(found)
-    asked = _asked(found, run)
-    begun = asked.pop("overrides", ())
+    fields = _asked(found, run)
+    begun = fields.pop("overrides", ())
     before = tuple(begun)
     if run is not None:  # it knows the first attempt's alone of what any attempt may change
         patience = (override for override in begun if override.startswith("recovery."))
-        before = merge(_overrides(found, run), tuple(patience))
+        before = merge(begun_with(found, run), tuple(patience))
     for key, value in changes.items():
         if value is not None:
-            asked[key] = {**asked.get(key, {}), **value} if isinstance(value, dict) else value
-    if "grace_seconds" in asked and changes.get("grace_seconds") is None:
-        asked["grace_seconds"] = _enough_grace(found, asked["grace_seconds"])
+            fields[key] = {**fields.get(key, {}), **value} if isinstance(value, dict) else value
+    pods = fields["backend"] == KUBERNETES and "grace_seconds" in fields
+    if pods and changes.get("grace_seconds") is None:
+        fields["grace_seconds"] = _enough_grace(found, fields["grace_seconds"])
     spec = make_spec(
-        asked.pop("preset"),
+        fields.pop("preset"),
         merge(before, overrides),
-        **asked | {"name": found.path.name, "root": found.path.root, "experiment": found.path.experiment},
+        **fields | {"name": found.path.name, "root": found.path.root, "experiment": found.path.experiment},
     )
     if run is not None:
-        _check_unchanged(_config(found, run), spec.config())
+        _check_unchanged(configuration(found, run), spec.config())
     return spec
 
 
@@ -68,15 +68,10 @@ def _check_not_lost(found: Found) -> None:
 
 def _asked(found: Found, run: dict[str, Any] | None) -> dict[str, Any]:
     """Fields of the specification that the newest attempt was started with."""
-    if cluster := read_cluster_record(found.store):
-        return {key: value for key, value in cluster.spec.items() if value is not None}
-    if record := read_record(found.store):
-        asked = {"preset": record.preset, "overrides": record.overrides, "workers": record.workers}
-    elif run is not None:
-        asked = {"preset": run["preset"], "overrides": (), "workers": int(run.get("world_size") or 1)}
-    else:
+    fields = asked(found, run)
+    if not fields:
         raise Unsupported(f"run '{found.path.name}': {found.store.url} has no {layout.RUN} to go on from")
-    return {**asked, "backend": "local"}
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _enough_grace(found: Found, before: int) -> int:
@@ -92,25 +87,6 @@ def _enough_grace(found: Found, before: int) -> int:
         f"{before}; --grace sets another\n"
     )
     return enough
-
-
-def _config(found: Found, run: dict[str, Any]) -> RunConfig:
-    return validate(run["config"], f"{found.store.url}/{layout.RUN}")
-
-
-def _overrides(found: Found, run: dict[str, Any]) -> tuple[str, ...]:
-    """Overrides that the run was begun with; a run that was resumed with more steps has these by now."""
-    steps = _config(found, run).steps
-    before = tuple(run["overrides"])
-    if resolve(run["preset"], before).steps != steps:
-        return merge(before, (f"steps={steps}",))
-    return before
-
-
-def merge(before: tuple[str, ...], overrides: tuple[str, ...]) -> tuple[str, ...]:
-    """Both groups of ``key=value``, each key once with its last value, in the order of first mention."""
-    values = {override.partition("=")[0]: override for override in (*before, *overrides)}
-    return tuple(values.values())
 
 
 def _check_unchanged(old: RunConfig, new: RunConfig) -> None:

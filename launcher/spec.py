@@ -20,7 +20,7 @@ from trainer import layout
 from trainer.config import RunConfig, resolve
 from trainer.errors import ConfigError
 
-__all__ = ["FieldError", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
+__all__ = ["IMPLIED", "FieldError", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
 
 KUBERNETES, LOCAL = "kubernetes", "local"
 _RANDOM_LENGTH = 4  # 26 * 36^3 = 1.2 million names for each preset and day
@@ -107,7 +107,7 @@ class RunSpec(BaseModel):
             values["backend"] = derive_backend(values.get("image"), values.get("root"))[0]
         profiles = values.get("profiles") or ()
         if isinstance(profiles, list | tuple | set | frozenset) and all(isinstance(p, str) for p in profiles):
-            implied = {profile for field, profile in _IMPLIED.items() if values.get(field)}
+            implied = {profile for field, profile in IMPLIED.items() if values.get(field)}
             values["profiles"] = tuple(sorted({*profiles, *implied}))
             if "gpu" in profiles and not values.get("gpus"):
                 values["gpus"] = 1
@@ -150,7 +150,8 @@ class RunSpec(BaseModel):
         return resolve(self.preset, self.overrides)
 
 
-_IMPLIED = {"gpus": "gpu", "queue": "kueue", "google_service_account": "workload-identity"}
+IMPLIED = {"gpus": "gpu", "queue": "kueue", "google_service_account": "workload-identity"}
+"""Profiles that fields bring along."""
 
 
 def derive_backend(image: Any, root: Any) -> tuple[str, str]:

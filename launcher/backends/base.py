@@ -117,6 +117,9 @@ class Backend(Protocol):
             NoSuchRun: it was removed meanwhile.
         """
 
+    def check_next(self, found: Found, spec: RunSpec) -> None:
+        """Raise what `resume` would, but for the attempt that is under way."""
+
     def resume(self, found: Found, spec: RunSpec) -> Started:
         """Start the next attempt."""
 

@@ -96,6 +96,14 @@ Threads = Annotated[
 Detach = Annotated[
     bool, typer.Option("--detach", "-d", help="Return at once and let the run go on by itself.")
 ]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Where the run is under way, save and stop it first, as cancel does, but only when what is to "
+        "follow it would be accepted.",
+    ),
+]
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Go on until the run ends; Ctrl-C leaves it running.")
 ]

@@ -4,7 +4,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from launcher.commands.common import TEXT, Context, Detach, Namespace, Output, Overrides, Root, Run, Threads
+from launcher.commands.common import (
+    TEXT,
+    Context,
+    Detach,
+    Namespace,
+    Output,
+    Overrides,
+    Replace,
+    Root,
+    Run,
+    Threads,
+)
 from launcher.commands.following import report_detached, run_in_foreground
 from launcher.commands.following import watch as watch_started
 from launcher.commands.place import place_of
@@ -49,6 +60,7 @@ def resume(
             "--pod-annotation", metavar="KEY=VALUE", help="One more annotation of the pods; may be repeated."
         ),
     ] = None,
+    replace: Replace = False,
     detach: Detach = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow a run on Kubernetes; local runs are followed anyway.")
@@ -61,6 +73,7 @@ def resume(
 
     Only `steps`, to a higher value, and `recovery` can be set; the number of workers may change freely.
     Pods get more grace than before, which is told, where the last checkpoint took too long to save for it.
+    An attempt that is under way is left alone, which is an error, unless --replace says otherwise.
 
     Example: launcher resume demo-20260102-x7k2 --set steps=8000
     """
@@ -75,6 +88,10 @@ def resume(
     changes |= {field: more.entries(field) or None for field in ("pod_labels", "pod_annotations")}
 
     def start() -> "Started":
+        if replace:
+            from launcher import rerunning
+
+            return rerunning.resume(place, run, overrides or (), **changes)
         return runs.resume(place, run, overrides or (), abandon=abandon, **changes)
 
     if local and not detach:

@@ -1,8 +1,9 @@
 """``launcher submit``: start a new run."""
 
 import sys
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -22,26 +23,29 @@ class DryRun(StrEnum):
     server = "server"
 
 
+Watch = Annotated[
+    bool, typer.Option("--watch", help="On Kubernetes: follow the run to its end; Ctrl-C leaves it running.")
+]
+DryRunOption = Annotated[
+    DryRun | None,
+    typer.Option(
+        "--dry-run",
+        help="On Kubernetes: client prints what would be sent, server asks the cluster as well.",
+        show_default=False,
+    ),
+]
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Say what the run would take and whether it fits; nothing is sent.")
+]
+
+
 @with_run_flags
 def submit(
     flags: RunFlags,
     detach: Detach = False,
-    follow: Annotated[
-        bool,
-        typer.Option("--watch", help="On Kubernetes: follow the run to its end; Ctrl-C leaves it running."),
-    ] = False,
-    dry_run: Annotated[
-        DryRun | None,
-        typer.Option(
-            "--dry-run",
-            help="On Kubernetes: client prints what would be sent, server asks the cluster as well.",
-            show_default=False,
-        ),
-    ] = None,
-    estimate: Annotated[
-        bool,
-        typer.Option("--estimate", help="Say what the run would take and whether it fits; nothing is sent."),
-    ] = False,
+    follow: Watch = False,
+    dry_run: DryRunOption = None,
+    estimate: Estimate = False,
     quiet: Quiet = False,
     output: Output = TEXT,
 ) -> None:
@@ -57,45 +61,62 @@ def submit(
 
     Example: launcher submit -f run.yaml --workers 8 --estimate
     """
+    from launcher import runs
+
     spec = flags.spec()
-    if estimate:
-        _estimate(spec, output)
+    how = How(detach=detach, follow=follow, dry_run=dry_run, estimate=estimate, quiet=quiet, output=output)
+    begin(spec, lambda: runs.submit(spec), how)
+
+
+class How(NamedTuple):
+    """How a new run is begun and shown."""
+
+    detach: bool
+    follow: bool
+    dry_run: DryRun | None
+    estimate: bool
+    quiet: bool
+    output: OutputFormat
+
+
+def begin(spec: "RunSpec", start: "Callable[[], Started]", how: How) -> None:
+    """Start a new run with `start` and follow it, or say only what would be sent or what it would take.
+
+    Raises:
+        UserError: it is refused.
+    """
+    if how.estimate:
+        _estimate(spec, how.output)
     elif spec.backend == "kubernetes":
-        _submit_to_cluster(spec, dry_run, output, follow=follow and not detach, quiet=quiet)
-    elif dry_run is not None:
+        _begin_on_cluster(spec, start, how)
+    elif how.dry_run is not None:
         from launcher.errors import SpecError
 
-        raise SpecError(f"--dry-run {dry_run.value}: expected none, as backend is local and sends nothing")
-    elif detach:
-        from launcher import runs
-
-        _report(runs.submit(spec), output, quiet=quiet)
+        raise SpecError(
+            f"--dry-run {how.dry_run.value}: expected none, as backend is local and sends nothing"
+        )
+    elif how.detach:
+        _report(start(), how.output, quiet=how.quiet)
     else:
-        from launcher import runs
-
-        run_in_foreground(lambda: runs.submit(spec), output)
+        run_in_foreground(start, how.output)
 
 
-def _submit_to_cluster(
-    spec: "RunSpec", dry_run: DryRun | None, output: OutputFormat, *, follow: bool, quiet: bool
-) -> None:
+def _begin_on_cluster(spec: "RunSpec", start: "Callable[[], Started]", how: How) -> None:
     from launcher.render import render, to_json, to_yaml
 
     manifests = render(spec)  # before the client is loaded: a mistake in k8s/ shows at once
-    if dry_run is not None:
-        if dry_run is DryRun.server:
+    if how.dry_run is not None:
+        if how.dry_run is DryRun.server:
             from launcher import runs
 
             runs.dry_run(spec)
-        sys.stdout.write((to_json if output is OutputFormat.json else to_yaml)(manifests))
+        sys.stdout.write((to_json if how.output is OutputFormat.json else to_yaml)(manifests))
         return
-    from launcher import runs
-
-    started = runs.submit(spec)
-    if follow:
-        watch(started, output)
+    started = start()
+    if how.follow and not how.detach:
+        watch(started, how.output)
     else:
-        _report(started, output, quiet=quiet)
+        _report(started, how.output, quiet=how.quiet)
 
 
 def _report(started: "Started", output: OutputFormat, *, quiet: bool) -> None:

@@ -1,5 +1,6 @@
 """``launcher watch``: a run as a page that is redrawn until it ends."""
 
+import shlex
 from dataclasses import replace
 
 import typer
@@ -29,7 +30,9 @@ def watch(run: Run, root: Root = None, context: Context = None, namespace: Names
     from launcher.states import FINISHED
 
     screen = Console(highlight=False)
-    check_terminal(screen, f"launcher status {run} --watch")
+    typed = {"--root": root, "--context": context, "-n": namespace}
+    where = [word for flag, value in typed.items() if value is not None for word in (flag, value)]
+    check_terminal(screen, shlex.join(["launcher", "status", run, "--watch", *where]))
     place = place_of(root, context, namespace)
     located = locate(place, run)
     feed = Feed(located)

@@ -11,13 +11,14 @@ from typing import Any
 
 import yaml
 
+from launcher.asked import laid_over as lay_over
 from launcher.difference.asking import against_cluster
 from launcher.difference.objects import Change, Difference, compare
 from launcher.errors import CannotAsk, SpecError
 from launcher.lookup import Found
 from launcher.places import Place, locate
 from launcher.render import render
-from launcher.settings import Layered, recorded, spec_from
+from launcher.settings import Layered, spec_from
 from launcher.spec import RunSpec
 from trainer import layout
 from trainer.errors import ObjectMissing
@@ -66,15 +67,8 @@ def laid_over(spec: Mapping[str, Any], given: Layered, origin: str) -> RunSpec:
     Raises:
         UserError: a value is wrong; the text says where it came from.
     """
-    settings = dict(recorded(spec, origin).settings)
-    for key, setting in given.settings.items():
-        field, _, name = key.partition(".")
-        if field in _IDENTITY:
-            continue
-        if field in ("env", "env_secrets"):  # a variable that moves from one to the other
-            settings.pop(f"{'env_secrets' if field == 'env' else 'env'}.{name}", None)
-        settings[key] = setting
-    return spec_from(Layered(settings))
+    others = {key: each for key, each in given.settings.items() if key not in _IDENTITY}
+    return spec_from(lay_over(spec, Layered(others), origin))
 
 
 def _with_folder(found: Found, manifests: list[dict[str, Any]], why: str) -> Difference:

@@ -14,6 +14,7 @@ from launcher.backends.kubernetes.transport import Request
 from launcher.doctor.base import FAIL, OK, WARN, Check, Result, Subject
 from launcher.doctor.clock import judged
 from launcher.errors import ApiRejected, Forbidden, NamespaceMissing
+from launcher.hints import kubectl_line
 
 _LEVEL = "pod-security.kubernetes.io/enforce"
 _NOT_FOUND = 404
@@ -102,7 +103,7 @@ def permissions(subject: Subject) -> list[Result]:
 
 
 def _grant(subject: Subject) -> str:
-    return f"kubectl apply -n {subject.api.namespace} -f {ROLE}"
+    return kubectl_line(subject.api.context, "apply", "-n", subject.api.namespace, "-f", ROLE)
 
 
 def namespace(subject: Subject) -> Result:
@@ -110,7 +111,8 @@ def namespace(subject: Subject) -> Result:
     name = subject.api.namespace
     found = subject.api.get("Namespace", name)
     if found is None:
-        return Result("namespace", FAIL, f"'{name}' does not exist", f"kubectl create namespace {name}")
+        make = kubectl_line(subject.api.context, "create", "namespace", name)
+        return Result("namespace", FAIL, f"'{name}' does not exist", make)
     if "deletionTimestamp" in found["metadata"]:
         return Result("namespace", FAIL, f"'{name}' is being deleted", "choose another with -n")
     level = (found["metadata"].get("labels") or {}).get(_LEVEL)
@@ -161,7 +163,9 @@ def quota(subject: Subject) -> list[Result]:
         left = f"{len(quotas)} of them leave room for {subject.spec.workers} workers" if quotas else "none"
         return [Result("quota", OK, left)]
     less = has.advice or "less with --workers, --cpu, --memory"
-    never, now = f"ask for {less}, or have the quota raised", f"{_LATER}; or ask for {less}"
+    never, look = f"ask for {less}, or have the quota raised", "describe quota"
+    look = kubectl_line(subject.api.context, "-n", subject.api.namespace, *look.split())
+    now = f"{_LATER}, `{look}` shows what is in use; or ask for {less}"
     return [
         *(Result("quota", FAIL, str(each), never) for each in has.never),
         *(Result("quota", WARN, str(each), now) for each in has.now),

@@ -8,6 +8,7 @@ has to be concluded. Where none is found, the three most telling facts are shown
 from launcher.explain.base import Cause, Diagnosis, Evidence, Finding
 from launcher.explain.diagnosis import diagnose_schedule, explain, explain_run, explain_schedule, explained
 from launcher.explain.facts import Facts
+from launcher.explain.fix import Fix
 from launcher.explain.judging import diagnose
 from launcher.explain.schedule_facts import ScheduleFacts
 
@@ -17,6 +18,7 @@ __all__ = [
     "Evidence",
     "Facts",
     "Finding",
+    "Fix",
     "ScheduleFacts",
     "diagnose",
     "diagnose_schedule",

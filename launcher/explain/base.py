@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from launcher.explain.fix import Fix
+
 Known = TypeVar("Known", contravariant=True)  # `Facts` of a run, or `ScheduleFacts`
 
 
@@ -28,8 +30,8 @@ class Finding(NamedTuple):
     """What is wrong, naming the worker, the value and the limit; no full stop at its end."""
     evidence: Sequence[Evidence]
     """The most telling first."""
-    fix: str
-    """The command to type next, with this run's names in it."""
+    fix: Fix
+    """The commands to type next, with this run's names in them."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Diagnosis:
     sentence: str
     """One sentence, without a full stop."""
     evidence: tuple[Evidence, ...] = ()
-    fix: str | None = None
-    """The command to type next; None when there is nothing to mend."""
+    fix: Fix | None = None
+    """The commands to type next; None when there is nothing to mend."""
     unasked: tuple[str, ...] = ()
     """What could not be asked and why, so that the answer may say less than there is to know."""
 

@@ -3,6 +3,7 @@
 What could not be asked is empty, so that a cause says nothing rather than something false.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 from launcher.backends.kubernetes.jobs import Verdict, verdict
 from launcher.backends.kubernetes.pods import newest_pods
 from launcher.backends.kubernetes.wording import event_time, one_line
+from launcher.explain.fix import Fix
 from launcher.hints import command_line
 from launcher.status import RunStatus
 from trainer.layout import RunPath
@@ -62,6 +64,8 @@ class Facts:
     namespace of a Job that is gone. One that is not there has no entry, but for `KUEUE` and `NAMESPACE`."""
     unasked: Sequence[str] = ()
     """What could not be asked and why, a line each."""
+    context: str | None = None
+    """The kubeconfig's context where that is not the current one, which kubectl has to be told then."""
     time: datetime | None = None
     """When it was looked at, by the API server's clock; None where that was not asked."""
 
@@ -131,18 +135,28 @@ class Facts:
         for _, lines in sorted(self.logs.items()):
             yield from lines
 
-    def command(self, verb: str, *more: str) -> str:
-        """A command of the launcher about this run, as it can be pasted: ``launcher resume demo-1``."""
-        return command_line(verb, self.path, *more)
+    def command(self, verb: str, *more: str) -> Fix:
+        """A command of the launcher about this run: ``launcher resume demo-1``."""
+        return launcher(verb, self.path, *more)
 
-    def kubectl(self, *words: str) -> str:
-        """A command of kubectl in the run's namespace, as it can be pasted."""
-        return kubectl(self.namespace, *words)
+    def kubectl(self, verb: str, *words: str) -> Fix:
+        """A command of kubectl in the run's namespace; `verb` may be several words."""
+        return kubectl(self.context, self.namespace, verb, *words)
+
+    def wide(self, verb: str, *words: str) -> Fix:
+        """A command of kubectl about what belongs to no namespace."""
+        return kubectl(self.context, None, verb, *words)
 
 
-def kubectl(namespace: str, *words: str) -> str:
-    """A command of kubectl in a namespace, as it can be pasted."""
-    return " ".join(["kubectl", "-n", namespace, *words])
+def launcher(verb: str, path: RunPath, *more: str) -> Fix:
+    """A command of the launcher about a run."""
+    return Fix.of(*shlex.split(command_line(verb, path, *more)))
+
+
+def kubectl(context: str | None, namespace: str | None, verb: str, *words: str) -> Fix:
+    """A command of kubectl, with context and namespace where it is told; `verb` may be several words."""
+    where = [*(("--context", context) if context else ()), *(("-n", namespace) if namespace else ())]
+    return Fix.of("kubectl", *where, *verb.split(), *words)
 
 
 def object_name(found: Object, kind: str = "") -> str:

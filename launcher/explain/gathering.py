@@ -20,6 +20,7 @@ from launcher.backends.kubernetes.cancellation import was_cancelled
 from launcher.backends.kubernetes.endings import conditions_of
 from launcher.backends.kubernetes.jobs import is_deleted, is_suspended
 from launcher.backends.kubernetes.labels import queue_of
+from launcher.backends.kubernetes.login import IN_CLUSTER
 from launcher.backends.kubernetes.ours import Own
 from launcher.backends.kubernetes.wording import event_time
 from launcher.errors import CannotAsk, Transient
@@ -27,6 +28,7 @@ from launcher.explain.causes.surroundings import wanted
 from launcher.explain.facts import NAMESPACE, Facts, Line, Object, object_name
 from launcher.explain.kueue import place_facts, workload_facts
 from launcher.explain.lines import last_lines
+from launcher.kubeconfig import current
 from launcher.lookup import Found
 from launcher.states import FINISHED, RUNNING
 from launcher.status import Files, RunStatus, newest_checkpoint, read_files
@@ -116,6 +118,7 @@ def _of_cluster(found: Found, backend: KubernetesBackend, files: Files, asking: 
     now = backend.joined(found, files, seen)
     pods = sorted(seen.pods or (), key=_created, reverse=True)
     facts = Facts(now, files.run, files.said or {}, spec, seen.job, pods, time=seen.time)
+    facts = replace(facts, context=other_context(api))
     if well(now):
         return facts
     if seen.job is None or is_deleted(seen.job):
@@ -136,6 +139,12 @@ def _deserted(found: Found, api: Api, facts: Facts, asking: Asking) -> Facts:
 
 def _wish(found: Found, attempt: int | None, asking: Asking) -> bool | None:
     return asking("cancel.json", lambda: attempt is not None and was_cancelled(found.store, attempt))
+
+
+def other_context(api: Api) -> str | None:
+    """The context that kubectl has to be told of, None where it goes by that one anyway."""
+    usual = current()
+    return None if api.context == IN_CLUSTER or (usual and usual.name == api.context) else api.context
 
 
 def _created(found: Object) -> str:

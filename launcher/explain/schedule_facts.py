@@ -9,6 +9,7 @@ from launcher.backends.kubernetes.jobs import verdict
 from launcher.backends.kubernetes.labels import firing_due
 from launcher.explain.base import Diagnosis
 from launcher.explain.facts import Object, kubectl
+from launcher.explain.fix import Fix
 from launcher.schedules.cronline import CronLine
 from launcher.schedules.missed import Known, Missed, missed
 from launcher.schedules.model import since, suspensions, timing_of
@@ -47,6 +48,8 @@ class ScheduleFacts:
     events: Sequence[Object] = ()
     """About the CronJob, oldest first."""
     unasked: Sequence[str] = ()
+    context: str | None = None
+    """The kubeconfig's context where that is not the current one."""
     time: datetime = field(kw_only=True)
     """When they were looked at, by the cluster's clock."""
 
@@ -117,13 +120,14 @@ class ScheduleFacts:
         """The newest event about the CronJob with one of these reasons."""
         return next((each for each in reversed(self.events) if each.get("reason") in reasons), None)
 
-    def command(self, verb: str, *more: str) -> str:
-        """A command of ``launcher cron`` about it, as it can be pasted."""
-        return " ".join(["launcher cron", verb, self.short, *more, "-n", self.namespace])
+    def command(self, verb: str, *more: str) -> Fix:
+        """A command of ``launcher cron`` about it."""
+        where = ["-n", self.namespace, *(("--context", self.context) if self.context else ())]
+        return Fix.of("launcher", "cron", verb, self.short, *more, *where)
 
-    def kubectl(self, *words: str) -> str:
-        """A command of kubectl in its namespace."""
-        return kubectl(self.namespace, *words)
+    def kubectl(self, verb: str, *words: str) -> Fix:
+        """A command of kubectl in its namespace; `verb` may be several words."""
+        return kubectl(self.context, self.namespace, verb, *words)
 
     @property
     def namespace(self) -> str:

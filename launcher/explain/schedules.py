@@ -8,7 +8,7 @@ from launcher.errors import NoSuchRun
 from launcher.explain.base import Diagnosis
 from launcher.explain.facts import Object
 from launcher.explain.finding import located_by_job
-from launcher.explain.gathering import Asking, gather
+from launcher.explain.gathering import Asking, gather, other_context
 from launcher.explain.judging import diagnose
 from launcher.explain.schedule_facts import Firing, ScheduleFacts
 from launcher.places import Place
@@ -44,8 +44,8 @@ def gather_schedule(place: Place, name: str) -> ScheduleFacts:
         Firing(job, run_of(job), _diagnosed(place, api, job, asking) if index in {0, *looked} else None)
         for index, job in enumerate(jobs)
     ]
-    events.sort(key=event_time)
-    return ScheduleFacts(cronjob, firings, events, tuple(asking.unasked), time=time_of(api))
+    told, context = sorted(events, key=event_time), other_context(api)
+    return ScheduleFacts(cronjob, firings, told, tuple(asking.unasked), context, time=time_of(api))
 
 
 def experiment_of(cronjob: Object) -> str:

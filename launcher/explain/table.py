@@ -22,6 +22,7 @@ with the evidence (object, field, event or log line, and its time) and the comma
 
 ```
 launcher explain demo-1             # leaves with 0 when nothing is wrong, 1 when something is, 3: no such run
+launcher explain demo-1 --apply     # asks, then runs the command, unless it needs a decision of yours
 launcher explain demo-1 -o json     # cause, sentence, evidence, fix, and what could not be asked
 ```
 

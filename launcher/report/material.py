@@ -11,7 +11,7 @@ from launcher.curves import Curves, read_curves
 from launcher.explain import Diagnosis, explain_run
 from launcher.places import Place, locate
 from launcher.report.grids import Grids, read_grids
-from launcher.report.reproduce import asked, submit_line
+from launcher.report.reproduce import reproducible, submit_line
 from launcher.report.timeline import Attempt, read_timeline
 from launcher.secrecy import without_password
 from launcher.states import FINISHED, parse_time
@@ -86,7 +86,7 @@ def gather(where: Place | str, run: str) -> Material:
     record = read_json(store, layout.RUN) or {}
     said, result = read_json(store, layout.STATUS), read_json(store, layout.RESULT) or {}
     curves, grids = read_curves(store), read_grids(store)
-    values = asked(found, record)
+    values = reproducible(found, record)
     diagnosis, notes = _diagnosis(where, status)
     config = _config(record, values, notes)
     ended = None if status.live else _text(result.get("finished")) or status.updated

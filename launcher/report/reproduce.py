@@ -1,10 +1,10 @@
 """From a run's folder back to the `launcher submit` line that asks for the same run."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from launcher.backends.kubernetes.record import read_record as read_cluster_record
+from launcher.asked import asked
 from launcher.backends.local.record import read_record
 from launcher.lookup import Found
 from launcher.secrecy import looks_secret, without_password
@@ -15,33 +15,24 @@ _NOT_ASKED = ("name", "preset", "backend")  # a new run has a name of its own; t
 HIDDEN = "..."
 
 
-def asked(found: Found, run: dict[str, Any]) -> dict[str, Any]:
-    """Fields of `RunSpec` that the newest attempt was started with, those of the run's place included.
-
-    Args:
-        found: the run.
-        run: its ``run.json``, empty when there is none.
+def reproducible(found: Found, run: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run was asked for, with the threads that its workers had: other numbers give other bits.
 
     Raises:
         GantryError: ``cluster.json`` or ``local.json`` is damaged.
     """
-    place = {"root": found.path.root, "experiment": found.path.experiment, "name": found.path.name}
-    if cluster := read_cluster_record(found.store):
-        return {**place, **cluster.spec, "backend": "kubernetes"}
-    if record := read_record(found.store):
-        shape = {"workers": record.workers, "threads": record.threads}
-        return {"preset": record.preset, "overrides": record.overrides, **shape, **place, "backend": "local"}
-    if not run.get("preset"):
-        return {}
-    shape = {"workers": run.get("world_size") or 1}
-    overrides = tuple(map(str, run.get("overrides") or ()))
-    return {"preset": run["preset"], "overrides": overrides, **shape, **place, "backend": "local"}
+    values = asked(found, run)
+    record = read_record(found.store) if values.get("backend") == "local" else None
+    if record is not None and values.get("threads") is None:
+        values["threads"] = record.threads
+    return values
 
 
 def submit_line(values: dict[str, Any]) -> str | None:
-    """The command that asks for a run again, under a new name; None where nothing says how it was asked for.
+    """The command that asks for a run again, under a new name; None where nothing says how it was started.
 
-    What looks like a secret is left out: its value is ``...``.
+    It needs nothing of the run, as a report may be all that is left of it or all that somebody has. What
+    looks like a secret is left out: its value is ``...``.
     """
     if not values.get("preset"):
         return None
@@ -54,15 +45,16 @@ def submit_line(values: dict[str, Any]) -> str | None:
             value is None or value in ((), [], {}) or (not info.is_required() and value == info.get_default())
         )
         if field not in _NOT_ASKED and not unset:
-            words += [word for text in _texts(field, value) for word in (flag_of(field), text)]
+            texts = _texts(field, value, values.get("env_plain") or ())
+            words += [word for text in texts for word in (flag_of(field), text)]
     return shlex.join(words)
 
 
-def _texts(field: str, value: Any) -> Iterator[str]:
+def _texts(field: str, value: Any, plain: Collection[str]) -> Iterator[str]:
     """The value of a flag each time that it is given."""
     if isinstance(value, dict):
         for key, text in value.items():
-            hidden = field == "env" and looks_secret(key, str(text))
+            hidden = field == "env" and key not in plain and looks_secret(key, str(text))
             yield f"{key}={HIDDEN if hidden else text}"
     elif isinstance(value, list | tuple):
         yield from (without_password(str(text)) for text in value)

@@ -14,6 +14,7 @@ from launcher.backends.kubernetes.preflight import preflight
 from launcher.backends.kubernetes.submit import owned, placed
 from launcher.check import HOST_NAME, LAST_ATTEMPT, FieldError, name_limit, refuse
 from launcher.errors import AlreadyExists, Forbidden, SpecError
+from launcher.hints import schedule_line
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.schedules.cronline import CronLine
 from launcher.schedules.finding import is_ours, not_ours, time_of
@@ -187,10 +188,11 @@ def _in_the_way(api: Api, error: AlreadyExists, name: str) -> GantryError:
     taken, resource = str(error.details.get("name")), str(error.details.get("kind"))
     cron = api.get("CronJob", name)
     if cron is not None and is_ours(cron):
+        where = {"context": api.context, "namespace": api.namespace}
         return SpecError(
             f"name '{name}' is taken: namespace '{api.namespace}' has a schedule of that name; change it "
-            f"with `launcher cron update {name}`, remove it with `launcher cron delete {name}`, or choose "
-            "another"
+            f"with `{schedule_line('update', name, **where)}`, remove it with "
+            f"`{schedule_line('delete', name, **where)}`, or choose another"
         )
     if cron is not None:
         return not_ours(api, name, cron)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.labels import SPEC, run_of
 from launcher.errors import NoSuchRun
+from launcher.hints import schedule_line
 from launcher.places import Place
 from launcher.schedules.adopting import asked_of
 from launcher.schedules.controlling import firings
@@ -124,8 +125,9 @@ def _by_index(found: Found) -> RunPath:
     path = path_of(found.cron)
     entries = sorted(recorded(path).values(), key=lambda entry: entry.created or "")
     if not entries:
+        where = {"context": found.api.context, "namespace": found.api.namespace}
         raise NoSuchRun(
-            f"schedule '{found.name}' has not fired yet; `launcher cron trigger {found.name}` starts a "
-            f"firing now, `launcher cron next {found.name}` says when it fires"
+            f"schedule '{found.name}' has not fired yet; `{schedule_line('trigger', found.name, **where)}` "
+            f"starts a firing now, `{schedule_line('next', found.name, **where)}` says when it fires"
         )
     return path._replace(name=entries[-1].run)

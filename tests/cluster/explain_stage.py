@@ -213,7 +213,7 @@ def mounting(claim: str) -> Edit:
 
 def reading(pod: dict[str, Any]) -> None:
     """With the files of a Secret that is not there."""
-    pod["volumes"].append({"name": "keys", "secret": {"secretName": "absent"}})
+    pod["volumes"].append({"name": "keys", "secret": {"secretName": "files"}})
     mount = {"name": "keys", "mountPath": "/keys", "readOnly": True}
     pod["containers"][0]["volumeMounts"].append(mount)
 

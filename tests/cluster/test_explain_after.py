@@ -43,7 +43,7 @@ def _bucket(cluster, name):
 CASES = {
     "variable": (
         "mistake", ["worker 0", "GANTRY_PEER_SECONDS is 'soon'"], ["Pod/variable-0-"],
-        "launcher submit ", "--env GANTRY_PEER_SECONDS=VALUE",
+        "launcher rerun ", "--env GANTRY_PEER_SECONDS=VALUE",
     ),
     "crashed": (
         "crashed", ["worker 0", "exit code 1", "PYTHONHASHSEED must be"],
@@ -52,7 +52,7 @@ CASES = {
     ),
     "nobody": (
         "no-identity", ["service account 'default'", "worker 0"], ["Pod/nobody-0-", "ServiceAccount/default"],
-        "launcher submit ", "--google-service-account",
+        "launcher rerun ", "--google-service-account",
     ),
     "apart": (
         "peer-unreachable", ["Service 'apart' is gone", "3 s", "apart-1.apart"],
@@ -62,11 +62,11 @@ CASES = {
     "policed": (
         "peer-unreachable", ["NetworkPolicy 'deny'", "DNS (port 53)"],
         ["Pod/policed-0-", "NetworkPolicy/deny"],
-        "launcher submit ", "--profile network-policy",
+        "launcher rerun ", "--profile network-policy",
     ),
     "late": (
         "deadline", ["run 'late'", "deadline of 2 s"], ["Job/late"],
-        "launcher submit ", "--deadline 4",
+        "launcher rerun ", "--deadline 4",
     ),
     "deleted": (
         "deleted", ["worker 0", "no more than 0"], ["Pod/deleted-0-", "Job/deleted"],
@@ -91,11 +91,11 @@ CASES = {
     ),
     "storage-404": (
         "bucket-missing", ["does not exist at http://", "worker 0"], ["Pod/storage-404-0-", "worker-0's log"],
-        "launcher submit ", "--env STORAGE_EMULATOR_HOST=URL",
+        "launcher rerun ", "--env STORAGE_EMULATOR_HOST=URL",
     ),
     "full": (
         "disk-full", ["worker 0", "volume 'tmp' of 1Mi"], ["Pod/full-0-", "status.json", "worker-0's log"],
-        "launcher submit ", "--manifests",
+        "launcher rerun ", "--manifests",
     ),
     "emptied": (
         "backoff-limit", ["run 'emptied'"], ["Job/emptied"],
@@ -109,7 +109,7 @@ CASES = {
     "diverged": (
         "diverged", ["NaN or Inf in step ", "learning rate 1.0", "last good checkpoint"],
         ["Pod/diverged-0-", "status.json", "run.json"],
-        "launcher submit ", "--set optimizer.learning_rate=0.1",
+        "launcher rerun ", "--set optimizer.learning_rate=0.1",
     ),
 }  # fmt: skip
 

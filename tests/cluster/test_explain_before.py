@@ -134,16 +134,16 @@ CASES = {
     "limit": ("limit-range", ["at most 200Gi of memory", "900Gi"], "Job/limit", "--memory 200Gi"),
     "secret": ("secret-missing", ["Secret 'absent'"], "Pod/secret-0-", "absent --from-file=token=FILE"),
     "key": ("secret-missing", ["Secret 'hub' has no key 'token'"], "Pod/key-0-", "edit secret hub"),
-    "file": ("secret-missing", ["Secret 'absent'"], "Pod/file-0-", "create secret generic absent"),
-    "rude": ("pod-security", ["'restricted:latest'", "runAsNonRoot"], "Job/rude", "launcher submit"),
+    "file": ("secret-missing", ["Secret 'files'"], "Pod/file-0-", "create secret generic files"),
+    "rude": ("pod-security", ["'restricted:latest'", "runAsNonRoot"], "Job/rude", "--unset manifests"),
     "account": ("service-account-missing", ["'absent'"], "Job/account", "create serviceaccount absent"),
     "priority": ("priority-class-missing", ["'absent'"], "Job/priority", "get priorityclasses"),
     "policy": ("admission-refused", ["AdmissionPolicy", "cost centre"], "Job/policy", "--man"),
     "webhook": ("admission-refused", ["'webhook.gantry.test'", REASON], "Job/webhook", "--manifests"),
-    "webhook-away": ("webhook-failing", ["'webhook-away.gantry.test'"], "Job/webhook-away", "grep"),
-    "cpu": ("insufficient-cpu", ["worker 0", "3 cores"], "Pod/cpu-0-", "launcher submit"),
+    "webhook-away": ("webhook-failing", ["'webhook-away.gantry.test'"], "Job/webhook-away", "kubectl "),
+    "cpu": ("insufficient-cpu", ["worker 0", "3 cores"], "Pod/cpu-0-", "rerun cpu --cpu"),
     "memory": ("insufficient-memory", ["100Gi of memory"], "Pod/memory-0-", "--memory"),
-    "gpu": ("no-gpu", ["no node has GPUs", "asks for 1"], "Pod/gpu-0-", "launcher submit"),
+    "gpu": ("no-gpu", ["no node has GPUs", "asks for 1"], "Pod/gpu-0-", "rerun gpu --gpus 0"),
     "taint": ("taint", ["gantry.test/team=others:NoSchedule"], "Pod/taint-0-", "toleration"),
     "selector": ("node-selector", ["disk=ssd"], "Pod/selector-0-", "kubectl label node"),
     "affinity": ("affinity", ["required node affinity", "ssd"], "Pod/affinity-0-", "preferred"),
@@ -155,7 +155,7 @@ CASES = {
     "cancelled": ("cancelled", ["asked to stop"], "Job/cancelled", "resume cancelled"),
     "gone": ("job-gone", ["Job 'gone' is gone"], None, "resume gone"),
     "wedged": (
-        "schedule-blocked", ["'127.0.0.1:9'", "Forbid", "at the latest"], "CronJob/wedged", "launcher delete",
+        "schedule-blocked", ["'127.0.0.1:9'", "Forbid", "at the latest"], "CronJob/wedged", "cancel wedged-",
     ),
     "off": ("schedule-suspended", ["schedule 'off'"], "CronJob/off", "launcher cron resume off"),
     "late": ("schedule-missed", ["schedule 'late'", "missed"], "CronJob/late", "launcher cron trigger late"),
@@ -248,7 +248,7 @@ def test_for_people_there_is_the_time_of_each_event(stage, explained, launcher):
     year = f"  {datetime.now(UTC):%Y-}"
     assert any(line.startswith(year) and "Job/quota event FailedCreate: " in line for line in evidence)
     assert any("ResourceQuota/team status.hard: requests.cpu 40" in line for line in evidence)
-    assert evidence[-1].startswith("mend it with: launcher cancel quota ")
+    assert evidence[-1].startswith("mend it with: launcher rerun quota --cpu ")
 
 
 def test_who_may_not_see_nodes_or_quotas_is_told_less(stage, cluster, explained, launcher):

@@ -11,6 +11,7 @@ from launcher.backends.kubernetes.observe import Seen, join
 from launcher.explain import Facts, diagnose
 from launcher.explain.facts import Line
 from launcher.status import RunStatus, WorkerStatus
+from tests.launcher.fixes import check_fix
 from tests.launcher.kubernetes_objects import BEGAN, ages, ended, pod, stamp
 from trainer.config import resolve
 from trainer.errors import EXIT_USER, PeerLost
@@ -109,9 +110,14 @@ def lines(logs):
 
 
 def answer(found):
-    """The diagnosis of facts: its cause, sentence and fix, and where its evidence is from."""
+    """The diagnosis of facts: its cause, sentence and fix, and where its evidence is from.
+
+    What the fix says would be taken by the command line.
+    """
     here = diagnose(found)
-    return here.cause, here.sentence, here.fix, [each.object for each in here.evidence]
+    if here.fix is not None:
+        check_fix(here.fix, found.spec)
+    return here.cause, here.sentence, here.fix and str(here.fix), [each.object for each in here.evidence]
 
 
 def failed(worker, code, message="", reason="Error", at=10.0, **more):

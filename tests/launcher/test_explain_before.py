@@ -76,8 +76,8 @@ def test_why_an_image_cannot_be_pulled(cause, message):
     key, sentence, fix, seen = answer(pulling(message))
     assert (key, seen) == (cause, ["Pod/one-0-abcde"])
     assert "reg/gantry:1" in sentence
-    assert "launcher cancel one --root gs://runs/gan" in fix
     assert "launcher resume one" in fix
+    assert "--replace --root gs://runs/gan" in fix
 
 
 def test_the_reason_is_the_event_s_while_the_state_says_back_off_alone():
@@ -121,7 +121,7 @@ def test_a_registry_that_hides_whether_an_image_is_there_is_told_as_it_is():
         ),
         (
             'pods "one-0-a" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true',
-            "pod-security", "runAsNonRoot != true", "launcher submit",
+            "pod-security", "runAsNonRoot != true", "launcher rerun one --manifests DIR",
         ),
         (
             'error looking up service account team/absent: serviceaccount "absent" not found',
@@ -134,7 +134,7 @@ def test_a_registry_that_hides_whether_an_image_is_there_is_told_as_it_is():
         (
             'Internal error occurred: failed calling webhook "a.b.c": failed to call webhook: Post '
             '"https://x/": dial tcp 127.0.0.1:1: connect: connection refused',
-            "webhook-failing", "'a.b.c' does not answer", "grep -F -C 20 a.b.c",
+            "webhook-failing", "'a.b.c' does not answer", "custom-columns=",
         ),
         (
             'admission webhook "a.b.c" denied the request: no',

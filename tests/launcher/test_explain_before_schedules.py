@@ -4,12 +4,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from launcher.explain import Diagnosis, Evidence, ScheduleFacts, diagnose_schedule
+from launcher.explain import Diagnosis, Evidence, Fix, ScheduleFacts, diagnose_schedule
 from launcher.explain.schedule_facts import Firing
+from tests.launcher.fixes import check_fix
 from trainer.layout import RunPath
 
 NOW = datetime(2026, 11, 25, 3, 30, tzinfo=UTC)
 DUE = datetime(2026, 11, 25, 3, 10, tzinfo=UTC)
+
+
+MEND = Fix.of("launcher", "resume", "nightly-20261125-0310")
 
 
 def stamp(time):
@@ -48,7 +52,7 @@ def firing(due, healthy=True, cause=None, state="running", ended=False):
     }
     path = RunPath("gs://runs/gan", "gan", f"nightly-{due:%Y%m%d-%H%M}")
     seen = () if healthy else (Evidence("Pod/a", "status", "it is so"),)
-    found = Diagnosis("run", "gan", path.name, state, healthy, cause, "the run's sentence", seen, "mend")
+    found = Diagnosis("run", "gan", path.name, state, healthy, cause, "the run's sentence", seen, MEND)
     return Firing(job, path, found)
 
 
@@ -62,7 +66,10 @@ def event(reason, message, time):
 
 
 def diagnosis(cron, firings=(), events=()):
-    return diagnose_schedule(ScheduleFacts(cron, firings, events, time=NOW))
+    found = diagnose_schedule(ScheduleFacts(cron, firings, events, time=NOW))
+    if found.fix is not None:
+        check_fix(found.fix)
+    return found
 
 
 def test_a_schedule_that_fires_is_well():
@@ -84,7 +91,7 @@ def test_suspended():
     here = diagnosis(cronjob(DUE - timedelta(days=1), suspend=True))
     assert (here.healthy, here.cause, here.state) == (False, "schedule-suspended", "suspended")
     assert "it would have last at 2026-11-25 03:10 UTC" in here.sentence
-    assert here.fix == "launcher cron resume nightly -n team"
+    assert str(here.fix) == "launcher cron resume nightly -n team"
 
 
 def test_a_firing_that_cannot_begin_blocks_the_schedule():
@@ -94,9 +101,9 @@ def test_a_firing_that_cannot_begin_blocks_the_schedule():
     assert "at the latest at 2026-11-26 03:10 UTC" in here.sentence
     assert here.evidence[0].object == "Pod/a"
     where = "-n team --root gs://runs/gan"
-    assert here.fix == (
-        f"launcher delete nightly-20261125-0310 {where} && "
-        "launcher cron update nightly --image NAME:TAG -n team"
+    assert str(here.fix) == (
+        "launcher cron update nightly --image NAME:TAG -n team && "
+        f"launcher cancel nightly-20261125-0310 {where}"
     )
 
 
@@ -106,13 +113,13 @@ def test_a_firing_that_trains_on_blocks_once_another_is_due():
     passed = event("JobAlreadyActive", "Not starting job because prior execution is running", DUE)
     here = diagnosis(cronjob(DUE - timedelta(days=1)), [slow], [passed])
     assert (here.cause, here.evidence[0].field) == ("schedule-blocked", "event JobAlreadyActive")
-    assert here.fix.startswith("launcher cancel nightly-20261124-0310")
+    assert str(here.fix).startswith("launcher cancel nightly-20261124-0310")
     assert diagnosis(cronjob(DUE, concurrencyPolicy="Allow"), [slow]).healthy
 
 
 def test_missed():
     here = diagnosis(cronjob(DUE - timedelta(days=1)))
-    assert (here.cause, here.fix) == ("schedule-missed", "launcher cron trigger nightly -n team")
+    assert (here.cause, str(here.fix)) == ("schedule-missed", "launcher cron trigger nightly -n team")
     assert here.sentence.startswith("schedule 'nightly' missed its firing of 2026-11-25 03:10 UTC: ")
     fields = {each.field for each in here.evidence}
     assert fields == {"status.lastScheduleTime", "spec.schedule", "spec.startingDeadlineSeconds"}
@@ -134,7 +141,7 @@ def test_a_job_that_is_refused():
 def test_a_last_firing_that_failed(ended):
     ill = firing(DUE, False, "diverged", "failed", ended)
     here = diagnosis(cronjob(DUE, concurrencyPolicy="Allow"), [ill])
-    assert (here.cause, here.fix) == ("firing-not-well", "mend")
+    assert (here.cause, here.fix) == ("firing-not-well", MEND)
     assert "its last firing 'nightly-20261125-0310' is not well: the run's sentence" in here.sentence
 
 

@@ -24,8 +24,7 @@ def test_a_mistake_is_told_with_its_line_and_the_flag_that_changes_it():
     assert [(each.object, each.field, each.text) for each in diagnose(here).evidence][1:] == [
         ("run.json", "overrides", "--set data.source=idx:/absent")
     ]
-    assert fix.startswith("launcher submit --preset mlp ")
-    assert fix.endswith("--set steps=60 --set data.source=VALUE")
+    assert fix == "launcher rerun one --set data.source=VALUE --root gs://runs/gan"
 
 
 def test_a_variable_that_makes_no_sense_is_shown_where_it_stands():
@@ -33,7 +32,7 @@ def test_a_variable_that_makes_no_sense_is_shown_where_it_stands():
     here = facts(job(1, MISTAKE), [with_env(failed(0, 2, text), GANTRY_PEER_SECONDS="abc")])
     cause, _, fix, objects = answer(here)
     assert (cause, objects) == ("mistake", ["Pod/one-0-abcde", "Pod/one-0-abcde"])
-    assert fix.endswith("--env GANTRY_PEER_SECONDS=VALUE")
+    assert fix == "launcher rerun one --env GANTRY_PEER_SECONDS=VALUE --root gs://runs/gan"
 
 
 def test_what_a_resumed_run_may_change_is_changed_by_resume():
@@ -47,7 +46,7 @@ def test_a_mistake_of_a_local_run_is_in_its_log():
     cause, sentence, fix, objects = answer(here)
     assert (cause, objects[0]) == ("mistake", "worker-0's log")
     assert "/absent does not exist" in sentence
-    assert fix == "launcher submit --preset mlp --set data.source=VALUE"  # which wrote no run.json
+    assert fix == "launcher rerun one --set data.source=VALUE"  # which wrote no run.json
 
 
 # What trainers end by.
@@ -63,7 +62,7 @@ def test_divergence_names_step_tensor_and_rate():
         "training diverged: gradient of generator/hidden_1/kernel became NaN or Inf in step 17 "
         "(learning rate 0.0002); step 16 is the last good checkpoint"
     )
-    assert fix.endswith("--set optimizer.learning_rate=2e-05")
+    assert fix == "launcher rerun one --set optimizer.learning_rate=2e-05 --root gs://runs/gan"
     assert objects == ["Pod/one-0-abcde", "status.json", "run.json"]
     again = local("failed", [1], {0: [f"error: {text}"]}, said("failed", message=text))
     assert answer(again)[0] == "diverged"
@@ -86,7 +85,7 @@ def test_want_of_memory_names_the_limit_and_doubles_it(pods, logs):
     cause, sentence, fix, _ = answer(here)
     assert cause == "out-of-memory"
     assert sentence == "worker 1 needs more than the memory limit of 2Gi: the kernel killed it"
-    assert fix.endswith("launcher resume one --memory 4096Mi --root gs://runs/gan")
+    assert fix.endswith("launcher resume one --memory 4096Mi --replace --root gs://runs/gan")
 
 
 def test_twice_a_limit_is_not_advised_where_a_worker_needs_more():

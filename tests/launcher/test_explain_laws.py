@@ -1,42 +1,52 @@
 """What holds of every explanation, whatever was seen."""
 
-import shlex
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from launcher.cli import app
-from launcher.explain import diagnose
+from launcher.explain import Fix, diagnose
 from launcher.explain.causes import CAUSES
-from launcher.render import render, to_yaml
 from launcher.spec import make_spec
-from tests.launcher.explaining import LATE, MISTAKE, TOO_MANY, answer, facts, failed, unresolved, with_env
-from tests.launcher.kubernetes_objects import condition, ended, event, job, pod, said
+from tests.launcher.explaining import LATE, MISTAKE, TOO_MANY, facts, failed, unresolved, with_env
+from tests.launcher.fixes import check_fix, check_rerun, filled, parse
+from tests.launcher.kubernetes_objects import condition, ended, event, job, pod, said, waiting
 
 
-def test_the_command_to_begin_again_begins_the_same_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+def test_the_command_to_begin_again_says_what_is_otherwise_and_nothing_else():
     spec = make_spec(
         "mlp", ["steps=60", "data.source=idx:/a b"], name="one", workers=2, image="reg/gantry:1", root="gs://runs/gan",
-        experiment="faces", memory="3Gi", cpu="2", namespace="team", profiles=["spot", "network-policy"],
-        env={"A": "b c", "GANTRY_PEER_SECONDS": "9"}, backoff_limit=7, active_deadline_seconds=90,
-        grace_seconds=30,
-    )  # fmt: skip
+        memory="3Gi", profiles=["spot", "network-policy"], env={"A": "b c", "GANTRY_PEER_SECONDS": "9"},
+        env_secrets={"HUB": "hub/token"}, threads=3, ttl_seconds_after_finished=9,
+    ).model_dump(mode="json")  # fmt: skip
     text = "error: GANTRY_PEER_SECONDS is '9', expected more"
     pods = [with_env(failed(0, 2, text), GANTRY_PEER_SECONDS="9")]
-    fix = answer(facts(job(1, MISTAKE), pods, spec=spec.model_dump(mode="json")))[2]
-    words = shlex.split(fix.replace("VALUE", "8"))
-    assert words[:2] == ["launcher", "submit"]
-    done = CliRunner().invoke(app, ["render", *words[2:], "--name", "one"])
-    assert done.exit_code == 0, done.output
-    assert done.output == to_yaml(
-        render(spec.model_copy(update={"env": {"A": "b c", "GANTRY_PEER_SECONDS": "8"}}))
+    found = diagnose(facts(job(1, MISTAKE), pods, spec=spec)).fix
+    assert str(found) == "launcher rerun one --env GANTRY_PEER_SECONDS=VALUE --root gs://runs/gan"
+    _, values = parse([filled(word) for word in found.commands[0][1:]])
+    again = check_rerun(values, spec).model_dump(mode="json", exclude={"name"})
+    del spec["name"]
+    assert again == {**spec, "env": {"A": "b c", "GANTRY_PEER_SECONDS": "90"}}
+
+
+def test_a_run_that_lives_is_replaced_and_one_that_has_ended_is_not():
+    alive = facts(
+        job(1), [pod(0, phase="Pending", state=waiting("ErrImageNeverPull", "pull policy of Never"))]
     )
+    assert "--replace" in diagnose(alive).fix.commands[0]
+    ended_one = facts(job(1, MISTAKE), [failed(0, 2, "error: data.source idx:/absent: gone")])
+    assert "--replace" not in diagnose(ended_one).fix.commands[0]
 
 
+def test_what_a_person_must_decide_or_another_program_do_is_by_hand():
+    assert not Fix.of("launcher", "resume", "one").by_hand
+    assert "kubectl" in Fix.of("kubectl", "get", "pods").then(Fix.of("launcher", "resume", "one")).by_hand
+    for words in (["--set", "steps=VALUE"], ["--image", "NAME:TAG"], ["--manifests", "DIR"]):
+        assert Fix.of("launcher", "rerun", "one", *words).by_hand
+    assert not Fix.of("launcher", "rerun", "one", "--set", "data.source=idx:/FILES").by_hand
+
+
+SPEC = make_spec("mlp", (), "one", image="reg/gantry:1", root="gs://runs/gan", workers=2).model_dump(
+    mode="json"
+)
 ENDINGS = (
     None,
     ended(0),
@@ -114,9 +124,11 @@ def test_whatever_is_seen_there_is_one_answer(pods, events, word, logs, end, gon
     here = diagnose(facts(mine, pods, events, word, logs, seconds=at))
     assert here.healthy == (here.cause is None)
     assert here.healthy == (here.fix is None)
+    if here.fix is not None:
+        check_fix(here.fix, SPEC)
     assert here.sentence
     assert not any(
-        "\n" in text for text in (here.sentence, here.fix or "", *(each.text for each in here.evidence))
+        "\n" in text for text in (here.sentence, str(here.fix or ""), *(each.text for each in here.evidence))
     )
     assert here.healthy or here.evidence or here.cause in ("unknown", "job-gone")
 

@@ -44,7 +44,7 @@ def policy(name="deny", **spec):
         (service(publishNotReadyAddresses=False), "publishNotReadyAddresses of Service 'one'", RESUME),
         (service(selector={"app": "other"}), "spec.selector of Service 'one' is app=other", RESUME),
         (service() | policy(), "NetworkPolicy 'deny' of namespace 'team' does not allow the workers to ask",
-         "launcher submit"),
+         "launcher rerun one --profile network-policy"),
         (service(), "the workers of run 'one' cannot meet: after 0 s the names one-0.one, one-1.one do not",
          "kubectl -n team get pods"),
     ],

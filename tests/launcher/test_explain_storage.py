@@ -108,7 +108,9 @@ def test_a_service_account_without_identity(trouble, words, tmp_path):
     cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), pods))
     assert cause == "no-identity"
     assert "service account 'default' of worker 0's pod has no Google identity" in sentence
-    assert fix.endswith("--google-service-account NAME@PROJECT.iam.gserviceaccount.com")
+    assert fix == (
+        "launcher rerun one --google-service-account NAME@PROJECT.iam.gserviceaccount.com --root gs://runs/gan"
+    )
     cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), pods, others=account()))
     assert (cause, "may not act as 't@p.iam" in sentence) == ("no-identity", True)
     assert "'--member=serviceAccount:p.svc.id.goog[team/default]'" in fix

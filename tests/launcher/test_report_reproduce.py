@@ -11,7 +11,7 @@ from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.cli import app
 from launcher.commands.options import RunFlags
 from launcher.lookup import find_run
-from launcher.report.reproduce import asked, submit_line
+from launcher.report.reproduce import reproducible, submit_line
 from launcher.spec import make_spec
 from tests.launcher.run_folder import put, write_run
 
@@ -41,7 +41,9 @@ def read_back(line):
             "namespace": "team",
             "profiles": ("spot",),
             "queue": "gpu-queue",
-            "env": {"LEVEL": "2", "NAME": "two words"},
+            "env": {"LEVEL": "2", "NAME": "two words", "MY_TOKEN": "none of a kind"},
+            "env_plain": ("MY_TOKEN",),
+            "env_secrets": {"HF_TOKEN": "hub/token"},
             "backoff_limit": 0,
             "ttl_seconds_after_finished": 60,
             "active_deadline_seconds": 3600,
@@ -63,7 +65,7 @@ def test_a_run_of_a_cluster_is_asked_for_as_it_was_submitted(tmp_path):
     values["env"]["API_TOKEN"] = "hunter2-and-more"  # a record of before such names were refused
     record = ClusterRecord(1, "one", "team", "kind", "https://cluster", 1, "2026-01-02T03:04:05", values)
     put(tmp_path / "gan/one", "cluster.json", record.to_json().decode())
-    line = submit_line(asked(find_run(str(tmp_path), "one"), {}))
+    line = submit_line(reproducible(find_run(str(tmp_path), "one"), {}))
     assert "--root gs://bucket/gan --image reg/b:1 --env LEVEL=2 --env API_TOKEN=..." in line
     assert "hunter2" not in line
 
@@ -71,7 +73,7 @@ def test_a_run_of_a_cluster_is_asked_for_as_it_was_submitted(tmp_path):
 def test_a_run_that_was_trained_by_hand(tmp_path):
     folder = write_run(tmp_path / "gan/one")
     run = json.loads((folder / "run.json").read_text())
-    line = submit_line(asked(find_run(str(tmp_path), "one"), run))
+    line = submit_line(reproducible(find_run(str(tmp_path), "one"), run))
     assert line == (
         "launcher submit --preset mlp --set steps=200 --set metrics.every_steps=5 "
         f"--root {tmp_path} --workers 2"
@@ -80,4 +82,4 @@ def test_a_run_that_was_trained_by_hand(tmp_path):
 
 def test_no_line_where_nothing_says_how_it_was_asked_for(tmp_path):
     put(tmp_path / "gan/one", "status.json", {"state": "starting"})
-    assert submit_line(asked(find_run(str(tmp_path), "one"), {})) is None
+    assert submit_line(reproducible(find_run(str(tmp_path), "one"), {})) is None

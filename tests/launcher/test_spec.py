@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 
+from launcher.asked import merge
 from launcher.check import name_limit, quantity
 from launcher.hints import command_line
 from launcher.render import job_name
-from launcher.resuming import merge
 from launcher.spec import RunSpec, default_name, make_spec
 from trainer.errors import UserError
 from trainer.layout import RunPath, run_path

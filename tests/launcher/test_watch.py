@@ -377,7 +377,7 @@ def test_without_a_terminal_one_line_names_the_command_that_writes_lines(past_ru
     done = launcher("watch", *arguments, "--root", root)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert f"`launcher status {arguments[0]} --watch` writes lines" in done.stderr
+    assert f"`launcher status {arguments[0]} --watch --root {root}` writes lines" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 _PAGE = 500  # objects of an answer, as kubectl and the controllers ask for; 500 pods are 5 MB
 _OF_PAGES = ("continue", "remainingItemCount")
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _WATCH_MARGIN_SECONDS = 15.0  # the server ends a watch itself; this much later it has gone away
 
 
@@ -72,6 +73,15 @@ class Api:
             if kind == "Namespace":
                 return None
             raise
+
+    def exists(self, kind: str, name: str) -> bool:
+        """Whether there is such an object; what it holds is not asked for, which may be a secret."""
+        path = kind_of(kind).path(self.namespace, name)
+        try:
+            self._call(Request("GET", path, accept=_METADATA))
+        except NotFound:
+            return False
+        return True
 
     def list(self, kind: str, selector: str = "", fields: str = "", *, everywhere: bool = False) -> Object:
         """The List of objects whose labels and fields match; goes with a resource version to watch from.

@@ -181,8 +181,15 @@ class KubernetesBackend:
 
     def resume(self, found: Found, spec: RunSpec) -> submit.Submitted:
         """Submit the next attempt to the same cluster, whatever this workstation calls it."""
+        return submit.start(self._here(spec), resuming=True)
+
+    def check_next(self, found: Found, spec: RunSpec) -> None:
+        """Refuse what `resume` would refuse but for the attempt that is under way."""
+        submit.check(self._here(spec), resuming=True)
+
+    def _here(self, spec: RunSpec) -> RunSpec:
         where = {"context": self._context or context_of(self.record), "namespace": self.api.namespace}
-        return submit.start(spec.model_copy(update=where), resuming=True)
+        return spec.model_copy(update=where)
 
     def request_stop(self, found: Found, *, kill: bool = False) -> bool:
         """Ask the pods to save and stop; False when the Job has ended or is gone."""

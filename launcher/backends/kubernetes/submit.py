@@ -26,6 +26,7 @@ from launcher.backends.kubernetes.owner import owner_of, sign
 from launcher.backends.kubernetes.pods import is_there
 from launcher.backends.kubernetes.preflight import preflight
 from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.references import check_references
 from launcher.errors import AlreadyExists, RunAlive
 from launcher.hints import command_line
 from launcher.render import job_name, render, to_yaml
@@ -93,6 +94,27 @@ def dry_run(spec: RunSpec) -> list[str]:
     except AlreadyExists as error:
         raise in_the_way(api, error, spec) from error
     return [f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in manifests]
+
+
+def check(spec: RunSpec, *, resuming: bool) -> None:
+    """Refuse what `start` would refuse but for an attempt that is under way, and what its pods would lack.
+
+    Raises:
+        RunExists: a new run was asked for and there is one of that name.
+        UserError: the cluster or the bucket refuses it, or an object that its pods name is not there.
+    """
+    api = connect(spec.context, spec.namespace)
+    spec = placed(spec, api)
+    store = open_store(spec.path.url)
+    store.check()
+    claim = Claim(spec.path, store)
+    if not resuming:
+        claim.check_new()
+    try:
+        manifests = _accepted(api, spec, claim.next_attempt() if resuming else 1, resuming)
+    except AlreadyExists as error:
+        raise in_the_way(api, error, spec) from error
+    check_references(api, manifests)
 
 
 def _accepted(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifests:

@@ -61,6 +61,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     content_type: str = "application/json"
+    accept: str = "application/json, */*"
 
     @property
     def address(self) -> str:
@@ -70,7 +71,7 @@ class Request:
     @property
     def headers(self) -> dict[str, str]:
         """All but the credentials."""
-        return {"Accept": "application/json, */*", "Content-Type": self.content_type}
+        return {"Accept": self.accept, "Content-Type": self.content_type}
 
     @property
     def content(self) -> bytes | None:

@@ -158,6 +158,7 @@ def _first_record(spec: RunSpec, command: WorkerCommand, grace_seconds: float) -
         ports=tuple(free_ports(spec.workers)) if spec.workers > 1 else (),
         started=now(),
         grace_seconds=grace_seconds,
+        spec=spec.model_dump(mode="json"),
     )
 
 

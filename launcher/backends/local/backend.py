@@ -57,6 +57,17 @@ class LocalBackend:
         """Start a new run; returns when its supervisor has taken over, long before it trains."""
         return attempts.start(spec, resuming=False, command=self._command, grace_seconds=self._grace_seconds)
 
+    def check_new(self, spec: RunSpec) -> None:
+        """Refuse what `submit` would refuse."""
+        attempts.check_root(spec.root)
+        attempts.check_new(spec.path)
+        self._command(spec, 1)
+
+    def check_next(self, found: Found, spec: RunSpec) -> None:
+        """Refuse what `resume` would refuse but for the attempt that is under way."""
+        attempts.check_root(spec.root)
+        self._command(spec, 1)
+
     def resume(self, found: Found, spec: RunSpec) -> attempts.Started:
         """Start the next attempt of a run."""
         return attempts.start(spec, resuming=True, command=self._command, grace_seconds=self._grace_seconds)

@@ -74,6 +74,8 @@ class LocalRecord:
     """Worker that ended badly first and so ended the attempt."""
     exit_code: int | None = None
     """The attempt's: 0 done, 2 the user's mistake, 42 resume me, 1 anything else."""
+    spec: dict[str, Any] = field(default_factory=dict)
+    """The `RunSpec` as JSON, for the next attempt; empty in a record of before it was kept."""
     format: int = field(default=FORMAT)
 
     @classmethod

@@ -62,9 +62,11 @@ def create(
     typer.echo(done.name)
     if not quiet:
         from launcher.commands.cron.text import moment
+        from launcher.hints import schedule_line
 
         when = f"fires next {moment(done.next[0], timing.time_zone)}" if done.next else "is suspended"
-        note(f"it {when}; `launcher cron trigger {done.name}` fires it now")
+        now = schedule_line("trigger", done.name, context=done.context, namespace=done.namespace)
+        note(f"it {when}; `{now}` fires it now")
 
 
 def _dry_run(spec: "RunSpec", timing: "Timing", how: DryRun, output: OutputFormat) -> None:

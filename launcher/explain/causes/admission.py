@@ -11,6 +11,7 @@ from launcher.explain.causes.quota import QUOTA
 from launcher.explain.causes.refusals import refusal
 from launcher.explain.evidence import from_field
 from launcher.explain.facts import Facts, kubectl
+from launcher.explain.fix import Fix
 
 _FIELDS = {"cpu": "cpu", "nvidia.com/gpu": "gpus"}
 """By a LimitRange's resource: the field of a `RunSpec` that asks for it."""
@@ -41,12 +42,12 @@ def _ranges(facts: Facts) -> list[Evidence]:
     ]
 
 
-def _allowed(facts: Facts, bound: str, resource: str, allowed: str) -> str:
+def _allowed(facts: Facts, bound: str, resource: str, allowed: str) -> Fix:
     """The command that keeps a run within a LimitRange's bound of a resource."""
     if resource == "memory":
         size = at_least(facts, allowed)
         if bound == "maximum" and size != allowed:
-            return facts.kubectl("describe limitrange") + f"  # have it raised: a worker needs {size}"
+            return facts.kubectl("describe limitrange").noting(f"have it raised: a worker needs {size}")
         return resume(facts, "--memory", str(size))
     field = _FIELDS.get(resource)
     return submit(facts, **{field: allowed}) if field else submit(facts, manifests="DIR")
@@ -72,9 +73,11 @@ def pod_security(facts: Facts) -> Finding | None:
     level, why = found.match.groups()
     sentence = f"Pod Security '{level}' of namespace '{facts.namespace}' refuses the pods: {why}"
     # The project's own k8s/ meets "restricted", so somebody's copy or profile does not.
-    return Finding(
-        sentence, (found.evidence,), submit(facts, manifests=None) + "  # k8s/ as it comes meets it"
-    )
+    if facts.spec.get("manifests"):
+        fix = submit(facts, manifests=None).noting("k8s/ as it comes meets it")
+    else:
+        fix = submit(facts, manifests="DIR").noting("a copy of k8s/ that meets it")
+    return Finding(sentence, (found.evidence,), fix)
 
 
 def service_account(facts: Facts) -> Finding | None:
@@ -83,7 +86,9 @@ def service_account(facts: Facts) -> Finding | None:
         return None
     namespace, name = found.match.groups()
     sentence = f"service account '{name}' does not exist in namespace '{namespace}'"
-    return Finding(sentence, (found.evidence,), kubectl(namespace, f"create serviceaccount {name}"))
+    return Finding(
+        sentence, (found.evidence,), kubectl(facts.context, namespace, "create serviceaccount", name)
+    )
 
 
 def priority_class(facts: Facts) -> Finding | None:
@@ -91,7 +96,7 @@ def priority_class(facts: Facts) -> Finding | None:
     if not (found := refusal(facts, r"no PriorityClass with name (\S+) was found")):
         return None
     sentence = f"priority class '{found.match[1]}' does not exist in the cluster"
-    return Finding(sentence, (found.evidence,), "kubectl get priorityclasses")
+    return Finding(sentence, (found.evidence,), facts.wide("get priorityclasses"))
 
 
 def webhook_away(facts: Facts) -> Finding | None:
@@ -101,7 +106,9 @@ def webhook_away(facts: Facts) -> Finding | None:
     name, why = found.match.groups()
     sentence = f"admission webhook '{name}' does not answer, and without it the cluster makes no pods: {why}"
     kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
-    fix = f"kubectl get {kinds} -o yaml | grep -F -C 20 {name}  # whose service is to be mended"
+    webhooks = "WEBHOOKS:.webhooks[*].name,SERVICES:.webhooks[*].clientConfig.service.name"
+    look = facts.wide("get", kinds, "-o", f"custom-columns=CONFIGURATION:.metadata.name,{webhooks}")
+    fix = look.noting(f"the service of '{name}' is to be mended")
     return Finding(sentence, (found.evidence,), fix)
 
 
@@ -118,9 +125,8 @@ def policy(facts: Facts) -> Finding | None:
         sentence = f"ValidatingAdmissionPolicy '{name}' refuses the pods: {why or 'it gives no reason'}"
     else:
         return None
-    return Finding(
-        sentence, (found.evidence,), submit(facts, manifests="DIR") + "  # a copy of k8s/ that meets it"
-    )
+    fix = submit(facts, manifests="DIR").noting("a copy of k8s/ that meets it")
+    return Finding(sentence, (found.evidence,), fix)
 
 
 ADMISSION = (
@@ -150,7 +156,7 @@ ADMISSION = (
         "service-account-missing",
         "The service account does not exist",
         "FailedCreate of the Job with `error looking up service account`",
-        "Create it, or submit with another `--service-account`; the Job tries again by itself",
+        "Create it, or rerun with another `--service-account`; the Job tries again by itself",
         service_account,
     ),
     Cause(

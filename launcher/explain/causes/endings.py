@@ -83,9 +83,8 @@ def crashed(facts: Facts) -> Finding | None:
         ]
         own = [word._replace(exit_code=codes[word.worker]) for word in words(facts) if word.worker in bad]
     if not own and facts.said.get("state") == "failed" and (seen := from_status(facts, "message")):
-        return Finding(
-            f"the trainer failed: {facts.said['message']}", [seen], facts.command("logs", "--tail", "50")
-        )
+        look = facts.command("logs", "--tail", "50")
+        return Finding(f"the trainer failed: {facts.said['message']}", [seen], look)
     if not own:
         return None
     first = own[0]

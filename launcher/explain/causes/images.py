@@ -105,16 +105,15 @@ def unauthorized(facts: Facts) -> Finding | None:
     if "does not exist or may require" in pull.text:
         sentence += ", or it does not exist there, which that registry does not tell apart"
     account = next(
-        (str((pod.get("spec") or {}).get("serviceAccountName")) for _, pod in facts.newest), "default"
+        (str((pod.get("spec") or {}).get("serviceAccountName") or "default") for _, pod in facts.newest),
+        "default",
     )
     login = facts.kubectl(
         "create secret docker-registry registry", f"--docker-server={registry}", "--docker-username=USER",
         "--docker-password=PASSWORD",
     )  # fmt: skip
-    use = facts.kubectl(
-        f"patch serviceaccount {account} -p", """'{"imagePullSecrets": [{"name": "registry"}]}'"""
-    )
-    return Finding(sentence, pull.evidence, f"{login} && {use} && {resume(facts)}")
+    use = facts.kubectl("patch serviceaccount", account, "-p", '{"imagePullSecrets": [{"name": "registry"}]}')
+    return Finding(sentence, pull.evidence, login.then(use).then(resume(facts)))
 
 
 def missing(facts: Facts) -> Finding | None:

@@ -78,7 +78,7 @@ DEADLINE = Cause(
     "deadline",
     "The deadline is over",
     "The Job failed with DeadlineExceeded; its pods were told to save and stop",
-    "Resume gives the run the same time again, from its newest checkpoint; submit takes a longer --deadline",
+    "Resume gives the run the same time again, from its newest checkpoint; rerun takes a longer --deadline",
     deadline,
 )
 

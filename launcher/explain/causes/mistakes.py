@@ -10,6 +10,7 @@ from launcher.explain.causes import again
 from launcher.explain.causes.words import evidence, find, words
 from launcher.explain.evidence import from_field
 from launcher.explain.facts import Facts
+from launcher.explain.fix import Fix
 from trainer.config import RunConfig
 from trainer.errors import EXIT_USER
 
@@ -21,7 +22,7 @@ class Setting(NamedTuple):
 
     key: str
     flag: str
-    """By which submit sets it."""
+    """By which submit and rerun set it."""
     seen: Evidence | None
     """Where it stands; None where nothing of the run was written."""
 
@@ -73,10 +74,10 @@ def _setting(facts: Facts, text: str) -> Setting | None:
     return Setting(key, "--set", seen)
 
 
-def _change(facts: Facts, setting: Setting | None) -> str:
+def _change(facts: Facts, setting: Setting | None) -> Fix:
     """The command that says it otherwise; the new value is the person's to know."""
     if setting is None:
-        return again.submit(facts)
+        return again.submit(facts, "--set", "KEY=VALUE")
     resumable = setting.flag == "--set" and setting.key.partition(".")[0] in _RESUMABLE and facts.run
     return (again.resume if resumable else again.submit)(facts, setting.flag, f"{setting.key}=VALUE")
 
@@ -93,7 +94,7 @@ MISTAKES = (
         "mistake",
         "A mistake in the configuration or the data",
         "Exit code 2; the error begins with the key or the variable, and the Job fails at once",
-        "Submit with another value; `steps` and `recovery` can be set by resume",
+        "Rerun with another value; `steps` and `recovery` can be set by resume",
         mistake,
     ),
 )  # fmt: skip

@@ -23,7 +23,7 @@ _APART = (
 )
 _WAITING = r"waiting for (.*)"
 _LONG = timedelta(minutes=1)  # all pods run for so long, and still do not find each other
-_PROFILE = ("--profile", "network-policy")
+_PROFILE = "network-policy"
 
 
 def unreachable(facts: Facts) -> Finding | None:
@@ -164,8 +164,8 @@ def _policies(facts: Facts, said: Said, trouble: str) -> Finding | None:
     profiles = tuple(facts.spec.get("profiles") or ())
     fix = (
         facts.kubectl("describe", "networkpolicy", *names)
-        if _PROFILE[1] in profiles
-        else again.submit(facts, *_PROFILE)
+        if _PROFILE in profiles
+        else again.submit(facts, profiles=[*profiles, _PROFILE])
     )
     return Finding(sentence, evidence(facts, said, *seen), fix)
 

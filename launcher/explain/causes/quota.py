@@ -13,8 +13,9 @@ from launcher.explain.causes.needs import at_least, batch_of, in_mib
 from launcher.explain.causes.refusals import refusal
 from launcher.explain.evidence import from_field
 from launcher.explain.facts import Facts
+from launcher.explain.fix import Fix
 
-_AND_OTHERS = "  # what others use; the Job tries again by itself when there is room"
+_AND_OTHERS = "what others use; the Job tries again by itself when there is room"
 _AMOUNTS = re.compile(r"([\w./-]+)=([^,\s]+)")
 
 
@@ -23,7 +24,7 @@ def quota(facts: Facts) -> Finding | None:
     if found := refusal(facts, r"failed quota: ([^:]+): must specify (.+)"):
         name, what = found.match.groups()
         sentence = f"quota '{name}' of namespace '{facts.namespace}' wants pods to say {what}"
-        fix = submit(facts, manifests="DIR") + "  # a copy of k8s/ whose job.yaml says it"
+        fix = submit(facts, manifests="DIR").noting("a copy of k8s/ whose job.yaml says it")
         return Finding(sentence, (found.evidence, *_quota(facts, name)), fix)
     if not (found := refusal(facts, r"exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: (.+)")):
         return None
@@ -78,20 +79,20 @@ class Share(NamedTuple):
         )
 
 
-def _into(facts: Facts, name: str, share: Share) -> str:
+def _into(facts: Facts, name: str, share: Share) -> Fix:
     """The command that brings a run into a quota: fewer workers, smaller ones, or patience."""
     assert facts.job is not None
     workers = workers_of(facts.job)
     look = facts.kubectl("describe resourcequota", name)
     if share.workers(workers, empty=True) == workers:
-        return look + _AND_OTHERS
+        return look.noting(_AND_OTHERS)
     batch, gpus = batch_of(facts), int(facts.spec.get("gpus") or 0)
     for empty in (False, True):
         if batch and (count := even(share.workers(workers - 1, empty=empty), int(batch), gpus)):
             return resume(facts, "--workers", str(count))
     if less := _less(facts, share, workers):
         return submit(facts, **less)
-    return look + "  # it is smaller than the run: have it raised"
+    return look.noting("it is smaller than the run: have it raised")
 
 
 def _less(facts: Facts, share: Share, workers: int) -> dict[str, str]:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes.images import IMAGES
 from launcher.explain.evidence import from_event, from_field
+from launcher.explain.facts import launcher
+from launcher.explain.fix import Fix
 from launcher.explain.schedule_facts import Firing, ScheduleFacts
-from launcher.hints import command_line
 
 _LATE = timedelta(seconds=60)  # the controller looks at a schedule when it is due, and has much to do then
 _IMAGES = frozenset(cause.key for cause in IMAGES)
@@ -55,15 +56,16 @@ def _is_late(facts: ScheduleFacts) -> bool:
     return due is not None and (fired is None or due > fired) and facts.time - due > _LATE
 
 
-def _end(facts: ScheduleFacts, firing: Firing, ill: bool) -> str:
-    """Ends a firing, and where that one cannot begin makes the next ones otherwise."""
+def _end(facts: ScheduleFacts, firing: Firing, ill: bool) -> Fix:
+    """Ends a firing, and before that, where that one cannot begin, makes the next ones otherwise."""
     if firing.path is None:
         return facts.kubectl("delete job", str(firing.job["metadata"]["name"]))
     if not ill:
-        return command_line("cancel", firing.path, "-n", facts.namespace)
-    change = ("--image", "NAME:TAG") if firing.diagnosis and firing.diagnosis.cause in _IMAGES else ()
-    end = command_line("delete", firing.path, "-n", facts.namespace)
-    return f"{end} && {facts.command('update', *change)}"
+        return launcher("cancel", firing.path, "-n", facts.namespace)
+    image = firing.diagnosis is not None and firing.diagnosis.cause in _IMAGES
+    change = facts.command("update", *(("--image", "NAME:TAG") if image else ("-f", "FILE")))
+    end = launcher("cancel", firing.path, "-n", facts.namespace)
+    return change.then(end)
 
 
 def _deadline(firing: Firing) -> datetime | None:
@@ -82,7 +84,8 @@ def refused(facts: ScheduleFacts) -> Finding | None:
     if event is None or str(event.get("lastTimestamp") or "") < newest:
         return None
     seen = from_event(event)
-    return Finding(f"{facts.name} could not fire: {seen.text}", (seen, _last(facts)), facts.command("update"))
+    update = facts.command("update", "-f", "FILE").noting("FILE has what the cluster asks for")
+    return Finding(f"{facts.name} could not fire: {seen.text}", (seen, _last(facts)), update)
 
 
 def missed(facts: ScheduleFacts) -> Finding | None:
@@ -131,7 +134,7 @@ SCHEDULES = (
         "schedule-blocked",
         "A firing that does not end blocks the schedule",
         "A Job of the CronJob is active, concurrencyPolicy is Forbid, and events say JobAlreadyActive",
-        "Delete that firing and update the schedule with what it lacks, or wait for its deadline",
+        "Update the schedule with what the firing lacks and cancel that one, or wait for its deadline",
         blocked,
     ),
     Cause(

@@ -15,6 +15,7 @@ from launcher.explain.causes.again import resume, submit
 from launcher.explain.causes.needs import bytes_of, in_mib, needed
 from launcher.explain.evidence import from_field
 from launcher.explain.facts import Facts, Object
+from launcher.explain.fix import Fix
 from launcher.explain.placement import Unplaced, largest, shown_taint, unplaced
 
 _RULES = (
@@ -24,7 +25,7 @@ _RULES = (
 )
 _PLURALS = {"cpu": "cores", "memory": "memory", GPU: "GPUs"}
 _FREE = Decimal("0.9")  # the system's own pods have a part of each node
-_OWN = "  # a copy of k8s/ whose job.yaml"
+_OWN = "a copy of k8s/ whose job.yaml"
 
 
 def short_of(resource: str) -> Callable[[Facts], Finding | None]:
@@ -62,7 +63,7 @@ def _short(facts: Facts, pod: Unplaced, resource: str) -> Finding:
         more = f"; the largest node has {_said(resource, most)}, of which others have a part" if nodes else ""
         others = facts.kubectl("get pods -o wide --field-selector status.phase=Running")
         return Finding(
-            sentence + more, seen, f"{others}  # {facts.name} starts when enough of them have ended"
+            sentence + more, seen, others.noting(f"{facts.name} starts when enough of them have ended")
         )
     if most:
         sentence += f": the largest node that it may go to has {_said(resource, most)}"
@@ -73,20 +74,21 @@ def _short(facts: Facts, pod: Unplaced, resource: str) -> Finding:
     return Finding(sentence, seen, _smaller(facts, resource, most))
 
 
-def _smaller(facts: Facts, resource: str, most: Decimal) -> str:
+def _smaller(facts: Facts, resource: str, most: Decimal) -> Fix:
     """The run again with what a node has of a resource; of memory with what a worker needs."""
     if resource == "memory":
         need = needed(facts)
         size = in_mib(most * _FREE) if need is None else need.to_ask_for
         if bytes_of(size) > most:
-            return f"kubectl describe nodes  # none has the {size} that a worker needs: add one that has"
+            return facts.wide("describe nodes").noting(
+                f"none has the {size} that a worker needs: add one that has"
+            )
         return resume(facts, "--memory", size)
     if resource == "cpu":
         return submit(facts, cpu=shown(resource, most))
     if resource == GPU:
-        others = [profile for profile in facts.spec.get("profiles") or () if profile != "gpu"]
-        return submit(facts, gpus=int(most), **({} if most else {"profiles": others}))
-    return "kubectl describe nodes"
+        return submit(facts, gpus=int(most))
+    return facts.wide("describe nodes")
 
 
 def _said(resource: str, amount: Decimal) -> str:
@@ -116,7 +118,7 @@ def selector(facts: Facts) -> Finding | None:
     labels = ", ".join(f"{key}={value}" for key, value in wanted.items())
     sentence = f"no node has the label that worker {pod.worker}'s node selector wants: {labels}"
     seen = from_field(pod.pod, "Pod", "spec.nodeSelector", labels)
-    fix = f"kubectl label node NODE {' '.join(f'{key}={value}' for key, value in wanted.items())}"
+    fix = facts.wide("label node NODE", *(f"{key}={value}" for key, value in wanted.items()))
     return Finding(sentence, (pod.evidence, seen), fix)
 
 
@@ -125,7 +127,7 @@ def affinity(facts: Facts) -> Finding | None:
     pod = unplaced(facts)
     if pod is None:
         return None
-    fix = submit(facts, manifests="DIR") + f"{_OWN} asks for it as preferred, not as required"
+    fix = submit(facts, manifests="DIR").noting(f"{_OWN} asks for it as preferred, not as required")
     for pattern, field, words in _RULES:
         if re.search(pattern, pod.message) and (rule := _rule(pod, field)):
             return Finding(f"no node meets worker {pod.worker}'s {words}", (pod.evidence, rule), fix)
@@ -186,11 +188,10 @@ def taint(facts: Facts) -> Finding | None:
         return Finding(
             f"the nodes that worker {pod.worker} could go to are cordoned",
             (pod.evidence, *seen),
-            f"kubectl uncordon {' '.join(repelled)}",
+            facts.wide("uncordon", *repelled),
         )
-    fix = (
-        submit(facts, manifests="DIR")
-        + f"{_OWN} has a toleration for it (the profiles gpu and spot have theirs)"
+    fix = submit(facts, manifests="DIR").noting(
+        f"{_OWN} has a toleration for it (the profiles gpu and spot have theirs)"
     )
     return Finding(sentence, (pod.evidence, *seen), fix)
 
@@ -213,7 +214,7 @@ SCHEDULING = (
         "No node has the GPUs",
         _SEEN.format(GPU),
         "Add GPU nodes with the device plugin (`kubectl get nodes -o custom-columns=NAME:.metadata.name,GPUS:"
-        ".status.allocatable.nvidia\\.com/gpu`), or submit with fewer `--gpus`",
+        ".status.allocatable.nvidia\\.com/gpu`), or rerun with fewer `--gpus`",
         short_of(GPU),
     ),
     Cause("insufficient-memory", "No node has the memory", _SEEN.format("memory"), _FITS, short_of("memory")),

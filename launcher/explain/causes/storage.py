@@ -10,6 +10,7 @@ from launcher.explain.causes.places import Named, named
 from launcher.explain.causes.words import evidence, find
 from launcher.explain.evidence import from_field, from_log, from_status
 from launcher.explain.facts import Facts, Object
+from launcher.explain.fix import Fix
 from launcher.explain.health import passing
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
@@ -35,8 +36,9 @@ def denied(facts: Facts) -> Finding | None:
     account, member = _account(facts)
     seen = evidence(facts, said, *account)
     role = "objectViewer" if place and place.is_data else "objectUser"
-    grant = f"gcloud storage buckets add-iam-policy-binding gs://{bucket} --role=roles/storage.{role}"
-    return Finding(sentence, seen, f"{grant} --member={member} && {again.resume(facts)}")
+    bind = ("gcloud", "storage", "buckets", "add-iam-policy-binding", f"gs://{bucket}")
+    grant = Fix.of(*bind, f"--role=roles/storage.{role}", f"--member={member}")
+    return Finding(sentence, seen, grant.then(again.resume(facts)))
 
 
 def bucket_missing(facts: Facts) -> Finding | None:
@@ -50,11 +52,11 @@ def bucket_missing(facts: Facts) -> Finding | None:
     seen = evidence(facts, said)
     sentence = f"bucket '{bucket}'{_of(place)} does not exist"
     if place and place.is_data:  # an empty bucket would be of no use, and the run's own was found
-        fix = again.submit(facts, "--set", "data.source=SOURCE") + "  # with the place where the data is"
+        fix = again.submit(facts, "--set", "data.source=SOURCE").noting("with the place where the data is")
         return Finding(sentence, seen, fix)
-    make = f"gcloud storage buckets create gs://{bucket}"
+    make = Fix.of("gcloud", "storage", "buckets", "create", f"gs://{bucket}")
     if pod is None:
-        return Finding(sentence, seen, f"{make} && {again.resume(facts)}")
+        return Finding(sentence, seen, make.then(again.resume(facts)))
     seen.append(from_field(pod, "Pod", f"spec.containers[{CONTAINER}].env[{EMULATOR}]", host))
     fix = again.submit(facts, "--env", f"{EMULATOR}=URL")
     return Finding(f"{sentence} at {host}, where {said.who} looks for it ({EMULATOR})", seen, fix)
@@ -73,8 +75,8 @@ def no_identity(facts: Facts) -> Finding | None:
         return None
     if facts.spec == {} and not facts.pods:
         sentence = f"{said.who} found no credentials for Google Cloud Storage"
-        login = f"gcloud auth application-default login && {again.resume(facts)}"
-        return Finding(sentence, evidence(facts, said), login)
+        login = Fix.of("gcloud", "auth", "application-default", "login")
+        return Finding(sentence, evidence(facts, said), login.then(again.resume(facts)))
     name, google = service_account(facts), _google_account(facts)
     seen = evidence(facts, said, *_account(facts)[0])
     if google is None:
@@ -88,10 +90,9 @@ def no_identity(facts: Facts) -> Finding | None:
     )
     project = (re.search(r"@([\w-]+)\.iam", google) or ["", "PROJECT"])[1]
     member = f"serviceAccount:{project}.svc.id.goog[{facts.namespace}/{name}]"
-    bind = (
-        f"gcloud iam service-accounts add-iam-policy-binding {google} --role=roles/iam.workloadIdentityUser"
-    )
-    return Finding(sentence, seen, f"{bind} '--member={member}' && {again.resume(facts)}")
+    bind = ("gcloud", "iam", "service-accounts", "add-iam-policy-binding", google)
+    grant = Fix.of(*bind, "--role=roles/iam.workloadIdentityUser", f"--member={member}")
+    return Finding(sentence, seen, grant.then(again.resume(facts)))
 
 
 def away(facts: Facts) -> Finding | None:
@@ -103,7 +104,8 @@ def away(facts: Facts) -> Finding | None:
         sentence = f"storage was away for {seconds} s, which is more than {limit}: {reason}"
         return Finding(sentence, evidence(facts, said), again.resume(facts))
     if facts.status.storage and (seen := from_status(facts, "storage")):
-        look = f"gcloud storage ls {facts.status.root}" if facts.status.root.startswith("gs://") else "df -h"
+        root = facts.status.root
+        look = Fix.of("gcloud", "storage", "ls", root) if root.startswith("gs://") else Fix.of("df", "-h")
         sentence = f"storage is {facts.status.storage}; training goes on for as long as it can"
         return Finding(sentence, [seen], look)
     if facts.said:
@@ -125,20 +127,22 @@ def disk_full(facts: Facts) -> Finding | None:
     volume = _volume(facts, where)
     if volume is None:
         sentence = f"no space is left in {where}, where {said.who} writes"
-        return Finding(sentence, evidence(facts, said), f"df -h {where} && {again.resume(facts)}")
+        look = Fix.of("df", "-h", where)
+        return Finding(sentence, evidence(facts, said), look.then(again.resume(facts)))
     pod, name, limit = volume
     size = f"volume '{name}' of {limit}" if limit else f"volume '{name}', on the disk of node '{_node(pod)}'"
     seen = evidence(
         facts, said, from_field(pod, "Pod", f"spec.volumes[{name}]", limit or "emptyDir, no limit")
     )
-    look = f"kubectl describe node {_node(pod)}"
+    look = facts.wide("describe node", _node(pod))
     sentence = f"no space is left in {where}, where {said.who} writes its checkpoint: {size}"
     if not limit:
-        return Finding(sentence, seen, f"{look} && {again.resume(facts)}")
-    base = facts.spec.get("manifests") or "DIR"
-    return Finding(
-        f"{sentence}, whose sizeLimit is in --manifests", seen, again.submit(facts, manifests=base)
+        return Finding(sentence, seen, look.then(again.resume(facts)))
+    base = facts.spec.get("manifests")
+    larger = again.submit(facts, manifests="DIR").noting(
+        f"a copy of {base or 'k8s/'} in which the volume '{name}' has a larger sizeLimit"
     )
+    return Finding(f"{sentence}, whose sizeLimit is in --manifests", seen, larger)
 
 
 def is_refused(facts: Facts) -> bool:

@@ -60,7 +60,7 @@ def node_lost(facts: Facts) -> Finding | None:
             sentence = (
                 f"node '{node}' of worker {worker} is not ready, and nobody knows whether its pod still runs"
             )
-            return Finding(sentence, seen, f"kubectl get node {node} || {gone}")
+            return Finding(sentence, seen, gone.noting(f"only when node '{node}' will not come back"))
     return _taken(facts, "node", "lost its node")
 
 

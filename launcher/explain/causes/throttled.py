@@ -41,7 +41,7 @@ def throttled(facts: Facts) -> Finding | None:
         if change.field == CPU_LIMIT and change.harm and (limit := _cpu_limit(pod)) < _SLOW_CORES:
             sentence = f"{facts.name} starts slowly, as {change}"
             path = f"spec.containers[{CONTAINER}].resources.limits.cpu"
-            fix = submit(facts, manifests="DIR") + "  # a copy of k8s/ whose job.yaml sets limits.cpu"
+            fix = submit(facts, manifests="DIR").noting("a copy of k8s/ whose job.yaml sets limits.cpu")
             return Finding(sentence, [from_field(pod, "Pod", path, f"{limit:f}"), *_filled_in(pod)], fix)
     return None
 

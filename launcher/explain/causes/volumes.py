@@ -18,7 +18,9 @@ def volume(facts: Facts) -> Finding | None:
         where = f"does not exist in namespace '{facts.namespace}'"
         sentence = f"worker {pod.worker}'s volume claim '{absent[1]}' {where}"
         return Finding(
-            sentence, (pod.evidence,), facts.kubectl("apply -f CLAIM.yaml", "# the run goes on by itself")
+            sentence,
+            (pod.evidence,),
+            facts.kubectl("apply -f CLAIM.yaml").noting("the run goes on by itself"),
         )
     claims = [found for found in facts.others.values() if found.get("kind") == "PersistentVolumeClaim"]
     unbound = [found for found in claims if (found.get("status") or {}).get("phase") != "Bound"]

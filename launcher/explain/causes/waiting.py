@@ -196,9 +196,11 @@ def namespace_gone(facts: Facts) -> Finding | None:
     )
     if going:
         seen = from_field(space, "Namespace", seen.field, space["metadata"]["deletionTimestamp"])
-    wait = f"kubectl wait --for=delete namespace/{facts.namespace} --timeout=10m && " if going else ""
-    fix = f"{wait}kubectl create namespace {facts.namespace} && {facts.command('resume')}"
-    return Finding(sentence, [seen], fix + "  # the Secrets, Roles and accounts that it held are gone too")
+    fix = facts.wide("create namespace", facts.namespace).then(facts.command("resume"))
+    if going:
+        wait = facts.wide("wait", "--for=delete", f"namespace/{facts.namespace}", "--timeout=10m")
+        fix = wait.then(fix)
+    return Finding(sentence, [seen], fix.noting("the Secrets, Roles and accounts that it held are gone too"))
 
 
 WAITING = (
