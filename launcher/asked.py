@@ -1,6 +1,7 @@
 """What a run was asked for, as its own record tells it, and the same with changes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from launcher.backends.kubernetes.record import ClusterRecord
@@ -8,14 +9,17 @@ from launcher.backends.kubernetes.record import read_record as read_cluster_reco
 from launcher.backends.local.record import read_record
 from launcher.errors import SpecError
 from launcher.lookup import Found
-from launcher.settings import Layered, recorded
-from launcher.spec import IMPLIED
+from launcher.secrecy import looks_secret, without_password
+from launcher.settings import Layered, flag_of, recorded
+from launcher.spec import IMPLIED, RunSpec, derive_backend
 from launcher.yamlfile import OVERRIDES, Setting
 from trainer import layout
 from trainer.config import RunConfig, resolve, validate
 from trainer.errors import ConfigError
 
 _GROUPS = (OVERRIDES, "env", "env_secrets", "pod_labels", "pod_annotations")
+_NOT_ASKED = ("name", "preset", "backend")  # a new run has a name of its own; the other two come first
+HIDDEN = "..."
 _MOVES = {"env": "env_secrets", "env_secrets": "env"}  # a variable is in one of them
 
 
@@ -49,11 +53,15 @@ def asked(
 
 
 def begun_with(found: Found, run: Mapping[str, Any]) -> tuple[str, ...]:
-    """Overrides that the run was begun with; a run that was resumed with more steps has these by now."""
+    """Overrides that the run was begun with; a run that was resumed with more steps has these by now.
+
+    Whether this launcher would take them is for whoever begins a run with them.
+    """
     before = tuple(map(str, run.get("overrides") or ()))
-    steps = configuration(found, run).steps
-    if resolve(run["preset"], before).steps != steps:
-        return merge(before, (f"steps={steps}",))
+    with suppress(ConfigError):
+        steps = configuration(found, run).steps
+        if resolve(run["preset"], before).steps != steps:
+            return merge(before, (f"steps={steps}",))
     return before
 
 
@@ -123,3 +131,37 @@ def _keep_plain(settings: dict[str, Setting], plain: Setting | None, given: Laye
     settings.pop("env_plain", None)
     if names:
         settings["env_plain"] = (more or plain)._replace(value=names)
+
+
+def submit_words(values: Mapping[str, Any]) -> list[str] | None:
+    """The command that asks for a run anew, word by word; None where nothing says how it was started.
+
+    It needs nothing of the run, as a report may be all that is left of it or all that somebody has. What
+    looks like a secret is left out: its value is ``...``.
+    """
+    if not values.get("preset"):
+        return None
+    words = ["launcher", "submit", "--preset", str(values["preset"])]
+    if values.get("backend") != derive_backend(values.get("image"), values.get("root"))[0]:
+        words += ["--backend", str(values["backend"])]
+    for field, info in RunSpec.model_fields.items():
+        value = values.get(field)
+        unset = (
+            value is None or value in ((), [], {}) or (not info.is_required() and value == info.get_default())
+        )
+        if field not in _NOT_ASKED and not unset:
+            texts = _texts(field, value, values.get("env_plain") or ())
+            words += [word for text in texts for word in (flag_of(field), text)]
+    return words
+
+
+def _texts(field: str, value: Any, plain: Collection[str]) -> Iterator[str]:
+    """The value of a flag each time that it is given."""
+    if isinstance(value, dict):
+        for key, text in value.items():
+            hidden = field == "env" and key not in plain and looks_secret(key, str(text))
+            yield f"{key}={HIDDEN if hidden else text}"
+    elif isinstance(value, list | tuple):
+        yield from (without_password(str(text)) for text in value)
+    else:
+        yield without_password(str(value))

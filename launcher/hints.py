@@ -7,7 +7,6 @@ from trainer.errors import UserError
 from trainer.layout import RunPath
 
 DEFAULT_ROOT = "runs"
-DEFAULT_EXPERIMENT = "gan"
 
 
 _typed: dict[str, str] = {}  # by flag; of the process and not of a thread, since a process is one command
@@ -21,14 +20,12 @@ def remember(context: str | None = None, namespace: str | None = None) -> None:
 
 
 def command_words(verb: str, path: RunPath, *more: str) -> list[str]:
-    """A command about a run, word by word, such as ``launcher resume demo-1 --root /data``.
+    """A command about a run, word by word, such as ``launcher resume gan/demo-1 --root /data``.
 
-    It names the run so that nothing else is meant, its root unless that is the usual one, and the cluster
-    where that had to be typed for this command too.
+    It names the run's experiment, since by the name alone a namesake may be what is found, its root unless
+    that is the usual one, and the cluster where that had to be typed for this command too.
     """
     words = ["launcher", *verb.split(), f"{path.experiment}/{path.name}", *more]
-    if path.experiment == DEFAULT_EXPERIMENT:
-        words[words.index(f"{path.experiment}/{path.name}")] = path.name
     if path.root.rstrip("/") != usual_root().rstrip("/"):
         words += ["--root", path.root]
     for flag, value in _typed.items():

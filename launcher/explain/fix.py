@@ -9,7 +9,7 @@ PROGRAM = "launcher"
 # What stands in a command for what nobody but a person knows.
 BLANKS = (
     "VALUE", "KEY", "NAME:TAG", "NAME", "DIR", "FILE", "CLAIM.yaml", "SIZE", "URL", "USER", "PASSWORD",
-    "EMAIL", "SOURCE", "NODE", "NUMBER", "PROJECT",
+    "EMAIL", "NODE", "NUMBER", "PROJECT",
 )  # fmt: skip
 _BLANK = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in BLANKS))
 

@@ -48,7 +48,7 @@ CASES = {
     "crashed": (
         "crashed", ["worker 0", "exit code 1", "PYTHONHASHSEED must be"],
         ["Pod/crashed-0-", "worker-0's log"],
-        "launcher logs crashed ", "--worker 0",
+        "launcher logs gan/crashed ", "--worker 0",
     ),
     "nobody": (
         "no-identity", ["service account 'default'", "worker 0"], ["Pod/nobody-0-", "ServiceAccount/default"],
@@ -57,7 +57,7 @@ CASES = {
     "apart": (
         "peer-unreachable", ["Service 'apart' is gone", "3 s", "apart-1.apart"],
         ["Pod/apart-", "Service/apart"],
-        "launcher resume apart ", "",
+        "launcher resume gan/apart ", "",
     ),
     "policed": (
         "peer-unreachable", ["NetworkPolicy 'deny'", "DNS (port 53)"],
@@ -70,19 +70,19 @@ CASES = {
     ),
     "deleted": (
         "deleted", ["worker 0", "no more than 0"], ["Pod/deleted-0-", "Job/deleted"],
-        "launcher resume deleted ", "",
+        "launcher resume gan/deleted ", "",
     ),
     "evicted": (
         "evicted", ["worker 0", "its new pod has no node"], ["Pod/evicted-0-"],
-        "launcher status evicted ", "--watch",
+        "launcher status gan/evicted ", "--watch",
     ),
     "preempted": (
         "preempted", ["worker 0", "a higher priority", "its new pod has no node"], ["Pod/preempted-0-"],
-        "launcher status preempted ", "--watch",
+        "launcher status gan/preempted ", "--watch",
     ),
     "memory": (
         "out-of-memory", ["worker 0", "128Mi"], ["Pod/memory-0-"],
-        "launcher resume memory ", "--memory 1280Mi",
+        "launcher resume gan/memory ", "--memory 1280Mi",
     ),
     "storage-403": (
         "storage-denied", ["bucket '", "worker 0", "storage.objects.list"],
@@ -104,7 +104,7 @@ CASES = {
     "stalled": (
         "stalled", ["worker 0 took no step for", "recovery.stall_seconds"],
         ["Pod/stalled-0-", "worker-0's log"],
-        "launcher resume stalled ", "",
+        "launcher resume gan/stalled ", "",
     ),
     "diverged": (
         "diverged", ["NaN or Inf in step ", "learning rate 1.0", "last good checkpoint"],

@@ -77,7 +77,7 @@ def test_a_pod_that_somebody_adds_leaves_and_the_run_trains_on(trains, kubectl, 
     done = launcher("explain", "crowded", "--root", bucket, "-o", "json")
     found = json.loads(done.stdout)
     assert (found["state"], found["cause"]) == ("running", "more-pods"), found
-    assert "launcher resume crowded --workers 2" in found["fix"]
+    assert "launcher resume gan/crowded --workers 2" in found["fix"]
     told = json.loads(launcher("status", "crowded", "--root", bucket, "-o", "json").stdout)
     assert told["state"] == "running" and "it has 1 worker" in told["explanation"]
     cancelled = launcher("cancel", "crowded", "--root", bucket)

@@ -150,7 +150,7 @@ CASES = {
     "nearness": ("affinity", ["nearness to other pods"], "Pod/nearness-0-", "preferred"),
     "unbound": ("volume-unbound", ["claim 'bare'", "no storage class"], "PersistentVolumeClaim/bare", "bare"),
     "no-claim": ("volume-unbound", ["'absent' does not exist"], "Pod/no-claim-0-", "apply"),
-    "gated": ("unknown", ["no known cause fits"], "Pod/gated-0-", "launcher logs gated"),
+    "gated": ("unknown", ["no known cause fits"], "Pod/gated-0-", "launcher logs gan/gated"),
     "suspended": ("suspended", ["spec.suspend", "kubectl-patch"], "Job/suspended", "resume suspended"),
     "cancelled": ("cancelled", ["asked to stop"], "Job/cancelled", "resume cancelled"),
     "gone": ("job-gone", ["Job 'gone' is gone"], None, "resume gone"),
@@ -248,7 +248,7 @@ def test_for_people_there_is_the_time_of_each_event(stage, explained, launcher):
     year = f"  {datetime.now(UTC):%Y-}"
     assert any(line.startswith(year) and "Job/quota event FailedCreate: " in line for line in evidence)
     assert any("ResourceQuota/team status.hard: requests.cpu 40" in line for line in evidence)
-    assert evidence[-1].startswith("mend it with: launcher rerun quota --cpu ")
+    assert evidence[-1].startswith("mend it with: launcher rerun gan/quota --cpu ")
 
 
 def test_who_may_not_see_nodes_or_quotas_is_told_less(stage, cluster, explained, launcher):

@@ -95,7 +95,7 @@ def test_runs_in_a_queue(launcher, cron, own_cluster, namespace, bucket, kubectl
     queued = Queued(launcher, own_cluster, namespace, bucket, kubectl)
     queued.submit("first")
     found = queued.explained("first", "queue 'research'", "has no Kueue")
-    assert found["fix"].startswith("launcher cancel first")
+    assert found["fix"].startswith("launcher cancel gan/first")
     assert "not installed" in queued.doctor()["text"]
 
     (tmp_path / "kueue").mkdir()
@@ -129,7 +129,7 @@ def _begin_in_turn(queued):
 def _is_cancelled_and_resumed(queued, kubectl):
     """A queue would let it in again, so its Job is gone; resumed it has a new one, which waits again."""
     told = queued("cancel", "third").stdout
-    assert told.startswith("run 'third' is stopped: nothing is saved; go on with `launcher resume third")
+    assert told.startswith("run 'third' is stopped: nothing is saved; go on with `launcher resume gan/third")
     assert "third" not in kubectl("get", "jobs", "-o=name").stdout
     assert json.loads(queued("explain", "third", "-o", "json").stdout)["cause"] == "cancelled"
     queued("resume", "third")

@@ -22,7 +22,7 @@ FILLED = {
     "SIZE": "300Mi",
     "DIR": str(templates.folder()),
 }
-VERBS = {"apply", "create", "delete", "describe", "edit", "get", "label", "patch", "uncordon"}
+VERBS = {"apply", "create", "delete", "describe", "edit", "get", "label", "patch", "uncordon", "wait"}
 PROGRAMS = {"launcher", "kubectl", "gcloud", "df"}
 
 

@@ -117,7 +117,7 @@ def event(about, reason, message, age=0.0, kind="Warning"):
 
 def ages(word, submitted=-1.0, seconds=20.0):
     """How old the word and the submission are so many seconds after the Job was created."""
-    updated = datetime.fromisoformat(word["updated"]) if word else None
+    updated = datetime.fromisoformat(word["updated"]) if word and "updated" in word else None
     passed = timedelta(seconds=seconds)
     return Ages((BEGAN + passed - updated).total_seconds() if updated else None, seconds - submitted)
 

@@ -44,7 +44,7 @@ def shown(launcher, root):
 
 def test_what_is_shown_is_run_as_it_stands(launcher, cut_off):
     fix = shown(launcher, cut_off)["fix"]
-    assert fix == f"launcher resume one --root {cut_off}"
+    assert fix == f"launcher resume gan/one --root {cut_off}"
     command = [*MODULE, "explain", "one", "--root", cut_off, "--apply", "--yes"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:  # the real trainer, which has much to do
@@ -90,7 +90,7 @@ def test_what_a_person_has_to_fill_in_is_not_run(launcher, root):
     put(folder, "local.json", over.to_json().decode())
     put(folder, "logs/1/worker-0.log", f"error: {text}\n")
     found = shown(launcher, root)
-    assert found["fix"] == f"launcher rerun one --set data.source=VALUE --root {root}"
+    assert found["fix"] == f"launcher rerun gan/one --set data.source=VALUE --root {root}"
     assert "VALUE" in found["by_hand"]
     done = launcher("explain", "one", "--root", root, "--apply", "--yes")
     assert (done.returncode, done.stderr) == (1, "not applied: VALUE in it is yours to fill in\n")

@@ -76,7 +76,7 @@ def test_why_an_image_cannot_be_pulled(cause, message):
     key, sentence, fix, seen = answer(pulling(message))
     assert (key, seen) == (cause, ["Pod/one-0-abcde"])
     assert "reg/gantry:1" in sentence
-    assert "launcher resume one" in fix
+    assert "launcher resume gan/one" in fix
     assert "--replace --root gs://runs/gan" in fix
 
 
@@ -121,7 +121,7 @@ def test_a_registry_that_hides_whether_an_image_is_there_is_told_as_it_is():
         ),
         (
             'pods "one-0-a" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true',
-            "pod-security", "runAsNonRoot != true", "launcher rerun one --manifests DIR",
+            "pod-security", "runAsNonRoot != true", "launcher rerun gan/one --manifests DIR",
         ),
         (
             'error looking up service account team/absent: serviceaccount "absent" not found',
@@ -167,12 +167,14 @@ def test_what_the_run_s_own_pods_use_is_not_what_others_use():
     cause, sentence, fix, _ = answer(crowded(6, 4, full))
     assert cause == "quota"
     assert sentence.endswith("and 4 of 4 is used, all of it by the run's own 4 pods")
-    assert fix.endswith("launcher resume one --workers 4 --root gs://runs/gan")
-    assert answer(crowded(6, 4, full, "batch_size=42"))[2].endswith("--workers 3 --root gs://runs/gan")
+    assert fix.endswith("launcher resume gan/one --workers 4 --replace --root gs://runs/gan")
+    assert answer(crowded(6, 4, full, "batch_size=42"))[2].endswith(
+        "--workers 3 --replace --root gs://runs/gan"
+    )
     beside = "requested: requests.cpu=1, used: requests.cpu=5, limited: requests.cpu=5"
     _, sentence, fix, _ = answer(crowded(6, 3, beside))
     assert sentence.endswith("and 5 of 5 is used, 3 of it by the run's own 3 pods and 2 by others")
-    assert "resume one --workers 3" in fix
+    assert "resume gan/one --workers 3" in fix
     patient = "requested: requests.cpu=1, used: requests.cpu=6, limited: requests.cpu=6"
     assert "the Job tries again by itself" in answer(crowded(6, 3, patient))[2]  # six fit when others end
 
@@ -204,7 +206,7 @@ def test_no_less_memory_is_advised_than_a_worker_needs():
     assert fix == "kubectl -n team describe limitrange  # have it raised: a worker needs 1280Mi"
     message = "0/1 nodes are available: 1 Insufficient memory."
     asked = {"memory": "100Gi"}
-    assert "resume one --memory 1280Mi" in answer(homeless(message, [node()], asked))[2]
+    assert "resume gan/one --memory 1280Mi" in answer(homeless(message, [node()], asked))[2]
     assert "describe nodes" in answer(homeless(message, [node(memory="1Gi")], asked))[2]
 
 
@@ -446,7 +448,7 @@ def test_who_suspended_a_job_is_told():
         {"manager": "kubectl-patch", "time": stamp(9), "fieldsV1": {"f:spec": {"f:suspend": {}}}},
     ]
     cause, sentence, fix, _ = answer(facts(one, []))
-    assert (cause, fix) == ("suspended", "launcher resume one --root gs://runs/gan")
+    assert (cause, fix) == ("suspended", "launcher resume gan/one --root gs://runs/gan")
     assert "with kubectl-patch" in sentence
     one["metadata"]["annotations"]["gantry/cancelled"] = stamp(9)
     assert answer(facts(one, []))[0] == "cancelled"
@@ -466,7 +468,7 @@ STOPPED = {"state": "stopped", "step": 20, "updated": stamp(5), "checkpoint_step
 
 def test_a_run_whose_job_was_deleted_was_not_cancelled():
     cause, sentence, fix, _ = answer(facts(None, [], said=STOPPED, cancelled=False))
-    assert (cause, fix) == ("job-gone", "launcher resume one --root gs://runs/gan")
+    assert (cause, fix) == ("job-gone", "launcher resume gan/one --root gs://runs/gan")
     assert sentence == (
         "run 'one' was told to stop, saved at step 20, and not by `launcher cancel`: its Job 'one' is gone "
         "from namespace 'team'"
@@ -480,7 +482,7 @@ def test_a_run_whose_job_was_deleted_was_not_cancelled():
 def test_a_namespace_that_is_gone_or_goes():
     gone = answer(facts(None, [], said=STOPPED, cancelled=False, others={"Namespace/team": {}}))
     assert gone[:2] == ("namespace-gone", "namespace 'team' is gone, and run 'one' with it, saved at step 20")
-    assert gone[2].startswith("kubectl create namespace team && launcher resume one")
+    assert gone[2].startswith("kubectl create namespace team && launcher resume gan/one")
     before = answer(facts(None, [], said=STOPPED, cancelled=True, others={"Namespace/team": {}}))
     assert before[1] == "run 'one' was asked to stop and did, saved at step 20; its namespace 'team' is gone"
     going = {"kind": "Namespace", "metadata": {"name": "team", "deletionTimestamp": stamp(9)}}

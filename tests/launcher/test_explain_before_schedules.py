@@ -103,7 +103,7 @@ def test_a_firing_that_cannot_begin_blocks_the_schedule():
     where = "-n team --root gs://runs/gan"
     assert str(here.fix) == (
         "launcher cron update nightly --image NAME:TAG -n team && "
-        f"launcher cancel nightly-20261125-0310 {where}"
+        f"launcher cancel gan/nightly-20261125-0310 {where}"
     )
 
 
@@ -113,7 +113,7 @@ def test_a_firing_that_trains_on_blocks_once_another_is_due():
     passed = event("JobAlreadyActive", "Not starting job because prior execution is running", DUE)
     here = diagnosis(cronjob(DUE - timedelta(days=1)), [slow], [passed])
     assert (here.cause, here.evidence[0].field) == ("schedule-blocked", "event JobAlreadyActive")
-    assert str(here.fix).startswith("launcher cancel nightly-20261124-0310")
+    assert str(here.fix).startswith("launcher cancel gan/nightly-20261124-0310")
     assert diagnosis(cronjob(DUE, concurrencyPolicy="Allow"), [slow]).healthy
 
 

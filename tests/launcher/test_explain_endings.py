@@ -24,7 +24,7 @@ def test_a_mistake_is_told_with_its_line_and_the_flag_that_changes_it():
     assert [(each.object, each.field, each.text) for each in diagnose(here).evidence][1:] == [
         ("run.json", "overrides", "--set data.source=idx:/absent")
     ]
-    assert fix == "launcher rerun one --set data.source=VALUE --root gs://runs/gan"
+    assert fix == "launcher rerun gan/one --set data.source=VALUE --root gs://runs/gan"
 
 
 def test_a_variable_that_makes_no_sense_is_shown_where_it_stands():
@@ -32,13 +32,13 @@ def test_a_variable_that_makes_no_sense_is_shown_where_it_stands():
     here = facts(job(1, MISTAKE), [with_env(failed(0, 2, text), GANTRY_PEER_SECONDS="abc")])
     cause, _, fix, objects = answer(here)
     assert (cause, objects) == ("mistake", ["Pod/one-0-abcde", "Pod/one-0-abcde"])
-    assert fix == "launcher rerun one --env GANTRY_PEER_SECONDS=VALUE --root gs://runs/gan"
+    assert fix == "launcher rerun gan/one --env GANTRY_PEER_SECONDS=VALUE --root gs://runs/gan"
 
 
 def test_what_a_resumed_run_may_change_is_changed_by_resume():
     text = "error: steps is 60, but the run has taken 80 already"
     here = facts(job(1, MISTAKE), [failed(0, 2, text)], overrides=["steps=60"])
-    assert answer(here)[2] == "launcher resume one --set steps=VALUE --root gs://runs/gan"
+    assert answer(here)[2] == "launcher resume gan/one --set steps=VALUE --root gs://runs/gan"
 
 
 def test_a_mistake_of_a_local_run_is_in_its_log():
@@ -46,7 +46,7 @@ def test_a_mistake_of_a_local_run_is_in_its_log():
     cause, sentence, fix, objects = answer(here)
     assert (cause, objects[0]) == ("mistake", "worker-0's log")
     assert "/absent does not exist" in sentence
-    assert fix == "launcher rerun one --set data.source=VALUE"  # which wrote no run.json
+    assert fix == "launcher rerun gan/one --set data.source=VALUE"  # which wrote no run.json
 
 
 # What trainers end by.
@@ -62,7 +62,7 @@ def test_divergence_names_step_tensor_and_rate():
         "training diverged: gradient of generator/hidden_1/kernel became NaN or Inf in step 17 "
         "(learning rate 0.0002); step 16 is the last good checkpoint"
     )
-    assert fix == "launcher rerun one --set optimizer.learning_rate=2e-05 --root gs://runs/gan"
+    assert fix == "launcher rerun gan/one --set optimizer.learning_rate=2e-05 --root gs://runs/gan"
     assert objects == ["Pod/one-0-abcde", "status.json", "run.json"]
     again = local("failed", [1], {0: [f"error: {text}"]}, said("failed", message=text))
     assert answer(again)[0] == "diverged"
@@ -85,7 +85,7 @@ def test_want_of_memory_names_the_limit_and_doubles_it(pods, logs):
     cause, sentence, fix, _ = answer(here)
     assert cause == "out-of-memory"
     assert sentence == "worker 1 needs more than the memory limit of 2Gi: the kernel killed it"
-    assert fix.endswith("launcher resume one --memory 4096Mi --replace --root gs://runs/gan")
+    assert fix.endswith("launcher resume gan/one --memory 4096Mi --replace --root gs://runs/gan")
 
 
 def test_twice_a_limit_is_not_advised_where_a_worker_needs_more():
@@ -94,7 +94,7 @@ def test_twice_a_limit_is_not_advised_where_a_worker_needs_more():
     need = footprint(resolve("mlp"), 1, pods=True)  # as --estimate says it
     cause, _, fix, _ = answer(facts(job(1), [one]))
     assert cause == "out-of-memory"
-    assert f"resume one --memory {need.to_ask_for} " in fix
+    assert f"resume gan/one --memory {need.to_ask_for} " in fix
     assert int(need.to_ask_for.removesuffix("Mi")) << 20 >= need.total
 
 
@@ -104,7 +104,7 @@ def test_a_signal_to_a_process_of_this_machine_is_no_proof_of_anything():
     )
     assert cause == "killed"
     assert "worker 1" in sentence and "not known" in sentence and "memory" in sentence
-    assert fix == "launcher resume one"
+    assert fix == "launcher resume gan/one"
 
 
 def test_a_crash_is_told_by_the_line_that_names_the_exception():
@@ -118,7 +118,7 @@ def test_a_crash_is_told_by_the_line_that_names_the_exception():
     cause, sentence, fix, objects = answer(here)
     assert (cause, objects) == ("crashed", ["Pod/one-0-abcde", "worker-0's log"])
     assert sentence == "worker 0 crashed with exit code 1: ValueError: no such layer"
-    assert fix == "launcher logs one --worker 0 --tail 50 --root gs://runs/gan"
+    assert fix == "launcher logs gan/one --worker 0 --tail 50 --root gs://runs/gan"
     early = 'Fatal Python error: config_init_hash_seed: PYTHONHASHSEED must be "random"\nPython runtime'
     assert "PYTHONHASHSEED" in answer(facts(job(1, TOO_MANY), [failed(0, 1, early)]))[1]
     assert answer(local("failed", [1], {0: trace}))[1] == sentence
@@ -178,4 +178,4 @@ def test_restarts_that_bring_nothing_are_told_with_their_last_reason():
     cause, sentence, fix, _ = answer(facts(job(2, TOO_MANY), [failed(0, 1, f"error: {text}"), failed(1, 42)]))
     assert cause == "restarts-in-vain"
     assert "than step 40" in sentence and "restarts_without_progress=5" in sentence and "SIGSEGV" in sentence
-    assert fix == "launcher resume one --root gs://runs/gan"
+    assert fix == "launcher resume gan/one --root gs://runs/gan"

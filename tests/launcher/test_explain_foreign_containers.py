@@ -150,7 +150,7 @@ def test_explain_names_the_container_and_the_ways_out(name, way):
     found["spec"]["template"]["spec"]["containers"] = [{"name": "trainer"}, {"name": "ours"}]
     pods = [meshed(pod(worker, state=ended(0)), name=name) for worker in range(2)]
     cause, sentence, fix, seen = answer(facts(found, pods, said=DONE))
-    assert (cause, fix) == ("foreign-container", "launcher delete one --root gs://runs/gan")
+    assert (cause, fix) == ("foreign-container", "launcher delete gan/one --root gs://runs/gan")
     assert (
         f"run 'one' is finished, but container '{name}', not the trainer's, still runs in 2 of its 2"
         in sentence
@@ -323,7 +323,7 @@ def test_a_submission_that_was_cut_off_is_told_from_a_job_that_somebody_suspende
     found, state = half()
     assert state == ("interrupted", "its submission was cut off before its Job was let go")
     cause, sentence, fix, _ = answer(facts(found, [], seconds=60))
-    assert (cause, fix) == ("half-submitted", "launcher resume one --root gs://runs/gan")
+    assert (cause, fix) == ("half-submitted", "launcher resume gan/one --root gs://runs/gan")
     assert "never let go" in sentence
     assert half(seconds=5.0)[1].name == STARTING  # it is still at it
     assert half(annotations=CANCELLED)[1].name == STOPPED

@@ -53,7 +53,7 @@ def test_what_nobody_knows_is_three_facts_and_no_guess():
     assert here.sentence.endswith("; no known cause fits")
     texts = [each.text for each in here.evidence]
     assert texts == ["CreateContainerConfigError, something new", "warning 3.0", "last"]
-    assert str(here.fix) == "launcher logs one --tail 50 --root gs://runs/gan"
+    assert str(here.fix) == "launcher logs gan/one --tail 50 --root gs://runs/gan"
 
 
 def test_a_pod_that_somebody_holds_back_is_unknown_and_shown_in_the_clusters_words():

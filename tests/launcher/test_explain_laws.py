@@ -20,7 +20,7 @@ def test_the_command_to_begin_again_says_what_is_otherwise_and_nothing_else():
     text = "error: GANTRY_PEER_SECONDS is '9', expected more"
     pods = [with_env(failed(0, 2, text), GANTRY_PEER_SECONDS="9")]
     found = diagnose(facts(job(1, MISTAKE), pods, spec=spec)).fix
-    assert str(found) == "launcher rerun one --env GANTRY_PEER_SECONDS=VALUE --root gs://runs/gan"
+    assert str(found) == "launcher rerun gan/one --env GANTRY_PEER_SECONDS=VALUE --root gs://runs/gan"
     _, values = parse([filled(word) for word in found.commands[0][1:]])
     again = check_rerun(values, spec).model_dump(mode="json", exclude={"name"})
     del spec["name"]

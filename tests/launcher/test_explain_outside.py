@@ -12,7 +12,7 @@ def test_a_deadline_that_passed_before_anything_began_names_what_was_in_the_way(
     mine["spec"]["activeDeadlineSeconds"] = 3
     late = facts(mine, [], said=said("stopped", checkpoint_step=40))
     cause, sentence, fix, _ = answer(late)
-    assert (cause, fix) == ("deadline", "launcher resume one --root gs://runs/gan")
+    assert (cause, fix) == ("deadline", "launcher resume gan/one --root gs://runs/gan")
     assert "deadline of 3 s" in sentence and "saved at step 40" in sentence
     stuck = event(pod(0), "FailedMount", 'configmap "c" not found')
     cause, sentence, fix, _ = answer(facts(mine, [], [stuck]))
@@ -88,7 +88,7 @@ def test_a_run_that_was_cut_off():
     cause, sentence, fix, objects = answer(local("interrupted", [None], {}, said("running"), told))
     assert (cause, objects) == ("cut-off", ["status.json"])
     assert told in sentence and "step 20" in sentence
-    assert fix == "launcher resume one"
+    assert fix == "launcher resume gan/one"
 
 
 def test_a_run_that_another_process_trains():
@@ -99,4 +99,4 @@ def test_a_run_that_another_process_trains():
     cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), [failed(0, 2, text)]))
     assert cause == "held"
     assert "one-0-x" in sentence
-    assert fix.startswith("launcher status one")
+    assert fix.startswith("launcher status gan/one")

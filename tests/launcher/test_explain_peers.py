@@ -12,7 +12,7 @@ from tests.launcher.explaining import TOO_MANY, answer, facts, failed, unresolve
 from tests.launcher.kubernetes_objects import job, pod, said, stamp
 from trainer.watchdog import Watchdog
 
-RESUME = "launcher resume one"
+RESUME = "launcher resume gan/one"
 
 
 def apart(**more):
@@ -44,7 +44,7 @@ def policy(name="deny", **spec):
         (service(publishNotReadyAddresses=False), "publishNotReadyAddresses of Service 'one'", RESUME),
         (service(selector={"app": "other"}), "spec.selector of Service 'one' is app=other", RESUME),
         (service() | policy(), "NetworkPolicy 'deny' of namespace 'team' does not allow the workers to ask",
-         "launcher rerun one --profile network-policy"),
+         "launcher rerun gan/one --profile network-policy"),
         (service(), "the workers of run 'one' cannot meet: after 0 s the names one-0.one, one-1.one do not",
          "kubectl -n team get pods"),
     ],

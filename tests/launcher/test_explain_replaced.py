@@ -81,7 +81,7 @@ def test_explain_says_who_did_it_before_it_says_that_the_run_was_asked_to_stop()
         said = {"state": state, "step": 20, "checkpoint_step": 20}
         found = replace(facts(said=said), status=standing(state, "", said, backend="kubernetes", **other))
         cause, sentence, fix, seen = answer(found)
-        assert (cause, fix) == ("replaced", "launcher resume one --root gs://runs/gan")
+        assert (cause, fix) == ("replaced", "launcher resume gan/one --root gs://runs/gan")
         assert "by the CronJob controller" in sentence and "'every-20261125-0340'" in sentence
         assert seen[:2] == ["CronJob/every", f"Job/{JOB}"]
 

@@ -37,7 +37,7 @@ def test_a_bucket_that_refuses_or_is_not_there(status, monkeypatch):
             "bucket-missing",
             "bucket 'runs' of the root gs://runs/gan does not exist",
         )
-        assert fix.startswith("gcloud storage buckets create gs://runs && launcher resume one")
+        assert fix.startswith("gcloud storage buckets create gs://runs && launcher resume gan/one")
         return
     assert cause == "storage-denied"
     which = "bucket 'runs' of the root gs://runs/gan"
@@ -62,7 +62,7 @@ def test_the_bucket_of_the_data_is_not_the_root_s(status, monkeypatch):
     if status == 404:
         assert cause == "bucket-missing"
         assert sentence == f"bucket 'faces' of data.source '{source}' does not exist"
-        assert "--set data.source=SOURCE" in fix and source not in fix and "buckets create" not in fix
+        assert "--set data.source=VALUE" in fix and source not in fix and "buckets create" not in fix
         return
     assert cause == "storage-denied"
     assert sentence.startswith(f"bucket 'faces' of data.source '{source}' refuses worker 0 to list")
@@ -109,13 +109,13 @@ def test_a_service_account_without_identity(trouble, words, tmp_path):
     assert cause == "no-identity"
     assert "service account 'default' of worker 0's pod has no Google identity" in sentence
     assert fix == (
-        "launcher rerun one --google-service-account NAME@PROJECT.iam.gserviceaccount.com --root gs://runs/gan"
+        "launcher rerun gan/one --google-service-account NAME@PROJECT.iam.gserviceaccount.com --root gs://runs/gan"
     )
     cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), pods, others=account()))
     assert (cause, "may not act as 't@p.iam" in sentence) == ("no-identity", True)
     assert "'--member=serviceAccount:p.svc.id.goog[team/default]'" in fix
     mine = local("failed", [2], {0: [text]})
-    assert answer(mine)[2] == "gcloud auth application-default login && launcher resume one"
+    assert answer(mine)[2] == "gcloud auth application-default login && launcher resume gan/one"
 
 
 def test_storage_that_is_away():
@@ -139,4 +139,4 @@ def test_a_full_disk_of_this_machine():
     cause, sentence, fix, _ = answer(local("failed", [1], {0: [text]}))
     assert cause == "disk-full"
     assert "worker 0" in sentence
-    assert fix == "df -h runs && launcher resume one"
+    assert fix == "df -h runs && launcher resume gan/one"

@@ -76,7 +76,9 @@ def test_the_second_claim_of_a_name_is_refused_and_harms_nothing(store):
     second = Claim(SPEC.path, store)  # both looked before either wrote
     claimed(store)
     before = content(store)
-    with pytest.raises(RunExists, match=r"launcher resume one.*launcher delete one --artifacts.*--name"):
+    with pytest.raises(
+        RunExists, match=r"launcher resume gan/one.*launcher delete gan/one --artifacts.*--name"
+    ):
         second.write(SPEC, record(), "", new=True)
     second.take_back()
     assert content(store) == before

@@ -261,7 +261,7 @@ def test_a_run_on_another_machine_is_neither_stopped_nor_said_to_be(submit, root
         json.dumps(status | {"state": "running", "updated": "2026-01-02T03:04:05+00:00"})
     )
     assert runs.status(root, "one").state == "interrupted"
-    with pytest.raises(Unsupported, match=r"cancel it there, or, .*`launcher resume one"):
+    with pytest.raises(Unsupported, match=r"cancel it there, or, .*`launcher resume gan/one"):
         runs.cancel(root, "one")
 
 

@@ -253,7 +253,7 @@ def test_what_somebody_typed_goes_before_the_record_and_a_file_does_not(
     assert call(["cancel", "x", "-n", "elsewhere"]) == 0  # finished, as its folder says
     assert api.of(*uids)[uids[0]]["spec"]["suspend"] is False
     assert call(["resume", "x", "-n", "elsewhere", "--set", "steps=120"]) == 2
-    assert "launcher cancel x --namespace elsewhere" in capsys.readouterr().err
+    assert "launcher cancel gan/x --namespace elsewhere" in capsys.readouterr().err
     assert read_record(open_store(player.path(home).url)).attempt == 1
     assert call(["cancel", "x"]) == 0
     assert api.of(*uids)[uids[0]]["spec"]["suspend"] is True

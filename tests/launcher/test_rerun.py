@@ -1,6 +1,7 @@
 """A run again under a new name: nothing of it is lost, and nothing is stopped in vain."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -194,10 +195,11 @@ def test_what_would_be_refused_stops_nothing(submit, root, fake):
     with pytest.raises(SpecError, match="expected another than the run's own"):
         rerunning.plan(root, "one", given({"name": "one"}))
     (Path(root) / "gan/two").mkdir()
+    (Path(root) / "gan/two/run.json").write_text("{}")
     with pytest.raises(RunExists):
         plan = rerunning.plan(root, "one", given({"name": "two"}))
         rerunning.begin(plan, replace=True, command=fake("exit:0"))
-    (Path(root) / "gan/two").rmdir()
+    shutil.rmtree(Path(root) / "gan/two")
     gone = given({"warm_start": "absent"})
     with pytest.raises(SpecError, match=r"warm_start\.run"):
         rerunning.begin(rerunning.plan(root, "one", gone), replace=True, command=fake("exit:0"))
@@ -234,7 +236,7 @@ def test_what_is_refused_after_the_stop_says_the_way_back(submit, root, fake, ca
         rerunning.begin(rerunning.plan(root, "one", given({"name": "two"})), replace=True, command=breaks)
     said = capsys.readouterr().err
     assert "nothing has taken the place of run 'one'" in said
-    assert f"`launcher resume one --root {root}`" in said
+    assert f"`launcher resume gan/one --root {root}`" in said
 
 
 def test_resume_replaces_the_attempt_that_is_under_way(submit, root, fake):

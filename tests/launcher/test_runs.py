@@ -28,7 +28,7 @@ def test_a_silent_run_is_interrupted(past_run, root):
     past_run(state="running", updated=(datetime.now(UTC) - timedelta(hours=1)).isoformat())
     found = runs.status(root, "past")
     assert found.state == "interrupted"
-    assert runs.way_on(found).startswith("nothing is saved; go on with `launcher resume past --root ")
+    assert runs.way_on(found).startswith("nothing is saved; go on with `launcher resume gan/past --root ")
 
 
 def test_list_is_ordered_by_the_last_word_and_spans_experiments(past_run, root):

@@ -226,7 +226,7 @@ def test_merged_overrides_hold_each_key_once():
 
 def test_a_hint_can_be_pasted(desk, monkeypatch):
     monkeypatch.setenv("GANTRY_ROOT", "/data/")
-    assert command_line("resume", RunPath("/data", "gan", "one")) == "launcher resume one"
+    assert command_line("resume", RunPath("/data", "gan", "one")) == "launcher resume gan/one"
     assert (
         command_line("logs", RunPath("my runs", "dc", "one"), "-f")
         == "launcher logs dc/one -f --root 'my runs'"
@@ -235,6 +235,6 @@ def test_a_hint_can_be_pasted(desk, monkeypatch):
 
 def test_a_hint_leaves_out_the_root_that_a_file_gives(desk):
     (desk / "gantry.yaml").write_text("root: gs://bucket/gan\n")
-    assert command_line("resume", RunPath("gs://bucket/gan", "gan", "one")) == "launcher resume one"
+    assert command_line("resume", RunPath("gs://bucket/gan", "gan", "one")) == "launcher resume gan/one"
     (desk / "gantry.yaml").write_text("rot: gs://bucket/gan\n")
-    assert command_line("resume", RunPath("runs", "gan", "one")) == "launcher resume one"
+    assert command_line("resume", RunPath("runs", "gan", "one")) == "launcher resume gan/one"

@@ -62,7 +62,7 @@ def test_cancel_lets_the_workers_save(submit, root):
     outcome = runs.finish(started)
     assert outcome.exit_code == 42
     assert f"saved at step {ended.checkpoint_step}" in outcome.text
-    assert "launcher resume one" in outcome.text
+    assert "launcher resume gan/one" in outcome.text
     assert runs.cancel(root, "one").state == "stopped"  # again: nothing to do and no error
 
 
@@ -87,7 +87,7 @@ def test_a_killed_worker_ends_the_attempt_and_is_named(submit):
     assert outcome.exit_code == 42
     assert outcome.status.state == "interrupted"
     assert "worker 1 was killed by SIGKILL" in outcome.text
-    assert "launcher resume one" in outcome.text
+    assert "launcher resume gan/one" in outcome.text
 
 
 def test_a_crash_is_a_failure_with_its_last_words(submit):
@@ -130,7 +130,7 @@ def test_a_living_run_is_not_started_twice(submit, root, fake):
     started = submit("train")
     running(started)
     for start in (lambda: submit("train"), lambda: runs.resume(root, "one", command=fake("train"))):
-        with pytest.raises(RunAlive, match=r"`launcher logs one --follow.*`launcher cancel one"):
+        with pytest.raises(RunAlive, match=r"`launcher logs gan/one --follow.*`launcher cancel gan/one"):
             start()
 
 
@@ -145,7 +145,7 @@ def test_the_lock_alone_refuses_a_second_supervisor(submit, root, fake, monkeypa
 
 def test_the_name_of_a_past_run_is_taken(past_run, submit):
     past_run("one", state="stopped")
-    with pytest.raises(RunExists, match="launcher resume one"):
+    with pytest.raises(RunExists, match="launcher resume gan/one"):
         submit("train")
 
 
@@ -314,7 +314,7 @@ def test_ctrl_c_saves_and_stops(foreground, root, number):
     assert process.returncode == 42
     assert "worker-0 | 1/1000 [D loss" in out
     step = runs.status(root, "one").checkpoint_step
-    assert f"stopped; saved at step {step}; go on with `launcher resume one" in err
+    assert f"stopped; saved at step {step}; go on with `launcher resume gan/one" in err
     assert "Traceback" not in err
 
 

@@ -57,7 +57,7 @@ def test_status_is_watched_to_the_end(submit, root):
 def test_files_are_deleted_only_when_nobody_writes_them(submit, root, launcher):
     submit("train")
     wait_until(lambda: runs.status(root, "one").state == "running")
-    with pytest.raises(RunAlive, match="launcher cancel one"):
+    with pytest.raises(RunAlive, match="launcher cancel gan/one"):
         runs.delete(root, "one", artifacts=True)
     runs.cancel(root, "one")
     kept = launcher("delete", "one", "--root", root, "--artifacts", stdin=None)

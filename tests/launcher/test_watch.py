@@ -282,7 +282,7 @@ def test_the_log_of_the_worker_in_trouble_is_shown(past_run, root):
 
 @pytest.fixture
 def watch(root, desk):
-    """Start `launcher watch one` in a terminal of its own."""
+    """Start `launcher watch gan/one` in a terminal of its own."""
     opened = []
 
     source = str(Path(launcher.__file__).parent.parent)  # as the working folder is another one
@@ -322,7 +322,7 @@ def test_a_live_run_is_drawn_and_every_way_out_gives_the_terminal_back(submit, w
     by_signal.process.send_signal(signal.SIGTERM)
     assert [terminal.leave() for terminal in watched[:3]] == [0, 130, 143]
     for terminal in (by_q, by_ctrl_c):
-        assert "the run goes on; watch it again with `launcher watch one" in terminal.text
+        assert "the run goes on; watch it again with `launcher watch gan/one" in terminal.text
     assert runs.status(root, "one").state == "running"
 
     (folder / "go").touch()
@@ -338,7 +338,7 @@ def test_a_run_that_is_over_is_drawn_once_with_the_exit_code_of_wait(past_run, w
     past_run("one", state="failed")
     terminal = watch(columns=80, lines=24)
     assert terminal.leave() == 1
-    assert "go on with `launcher resume one" in terminal.text
+    assert "go on with `launcher resume gan/one" in terminal.text
     assert "gan/one" in terminal.text
     assert "failed" in terminal.text
     assert ENTER_SCREEN not in terminal.text

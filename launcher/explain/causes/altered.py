@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from launcher.asked import submit_words
 from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.jobs import workers_of
 from launcher.backends.kubernetes.pods import pod_status, variables
@@ -12,6 +13,8 @@ from launcher.explain.causes import again
 from launcher.explain.causes.words import evidence, find
 from launcher.explain.evidence import from_container, from_field
 from launcher.explain.facts import Facts, Object
+from launcher.explain.fix import Fix
+from launcher.spec import KUBERNETES
 from launcher.states import RUNNING
 
 _WORKERS = "GANTRY_WORKERS"
@@ -28,7 +31,7 @@ def lost(facts: Facts) -> Finding | None:
     else:
         what = f"run.json of {facts.name}, the record without which nothing can be continued, is gone"
     sentence = f"{what}: somebody has emptied {facts.path.url}"
-    return Finding(sentence, evidence(facts, said), again.submit(facts, **_asked(facts)))
+    return Finding(sentence, evidence(facts, said), _anew(facts))
 
 
 def more_pods(facts: Facts) -> Finding | None:
@@ -60,15 +63,23 @@ def _ended(pod: Object) -> list[Evidence]:
     return [from_container(pod, each) for each in found if each.get("name") == CONTAINER]
 
 
+def _anew(facts: Facts) -> Fix:
+    """The run again: as its record has it, or where that went with the rest, as its pods were told."""
+    words = None if facts.spec or facts.run else submit_words(_asked(facts))
+    return again.submit(facts) if words is None else Fix.of(*words)
+
+
 def _asked(facts: Facts) -> dict[str, Any]:
-    """Fields of the run's specification as its pods have them, where its record went with the rest."""
-    if facts.spec or facts.run:
-        return {}
+    """Fields of the run's specification as its pods have them."""
     template = ((facts.job or {}).get("spec") or {}).get("template")
     for pod in (template, *facts.pods):
         for container in ((pod or {}).get("spec") or {}).get("containers") or []:
             if container.get("name") == CONTAINER and container.get("args"):
-                found = {**_of_words(container["args"]), "image": container.get("image")}
+                found = {
+                    **_of_words(container["args"]),
+                    "image": container.get("image"),
+                    "backend": KUBERNETES,
+                }
                 return found | ({"workers": workers_of(facts.job)} if facts.job else {})
     return {}
 

@@ -52,7 +52,7 @@ def bucket_missing(facts: Facts) -> Finding | None:
     seen = evidence(facts, said)
     sentence = f"bucket '{bucket}'{_of(place)} does not exist"
     if place and place.is_data:  # an empty bucket would be of no use, and the run's own was found
-        fix = again.submit(facts, "--set", "data.source=SOURCE").noting("with the place where the data is")
+        fix = again.submit(facts, "--set", "data.source=VALUE").noting("with the place where the data is")
         return Finding(sentence, seen, fix)
     make = Fix.of("gcloud", "storage", "buckets", "create", f"gs://{bucket}")
     if pod is None:

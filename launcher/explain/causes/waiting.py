@@ -75,7 +75,7 @@ def too_few(facts: Facts) -> Finding | None:
     )
     seen = [from_field(job, "Job", "spec.parallelism", most), *([who] if who else [])]
     seen.append(from_field(job, "Job", "spec.completions", count))
-    patch = f"""'{{"spec":{{"parallelism":{count}}}}}'"""
+    patch = f'{{"spec":{{"parallelism":{count}}}}}'
     fix = facts.kubectl("patch", "job", str(job["metadata"]["name"]), "--type=merge", "-p", patch)
     return Finding(sentence, seen, fix)
 

@@ -96,7 +96,7 @@ def test_an_interrupted_submission_takes_all_back(spec, kubectl, monkeypatch):
 def test_names_that_are_taken(spec, api, kubectl, bucket):
     run = spec("same", image="localhost/gantry:absent")
     submit.start(run, resuming=False)
-    with pytest.raises(RunExists, match=r"launcher resume same.*launcher delete same.*--name"):
+    with pytest.raises(RunExists, match=r"launcher resume gan/same.*launcher delete gan/same.*--name"):
         submit.start(run, resuming=False)
     elsewhere = spec("same", root=f"{bucket}/elsewhere")
     with pytest.raises(
@@ -107,9 +107,9 @@ def test_names_that_are_taken(spec, api, kubectl, bucket):
     assert files(elsewhere) == []
     for name in (layout.RUN, layout.CLUSTER, layout.MANIFESTS):
         open_store(run.path.url).delete(name)
-    with pytest.raises(RunExists, match="still has its Job 'same'; remove it with `launcher delete same"):
+    with pytest.raises(RunExists, match="still has its Job 'same'; remove it with `launcher delete gan/same"):
         submit.start(run, resuming=False)
-    with pytest.raises(RunAlive, match="launcher cancel same"):
+    with pytest.raises(RunAlive, match="launcher cancel gan/same"):
         submit.check_idle(own(api, run))
     kubectl("create", "service", "clusterip", "taken", "--tcp=80")
     with pytest.raises(SpecError, match="has Service 'taken', which is of somebody else's making"):
