@@ -3,17 +3,18 @@
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from launcher.backends.base import Known
 from launcher.backends.kubernetes.jobs import attempt_of
 from launcher.backends.kubernetes.labels import run_of, schedule_of
-from launcher.backends.kubernetes.reading import UNHEARD, Readable
+from launcher.backends.kubernetes.reading import HEARD, Readable
 from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.errors import CannotAsk
 from launcher.places import Place
-from trainer.errors import UserError
 from trainer.layout import RunPath
 
 Job = dict[str, Any]
@@ -33,7 +34,7 @@ class Jobs:
         self._by_run: dict[RunPath, Job] = {}
         self._home: Readable | None = None
         self._all_there = False
-        self._answers: dict[tuple[str, str], Known | UserError] = {}
+        self._answers: dict[tuple[str, str], Known | CannotAsk] = {}
 
     @property
     def all(self) -> list[Job]:
@@ -60,7 +61,7 @@ class Jobs:
         """The Jobs of the namespace that a run was submitted to.
 
         Raises:
-            UserError: it cannot be asked.
+            CannotAsk: it cannot be asked.
         """
         with self._lock:
             if self._all_there or self._is_home(record):
@@ -68,11 +69,12 @@ class Jobs:
             where = (record.server, record.namespace)
             if where not in self._answers:
                 self._answers[where] = self._answer(record)
-                if isinstance(self._answers[where], UserError):
+                told = self._home.error if self._home is not None else None
+                if isinstance(self._answers[where], CannotAsk) and self._answers[where] is not told:
                     _note(f"runs in namespace '{record.namespace}' of {record.server} are told of by their "
                           f"files alone: {self._answers[where]}")  # fmt: skip
             answer = self._answers[where]
-        if isinstance(answer, UserError):
+        if isinstance(answer, CannotAsk):
             raise answer
         return answer
 
@@ -103,10 +105,11 @@ class Jobs:
 
     def _ask(self) -> None:
         """What the place has; why it was not asked, or not all of it, is said on stderr."""
-        if not self._place.has_cluster:
-            return
         from launcher.backends.kubernetes.reading import read_jobs
 
+        with suppress(CannotAsk):  # a damaged kubeconfig, which is told below
+            if not self._place.has_cluster:
+                return
         read = read_jobs(self._place.connect, self._everywhere)
         self._keep(read)
         for note in read.notes:
@@ -126,24 +129,29 @@ class Jobs:
         own = [job for job in self.all if self._all_there or job["metadata"]["namespace"] == namespace]
         return Known({str(job["metadata"]["name"]): job for job in own}, home.time if home else None)
 
-    def _answer(self, record: ClusterRecord) -> Known | UserError:
+    def _answer(self, record: ClusterRecord) -> Known | CannotAsk:
         """What another namespace or another cluster has; one that does not answer is asked once."""
         from launcher.backends.kubernetes.backend import context_of
         from launcher.backends.kubernetes.reading import read_jobs
 
-        silent = (answer for (server, _), answer in self._answers.items() if server == record.server)
-        if error := next((each for each in silent if isinstance(each, UNHEARD)), None):
+        same = (answer for (server, _), answer in self._answers.items() if server == record.server)
+        if error := next((each for each in same if _is_silent(each)), None):
             return error
         home = self._home
-        if home is not None and home.server == record.server and isinstance(home.error, UNHEARD):
+        if home is not None and home.server in (None, record.server) and _is_silent(home.error):
             return home.error
         try:
             context = context_of(record)
-        except UserError as error:
+        except CannotAsk as error:
             return error
         read = read_jobs(lambda: replace(self._place, context=context, namespace=record.namespace).connect())
         by_name = {str(job["metadata"]["name"]): job for job in read.jobs}
         return read.error or Known(by_name, read.time)
+
+
+def _is_silent(answer: object) -> TypeGuard[CannotAsk]:
+    """Whether nothing was heard of a cluster, so that to ask it of another namespace is of no use."""
+    return isinstance(answer, CannotAsk) and not isinstance(answer, HEARD)
 
 
 def _note(text: str) -> None:

@@ -27,7 +27,7 @@ from launcher.listing import list_runs, reindex
 from launcher.places import Place, locate
 from launcher.resuming import resumed_spec
 from launcher.spec import RunSpec
-from launcher.states import FAILED, FINISHED, STOPPED
+from launcher.states import FINISHED, STOPPED, UNKNOWN
 from launcher.status import RunStatus
 from launcher.warm_start import check_warm_start
 from trainer import index
@@ -208,7 +208,7 @@ def cancel(where: Place | str, run: str, *, kill: bool = False) -> RunStatus:
     """
     found, backend = locate(where, run)
     now = backend.cancel(found, kill=kill)
-    if now.state not in (FINISHED, FAILED, STOPPED):
+    if now.state == UNKNOWN:
         raise GantryError(f"run '{now.run}' is {now.state}, and nothing of it was stopped: {now.explanation}")
     return now
 

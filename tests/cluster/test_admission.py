@@ -147,4 +147,4 @@ def test_the_bucket_of_the_data_is_told_from_the_root_s(submit, launcher, bucket
     said = json.loads(launcher("explain", "blind", "--root", bucket, "-o", "json").stdout)
     assert said["cause"] == "bucket-missing"
     assert said["sentence"] == f"bucket 'no-such-bucket-of-anybody' of data.source '{source}' does not exist"
-    assert "--set data.source=SOURCE" in said["fix"]
+    assert "--set data.source=VALUE" in said["fix"]

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from tests.cluster.explain_stage import submitters_role
 from tests.cluster.fixing import Fixing
 from tests.cluster.flags import on
 from tests.support.flags import set_flags
@@ -22,11 +23,18 @@ class Desk:
 
     def __init__(self, launcher, cluster, namespace, bucket):
         self._launcher, self._flags, self._bucket = launcher, on(cluster, namespace, bucket), bucket
+        self._cluster = cluster
         self.where = ["--context", cluster.context, "-n", namespace, "--root", bucket]
 
     def submit(self, name, *words):
         """Submit a small run; words that are given win."""
         self._launcher("submit", "--name", name, *FEW, *self._flags, *words, check=True)
+
+    def submit_unjudged(self, kubectl, name, *words):
+        """The same by somebody who may not have a pod judged, which is what finds out that none is let in."""
+        kubectl.apply(*submitters_role())
+        env = {"KUBECONFIG": self._cluster.user_kubeconfig("nobody")}
+        self._launcher("submit", "--name", name, *FEW, *self._flags, *words, env=env, check=True)
 
     def __call__(self, verb, name, *words):
         return self._launcher(verb, name, *self.where, *words)
@@ -46,8 +54,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(launcher, cluster, namespace, bucket):
-    return Desk(launcher, cluster, namespace, bucket)
+def desk(launcher, own_cluster, namespace, bucket):
+    return Desk(launcher, own_cluster, namespace, bucket)
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def test_resume(fixing, desk):
     desk.submit("one", *ABSENT)
     desk("cancel", "one")
     commands = fixing("one", "cancelled")
-    assert commands[0][:3] == ["launcher", "resume", "one"]
+    assert commands[0][:3] == ["launcher", "resume", "gan/one"]
     fixing.run(commands)
     now = desk.data("status", "one")
     assert (now["state"], now["attempt"]) == ("pending", 2)
@@ -80,7 +88,7 @@ def test_resume(fixing, desk):
 def test_resume_in_the_place_of_what_cannot_begin(fixing, desk):
     desk.submit("one", *ABSENT)
     commands = fixing("one", "image-missing")
-    assert commands[0][:3] == ["launcher", "resume", "one"] and "--replace" in commands[0]
+    assert commands[0][:3] == ["launcher", "resume", "gan/one"] and "--replace" in commands[0]
     fixing.run(commands)
     ended = desk.data("wait", "one")
     assert (ended["state"], ended["attempt"], ended["step"]) == ("finished", 2, 6)
@@ -93,7 +101,7 @@ def test_rerun_with_a_change_loses_nothing(fixing, desk, kubectl):
     more += ["--env-plain", "MY_TOKEN", "--ttl", "600", "--deadline", "2", "--grace", "45"]
     desk.submit("late", *ABSENT, *more, "--profile", "spot")
     commands = fixing("late", "deadline")
-    assert commands[0][:3] == ["launcher", "rerun", "late"]
+    assert commands[0][:3] == ["launcher", "rerun", "gan/late"]
     fixing.run(commands)
     again = desk.other("late")
     old, new = desk.record("late")["spec"], desk.record(again)["spec"]
@@ -111,9 +119,9 @@ def test_rerun_in_the_place_of_one_that_lives(fixing, desk, kubectl):
     hard = {"hard": {"requests.cpu": "300m"}}
     kubectl.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team"}, "spec": hard})
     kubectl.wait_for("the quota", lambda: kubectl.get("quota", "team").get("status", {}).get("hard"))
-    desk.submit("one", "--cpu", "400m")
+    desk.submit_unjudged(kubectl, "one", "--cpu", "400m")
     commands = fixing("one", "quota")
-    assert commands[0][:5] == ["launcher", "rerun", "one", "--cpu", "0.3"] and "--replace" in commands[0]
+    assert commands[0][:5] == ["launcher", "rerun", "gan/one", "--cpu", "0.3"] and "--replace" in commands[0]
     # What would be refused is refused before anything is stopped.
     refused = fixing.launcher(*commands[0][1:], "--env-secret", "HUB_TOKEN=absent/token")
     assert refused.returncode == 2
@@ -139,8 +147,8 @@ def test_kubectl(fixing, desk, kubectl):
     desk("cancel", "one", "--now")
 
 
-def test_apply_leaves_to_others_what_is_theirs(fixing, desk):
-    desk.submit("one", *ABSENT, "--service-account", "absent")
+def test_apply_leaves_to_others_what_is_theirs(fixing, desk, kubectl):
+    desk.submit_unjudged(kubectl, "one", *ABSENT, "--service-account", "absent")
     fixing("one", "service-account-missing")
     done = desk("explain", "one", "--apply", "--yes")
     assert (done.returncode, done.stderr) == (1, "not applied: it is a command of kubectl\n")

@@ -236,7 +236,7 @@ def test_a_run_whose_cluster_cannot_be_asked_stands_the_same_in_list_and_status(
     told = runs.status(place, "there")
     assert (listed.state, listed.explanation) == (told.state, told.explanation)
     assert (told.state, told.asked, told.resumable) == (state, False, False)
-    assert "the cluster was not asked: no cluster reachable" in told.explanation
+    assert "the cluster cannot be asked: no cluster reachable" in told.explanation
     found = Found(RunPath(root, "gan", "there"), store)
     assert not any(step.command.startswith("launcher resume") for step in next_steps(told, found))
 

@@ -76,3 +76,14 @@ def test_an_older_image_ends_the_run_and_the_command_is_a_resume_with_more_worke
     here = facts(job(3, MISTAKE, failed=1), three_pods(2, text), said=said())
     cause, _, fix, _ = answer(here)
     assert (cause, fix) == ("more-pods", "launcher resume gan/one --workers 3 --root gs://runs/gan")
+
+
+def test_pods_whose_job_was_deleted_without_them_are_told_of_and_replaced():
+    pods = [pod(0), pod(1)]
+    for each in pods:
+        del each["metadata"]["ownerReferences"]
+    cause, sentence, fix, objects = answer(facts(None, pods, said=said()))
+    assert (cause, objects) == ("orphaned", ["Pod/one-0-abcde", "Pod/one-1-abcde"])
+    assert "deleted without its pods (--cascade=orphan): 2 pods train on" in sentence
+    assert fix == "launcher resume gan/one --replace --root gs://runs/gan"
+    assert answer(facts(None, [pod(0), pod(1)], said=said()))[0] != "orphaned"  # they are about to go

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from launcher import runs
-from launcher.backends.local.processes import send
+from launcher.backends.local.living import send
 from launcher.backends.local.record import LocalRecord, Process, read_record
 from tests.launcher.run_folder import put
 from tests.launcher.waiting import wait_until

@@ -54,7 +54,7 @@ def test_a_schedule_s_firings_have_them_and_so_has_their_record():
     assert template(inside)["labels"].items() >= ISTIO.items()
     assert template(inside)["annotations"].items() >= LINKERD.items()
     job = {"metadata": {**inside["metadata"], "name": "one-29926299", "namespace": "team"}, **inside}
-    job["metadata"] = {**inside["metadata"], "name": "one-29926299", "namespace": "team"}
+    job["metadata"] = {**inside["metadata"], "name": "one-29926299", "namespace": "team", "uid": "u"}
     assert record_of(job).spec["pod_labels"] == ISTIO
     again = RunSpec.model_validate(json.loads(cron["metadata"]["annotations"]["gantry/spec"]))
     assert (again.pod_labels, again.pod_annotations) == (ISTIO, LINKERD)

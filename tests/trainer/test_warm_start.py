@@ -207,7 +207,8 @@ def test_latest_of_nothing_is_refused_or_begins_with_new_weights_and_stays_with_
     assert run_json(tmp_path, "new")["warm_start"] is None
     assert same(values(tmp_path, "new", 12), values(older, "first", 12))
     shutil.rmtree(tmp_path / "e" / "new" / "checkpoints")  # as if it was killed before its first one
-    (tmp_path / "e" / "new" / "result.json").unlink()
+    for name in ("result.json", "status.json"):
+        (tmp_path / "e" / "new" / name).unlink()
     shutil.copytree(older / "e" / "last", tmp_path / "e" / "last")
     index.rebuild(open_store(str(tmp_path / "e")))
     assert run_here(tmp_path, *sets, run="new") == 0

@@ -196,13 +196,24 @@ class KubernetesBackend:
         return stop.request_stop(self.own(found), kill=kill, announce=self._announcement(found))
 
     def cancel(self, found: Found, *, kill: bool = False) -> RunStatus:
-        """Ask the pods to save and stop and wait until they are gone; the Job stays, suspended."""
+        """Ask the pods to save and stop and wait until they are gone; the Job stays, suspended.
+
+        Raises:
+            GantryError: they are not gone in time, or nothing of a run that has not ended was found.
+        """
+        self._job = None  # as it was when the run was looked for
         if not stop.cancel(self.own(found), kill=kill, announce=self._announcement(found)):
             again = command_line("cancel", found.path, "--now")
             raise GantryError(
                 f"run '{found.path.name}' has not ended after its grace; kill its pods with `{again}`"
             )
-        return self.status(found)
+        now = self.status(found)
+        if now.state in (INTERRUPTED, UNKNOWN):
+            raise GantryError(
+                f"run '{now.run}' is {now.state}, and nothing of it was found in {self.where(found)} that "
+                f"could be stopped: {now.explanation}"
+            )
+        return now
 
     @contextmanager
     def held(self, found: Found) -> Iterator[None]:

@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from launcher.errors import ClusterUnreachable, Forbidden, NotLoggedIn
-from trainer.errors import UserError
+from launcher.errors import CannotAsk, Forbidden, NamespaceMissing
 
 if TYPE_CHECKING:  # the client takes 0.4 s to import, which local runs need not pay
     from launcher.backends.kubernetes.api import Api
 
 Job = dict[str, Any]
-UNHEARD = (ClusterUnreachable, NotLoggedIn)
-"""Whoever meets one of these in one namespace will in every other of the cluster."""
+HEARD = (Forbidden, NamespaceMissing)
+"""What a cluster says of one namespace; of the others it may say something else."""
 
 
 class Readable(NamedTuple):
@@ -28,7 +27,7 @@ class Readable(NamedTuple):
     """Address of the API server, None where there is none to ask."""
     namespaces: frozenset[str] | None = frozenset()
     """Those that were read; None for all."""
-    error: UserError | None = None
+    error: CannotAsk | None = None
     """Why nothing could be read."""
     notes: tuple[str, ...] = ()
     """What could not be read, for the user to know."""
@@ -49,9 +48,8 @@ def read_jobs(connect: "Callable[[], Api]", everywhere: bool = False) -> Readabl
         from launcher.backends.kubernetes.observe import jobs
 
         return Readable(jobs(api), api.now, server, here)
-    except (ClusterUnreachable, Forbidden, NotLoggedIn) as error:
-        note = f"no Jobs were asked for, and the table is of the files alone: {error}"
-        return Readable([], None, server, here, error, (note,))
+    except CannotAsk as error:
+        return Readable([], None, server, here, error, (f"the table is of the files alone: {error}",))
 
 
 def _everywhere(api: "Api") -> Readable:

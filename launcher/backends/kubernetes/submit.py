@@ -5,8 +5,9 @@ created suspended, so that no pod exists before its Service does; its children f
 Job may begin. On the way back one delete of the Job takes the children along, and only when nothing of it
 can be left in the cluster are the run's records taken back too.
 
-What is sent is what `render` returns, byte for byte, with two additions that nobody can know before: the
-children's ownerReferences, which hold the Job's uid, and a mark on the pods that the run has its record.
+What is sent is what `render` returns, byte for byte, with three additions that nobody can know before: the
+children's ownerReferences, which hold the Job's uid, who submits it, and a mark on the pods that the run has
+its record.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 from launcher.backends.kubernetes.api import Api, Object, connect
 from launcher.backends.kubernetes.claim import Claim, mark
 from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import OWNER, annotation, queue_of
+from launcher.backends.kubernetes.labels import queue_of
 from launcher.backends.kubernetes.login import IN_CLUSTER
 from launcher.backends.kubernetes.naming import in_the_way, other_job_name
 from launcher.backends.kubernetes.ours import Own
@@ -72,7 +73,6 @@ def start(spec: RunSpec, *, resuming: bool) -> Submitted:
     attempt = claim.next_attempt() if resuming else 1
     try:
         manifests = _accepted(api, spec, attempt, resuming)
-        sign(manifests[0], owner_of(api))
         job = _submit(api, manifests, claim, spec, attempt, resuming)
     except AlreadyExists as error:
         raise in_the_way(api, error, spec) from error
@@ -206,14 +206,16 @@ def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt
         # By the cluster's clock, as the times of all that follows are.
         submitted=(api.now or datetime.now(UTC)).isoformat(timespec="microseconds"),
         spec=spec.model_dump(mode="json"),
-        owner=annotation(manifests[0], OWNER),
+        owner=owner_of(api),
     )
     sent = False
     try:
         claim.write(spec, record, to_yaml(manifests), new=not resuming)
         sent = True
+        job_manifest = mark(manifests[0])
+        sign(job_manifest, record.owner)
         keep = lambda made: claim.made(replace(record, uid=made["metadata"]["uid"]))  # noqa: E731
-        create_all(api, [mark(manifests[0]), *manifests[1:]], keep)
+        create_all(api, [job_manifest, *manifests[1:]], keep)
     except BaseException as error:  # Ctrl-C too
         _take_back(api, manifests if sent else [], claim, error)
         raise

@@ -122,7 +122,7 @@ def test_one_submit_runs_a_plugin_once(launcher, own_cluster, namespace, bucket,
     flags = [*on(own_cluster, namespace, bucket), "--image", "localhost/gantry:absent"]
     launcher("submit", "--preset", "mlp", "--name", "once", *flags, env=env, check=True)
     assert len(plugin.runs) == 1
-    launcher("delete", "once", "--root", bucket, env=env, check=True)
+    launcher("delete", "once", "--force", "--root", bucket, env=env, check=True)
 
 
 def test_a_token_that_has_expired_is_a_note_where_the_folder_has_the_answer(
@@ -169,7 +169,7 @@ def test_a_broken_webhook_is_judged_at_once(launcher, own_cluster, namespace, bu
                 "submit", "--preset", "mlp", "--name", "broken", *on(own_cluster, namespace, bucket)
             )
             if done.returncode == 0:  # the API server has not read of the webhook yet
-                launcher("delete", "broken", "--root", bucket, "--artifacts", "--yes")
+                launcher("delete", "broken", "--root", bucket, "--artifacts", "--yes", "--force")
             return done if done.returncode else None
 
         done = kubectl.wait_for("a refusal", refused)

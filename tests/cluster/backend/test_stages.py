@@ -9,9 +9,7 @@ import pytest
 from launcher.backends.kubernetes import observe, stop, submit, watch
 from launcher.backends.kubernetes.api import connect
 from launcher.backends.kubernetes.jobs import verdict
-from launcher.errors import (
-    RunAlive,
-)
+from launcher.errors import RunAlive, SpecError
 from launcher.spec import RunSpec
 from launcher.states import FAILED, RUNNING, STOPPED
 from tests.cluster.backend.helpers import files, own
@@ -25,7 +23,6 @@ from trainer.storage import open_store
         ({"image": "localhost/gantry:absent"}, ["localhost/gantry:absent", "cannot be pulled"]),
         ({"memory": "900Gi"}, ["has no node", "memory"]),
         ({"gpus": 1}, ["has no node", "nvidia.com/gpu"]),
-        ({"service_account": "absent"}, ["service account 'absent'"]),
     ],
 )
 def test_what_keeps_a_run_pending_is_told(spec, until, fields, words):
@@ -36,14 +33,27 @@ def test_what_keeps_a_run_pending_is_told(spec, until, fields, words):
     assert here.live
 
 
-def test_a_quota_that_is_used_up_is_told(spec, until, kubectl):
+def test_a_service_account_that_is_not_there_is_told_before_anything_is_sent(spec, kubectl):
+    run = spec("stuck", service_account="absent")
+    with pytest.raises(SpecError, match='serviceaccount "absent" not found'):
+        submit.start(run, resuming=False)
+    assert files(run) == []
+
+
+@pytest.fixture
+def unjudged(monkeypatch):
+    """As for a user who may not have a pod judged."""
+    monkeypatch.setattr(submit, "preflight", lambda *_: None)
+
+
+def test_a_quota_that_is_used_up_is_told(spec, until, kubectl, unjudged):
     kubectl("create", "quota", "small", "--hard=pods=0")
     run = spec("over")
     submit.start(run, resuming=False)
     until(run, lambda here: "quota is used up: small" in here.state.explanation, "the quota")
 
 
-def test_a_namespace_that_refuses_the_pods_is_told(spec, until, tmp_path):
+def test_a_namespace_that_refuses_the_pods_is_told(spec, until, tmp_path, unjudged):
     root = Path(__file__).parents[3] / "k8s"
     for path in root.rglob("*.yaml"):
         copy = tmp_path / "k8s" / path.relative_to(root)
