@@ -152,6 +152,7 @@ def test_apply_leaves_to_others_what_is_theirs(fixing, desk, kubectl):
     fixing("one", "service-account-missing")
     done = desk("explain", "one", "--apply", "--yes")
     assert (done.returncode, done.stderr) == (1, "not applied: it is a command of kubectl\n")
+    kubectl("create", "serviceaccount", "absent")
     desk("cancel", "one")
     fixing("one", "cancelled")
     done = desk("explain", "one", "--apply", "--yes")
