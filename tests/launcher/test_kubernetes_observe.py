@@ -219,6 +219,9 @@ def test_pods_that_lost_their_job_train_on_and_are_told_from_those_that_go():
     assert at(Seen(None, [pod(0), pod(1)]), said()).state.name == STOPPING  # the collector is about to come
     assert at(Seen(None, [pod(0, going=True)]), said()).state.name == STOPPING
     assert at(Seen(None, orphans), said(age=-100)).state.name == STARTING  # of the attempt before
+    # A table looks at no pods, and calls nobody gone that still writes.
+    assert at(Seen(None), said()).state.name == UNKNOWN
+    assert at(Seen(None), said(age=-300)).state.name == INTERRUPTED
 
 
 def test_done_workers_do_not_keep_the_others_waiting():

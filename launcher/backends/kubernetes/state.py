@@ -129,7 +129,7 @@ def state_of(
             return _orphaned(seen, left, said, ages)
         if busy:
             return State(STOPPING, "its Job was deleted; its pods save and stop")
-        return State(STARTING, "it is being submitted") if ages.handing_over else _forgotten(said)
+        return State(STARTING, "it is being submitted") if ages.handing_over else _forgotten(seen, said, ages)
     word = word_of(seen, said, ages.word)
     if end := end_of(job, workers):
         return _decided(end, job, workers, busy, word)
@@ -166,9 +166,13 @@ def _trains(seen: Seen, job: Mapping[str, Any], busy: bool) -> bool:
     return seen.pods is not None or not job_words.rests(job)
 
 
-def _forgotten(said: Mapping[str, Any] | None) -> State:
+def _forgotten(seen: Seen, said: Mapping[str, Any] | None, ages: Ages) -> State:
     """The state of a run whose Job is gone, as its own folder tells it."""
     word = str((said or {}).get("state", UNKNOWN))
+    if word in LIVE_STATES and seen.pods is None and ages.word is not None and ages.word <= SILENCE:
+        return State(
+            UNKNOWN, f"its Job is gone, and whether pods that said '{word}' just now are nobody looked"
+        )
     if word in LIVE_STATES:
         return State(INTERRUPTED, "its Job is gone from the cluster before it was finished")
     if said is None:
