@@ -60,13 +60,7 @@ def start(spec: RunSpec, *, resuming: bool) -> Submitted:
         UserError: the cluster or the bucket refuses it; nothing was kept.
         ClusterLost: the API server went away; the text says whether something may be left there.
     """
-    api = connect(spec.context, spec.namespace)
-    spec = placed(spec, api)
-    store = open_store(spec.path.url)
-    store.check()
-    claim = Claim(spec.path, store)
-    if not resuming:
-        claim.check_new()
+    api, spec, claim = _opened(spec, resuming)
     previous = _here(api, claim.previous, spec.path)
     if previous is not None:
         check_idle(previous)
@@ -96,13 +90,8 @@ def dry_run(spec: RunSpec) -> list[str]:
     return [f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in manifests]
 
 
-def check(spec: RunSpec, *, resuming: bool) -> None:
-    """Refuse what `start` would refuse but for an attempt that is under way, and what its pods would lack.
-
-    Raises:
-        RunExists: a new run was asked for and there is one of that name.
-        UserError: the cluster or the bucket refuses it, or an object that its pods name is not there.
-    """
+def _opened(spec: RunSpec, resuming: bool) -> tuple[Api, RunSpec, Claim]:
+    """The cluster and the folder of a run that is to be submitted, of which the name must be free if new."""
     api = connect(spec.context, spec.namespace)
     spec = placed(spec, api)
     store = open_store(spec.path.url)
@@ -110,6 +99,17 @@ def check(spec: RunSpec, *, resuming: bool) -> None:
     claim = Claim(spec.path, store)
     if not resuming:
         claim.check_new()
+    return api, spec, claim
+
+
+def check(spec: RunSpec, *, resuming: bool) -> None:
+    """Refuse what `start` would refuse but for an attempt that is under way, and what its pods would lack.
+
+    Raises:
+        RunExists: a new run was asked for and there is one of that name.
+        UserError: the cluster or the bucket refuses it, or an object that its pods name is not there.
+    """
+    api, spec, claim = _opened(spec, resuming)
     try:
         manifests = _accepted(api, spec, claim.next_attempt() if resuming else 1, resuming)
     except AlreadyExists as error:
