@@ -101,7 +101,7 @@ def test_the_way_out_that_is_printed_ends_the_pods_and_no_more(launcher, kubectl
     begin("left")
     assert launcher("wait", "left", "--root", bucket, "--timeout", "4m").returncode == 0
     fix = shlex.split(asked("explain", "left", code=1)["fix"])
-    assert fix[:3] == ["launcher", "delete", "left"]
+    assert fix[:3] == ["launcher", "delete", "gan/left"]
     launcher(*fix[1:], check=True)
     assert kubectl("get", "jobs,pods", "-o=name").stdout == ""
     now = asked("status", "left")
