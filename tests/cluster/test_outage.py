@@ -53,6 +53,6 @@ def test_commands_at_work_survive(launcher, namespace, bucket, own_cluster, outa
     assert "run 'through' is stopped" in wait.output
     assert "gan/through: stopped" in watch.output
     # Every line once and in order, as the pod wrote it and the bucket keeps it.
-    assert launcher("delete", *where, "--force").returncode == 0
+    assert launcher("delete", *where).returncode == 0
     assert logs.output == launcher("logs", *where).stdout
     assert launcher("status", "meanwhile", "--root", bucket).returncode == 3
