@@ -12,7 +12,7 @@ from launcher.errors import RunAlive, RunExists, SpecError
 from launcher.listing import Jobs, list_runs, stand
 from launcher.places import Place
 from launcher.spec import RunSpec
-from launcher.states import FAILED, FINISHED
+from launcher.states import FAILED, FINISHED, UNKNOWN
 from launcher.status import RunStatus, read_json
 from launcher.sweeps.planning import Member, Plan
 from launcher.sweeps.schedule import Event, play
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from launcher.backends.kubernetes.api import Api
 
 _LOCAL_SECONDS, _CLUSTER_SECONDS = 0.5, 2.0  # between two looks
+_CLAIMED_SECONDS = 10.0  # between the claim of a name and the first record of who trains there
 _SLICE_SECONDS = 0.1  # a Ctrl-C is heeded that soon
 
 Submit = Callable[[RunSpec], Started]
@@ -133,8 +134,10 @@ class _World:
     def start(self, member: Member) -> None:
         try:
             self._started[member.name] = self._submit(member.spec)
-        except (RunExists, RunAlive):
-            return  # another call of the same sweep was faster
+        except (RunExists, RunAlive):  # another call of the same sweep was faster
+            end = time.monotonic() + _CLAIMED_SECONDS
+            while self.look([member])[0].state == UNKNOWN and time.monotonic() < end and not self._stopped():
+                time.sleep(_SLICE_SECONDS)
 
     def look(self, members: Sequence[Member]) -> list[RunStatus]:
         """Where they stand; a bucket that is away for a while ends nothing."""

@@ -190,3 +190,9 @@ def test_a_trainer_whose_process_is_known_needs_no_clock(word, step):
     assert join_state(None, Alive(False, ()), status, step, True).name == word
     assert join_state(None, Alive(False, ()), status, step, False).name == "interrupted"
     assert join_state(None, Alive(False, ()), said("finished"), step, False).name == "finished"
+
+
+def test_a_folder_that_is_claimed_and_held_is_of_a_run_that_begins():
+    """As between the claim of a name and the first record of its processes, when another looks."""
+    assert join_state(None, HELD, None, None).name == "starting"
+    assert join_state(None, Alive(False, ()), None, None).name == "unknown"

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from launcher.backends.local.holding import check_idle, held_to_remove, held_to_start
 from launcher.backends.local.living import SUPERVISOR, Alive, alive
-from launcher.backends.local.lock import identity
+from launcher.backends.local.lock import identity, is_held
 from launcher.backends.local.processes import available_cores, free_ports, share_threads
 from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
 from launcher.backends.local.supervise import supervisor_log
@@ -166,7 +166,8 @@ def newest_attempt(store: Store) -> tuple[LocalRecord | None, Alive]:
     """The newest attempt of a run and what lives of it."""
     record = read_record(store)
     if record is None:
-        return None, Alive(False, ())
+        held = isinstance(store, LocalStore) and is_held(Path(store.url))
+        return None, Alive(False, (), held=held)
     living = alive(record, Path(store.url))
     if record.ended is None and not living.supervisor:  # it may have ended between the two looks
         newer = read_record(store)

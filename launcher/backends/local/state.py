@@ -42,6 +42,8 @@ def join_state(
         silent: seconds since that was written; None where no one clock tells, as of another machine's files.
         writer: whether the process that holds the run's lease lives; None where that cannot be known here.
     """
+    if record is None and status is None and alive.held:
+        return State(STARTING, "another launcher is about to start it")
     if record is None or went_on_alone(record, status):
         return _by_hand(status, silent, writer)
     said = str(status["state"]) if status and _is_of_attempt(record, status) and "state" in status else None
