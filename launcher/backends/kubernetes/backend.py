@@ -31,7 +31,17 @@ from launcher.hints import command_line
 from launcher.kubeconfig import contexts
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.states import FINISHED, INTERRUPTED, STARTING, STOPPED, UNKNOWN, State, parse_time, unasked
+from launcher.states import (
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    STARTING,
+    STOPPED,
+    UNKNOWN,
+    State,
+    parse_time,
+    unasked,
+)
 from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_dated, read_files
 from launcher.stored_logs import stored_logs
 from trainer import layout
@@ -208,7 +218,7 @@ class KubernetesBackend:
                 f"run '{found.path.name}' has not ended after its grace; kill its pods with `{again}`"
             )
         now = self.status(found)
-        if now.state in (INTERRUPTED, UNKNOWN):
+        if now.state not in (FINISHED, FAILED, STOPPED):
             raise GantryError(
                 f"run '{now.run}' is {now.state}, and nothing of it was found in {self.where(found)} that "
                 f"could be stopped: {now.explanation}"
