@@ -24,7 +24,7 @@ from tests.support.refusing import Refusing
 from tests.support.teams import SMALL, WILD
 
 K8S = Path(__file__).parents[2] / "k8s"
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 480.0
 _LITTLE = ("--memory", "256Mi", "--grace", "5", "--backoff-limit", "0")
 _ALONE = ("--workers", "2", "--queue", "absent", *_LITTLE)  # one pod of two workers, see `_begin_alone`
 # Divergence within a few steps, with a checkpoint before it.
