@@ -21,7 +21,7 @@ from launcher.explain.causes.storage import AWAY, STORAGE
 from launcher.explain.causes.taken import DELETED, TAKEN
 from launcher.explain.causes.throttled import THROTTLED
 from launcher.explain.causes.volumes import VOLUMES
-from launcher.explain.causes.waiting import WAITING
+from launcher.explain.causes.waiting import TOO_FEW, WAITING
 from launcher.explain.facts import Facts
 from launcher.explain.schedule_facts import ScheduleFacts
 
@@ -33,6 +33,7 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *REFERENCES,
     *ADMISSION,
     *TAKEN,
+    TOO_FEW,
     *VOLUMES,
     *SCHEDULING,
     *STORAGE,

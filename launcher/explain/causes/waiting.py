@@ -227,14 +227,6 @@ WAITING = (
         half_submitted,
     ),
     Cause(
-        "too-few-pods",
-        "The Job may have fewer pods than the run has workers",
-        "`spec.parallelism` is less than `spec.completions`: somebody changed it",
-        "Set it back with `kubectl patch job`; another number of workers is `launcher cancel` and "
-        "`launcher resume --workers`",
-        too_few,
-    ),
-    Cause(
         "suspended",
         "Somebody suspended the Job",
         "`spec.suspend` is true without the launcher's mark of a cancel",
@@ -264,4 +256,14 @@ WAITING = (
         "`launcher resume RUN` goes on from the newest checkpoint",
         job_gone,
     ),
+)
+
+
+TOO_FEW = Cause(
+    "too-few-pods",
+    "The Job may have fewer pods than the run has workers",
+    "`spec.parallelism` is less than `spec.completions`: somebody changed it",
+    "Set it back with `kubectl patch job`; another number of workers is `launcher cancel` and "
+    "`launcher resume --workers`",
+    too_few,
 )
