@@ -30,12 +30,14 @@ def check_record(store: Store) -> None:
 
     Raises:
         RunLost: it is not there, however often it is looked for.
+        AccessError: the bucket is not there.
         GantryError: the store failed.
     """
     for look in range(_LOOKS):
         if store.stat(layout.RUN):
             return
         time.sleep(_PAUSE_SECONDS if look + 1 < _LOOKS else 0)
+    next(iter(store.list()), None)  # a bucket that is missing says of each object that it is
     raise gone(store)
 
 

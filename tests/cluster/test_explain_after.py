@@ -85,7 +85,7 @@ CASES = {
         "launcher resume gan/memory ", "--memory 1280Mi",
     ),
     "storage-403": (
-        "storage-denied", ["bucket '", "worker 0", "storage.objects.list"],
+        "storage-denied", ["bucket '", "worker 0", "storage.objects."],
         ["Pod/storage-403-0-", "worker-0's log", "ServiceAccount/default"],
         "gcloud storage buckets ", "launcher resume",
     ),

@@ -6,10 +6,11 @@ import shutil
 import psutil
 import pytest
 
+from tests.support.refusing import Refusing
 from tests.support.teams import SMALL, Team
 from tests.trainer.pods import Pods
 from trainer import config, layout, lost, record
-from trainer.errors import EXIT_RESTART, EXIT_USER, RunLost
+from trainer.errors import EXIT_RESTART, EXIT_USER, AccessError, RunLost
 from trainer.storage import open_store
 
 ENDLESS = (*SMALL, "steps=1000000")
@@ -60,6 +61,13 @@ def test_a_record_that_a_cache_denies_for_a_moment_is_there(gcs_root, gcs_proxy)
     denied = gcs_proxy.answer(404, method="GET", contains="run.json", times=3)
     lost.Witness(store, claimed=True).check()
     assert denied.used == 3
+
+
+def test_a_bucket_that_is_missing_is_not_a_record_that_is_gone(monkeypatch):
+    with Refusing(404) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        with pytest.raises(AccessError, match="bucket 'absent' does not exist"):
+            lost.check_record(open_store("gs://absent/gan/one"))
 
 
 def test_a_run_that_had_its_record_is_not_begun_again(store):
