@@ -5,13 +5,11 @@ is no reason to hide what the folder says.
 """
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from launcher.backends.base import Jobs, LogChoice, Update
 from launcher.backends.kubernetes import observe, replacing, stop, submit
@@ -19,6 +17,7 @@ from launcher.backends.kubernetes.api import Api, connect
 from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
 from launcher.backends.kubernetes.claim import sent_manifests
 from launcher.backends.kubernetes.labels import belongs
+from launcher.backends.kubernetes.latest import Latest
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
 from launcher.backends.kubernetes.ours import Own
@@ -47,9 +46,7 @@ from launcher.stored_logs import stored_logs
 from trainer import layout
 from trainer.errors import GantryError
 
-_STATUS_SECONDS = 2.0  # between two looks at the run while its logs are followed
 _LINES_SECONDS = 0.25
-_REST = 10  # times as long as a look took, if that is longer
 
 
 class KubernetesBackend:
@@ -142,7 +139,7 @@ class KubernetesBackend:
             now = self._finished(found, error)
             yield Update(self._stored(found, choice, error), now)
             return
-        with followed as pods, _Latest(lambda: self.status(found)) as latest:
+        with followed as pods, Latest(lambda: self.status(found)) as latest:
             if pods.note:
                 self.api.transport.note(pods.note)
             while not pods.done:
@@ -303,7 +300,8 @@ class KubernetesBackend:
         Raises:
             CannotAsk: `error`, for any other.
         """
-        now, said = self.without_cluster(found, error), read_files(found.store).said or {}
+        files = read_files(found.store)
+        now, said = self.without_cluster(found, error, files), files.said or {}
         own = f"{self.record.job} attempt {self.record.attempt}"  # as a pod's first process calls it
         if now.state != FINISHED or said.get("attempt") not in (None, own):
             raise error
@@ -343,31 +341,6 @@ def context_of(record: ClusterRecord) -> str | None:
             "and no context of the kubeconfig has that address (--context names one that is the same cluster)"
         )
     return record.context if record.context in same else same[0]
-
-
-class _Latest:
-    """A status that a thread keeps current: lines do not wait for the bucket or a server that is away."""
-
-    def __init__(self, ask: Callable[[], RunStatus]) -> None:
-        self.status, self._ask, self._closed = ask(), ask, threading.Event()
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._refresh, name="status", daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closed.set()
-
-    def _refresh(self) -> None:
-        pause = _STATUS_SECONDS
-        while not self._closed.wait(pause):
-            began = time.monotonic()
-            with suppress(GantryError):  # whoever reads the lines meets the same trouble and tells it
-                self.status = self._ask()
-            # A look at 1,000 pods is 10 MB of the server's work; it shall not be most of what we ask of it.
-            pause = max(_STATUS_SECONDS, _REST * (time.monotonic() - began))
 
 
 def worker_status(pod: PodStatus) -> WorkerStatus:

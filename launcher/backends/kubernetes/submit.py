@@ -214,8 +214,11 @@ def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt
         sent = True
         job_manifest = mark(manifests[0])
         sign(job_manifest, record.owner)
-        keep = lambda made: claim.made(replace(record, uid=made["metadata"]["uid"]))  # noqa: E731
-        create_all(api, [job_manifest, *manifests[1:]], keep)
+        create_all(
+            api,
+            [job_manifest, *manifests[1:]],
+            lambda made: claim.made(replace(record, uid=made["metadata"]["uid"])),
+        )
     except BaseException as error:  # Ctrl-C too
         _take_back(api, manifests if sent else [], claim, error)
         raise
