@@ -246,11 +246,12 @@ def test_what_somebody_typed_goes_before_the_record_and_a_file_does_not(
     home, player = f"{gcs_root}/typed", Player("gan", "a", "x")
     uids = put(api, player, home)
     write_folder(player, home, url, uids[0])
+    open_store(player.path(home).url).delete(layout.STATUS)  # its trainer has not said a word yet
     (tmp_path / "gantry.yaml").write_text(f"namespace: elsewhere\nroot: {home}/a\n")
     monkeypatch.chdir(tmp_path)
     assert call(["status", "x"]) == 0
-    assert "running" in capsys.readouterr().out
-    assert call(["cancel", "x", "-n", "elsewhere"]) == 0  # finished, as its folder says
+    assert "starting" in capsys.readouterr().out
+    assert call(["cancel", "x", "-n", "elsewhere"]) == 1  # nothing of it is found there
     assert api.of(*uids)[uids[0]]["spec"]["suspend"] is False
     assert call(["resume", "x", "-n", "elsewhere", "--set", "steps=120"]) == 2
     assert "launcher cancel gan/x --namespace elsewhere" in capsys.readouterr().err
