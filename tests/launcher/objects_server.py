@@ -59,6 +59,8 @@ class ApiServer:
             namespace, plural, name, log = found.groups()
             if plural == "selfsubjectaccessreviews":
                 return 201, {**body, "status": {"allowed": True}}
+            if plural == "selfsubjectreviews":
+                return 201, {**body, "status": {"userInfo": {"username": "somebody"}}}
             if log:
                 return 200, "a line of its log\n"
             kind = kind_by_plural(plural)
