@@ -84,7 +84,7 @@ class Failures:
         self.kubectl.apply(DENY)
         self._begin("apart", self.kubectl)
         for run in ("policed", "deleted", "evicted", "preempted"):
-            self._begin(run, self._place(run), parallelism=1)
+            self._begin(run, self.place(run), parallelism=1)
         self._strike()
 
     def _runs(self, urls: dict[int, str]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -128,7 +128,8 @@ class Failures:
         )
         self._launcher(*words, *flags, check=True)
 
-    def _place(self, run: str) -> Kubectl:
+    def place(self, run: str) -> Kubectl:
+        """kubectl in a run's namespace."""
         return self.free if run in _PORTS else self.kubectl
 
     def _begin(self, run: str, kubectl: Kubectl, **more: Any) -> None:
@@ -178,7 +179,7 @@ class Failures:
 
     def _pod(self, run: str) -> str:
         """The one pod of a run, as soon as it runs."""
-        kubectl = self._place(run)
+        kubectl = self.place(run)
 
         def running() -> str | None:
             pods = kubectl.get("pods", "-l", f"batch.kubernetes.io/job-name={run}")["items"]

@@ -34,6 +34,11 @@ class Kubectl:
         assert not check or done.returncode == 0, f"kubectl {' '.join(argv)}: {done.stderr}"
         return done
 
+    @property
+    def namespace(self) -> str:
+        """The namespace of its commands."""
+        return self._namespace
+
     def as_user(self, user: str) -> "Kubectl":
         """The same as `limited` or `nobody`."""
         return Kubectl(self._cluster, self._namespace, user)

@@ -16,11 +16,10 @@ from launcher.backends.kubernetes import observe, replacing, stop, submit
 from launcher.backends.kubernetes.api import Api, connect
 from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
 from launcher.backends.kubernetes.claim import sent_manifests
-from launcher.backends.kubernetes.labels import belongs
 from launcher.backends.kubernetes.latest import Latest
 from launcher.backends.kubernetes.log_stream import Begin
 from launcher.backends.kubernetes.logs import PodLogs, read_logs
-from launcher.backends.kubernetes.ours import Own
+from launcher.backends.kubernetes.ours import Own, is_job_of
 from launcher.backends.kubernetes.pods import PodStatus
 from launcher.backends.kubernetes.record import ClusterRecord, keep_record
 from launcher.backends.kubernetes.watch import wait
@@ -104,8 +103,10 @@ class KubernetesBackend:
             known = jobs()
         except CannotAsk as error:
             return self.without_cluster(found, error, files, checkpoint=False)
-        job = known.by_name.get(self.record.job)
-        seen = observe.Seen(job if job is not None and belongs(job, found.path) else None, time=known.time)
+        job, record = known.by_name.get(self.record.job), self.record
+        if job is not None and not is_job_of(job, found.path, record.attempt, record.uid):
+            job = None
+        seen = observe.Seen(job, time=known.time)
         return self.joined(found, files or read_files(found.store), seen, pods=False)
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:

@@ -34,15 +34,12 @@ class Own:
         metadata = found["metadata"]
         if (metadata.get("namespace"), metadata.get("name")) != (self.api.namespace, self.name):
             return False
-        return self._is_mine(found) and self.uid in (None, metadata.get("uid"))
+        return is_job_of(found, self.path, self.attempt, self.uid)
 
     def is_pod(self, found: Mapping[str, Any]) -> bool:
         """Whether a pod is this attempt's, its Job be there or not."""
         made_by = (found["metadata"].get("labels") or {}).get(JOB_UID)
-        return self._is_mine(found) and (None in (self.uid, made_by) or self.uid == made_by)
-
-    def _is_mine(self, found: Mapping[str, Any]) -> bool:
-        return belongs(found, self.path) and attempt_of(found) == self.attempt
+        return _says(found, self.path, self.attempt) and (None in (self.uid, made_by) or self.uid == made_by)
 
     def seen(self, found: Object | None) -> Object | None:
         """A Job of this name if it is this attempt's, else None; from now on it is known by its uid."""
@@ -78,6 +75,15 @@ class Own:
         except NotFound:
             return False
         return True
+
+
+def is_job_of(found: Mapping[str, Any], path: RunPath, attempt: int, uid: str | None) -> bool:
+    """Whether a Job, in whatever list it was seen, is an attempt's own; `uid` where the record has it."""
+    return _says(found, path, attempt) and uid in (None, found["metadata"].get("uid"))
+
+
+def _says(found: Mapping[str, Any], path: RunPath, attempt: int) -> bool:
+    return belongs(found, path) and attempt_of(found) == attempt
 
 
 def jobs_of(api: Api, path: RunPath) -> list[Object]:
