@@ -52,7 +52,7 @@ test-cluster: .venv/dev ## tests on a Kubernetes: its own (needs root, Go and De
 test-fixes: .venv/dev ## run every command that explain prints, as it stands, on a Kubernetes; writes docs/fixes.md
 	rm -f build/fixes.jsonl && mkdir -p build
 	GANTRY_FIXES=$(CURDIR)/build/fixes.jsonl $(BIN)/python -m tests.cluster run -- \
-		$(BIN)/pytest -m cluster -n 2 --dist loadfile tests/cluster/test_fixes.py tests/cluster/test_fixes_all.py
+		$(BIN)/pytest -m "cluster and (fixes or prints)" -n 3 --dist loadfile tests/cluster
 	$(BIN)/python -m tests.cluster.fixes_page build/fixes.jsonl >docs/fixes.md
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint

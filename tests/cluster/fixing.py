@@ -11,8 +11,31 @@ from pathlib import Path
 
 from launcher import templates
 from tests.cluster.harness.access import Cluster
+from tests.cluster.kubectl import Kubectl
 
 RECORD = "GANTRY_FIXES"  # variable: a file that is told what was done
+
+
+def running(kubectl: Kubectl, job: str, seconds: float = 120) -> bool:
+    """Whether a pod of a Job runs or has come to its end, awaited."""
+
+    def began() -> bool:
+        pods = kubectl.get("pods", "-l", f"batch.kubernetes.io/job-name={job}")["items"]
+        return any(pod["status"]["phase"] in ("Running", "Succeeded") for pod in pods)
+
+    return bool(kubectl.wait_for(f"a pod of {job}", began, seconds))
+
+
+def tell(cause: str, fix: str, where: list[str], there: str) -> None:
+    """Note what a printed command was found to have done, for the page of `fixes_page`.
+
+    `where`: the flags of the place, its namespace and root the fourth and the last.
+    """
+    if path := os.environ.get(RECORD):
+        for name, value in ((where[-1], "ROOT"), (where[3], "NAMESPACE")):
+            fix = fix.replace(name, value)
+        with Path(path).open("a") as file:
+            file.write(json.dumps({"cause": cause, "command": fix, "there": there}) + "\n")
 
 
 class Fixing:
@@ -55,14 +78,8 @@ class Fixing:
         return done
 
     def tell(self, commands: list[list[str]], there: str) -> None:
-        """Note what a fix promised and was found to be there, for the page of `fixes_page`."""
-        if path := os.environ.get(RECORD):
-            text = " && ".join(map(shlex.join, commands))
-            for name, value in ((self._where[-1], "ROOT"), (self._where[3], "NAMESPACE")):
-                text = text.replace(name, value)
-            line = json.dumps({"cause": self._cause, "command": text, "there": there})
-            with Path(path).open("a") as file:
-                file.write(f"{line}\n")
+        """Note what a fix promised and was found to be there."""
+        tell(self._cause, " && ".join(map(shlex.join, commands)), self._where, there)
 
     def _call(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
         own, its = pty.openpty()  # some commands ask before they change something

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from tests.cluster.fixing import tell
 from tests.cluster.flags import on
 from trainer.storage import open_store
 
@@ -123,6 +124,7 @@ def test_doctor_does_not_call_well_what_its_pods_did_not_come_to(
     kubectl.wait_for("nothing is left", lambda: not kubectl("get", "jobs,pods", "-o", "name").stdout)
 
 
+@pytest.mark.prints
 def test_a_namespace_that_is_gone_and_the_command_that_brings_it_back(
     submit, launcher, cluster, namespace, bucket, kubectl, tmp_path
 ):
@@ -138,6 +140,8 @@ def test_a_namespace_that_is_gone_and_the_command_that_brings_it_back(
     )
     assert done.returncode == 0, done.stderr
     assert kubectl.get("job", "lost-r2")["metadata"]["labels"]["app.kubernetes.io/instance"] == "lost"
+    where = ["--context", cluster.context, "-n", namespace, "--root", bucket]
+    tell(said["cause"], said["fix"], where, "the namespace and the next attempt's Job are there")
 
 
 def test_the_bucket_of_the_data_is_told_from_the_root_s(submit, launcher, bucket, kubectl):

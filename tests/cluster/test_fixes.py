@@ -1,6 +1,6 @@
 """What explain prints is run as it stands, one command of each kind; what it promises is there afterwards.
 
-``make test-fixes`` runs these and all others (test_fixes_all.py), and writes docs/fixes.md.
+``make test-fixes`` runs these and all others (the other files of this name), and writes docs/fixes.md.
 """
 
 import json
@@ -12,6 +12,8 @@ from tests.cluster.fixing import Fixing
 from tests.cluster.flags import on
 from tests.support.flags import set_flags
 from trainer.storage import open_store
+
+pytestmark = pytest.mark.prints
 
 SMALL = ["batch_size=12", "xla=off", "steps=6", "checkpoints.every_steps=6", "samples.every_steps=6"]
 FEW = ["--preset", "mlp", "--threads", "1", "--memory", "1Gi", *set_flags([*SMALL, "metrics.every_steps=6"])]

@@ -8,6 +8,7 @@ import pytest
 
 from launcher.backends.kubernetes.jobs import verdict
 from tests.cluster.explain_stage import cluster_wide
+from tests.cluster.fixing import tell
 from tests.cluster.flags import on
 from tests.cluster.mesh import mesh
 from tests.cluster.pods import pod
@@ -97,15 +98,21 @@ def test_a_finished_run_is_finished_whatever_a_mesh_keeps_of_its_pods(
     assert asked("explain", "held")["healthy"]
 
 
-def test_the_way_out_that_is_printed_ends_the_pods_and_no_more(launcher, kubectl, begin, asked, bucket):
+@pytest.mark.prints
+def test_the_way_out_that_is_printed_ends_the_pods_and_no_more(
+    launcher, kubectl, namespace, begin, asked, bucket
+):
     begin("left")
     assert launcher("wait", "left", "--root", bucket, "--timeout", "4m").returncode == 0
-    fix = shlex.split(asked("explain", "left", code=1)["fix"])
+    found = asked("explain", "left", code=1)
+    fix = shlex.split(found["fix"])
     assert fix[:3] == ["launcher", "delete", "gan/left"]
     launcher(*fix[1:], check=True)
     assert kubectl("get", "jobs,pods", "-o=name").stdout == ""
     now = asked("status", "left")
     assert (now["state"], now["step"], now["explanation"]) == ("finished", 60, "")
+    where = ["--context", "", "-n", namespace, "--root", bucket]
+    tell(found["cause"], found["fix"], where, "Job and pods are gone, the run is finished as it was")
     assert asked("explain", "left")["healthy"]
 
 

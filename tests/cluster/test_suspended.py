@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.cluster.fixing import tell
 from tests.cluster.waiting import wait_until
 
 # None of these runs trains: nobody answers at the registry.
@@ -20,6 +21,9 @@ Api.patch = lambda *given, **more: os._exit(9)
 from launcher.cli import main
 main(sys.argv[1:])
 """
+
+
+pytestmark = pytest.mark.prints
 
 
 @pytest.fixture
@@ -68,6 +72,7 @@ def test_a_submission_that_was_cut_off_is_told_and_the_way_on_goes_on(
         launcher(*fix[1:], check=True)
         assert not kubectl.get("job", job)["spec"]["suspend"]
         assert kubectl("get", "service", job, "-o=name").stdout
+        tell(explained["cause"], explained["fix"], place, "the next attempt's Job is let go")
     kubectl.wait_for("the old Jobs to go", lambda: len(kubectl.get("jobs")["items"]) == 2)
 
 
@@ -87,4 +92,5 @@ def test_a_job_that_may_have_too_few_pods_is_told_from_a_restart(launcher, kubec
     assert fix[0] == "kubectl"
     kubectl(*fix[1:])
     assert kubectl.get("job", "few")["spec"]["parallelism"] == 2
+    tell(found["cause"], found["fix"], place, "the Job may have a pod for each worker")
     assert "spec.parallelism" not in asked("status", "few")["explanation"]

@@ -1,0 +1,114 @@
+"""What somebody does to a run that trains, and the command that is printed for it, by `make test-fixes`."""
+
+import pytest
+
+from tests.cluster import disturbances
+from tests.cluster.fixing import Fixing, running
+from tests.cluster.test_fixes import desk
+from tests.cluster.waiting import wait_until
+from tests.support.flags import set_flags
+from tests.support.teams import SMALL
+from trainer import layout
+from trainer.storage import open_store
+
+__all__ = ["desk"]
+pytestmark = pytest.mark.fixes
+
+PATIENCE_SECONDS = 240.0
+
+
+class Striking:
+    """Runs of one worker that train."""
+
+    def __init__(self, desk, fixing, kubectl, bucket):
+        self.desk, self.fixing, self.kubectl, self.bucket = desk, fixing, kubectl, bucket
+
+    def trains(self, name, *more):
+        """Submit it and wait for its first checkpoint; its folder."""
+        endless = (*SMALL, "steps=1000000", "samples.every_steps=1000", "checkpoints.keep=2")
+        self.desk.submit(name, "--workers", "1", "--memory", "1400Mi", *set_flags(endless), *more)
+        store = open_store(f"{self.bucket}/gan/{name}")
+        wait_until(
+            lambda: any(layout.is_complete(at.name, at.size) for at in store.list("checkpoints/")),
+            "a checkpoint", PATIENCE_SECONDS,
+        )  # fmt: skip
+        return store
+
+    def pod(self, job):
+        """Name of a Job's one pod."""
+        (pod,) = self.kubectl.get("pods", "-l", f"batch.kubernetes.io/job-name={job}")["items"]
+        return pod["metadata"]["name"]
+
+
+@pytest.fixture
+def striking(desk, cluster, kubectl, bucket, tmp_path):
+    fixing = Fixing(cluster, desk.where, tmp_path)
+    return Striking(desk, fixing, kubectl, bucket)
+
+
+def test_orphans(striking, kubectl):
+    striking.trains("left")
+    kubectl("delete", "job", "left", "--cascade=orphan")
+    commands = striking.fixing("left", "orphaned")
+    striking.fixing.run(commands)
+    assert running(kubectl, "left-r2", PATIENCE_SECONDS)
+    assert not kubectl.get("pods", "-l", "batch.kubernetes.io/job-name=left")["items"]
+    assert striking.desk.data("status", "left")["attempt"] == 2
+    striking.fixing.tell(commands, "the orphans have ended, and the second attempt's pod runs")
+    striking.desk("cancel", "left", "--now")
+
+
+def test_a_run_whose_folder_was_emptied(striking, kubectl):
+    store = striking.trains("emptied")
+    for found in sorted(store.list(), key=lambda each: each.name != layout.RUN):
+        store.delete(found.name)
+    commands = striking.fixing("emptied", "run-lost", PATIENCE_SECONDS)
+    known = {each["metadata"]["name"] for each in kubectl.get("jobs")["items"]}
+    striking.fixing.run(commands)
+    (job,) = {each["metadata"]["name"] for each in kubectl.get("jobs")["items"]} - known
+    assert running(kubectl, job, PATIENCE_SECONDS)
+    striking.fixing.tell(commands, "the same run begins anew, and its pod runs")
+    striking.desk("cancel", job, "--now")
+
+
+def test_more_pods(striking, kubectl):
+    striking.trains("crowded")
+    kubectl("patch", "job", "crowded", '-p={"spec":{"completions":2,"parallelism":2}}')
+    commands = striking.fixing("crowded", "more-pods", PATIENCE_SECONDS)
+    striking.fixing.run(commands)
+    assert running(kubectl, "crowded-r2", PATIENCE_SECONDS)
+    assert kubectl.get("job", "crowded-r2")["spec"]["completions"] == 2
+    striking.fixing.tell(commands, "the second attempt has two workers, and its pods run")
+    striking.desk("cancel", "crowded", "--now")
+
+
+def test_a_limit_by_default_that_is_less_than_asked_for(striking, kubectl):
+    limit = {"limits": [{"type": "Container", "default": {"cpu": "150m"}}]}
+    kubectl.apply({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": limit})
+    striking.desk.submit_unjudged(kubectl, "large", "--cpu", "400m")
+    commands = striking.fixing("large", "limit-default")
+    striking.fixing.run(commands)
+    striking.fixing.tell(commands, "it left with 0")
+
+
+def test_killed_from_outside(striking, kubectl):
+    striking.trains("killed", "--backoff-limit", "0", "--set", "recovery.restarts_without_progress=0")
+    disturbances.kill_trainer(kubectl, striking.pod("killed"))
+    commands = striking.fixing("killed", "killed", PATIENCE_SECONDS)
+    striking.fixing.run(commands)
+    assert running(kubectl, "killed-r2", PATIENCE_SECONDS)
+    striking.fixing.tell(commands, "the second attempt's pod runs")
+    striking.desk("cancel", "killed", "--now")
+
+
+def test_a_schedule_whose_firings_are_not_well(cron, fixing_of_cron):
+    cron.create("nightly", "0 0 29 2 *", "--image", "localhost/gantry:none", "--image-pull-policy", "Never")
+    cron("trigger", "nightly")
+    commands = fixing_of_cron("nightly", "firing-not-well")
+    fixing_of_cron.run(commands)
+    fixing_of_cron.tell(commands, "it left with 0")
+
+
+@pytest.fixture
+def fixing_of_cron(cluster, desk, tmp_path):
+    return Fixing(cluster, desk.where, tmp_path)
