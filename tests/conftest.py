@@ -4,11 +4,17 @@ import os
 import signal
 import uuid
 
+import hypothesis
 import pytest
 
 from tests.support.gcs import GcsServer
 from tests.support.proxy import Proxy
 from trainer.storage import Store, open_store
+
+# A loaded machine makes any example late. CI, by HYPOTHESIS_PROFILE, plays the same examples every time.
+hypothesis.settings.register_profile("own", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "own"))
 
 # A shell ignores Ctrl-C for what it runs in the background, and all that we start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -24,7 +24,7 @@ from trainer.config import (
 )
 from trainer.errors import ConfigError
 
-no_deadline = settings(max_examples=40, deadline=None, database=None)
+fewer = settings(max_examples=40)
 COMMON = [leaf for leaf in LEAVES if not leaf.kind]
 PRESET_OF = {"": "mlp", "mlp": "mlp", "dcgan": "dcgan"}
 
@@ -113,7 +113,7 @@ def test_every_field_is_bounded(leaf):
         assert {"maximum", "exclusiveMaximum"} & schema.keys()
 
 
-@no_deadline
+@fewer
 @given(data=st.data())
 def test_a_configuration_survives_yaml_and_json(data):
     leaves = data.draw(st.lists(st.sampled_from(COMMON), max_size=6, unique_by=lambda leaf: leaf.key))
@@ -134,7 +134,7 @@ def test_every_preset_survives_yaml_and_json(name):
 def test_every_field_takes_every_value_inside_its_bounds(leaf):
     """But for a DCGAN's filters, which must fit the image."""
 
-    @settings(max_examples=20, deadline=None, database=None)
+    @settings(max_examples=20)
     @given(value=values(leaf))
     def law(value):
         if leaf.key.endswith("_filters"):
@@ -271,7 +271,7 @@ def test_the_difference_of_a_configuration_to_itself_is_nothing():
     assert difference(resolve("dcgan"), resolve("dcgan")) == {}
 
 
-@no_deadline
+@fewer
 @given(data=st.data())
 def test_the_difference_is_what_was_overridden(data):
     leaf = data.draw(st.sampled_from(COMMON))

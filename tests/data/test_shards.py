@@ -84,7 +84,7 @@ def test_preparing_twice_gives_the_same_bytes(shards, small, tmp_path):
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ids=st.lists(st.integers(0, COUNT - 1), max_size=80), cache_blocks=st.integers(1, 6))
 def test_any_ids_are_read_as_they_are_loaded(shards, small, ids, cache_blocks):
     source, store = counting(shards, cache_blocks)

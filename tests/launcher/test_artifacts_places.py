@@ -41,7 +41,7 @@ names = (
 )
 
 
-@settings(max_examples=1000, deadline=None, database=None)
+@settings(max_examples=1000)
 @given(name=names)
 def test_a_name_stays_in_the_folder_or_is_refused(name):
     folder = Path("/some/folder")

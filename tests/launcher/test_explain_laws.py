@@ -109,7 +109,7 @@ some_logs = st.dictionaries(st.integers(0, 2), st.lists(st.sampled_from(LINES), 
 verdicts = st.sampled_from([(), TOO_MANY, LATE, MISTAKE, [("Complete", "CompletionsReached", "")]])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     pods=some_pods,
     events=some_events,

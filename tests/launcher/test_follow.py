@@ -86,9 +86,7 @@ def test_silent_workers_cost_one_listing(store):
     assert set(counting.calls) == {"list", worker_log_segment(1, 7, 1)}
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.lists(st.sampled_from([b"a", b"b\n", b"\n", b"\r", b"\xc3\xa9\n", b"\xff"]), max_size=40),
     cuts=st.lists(st.integers(0, 80), max_size=5),

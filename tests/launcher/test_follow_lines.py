@@ -21,7 +21,7 @@ from launcher.backends.kubernetes.log_lines import (
 BEGIN = int(datetime(2026, 11, 23, 8, 59, 58, tzinfo=UTC).timestamp()) * SECOND
 STEPS = st.sampled_from([0, 0, 1, 1000, SECOND // 3, SECOND, 5 * SECOND])
 
-always = settings(max_examples=300, deadline=None, database=None)
+always = settings(max_examples=300)
 
 
 @st.composite

@@ -125,7 +125,7 @@ def test_a_process_of_another_user_is_seen():
 
 
 @proc
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(step=st.sampled_from([-5, 5, -3600, 3600]) | st.integers(-(10**9), 10**9))
 def test_no_step_of_the_clock_makes_a_process_another_one(step, record, tmp_path):
     """psutil tells creation times by the clock; a record of this launcher holds none."""

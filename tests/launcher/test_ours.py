@@ -169,7 +169,6 @@ def write_folder(player, home, server, uid=None):
 @settings(
     max_examples=16,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    deadline=None,
     phases=[Phase.generate],  # an example is ten commands: to shrink one takes minutes
 )
 @given(

@@ -68,7 +68,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=20, deadline=None)  # each renders a schedule twice
+@settings(max_examples=20)  # each renders a schedule twice
 @given(values=VALUES)
 def test_what_is_read_back_is_rendered_to_the_same_objects(values):
     values = {"workers": 2, "sets": ["batch_size=12"], **values, "active_deadline_seconds": 86400}
@@ -79,7 +79,7 @@ def test_what_is_read_back_is_rendered_to_the_same_objects(values):
     assert again(objects[0])[0].taken == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(values=VALUES.filter(lambda values: "profiles" not in values))
 def test_without_the_record_the_pods_own_words_are_enough_but_for_profiles(values):
     values = {"workers": 2, "sets": ["batch_size=12"], **values, "active_deadline_seconds": 86400}
@@ -133,7 +133,7 @@ EDITS = {
 }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(fields=st.sets(st.sampled_from(sorted(EDITS))))
 def test_every_field_that_others_edit_is_shown_and_can_be_put_back(fields):
     live = rendered()[0]

@@ -122,7 +122,7 @@ def matches(wanted, time):
     return all(hits) if None in (day, weekday) else any(hits)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lines(), zones, moments)
 def test_times_are_later_and_later_and_match_the_line(wanted, zone, moment):
     times = list(islice(CronLine(text(wanted), zone).after(moment), 30))
@@ -134,7 +134,7 @@ def test_times_are_later_and_later_and_match_the_line(wanted, zone, moment):
         assert matches(wanted, time), time
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lines(), zones, moments)
 def test_backwards_and_forwards_are_the_same_times(wanted, zone, moment):
     line = CronLine(text(wanted), zone)
@@ -143,7 +143,7 @@ def test_backwards_and_forwards_are_the_same_times(wanted, zone, moment):
     assert in_utc(back[::-1]) == in_utc(there)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(zones, st.sampled_from(["2026-03-28", "2026-10-24", "2026-10-31", "2026-03-07", "2026-04-04"]))
 def test_no_minute_that_matches_is_left_out(zone, day):
     """Every minute of three days around a change of the clocks, one by one."""

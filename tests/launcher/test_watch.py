@@ -112,7 +112,7 @@ def test_the_grid_is_drawn_in_colours_beside_or_below():
     assert not any("D loss" in line and "▀" in line for line in plain(narrow).splitlines())
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     width=st.integers(20, 200),
     height=st.integers(20, 80),

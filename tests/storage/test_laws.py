@@ -16,9 +16,7 @@ from trainer.errors import AccessError, ObjectMissing, PreconditionFailed
 from trainer.storage import LocalStore, check_name, crc32c, open_store
 from trainer.storage.base import PART_BYTES
 
-each_store = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+each_store = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 REFUSED = [
     "",

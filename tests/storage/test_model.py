@@ -102,7 +102,7 @@ def _run(root: str, examples: int, steps: int) -> None:
     machine = type("Bound", (AgainstDictionary,), {"root": root})
     run_state_machine_as_test(
         machine,
-        settings=settings(max_examples=examples, stateful_step_count=steps, deadline=None, database=None),
+        settings=settings(max_examples=examples, stateful_step_count=steps),
     )
 
 

@@ -10,7 +10,7 @@ tf = pytest.importorskip("tensorflow")
 from trainer import streams  # noqa: E402
 
 BLOCK = streams.BLOCK
-no_deadline = settings(max_examples=25, deadline=None, database=None)
+fewer = settings(max_examples=25)
 seeds = st.integers(0, 2**31 - 1)
 windows = st.sampled_from([BLOCK, 2 * BLOCK, 4 * BLOCK])
 
@@ -28,7 +28,7 @@ def epochs(seed: int, number: int, count: int, window: int) -> np.ndarray:
     return indices(seed, 0, number * count, count, window).reshape(number, count)
 
 
-@no_deadline
+@fewer
 @given(count=st.integers(1, 1500), window=windows, seed=seeds, data=st.data())
 def test_every_epoch_shows_every_image_once_whatever_the_batch(count, window, seed, data):
     batch = data.draw(st.integers(max(1, count // 6), 2 * count))
@@ -39,7 +39,7 @@ def test_every_epoch_shows_every_image_once_whatever_the_batch(count, window, se
         np.testing.assert_array_equal(np.sort(epoch), np.arange(count))
 
 
-@no_deadline
+@fewer
 @given(
     count=st.integers(1, 1500), window=windows, seed=seeds, batch=st.integers(1, 300), step=st.integers(0, 9)
 )
@@ -58,7 +58,7 @@ def test_sets_of_awkward_sizes_are_shown_whole_too(count):
             np.testing.assert_array_equal(np.sort(epoch), np.arange(count))
 
 
-@no_deadline
+@fewer
 @given(count=st.integers(1, 3000), blocks=st.sampled_from([1, 2, 4]), seed=seeds)
 def test_the_images_of_a_window_come_from_as_many_blocks_as_it_holds(count, blocks, seed):
     window = blocks * BLOCK

@@ -135,7 +135,7 @@ def test_where_a_run_goes_on_nothing_lies_beyond_it(store):
     assert same(checkpoints.read(store, 1).values, 1) and same(checkpoints.read(store, 2).values, 2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     steps=st.lists(st.integers(1, 40), min_size=1, max_size=8, unique=True),
     incomplete=st.sets(st.integers(1, 40)),
@@ -187,7 +187,7 @@ class Dying(LocalStore):
         super().delete(*args, **options)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lives=st.lists(st.integers(0, 12), min_size=1, max_size=4), keep=st.integers(1, 2))
 def test_whenever_a_writer_dies_a_reader_finds_the_newest_whole_one(tmp_path_factory, lives, keep):
     root = tmp_path_factory.mktemp("dying")

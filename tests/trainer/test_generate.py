@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -38,7 +38,6 @@ def test_a_way_begins_and_ends_at_its_two_seeds(run):
         assert np.abs(end.astype(int) - expected).max() <= 1
 
 
-@settings(deadline=None)
 @given(st.floats(0.1, 4), st.integers(0, 99))
 def test_truncation_bounds_every_entry_and_keeps_their_order(limit, seed):
     latents = np.random.default_rng(seed).standard_normal(500).astype(np.float32)

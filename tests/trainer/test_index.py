@@ -199,7 +199,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(events=EVENTS)
 def test_after_any_order_of_changes_the_index_is_what_a_rebuild_gives(events):
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:

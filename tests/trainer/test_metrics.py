@@ -24,7 +24,7 @@ def play(store, segment, every, start, stop):
             store.write(*log.current_segment())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     segment=st.integers(1, 9),
     every=st.integers(1, 5),

@@ -333,8 +333,6 @@ def test_whatever_is_interleaved_the_laws_hold(quick):
         settings=settings(
             max_examples=120,
             stateful_step_count=25,
-            deadline=None,
-            database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -1,6 +1,6 @@
 """The pieces of a log: nothing lost, nothing twice, lines whole, memory bounded."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer import segments
@@ -36,7 +36,6 @@ class Shelf:
 
 
 @given(chunks, st.data())
-@settings(deadline=None)
 def test_segments_joined_are_the_log_whenever_they_are_written(pieces, data):
     before = segments.SEGMENT_BYTES
     segments.SEGMENT_BYTES = 64  # so that lines longer than a segment are tried too

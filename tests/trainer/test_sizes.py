@@ -36,7 +36,7 @@ def test_presets(preset):
 widths = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(1, 50), widths, widths, st.integers(4, 20), st.integers(4, 20), st.sampled_from([1, 3]))
 def test_any_fully_connected_network(latents, generator, discriminator, height, width, channels):
     network = {"latent_size": latents, "generator_units": generator, "discriminator_units": discriminator}
@@ -47,7 +47,7 @@ def test_any_fully_connected_network(latents, generator, discriminator, height, 
 filters = st.lists(st.integers(1, 12), min_size=1, max_size=3)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(filters, filters, st.integers(2, 9), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 3]))
 def test_any_convolutional_network(generator, discriminator, kernel, height, width, channels):
     network = {"generator_filters": generator, "discriminator_filters": discriminator, "kernel": kernel}
