@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from launcher import durations
 from launcher.check import FieldError, check_kubernetes, check_local, cores, name_limit
 from launcher.pod_metadata import check_pod_metadata
 from launcher.templates import check_profiles
@@ -28,6 +29,8 @@ _LABEL_LENGTH = 63
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Seconds = Annotated[Count, BeforeValidator(durations.read)]
+SomeSeconds = Annotated[Positive, BeforeValidator(durations.read)]
 
 
 class RunSpec(BaseModel):
@@ -87,11 +90,11 @@ class RunSpec(BaseModel):
     """More annotations of the pods, nothing secret."""
     backoff_limit: Count = 3
     """Failed pods after which the run has failed; disruptions do not count."""
-    ttl_seconds_after_finished: Count = 86400
+    ttl_seconds_after_finished: Seconds = 86400
     """How long the cluster remembers the run when it is over; the bucket keeps it."""
-    active_deadline_seconds: Positive | None = None
+    active_deadline_seconds: SomeSeconds | None = None
     """Time after which the run is ended, whatever its state."""
-    grace_seconds: Count = 60
+    grace_seconds: Seconds = 60
     """What a worker may take to save when it is asked to stop."""
     manifests: str | None = None
     """Folder that stands in for ``k8s/``."""
@@ -181,7 +184,7 @@ def make_spec(preset: str, overrides: Iterable[str] = (), name: str | None = Non
     except ValidationError as failure:
         error = failure.errors()[0]
         field = ".".join(str(part) for part in error["loc"])
-        expected = error["msg"].replace("Input should be", "expected")
+        expected = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         text = f"{field} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"
         raise FieldError(field.partition(".")[0], text) from None
     check_profiles(spec.profiles, spec.manifests)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from launcher.durations import spoken
+
 PENDING = "pending"  # the cluster has not started its workers: no node, no image, no quota, too few pods
 QUEUED = "queued"  # suspended until a queue admits it
 STARTING = "starting"  # processes are alive, no word from the trainer yet
@@ -68,7 +70,7 @@ def unasked(status: Mapping[str, Any] | None, silent: float | None, why: str) ->
         return State(UNKNOWN, f"nothing is written about how it stands, and {why}")
     said = _word(status)
     if said in LIVE_STATES and (silent is None or silent > SILENCE):
-        ago = ", nobody can say when" if silent is None else f" {silent / 60:.0f} min ago"
+        ago = ", nobody can say when" if silent is None else f" {spoken(silent)} ago"
         return State(UNKNOWN, f"its trainer said '{said}'{ago}, and {why}")
     return State(said, f"as its folder says; {why}")
 

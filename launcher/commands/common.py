@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from launcher import durations
 from launcher.commands.completion import complete_run
 from launcher.hints import DEFAULT_ROOT
 
@@ -164,19 +165,21 @@ def kinds(only: str | None) -> list[str]:
     return [kind.strip().rstrip("/") for kind in (only or "").split(",") if kind.strip()]
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds in a few characters: ``8 s``, ``5 min``, ``3 h``, ``2 d``; a dash for None."""
-    if seconds is None:
-        return "-"
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+def whole_seconds(text: str) -> int:
+    """The value of a flag that takes a span of time.
+
+    Raises:
+        typer.BadParameter: it is none, or none of whole seconds.
+    """
+    try:
+        return int(durations.read(str(text)))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: {error}") from None
 
 
 def ago(seconds: float | None) -> str:
     """How long ago something was, ``8 s ago``; None is said to be unknown, which a wrong age would not be."""
-    return "at a time that is not known" if seconds is None else f"{duration(seconds)} ago"
+    return "at a time that is not known" if seconds is None else f"{durations.spoken(seconds)} ago"
 
 
 def number(value: float | None) -> str:

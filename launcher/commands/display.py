@@ -4,7 +4,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from launcher.commands.common import duration, number
+from launcher.commands.common import number
+from launcher.durations import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,4 +119,4 @@ def log_stream(json: bool) -> TextIO:
 def _more(now: "RunStatus") -> str:
     if now.step is None or now.state != "running":
         return now.state
-    return f"{number(now.images_per_second)} images/s  ETA {duration(now.eta_seconds)}"
+    return f"{number(now.images_per_second)} images/s  ETA {spoken(now.eta_seconds)}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.commands.common import TEXT, Output, OutputFormat, console, note, print_data
+from launcher.commands.common import TEXT, Output, OutputFormat, console, note, print_data, whole_seconds
 from launcher.commands.options import RunFlags, with_run_flags
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ def doctor(
         ),
     ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to wait for these pods.")
+        int,
+        typer.Option(
+            "--timeout", metavar="TIME", parser=whole_seconds, help="How long to wait for these pods."
+        ),
     ] = 300,
     output: Output = TEXT,
 ) -> None:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from launcher.commands.common import size
+from launcher.durations import spoken
 
 if TYPE_CHECKING:
     from launcher.estimate import Estimate
@@ -47,8 +48,4 @@ def _asks(found: "Estimate") -> str:
 def _duration(found: "Estimate") -> str:
     if found.duration is None:
         return "not known: the experiment has no finished run of this preset with as many workers"
-    took = found.duration.seconds
-    shown = (
-        f"{took:.0f} s" if took < 120 else f"{took / 60:.0f} min" if took < 7200 else f"{took / 3600:.1f} h"
-    )
-    return f"about {shown}, at the pace of run '{found.duration.run}'"
+    return f"about {spoken(found.duration.seconds)}, at the pace of run '{found.duration.run}'"

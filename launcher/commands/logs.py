@@ -17,9 +17,9 @@ from launcher.commands.common import (
     Tail,
     Worker,
     print_data,
+    whole_seconds,
 )
 from launcher.commands.place import place_of
-from launcher.commands.wait import seconds_of
 
 if TYPE_CHECKING:
     from launcher.backends.base import LogChoice
@@ -33,8 +33,13 @@ def logs(
     worker: Worker = None,
     tail: Tail = None,
     since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="TIME", help="Only the last 10m, 2h…; while there are pods."),
+        int | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            parser=whole_seconds,
+            help="Only the last 10m, 2h…; while there are pods.",
+        ),
     ] = None,
     attempt: Annotated[
         int | None, typer.Option("--attempt", min=1, help="An earlier attempt; the newest by default.")
@@ -50,8 +55,7 @@ def logs(
     from launcher import runs
 
     place = place_of(root, context, namespace)
-    seconds = None if since is None else seconds_of("--since", since)
-    choice = runs.LogChoice(worker, tail, seconds, attempt)
+    choice = runs.LogChoice(worker, tail, since, attempt)
     if follow:
         _follow(place, run, choice, output)
         return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVa
 
 import typer
 
-from launcher.commands.common import Context, Namespace, Overrides, Root, Threads
+from launcher.commands.common import Context, Namespace, Overrides, Root, Threads, whole_seconds
 
 if TYPE_CHECKING:
     from launcher.settings import Layered
@@ -182,20 +182,27 @@ class RunFlags:
         int | None,
         _option(
             "--ttl",
-            metavar="SECONDS",
-            help="How long the cluster remembers a finished run; a day by default.",
+            metavar="TIME",
+            parser=whole_seconds,
+            help="How long the cluster remembers a finished run, such as 90m; a day by default.",
         ),
     ] = None
     active_deadline_seconds: Annotated[
         int | None,
-        _option("--deadline", metavar="SECONDS", help="End the run after that time."),
+        _option(
+            "--deadline",
+            metavar="TIME",
+            parser=whole_seconds,
+            help="End the run after that time, such as 90s, 12h or 2d.",
+        ),
     ] = None
     grace_seconds: Annotated[
         int | None,
         _option(
             "--grace",
-            metavar="SECONDS",
-            help="What a worker may take to save when it is stopped; 60 by default.",
+            metavar="TIME",
+            parser=whole_seconds,
+            help="What a worker may take to save when it is stopped; 60s by default.",
         ),
     ] = None
     manifests: Annotated[

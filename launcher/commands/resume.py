@@ -15,6 +15,7 @@ from launcher.commands.common import (
     Root,
     Run,
     Threads,
+    whole_seconds,
 )
 from launcher.commands.following import report_detached, run_in_foreground
 from launcher.commands.following import watch as watch_started
@@ -41,7 +42,12 @@ def resume(
     ] = None,
     grace_seconds: Annotated[
         int | None,
-        typer.Option("--grace", metavar="SECONDS", help="What a worker may take to save when it is stopped."),
+        typer.Option(
+            "--grace",
+            metavar="TIME",
+            parser=whole_seconds,
+            help="What a worker may take to save when it is stopped.",
+        ),
     ] = None,
     abandon: Annotated[
         bool,

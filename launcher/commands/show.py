@@ -12,13 +12,13 @@ from launcher.commands.common import (
     Run,
     ago,
     console,
-    duration,
     number,
     print_data,
     size,
 )
 from launcher.commands.compare import value_text
 from launcher.commands.place import place_of
+from launcher.durations import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -166,7 +166,7 @@ def _result(found: "Shown") -> str:
     result = found.result or {}
     attempt = result.get("attempt")
     seconds = attempt.get("seconds") if isinstance(attempt, dict) else None
-    took = f", the last attempt took {duration(seconds)}" if isinstance(seconds, int | float) else ""
+    took = f", the last attempt took {spoken(seconds)}" if isinstance(seconds, int | float) else ""
     return f"{result.get('state')} {_moment(result.get('finished'))}{took}" if result else ""
 
 

@@ -15,11 +15,11 @@ from launcher.commands.common import (
     Root,
     Run,
     ago,
-    duration,
     number,
     print_data,
 )
 from launcher.commands.place import place_of
+from launcher.durations import spoken
 
 if TYPE_CHECKING:
     from launcher.places import Place
@@ -108,7 +108,7 @@ def describe(now: "RunStatus") -> list[str]:
     if now.step is not None:
         parts = [f"step {now.step} of {number(now.steps)}", f"{number(now.images_per_second)} images/s"]
         if now.eta_seconds is not None:
-            parts.append(f"{duration(now.eta_seconds)} left")
+            parts.append(f"{spoken(now.eta_seconds)} left")
         lines.append("  " + ", ".join([*parts, f"written {ago(now.age_seconds)}"]))
     if losses := [
         f"{key} {value:.4g}" for key, value in now.metrics.items() if isinstance(value, int | float)

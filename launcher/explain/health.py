@@ -4,6 +4,7 @@ from launcher.backends.kubernetes.endings import disruption
 from launcher.backends.kubernetes.jobs import workers_of
 from launcher.backends.kubernetes.pods import PodStatus, is_there, pod_status
 from launcher.backends.kubernetes.wording import one_line
+from launcher.durations import spoken
 from launcher.explain.causes.refusals import refused
 from launcher.explain.causes.throttled import harmful
 from launcher.explain.evidence import since
@@ -74,4 +75,4 @@ def _goes_on(facts: Facts, pod: PodStatus) -> bool:
 def _rest(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return f", {seconds / 60:.0f} min left" if seconds >= 60 else f", {seconds:.0f} s left"
+    return f", {spoken(seconds)} left"

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from launcher.cli import app
-from launcher.commands.common import duration, size
+from launcher.commands.common import size
 from launcher.commands.display import BarDisplay, PlainDisplay, make_display
 from launcher.follow import LogLine
 from launcher.runs import Update, list_runs
@@ -206,13 +206,6 @@ def test_a_missing_psutil_is_named(launcher, past_run, root, tmp_path):
         2,
         "error: psutil is not installed: pip install 'gantry[launcher]'\n",
     )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(None, "-"), (8.4, "8 s"), (300, "5 min"), (7200, "2 h"), (200000, "2 d")]
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from launcher.backends.kubernetes.ours import is_orphan
 from launcher.backends.kubernetes.over import end_of, holding
 from launcher.backends.kubernetes.pods import NODE_NOT_READY, PodStatus
 from launcher.backends.kubernetes.reasons import why_failed
+from launcher.durations import spoken
 from launcher.states import (
     FAILED,
     FINISHED,
@@ -261,10 +262,10 @@ def _gone(workers: Sequence[PodStatus], word: Word | None) -> list[PodStatus]:
 def _spoken(word: Word) -> State:
     """What the trainer says while all workers run."""
     silent = word.silent is not None and word.silent > SILENCE
-    minutes = f"{(word.silent or 0.0) / 60:.0f} min"
+    since = spoken(word.silent or 0.0)
     if word.state in (RESTARTING, STOPPED):  # it stopped for a pod that is gone, and for nobody else
         text = word.message or "its trainers have stopped and begin again"
-        return State(RESTARTING, text + (f"; for {minutes}" if silent else ""))
+        return State(RESTARTING, text + (f"; for {since}" if silent else ""))
     if silent:
-        return State(RUNNING, f"its trainer has written nothing for {minutes}")
+        return State(RUNNING, f"its trainer has written nothing for {since}")
     return State(word.state if word.state in (STARTING, STOPPING) else RUNNING)

@@ -5,9 +5,20 @@ from typing import Annotated
 
 import typer
 
-from launcher.commands.common import TEXT, Context, Namespace, Output, OutputFormat, Quiet, note, print_data
+from launcher.commands.common import (
+    TEXT,
+    Context,
+    Namespace,
+    Output,
+    OutputFormat,
+    Quiet,
+    note,
+    print_data,
+    whole_seconds,
+)
 from launcher.commands.cron.options import Name, Yes
 from launcher.commands.place import place_of
+from launcher.durations import spoken
 
 
 def suspend(name: Name, context: Context = None, namespace: Namespace = None, output: Output = TEXT) -> None:
@@ -53,8 +64,13 @@ def trigger(
         bool, typer.Option("--wait", help="Wait until the run has ended, with the exit codes of wait.")
     ] = False,
     timeout: Annotated[
-        str | None,
-        typer.Option("--timeout", metavar="TIME", help="With --wait: give up after 90s, 30m, 2h, 1d."),
+        int | None,
+        typer.Option(
+            "--timeout",
+            metavar="TIME",
+            parser=whole_seconds,
+            help="With --wait: give up after 90s, 30m, 2h, 1d.",
+        ),
     ] = None,
     context: Context = None,
     namespace: Namespace = None,
@@ -69,7 +85,7 @@ def trigger(
     from launcher.errors import SpecError
 
     if timeout is not None and not wait:
-        raise SpecError(f"--timeout {timeout}: expected --wait too")
+        raise SpecError(f"--timeout {spoken(timeout)}: expected --wait too")
     done = schedules.trigger(place_of(None, context, namespace), name)
     if output is OutputFormat.text:
         typer.echo(done.path.name)

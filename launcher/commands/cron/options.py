@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from launcher.commands.common import whole_seconds
 from launcher.commands.completion import complete_schedule
 from launcher.commands.options import RunFlags
 
@@ -52,7 +53,8 @@ class ScheduleFlags(RunFlags):
         int | None,
         typer.Option(
             "--starting-deadline",
-            metavar="SECONDS",
+            metavar="TIME",
+            parser=whole_seconds,
             help="How late a firing may begin before it is missed; an hour by default.",
         ),
     ] = None

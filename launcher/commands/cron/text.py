@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from launcher.commands.common import ago, duration
+from launcher.commands.common import ago
 from launcher.commands.table import lines
+from launcher.durations import spoken
 
 if TYPE_CHECKING:
     from launcher.schedules import Firing
@@ -50,7 +51,7 @@ def described(found: "ScheduleDetail") -> list[str]:
     told.append(f"  runs in {status.root}, namespace {status.namespace}, created {ago(status.age_seconds)}")
     told.append(
         f"  while one runs: {status.concurrency_policy}; begins at most "
-        f"{duration(timing['starting_deadline_seconds'])} late; keeps the Jobs of "
+        f"{spoken(timing['starting_deadline_seconds'])} late; keeps the Jobs of "
         f"{timing['successful_history']} finished and {timing['failed_history']} failed firings"
     )
     told += [f"  {key}: {_plain(value)}" for key, value in found.spec.items() if key not in ("name", "root")]
@@ -69,7 +70,7 @@ def firings(found: "Sequence[Firing]") -> list[str]:
         due += f" to {_here(each.until)} ({each.count})" if each.until else ""
         source = f"{each.warm_start['run']}@{each.warm_start['step']}" if each.warm_start else "-"
         figures = [f"{each.metrics[key]:.4g}" if key in each.metrics else "-" for key in _FIGURES]
-        took = duration(each.duration_seconds)
+        took = spoken(each.duration_seconds)
         rows.append((due, each.run or "-", each.state, took, *figures, source, each.explanation))
     return lines(("due", "run", "state", "took", *_FIGURES, "begun from", "why"), rows, ("took", *_FIGURES))
 
