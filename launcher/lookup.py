@@ -2,10 +2,11 @@
 
 import difflib
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from launcher.errors import NoSuchRun, SpecError
-from trainer import layout
+from trainer import index, layout
 from trainer.layout import RunPath
 from trainer.storage import Inside, Store, open_store
 
@@ -16,6 +17,7 @@ MARKS = (
     layout.STATUS,
 )
 """A folder that holds one of these is a run."""
+_CANDIDATES = 20  # of those whose index says when they were begun, by clocks that may differ
 AT_ONCE = 8  # requests of one listing; the storage client keeps ten connections
 
 
@@ -51,6 +53,8 @@ def is_run(store: Store) -> bool:
 def find_run(root: str, run: str) -> Found:
     """The run called `run`, which is a name that is unique below the root, or ``experiment/name``.
 
+    ``latest`` and ``experiment/latest`` are the run that was begun last.
+
     Raises:
         NoSuchRun: there is none; the text names the nearest ones.
         UserError: the name is in several experiments, or is no name that a run could have.
@@ -61,6 +65,8 @@ def find_run(root: str, run: str) -> Found:
     # Asked for by name: a bucket of 10,000 runs is not listed to find one.
     groups = [experiment] if experiment else experiments(store)
     found = [RunPath(root, group, name) for group in groups if is_run(Inside(store, f"{group}/{name}"))]
+    if not found and name == layout.LATEST:
+        found = _latest(root, store, groups)
     if not found:
         raise NoSuchRun(f"no run '{run}' in root {root}{_nearest(run, root)}")
     if len(found) > 1:
@@ -69,6 +75,30 @@ def find_run(root: str, run: str) -> Found:
             f"run is '{run}': expected experiment/name, because several have that name: {choices}"
         )
     return Found(found[0], open_store(found[0].url))
+
+
+def _latest(root: str, store: Store, groups: list[str]) -> list[RunPath]:
+    """The run that was begun last, by the dates that the store gave the runs' records; empty without runs."""
+    paths: list[RunPath] = []
+    for group in groups:
+        known = index.read(Inside(store, group))
+        names = sorted(
+            store.folders(f"{group}/"),
+            key=lambda name: known[name].created or "~" if name in known else "~",
+        )
+        # The index dates by its chiefs' clocks: good enough to leave out what is old.
+        new = [name for name in names if name not in known]
+        paths += [RunPath(root, group, name) for name in {*names[-_CANDIDATES:], *new}]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        dates = pool.map(lambda path: _begun(Inside(store, f"{path.experiment}/{path.name}")), paths)
+        begun = [(date, path) for date, path in zip(dates, paths, strict=True) if date is not None]
+    return [max(begun)[1]] if begun else []
+
+
+def _begun(store: Store) -> datetime | None:
+    """When a run was begun by the store's clock: its record is written once, before all else."""
+    found = (store.stat(mark) for mark in MARKS)
+    return next((stat.updated for stat in found if stat), None)
 
 
 def _nearest(run: str, root: str) -> str:

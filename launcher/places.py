@@ -129,6 +129,9 @@ def _ask_cluster(place: Place, run: str, missing: NoSuchRun) -> Found:
     known = [each for each in known if root in (None, each[0].root.rstrip("/"))]
     known = [each for each in known if experiment in ("", each[0].experiment)]
     there = [each for each in known if each[0].name == name]
+    if not there and known and name == layout.LATEST:
+        newest, _ = max(known, key=lambda each: str(each[1]["metadata"].get("creationTimestamp")))
+        there = [each for each in known if each[0] == newest]
     if not there:
         called = [path for path, job in known if job["metadata"]["name"] == name]
         named = "".join(f"; Job '{name}' is run '{path.experiment}/{path.name}'" for path in called)

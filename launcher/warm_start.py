@@ -5,8 +5,6 @@ from launcher.spec import RunSpec
 from trainer import index, layout
 from trainer.storage import open_store
 
-LATEST = "latest"
-
 
 def check_warm_start(spec: RunSpec) -> None:
     """Refuse a run that its trainer would refuse a minute later, for want of weights to begin from.
@@ -30,7 +28,7 @@ def check_warm_start(spec: RunSpec) -> None:
 def _missing(spec: RunSpec, run: str) -> str:
     """What keeps the run from beginning, empty when nothing does."""
     path = spec.path
-    if run == LATEST:
+    if run == layout.LATEST:
         done = index.finished(open_store(path.experiment_url))
         return "" if any(entry.run != path.name for entry in done) else _none(path.experiment_url)
     there = open_store(layout.run_path(path.root, path.experiment, run).url)

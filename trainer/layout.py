@@ -26,6 +26,9 @@ LOSS_CURVES = "export/loss.png"
 # Kubernetes objects are named after runs, so a run's name is a DNS label from the start (RFC 1123).
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
+LATEST = "latest"
+"""In the place of a run's name: the newest one, unless there is one of that name."""
+
 FORMAT = 1  # of the run directory: raised when an older trainer could not read a newer run
 
 

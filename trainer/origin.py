@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainer import checkpoints, guard, index, record
+from trainer import checkpoints, guard, index, layout, record
 from trainer import config as configuration
 from trainer.config import RunConfig
 from trainer.data import Contents, contents, names_latest, resolve_latest
@@ -21,7 +21,6 @@ from trainer.layout import RunPath, run_path
 from trainer.record import Record
 from trainer.storage import Store, open_store
 
-LATEST = "latest"
 # Fields of a network that say nothing about the shapes of its variables.
 _SHAPELESS = {"network.leaky_slope", "network.weight_stddev", "network.batch_norm_momentum"}
 _LOOKS, _PAUSE_SECONDS = 20, 0.5  # for what the chief has written just before
@@ -190,7 +189,7 @@ def _other(path: RunPath, config: RunConfig, run: str) -> Store:
 def _candidates(path: RunPath, config: RunConfig) -> Iterator[str]:
     """Names of the runs to try, best first."""
     asked = config.warm_start.run
-    if asked is not None and asked != LATEST:
+    if asked is not None and asked != layout.LATEST:
         yield asked
         return
     store = guard.patient(open_store(path.experiment_url), config)[0]
@@ -198,9 +197,9 @@ def _candidates(path: RunPath, config: RunConfig) -> Iterator[str]:
 
 
 def _nothing(path: RunPath, asked: str, passed: list[str]) -> str:
-    if asked == LATEST and not passed:
+    if asked == layout.LATEST and not passed:
         return f"no run in {path.experiment_url} is finished"
-    if asked == LATEST:
+    if asked == layout.LATEST:
         return f"no finished run in {path.experiment_url} has a complete checkpoint ({', '.join(passed[:5])})"
     there = run_path(path.root, path.experiment, asked)
     if record.read(open_store(there.url)) is None:

@@ -68,7 +68,7 @@ Run = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="Name of the run, or experiment/name.",
+        help="Name of the run, or experiment/name; latest is the one that was begun last.",
         show_default=False,
         autocompletion=complete_run,
     ),
@@ -77,7 +77,7 @@ Runs = Annotated[
     list[str],
     typer.Argument(
         metavar="RUN",
-        help="Names of runs, or experiment/name.",
+        help="Names of runs, or experiment/name; latest is the one that was begun last.",
         show_default=False,
         autocompletion=complete_run,
     ),

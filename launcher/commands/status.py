@@ -13,13 +13,14 @@ from launcher.commands.common import (
     Output,
     OutputFormat,
     Root,
-    Run,
     ago,
     number,
     print_data,
 )
+from launcher.commands.completion import complete_run
 from launcher.commands.place import place_of
 from launcher.durations import spoken
+from trainer.layout import LATEST
 
 if TYPE_CHECKING:
     from launcher.places import Place
@@ -29,7 +30,15 @@ _SHOWN_WORKERS = 8  # more than fit a screen are summed up; -o json has all
 
 
 def status(
-    run: Run,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="Name of the run, or experiment/name; the one that was begun last by default.",
+            show_default=False,
+            autocompletion=complete_run,
+        ),
+    ] = LATEST,
     root: Root = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Redraw until the run ends; Ctrl-C leaves it running.")
@@ -42,6 +51,8 @@ def status(
 
     State, step, speed, losses, last checkpoint, workers, and the command that goes on with it. Asks the
     cluster and the run's folder; when the cluster has forgotten the run, the folder alone.
+
+    Example: launcher status
 
     Example: launcher status demo-20260102-x7k2 --watch
     """

@@ -63,7 +63,7 @@ def next_(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help="Name of the schedule.",
             show_default=False,
             autocompletion=complete_schedule,
