@@ -19,6 +19,7 @@ from launcher.commands.doctor import doctor
 from launcher.commands.explain import explain
 from launcher.commands.list import list_
 from launcher.commands.logs import logs
+from launcher.commands.metrics import metrics
 from launcher.commands.reindex import reindex
 from launcher.commands.render import render
 from launcher.commands.report import report
@@ -56,6 +57,7 @@ app.command("logs")(logs)
 app.command("sweep")(sweep)
 app.command("list")(list_)
 app.command("reindex")(reindex)
+app.command("metrics")(metrics)
 app.command("samples")(samples)
 app.command("show")(show)
 app.command("compare")(compare)
