@@ -17,7 +17,6 @@ from trainer import layout
 from trainer.errors import ObjectMissing
 from trainer.storage import LocalStore, Stat, Store
 
-ACCURACIES = ("d_accuracy_real", "d_accuracy_fake")
 LOSSES = ("d_loss", "g_loss")
 SPEED = "images_per_second"
 _READERS = 8  # segments at once from a bucket, whose answers take some 30 ms each to begin
@@ -204,31 +203,25 @@ def thin(points: Points, buckets: int) -> Points:
 
 
 class Figure(NamedTuple):
-    """A metric of a run in few numbers."""
+    """A metric of a run in few numbers; which of them is good, no loss of a GAN tells."""
 
     last: float | None
     """The newest finite value."""
-    best: float | None
-    """The lowest; of the discriminator's accuracies the one nearest to 0.5, where neither side wins, and of
-    ``images_per_second`` the highest."""
-    best_step: int | None
+    lowest: float | None
+    lowest_step: int | None
+    highest: float | None
+    highest_step: int | None
 
 
 def figures(curves: Curves) -> dict[str, Figure]:
-    """Every metric of a run in few numbers, by key."""
+    """Every metric of a run in few numbers, by key; the first step of those that have an extreme."""
     found = {}
     for key in curves.values:
-        points = curves.points(key)
-        rows = range(len(points.x))
-        best = min(rows, key=lambda row: _badness(key, points.y[row]), default=None)
-        if best is None:
-            found[key] = Figure(None, None, None)
+        x, y = curves.points(key)
+        rows = range(len(x))
+        low, high = (each(rows, key=y.__getitem__, default=None) for each in (min, max))
+        if low is None or high is None:
+            found[key] = Figure(None, None, None, None, None)
         else:
-            found[key] = Figure(points.y[-1], points.y[best], points.x[best])
+            found[key] = Figure(y[-1], y[low], x[low], y[high], x[high])
     return found
-
-
-def _badness(key: str, value: float) -> float:
-    if key in ACCURACIES:
-        return abs(value - 0.5)
-    return -value if key == SPEED else value

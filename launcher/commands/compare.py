@@ -66,8 +66,8 @@ def compare(
 ) -> None:
     """Compare two runs or more: what differs in their configuration, final figures, curves in one picture.
 
-    A run is a name, experiment/name, or for one of another root its whole address. The best value of a metric
-    is its lowest, of the discriminator's accuracies the one nearest to a half, where neither side wins.
+    A run is a name, experiment/name, or for one of another root its whole address. Of each metric the last,
+    the lowest and the highest value are shown; the lowest loss of a GAN is no sign of its best pictures.
 
     Example: launcher compare demo-20260102-x7k2 demo-20260103-p1q9 --metric d_loss,g_loss,d_accuracy_fake
 
@@ -171,10 +171,13 @@ def _figures(found: "Comparison") -> "Table":
     for key in found.metrics:
         each = [run.metrics[key] for run in found.runs]
         table.add_row(Text(f"{key}, last"), *(value_text(figure.last) for figure in each))
-        table.add_row(
-            Text(f"{key}, best"), *(f"{value_text(figure.best)} at {figure.best_step:,}" for figure in each)
-        )
+        table.add_row(Text(f"{key}, lowest"), *(_at(figure.lowest, figure.lowest_step) for figure in each))
+        table.add_row(Text(f"{key}, highest"), *(_at(figure.highest, figure.highest_step) for figure in each))
     return table
+
+
+def _at(value: float | None, step: int | None) -> str:
+    return value_text(value) if step is None else f"{value_text(value)} at {step:,}"
 
 
 def value_text(value: Any) -> str:

@@ -78,7 +78,7 @@ def list_(
 
     Example: launcher list --root runs -o json
 
-    Example: launcher list --experiment faces --sort d_loss --limit 10
+    Example: launcher list --experiment faces --sort -step --limit 10
     """
     from launcher import runs
     from launcher.errors import SpecError

@@ -61,7 +61,7 @@ def _sections(found: "Shown") -> "list[Table]":
     sections = [
         _pairs(_head(found), found),
         _table(("configuration", "value", "preset", "default"), _settings(found), right=()),
-        _table(("metrics", "last", "best", "at step"), _metrics(found)),
+        _table(("metrics", "last", "lowest", "at step", "highest", "at step"), _metrics(found)),
         _table(("checkpoint", "size", "complete", "written"), _checkpoints(found)),
         _table(("attempt", "workers", "logs", "last written"), _attempts(found)),
         _table(("damaged or not to be asked",), _damaged(found), right=()),
@@ -180,7 +180,12 @@ def _settings(found: "Shown") -> "list[tuple[str, ...]]":
 def _metrics(found: "Shown") -> "list[tuple[str, ...]]":
     figures = found.metrics.figures if found.metrics else {}
     return [
-        (key, value_text(each["last"]), value_text(each["best"]), number(each["best_step"]))
+        (
+            key,
+            value_text(each["last"]),
+            *(value_text(each["lowest"]), number(each["lowest_step"])),
+            *(value_text(each["highest"]), number(each["highest_step"])),
+        )
         for key, each in figures.items()
     ]
 

@@ -24,7 +24,12 @@ class DryRun(StrEnum):
 
 
 Watch = Annotated[
-    bool, typer.Option("--watch", help="On Kubernetes: follow the run to its end; Ctrl-C leaves it running.")
+    bool,
+    typer.Option(
+        "--watch",
+        help="On Kubernetes: follow the run to its end; Ctrl-C leaves it running. A local run is followed "
+        "anyhow.",
+    ),
 ]
 DryRunOption = Annotated[
     DryRun | None,
@@ -85,6 +90,10 @@ def begin(spec: "RunSpec", start: "Callable[[], Started]", how: How) -> None:
     Raises:
         UserError: it is refused.
     """
+    if how.follow and how.detach:
+        from launcher.errors import SpecError
+
+        raise SpecError("--watch: expected no --detach beside it, which leaves the run to itself")
     if how.estimate:
         _estimate(spec, how.output)
     elif spec.backend == "kubernetes":
@@ -113,7 +122,7 @@ def _begin_on_cluster(spec: "RunSpec", start: "Callable[[], Started]", how: How)
         sys.stdout.write((to_json if how.output is OutputFormat.json else to_yaml)(manifests))
         return
     started = start()
-    if how.follow and not how.detach:
+    if how.follow:
         watch(started, how.output)
     else:
         _report(started, how.output, quiet=how.quiet)

@@ -64,7 +64,7 @@ def sweep(
     Ctrl-C leaves those that were started running; the same command goes on with what is missing. Leaves
     with 0 when all have finished, 1 when one has failed, 42 when some are still to be done.
 
-    Example: launcher sweep -f sweep.yaml --max-parallel 2 --sort d_loss
+    Example: launcher sweep -f sweep.yaml --max-parallel 2 --sort -images_per_second
 
     Example: launcher sweep -f sweep.yaml --image REGISTRY/gantry:0.1.0 --root gs://bucket/gan --queue team
     """

@@ -35,7 +35,7 @@ class Metrics:
     first_step: int
     last_step: int
     figures: dict[str, dict[str, Any]]
-    """By key: last, best and best_step, as `launcher.curves.Figure` has them."""
+    """By key: last, lowest, highest and their steps, as `launcher.curves.Figure` has them."""
 
 
 @dataclass

@@ -213,3 +213,10 @@ def test_a_missing_psutil_is_named(launcher, past_run, root, tmp_path):
 )
 def test_sizes(count, text):
     assert size(count) == text
+
+
+def test_to_follow_a_run_and_to_leave_it_alone_are_not_asked_for_together(launcher, root):
+    done = launcher("submit", "--preset", "demo", "--root", root, "--watch", "--detach")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: --watch: expected no --detach beside it, which leaves the run to itself\n"
+    assert not Path(root).exists()

@@ -161,7 +161,7 @@ def test_nothing_thinned_out_is_nothing():
     assert thin(Points([], []), 5) == Points([], [])
 
 
-def test_the_best_is_the_lowest_the_nearest_to_a_half_or_the_fastest(tmp_path):
+def test_a_figure_is_the_last_the_lowest_and_the_highest(tmp_path):
     store = LocalStore(tmp_path)
     values = [(0.9, 0.1, 50.0), (0.2, 0.6, 90.0), (0.4, 1.0, 70.0)]
     keys = ("d_loss", "d_accuracy_fake", "images_per_second")
@@ -171,13 +171,13 @@ def test_the_best_is_the_lowest_the_nearest_to_a_half_or_the_fastest(tmp_path):
     found = figures(read_curves(store))
 
     assert found == {
-        "d_loss": (0.4, 0.2, 2),
-        "d_accuracy_fake": (1.0, 0.6, 2),
-        "images_per_second": (70.0, 90.0, 2),
+        "d_loss": (0.4, 0.2, 2, 0.9, 1),
+        "d_accuracy_fake": (1.0, 0.1, 1, 1.0, 3),
+        "images_per_second": (70.0, 50.0, 1, 90.0, 2),
     }
 
 
 def test_a_metric_without_any_number_has_no_figures(tmp_path):
     store = LocalStore(tmp_path)
     store.write("metrics/1.jsonl", lines([1], fid=float("inf")))
-    assert figures(read_curves(store))["fid"] == (None, None, None)
+    assert figures(read_curves(store))["fid"] == (None,) * 5

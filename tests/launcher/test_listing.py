@@ -211,7 +211,7 @@ FIDS = [
         ({"sort": "step"}, "abcd"),
     ],
 )
-def test_the_best_come_first_and_those_without_a_figure_last(how, expected):
+def test_the_lowest_come_first_and_those_without_a_figure_last(how, expected):
     assert "".join(names(arranged(FIDS, **how))) == expected
 
 

@@ -105,7 +105,9 @@ def test_everything_is_gathered(rich_run, root, desk):
     assert Setting("optimizer.beta1", 0.9, 0.5, 0.5) in found.settings
     assert (found.warm_start, found.schedule, found.data) == (warm, "nightly", "npz:a.npz")
     assert (found.metrics.lines, found.metrics.first_step, found.metrics.last_step) == (20, 1, 20)
-    assert found.metrics.figures["g_loss"] == {"last": 2.0, "best": 0.1, "best_step": 1}
+    assert found.metrics.figures["g_loss"] == {
+        "last": 2.0, "lowest": 0.1, "lowest_step": 1, "highest": 2.0, "highest_step": 20,
+    }  # fmt: skip
     stock = found.inventory
     assert [(each.step, each.bytes, each.complete) for each in stock.checkpoints] == [
         (10, 100, True),
