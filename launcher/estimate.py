@@ -15,6 +15,7 @@ from launcher.footprint import Footprint, data_bytes, footprint
 from launcher.spec import RunSpec
 from launcher.states import parse_time
 from launcher.timely import within
+from launcher.wording import counted
 from trainer.config import RunConfig
 from trainer.errors import GantryError
 from trainer.sizes import Sizes, sizes
@@ -172,7 +173,8 @@ def _on_this_machine(spec: RunSpec, total: int) -> Fit:
     return Fit(
         "this machine",
         needed <= free,
-        f"{spec.workers} processes need about {_shown(needed)} of memory, {_shown(free)} are free",
+        f"about {_shown(needed)} of memory for {counted(spec.workers, 'process', 'processes')}, "
+        f"{_shown(free)} are free",
     )
 
 

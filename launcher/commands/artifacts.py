@@ -25,6 +25,7 @@ from launcher.commands.common import (
     size,
 )
 from launcher.commands.place import place_of
+from launcher.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -144,14 +145,13 @@ def _bar(run: str, shown: bool) -> "Iterator[Advance | None]":
 
 
 def _summary(done: "Download") -> str:
-    return (
-        f"{len(done.copied)} files copied to {done.to} ({size(done.bytes)}), {len(done.unchanged)} unchanged"
-    )
+    copied = counted(len(done.copied), "file")
+    return f"{copied} copied to {done.to} ({size(done.bytes)}), {len(done.unchanged)} unchanged"
 
 
 def _notes(done: "Download") -> None:
     if done.gone:
-        note(f"{len(done.gone)} files were removed by the run meanwhile: {', '.join(done.gone)}")
+        note(f"removed by the run meanwhile: {', '.join(done.gone)}")
     if done.left_out:
         note(f"left out, as no manifest says that they are complete: {', '.join(done.left_out)}")
 

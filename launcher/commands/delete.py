@@ -17,6 +17,7 @@ from launcher.commands.common import (
     size,
 )
 from launcher.commands.place import place_of
+from launcher.wording import counted
 
 if TYPE_CHECKING:
     from launcher.artifacts import Artifact
@@ -56,7 +57,7 @@ def delete(
         names = ", ".join(done.objects) or "nothing, as nothing was left there"
         typer.echo(f"removed from {done.where}: {names}")
     if artifacts:
-        typer.echo(f"removed {done.files} files ({size(done.bytes)}) from {done.folder}")
+        typer.echo(f"removed {counted(done.files, 'file')} ({size(done.bytes)}) from {done.folder}")
     elif not done.where:
         typer.echo(f"removed nothing: the run has only files, in {done.folder}; --artifacts removes them")
 
@@ -70,4 +71,4 @@ def _ask(now: "RunStatus", files: "list[Artifact]", force: bool) -> None:
     if not sys.stdin.isatty():
         raise SpecError("--artifacts: expected --yes too, as there is no terminal to ask on")
     total = size(sum(file.size for file in files))
-    typer.confirm(f"Remove the {len(files)} files ({total}) of run '{now.run}' for good?", abort=True)
+    typer.confirm(f"Remove {counted(len(files), 'file')} ({total}) of run '{now.run}' for good?", abort=True)

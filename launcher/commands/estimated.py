@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from launcher.commands.common import size
 from launcher.durations import spoken
+from launcher.wording import counted
 
 if TYPE_CHECKING:
     from launcher.estimate import Estimate
@@ -40,9 +41,10 @@ def _mib(count: int) -> str:
 
 def _asks(found: "Estimate") -> str:
     if found.cpu is None or found.memory_bytes is None:
-        return f"{found.pods} processes of this machine"
-    gpus = f", {found.gpus} GPUs" if found.gpus else ""
-    return f"{found.pods} pods, {found.cpu:g} cores, {found.memory_bytes / 2**30:.4g}Gi of memory{gpus}"
+        return f"{counted(found.pods, 'process', 'processes')} of this machine"
+    gpus = f", {counted(found.gpus, 'GPU')}" if found.gpus else ""
+    cores = "1 core" if found.cpu == 1 else f"{found.cpu:g} cores"
+    return f"{counted(found.pods, 'pod')}, {cores}, {found.memory_bytes / 2**30:.4g}Gi of memory{gpus}"
 
 
 def _duration(found: "Estimate") -> str:

@@ -5,6 +5,7 @@ import typer
 from launcher.commands.common import TEXT, Output, OutputFormat, Root, note, print_data
 from launcher.commands.list import Experiment
 from launcher.commands.place import place_of
+from launcher.wording import counted
 
 
 def reindex(root: Root = None, experiment: Experiment = None, output: Output = TEXT) -> None:
@@ -23,6 +24,6 @@ def reindex(root: Root = None, experiment: Experiment = None, output: Output = T
     if output is not OutputFormat.text:
         print_data([each._asdict() for each in done], output)
     for each in done if output is OutputFormat.text else ():
-        typer.echo(f"{each.experiment}: {each.runs} runs")
+        typer.echo(f"{each.experiment}: {counted(each.runs, 'run')}")
     if not done:
         note(f"no experiments in {place.root or 'runs'}")

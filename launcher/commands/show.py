@@ -19,6 +19,7 @@ from launcher.commands.common import (
 from launcher.commands.compare import value_text
 from launcher.commands.place import place_of
 from launcher.durations import spoken
+from launcher.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,7 +117,7 @@ def _head(found: "Shown") -> "list[tuple[str, str]]":
         ("source", _source(found)),
         ("samples", _samples(found)),
         ("result", _result(found)),
-        ("size", f"{size(stock.bytes)} in {stock.objects} objects: " + _sizes(kinds)),
+        ("size", f"{size(stock.bytes)} in {counted(stock.objects, 'object')}: " + _sizes(kinds)),
     ]
     return [(key, value) for key, value in rows if value]
 

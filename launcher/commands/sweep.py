@@ -11,6 +11,7 @@ import typer
 from launcher.commands.common import TEXT, Output, OutputFormat, note, number, print_data
 from launcher.commands.list import Sort
 from launcher.commands.options import RunFlags, with_run_flags
+from launcher.wording import counted
 
 if TYPE_CHECKING:
     from launcher.sweeps import Plan, Result, Row
@@ -76,7 +77,7 @@ def sweep(
         return
     from launcher.commands.following import StopRequests
 
-    note(f"sweep {plan.name}: {len(plan.members)} runs, {plan.max_parallel} at a time")
+    note(f"sweep {plan.name}: {counted(len(plan.members), 'run')}, {plan.max_parallel} at a time")
     with StopRequests() as stops:
         result = sweeps.go(plan, _tell, lambda: stops.count > 0)
     _show_result(result, sort, output)
@@ -110,7 +111,7 @@ def _show_plan(plan: "Plan", output: OutputFormat) -> None:
     keys = _keys([member.values for member in plan.members])
     rows = [[member.name, *(member.values.get(key, "-") for key in keys)] for member in plan.members]
     sys.stdout.writelines(f"{line}\n" for line in lines(["run", *keys], rows))
-    note(f"{len(rows)} runs, {plan.max_parallel} at a time; nothing was started")
+    note(f"{counted(len(rows), 'run')}, {plan.max_parallel} at a time; nothing was started")
 
 
 def _keys(values: "list[dict[str, str]]") -> list[str]:

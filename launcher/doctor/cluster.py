@@ -15,6 +15,7 @@ from launcher.doctor.base import FAIL, OK, WARN, Check, Result, Subject
 from launcher.doctor.clock import judged
 from launcher.errors import ApiRejected, Forbidden, NamespaceMissing
 from launcher.hints import kubectl_line
+from launcher.wording import counted
 
 _LEVEL = "pod-security.kubernetes.io/enforce"
 _NOT_FOUND = 404
@@ -160,7 +161,11 @@ def quota(subject: Subject) -> list[Result]:
     quotas = subject.api.list("ResourceQuota")["items"]
     has = room(quotas, subject.manifests, subject.spec, admitted)
     if not has.never and not has.now:
-        left = f"{len(quotas)} of them leave room for {subject.spec.workers} workers" if quotas else "none"
+        left = (
+            f"{len(quotas)} of them leave room for {counted(subject.spec.workers, 'worker')}"
+            if quotas
+            else "none"
+        )
         return [Result("quota", OK, left)]
     less = has.advice or "less with --workers, --cpu, --memory"
     never, look = f"ask for {less}, or have the quota raised", "describe quota"

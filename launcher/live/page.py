@@ -21,6 +21,7 @@ from launcher.live.workers import worker_lines
 from launcher.samples.blocks import Blocks, blocks
 from launcher.states import FAILED, FINISHED, INTERRUPTED, RUNNING
 from launcher.status import RunStatus
+from launcher.wording import counted
 from trainer.errors import GantryError
 
 HINT = "q leaves, the run goes on"
@@ -99,7 +100,7 @@ def _header(page: Page, width: int) -> list[RenderableType]:
 
 
 def _about(now: RunStatus) -> list[str]:
-    parts = [now.preset or "", _count(now.world_size, "worker") if now.world_size else "", now.backend or ""]
+    parts = [now.preset or "", counted(now.world_size, "worker") if now.world_size else "", now.backend or ""]
     parts.append(f"attempt {now.attempt}" if now.attempt else "")
     if now.checkpoint_step is not None:
         parts.append(f"saved at step {now.checkpoint_step:,}{_ago(now.checkpoint_age_seconds)}")
@@ -207,10 +208,6 @@ def clock(seconds: float) -> str:
     hours, rest = divmod(round(seconds), 3600)
     minutes, left = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{left:02d}" if hours else f"{minutes}:{left:02d}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _ago(seconds: float | None) -> str:

@@ -144,7 +144,7 @@ def test_reports_of_a_past_run(launcher, past_run, root, tmp_path):
     copy = launcher(
         "artifacts", "download", "past", "--root", root, "--to", tmp_path / "out", "--only", "samples"
     )
-    assert "1 files copied" in copy.stdout
+    assert "1 file copied" in copy.stdout
     assert (tmp_path / "out/samples/20.png").exists()
     ended = launcher("cancel", "past", "--root", root)
     assert (ended.returncode, ended.stdout) == (0, "run 'past' is finished at step 20\n")

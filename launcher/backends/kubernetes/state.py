@@ -34,6 +34,7 @@ from launcher.states import (
     by_status,
     parse_time,
 )
+from launcher.wording import counted
 from trainer.storage.clock import age
 
 # Seconds between the record of a submission and the moment its Job is there and may begin.
@@ -243,7 +244,7 @@ def _more_pods(workers: Sequence[PodStatus]) -> str:
     if not spare:
         return ""
     count = min(spare)
-    have = "1 worker" if count == 1 else f"{count} workers"
+    have = counted(count, "worker")
     return f"its Job asks for {len(workers)} pods, and it has {have}: pods beyond that leave at once"
 
 

@@ -16,6 +16,7 @@ from launcher.explain.facts import Facts, Object
 from launcher.explain.fix import Fix
 from launcher.spec import KUBERNETES
 from launcher.states import RUNNING
+from launcher.wording import counted
 
 _WORKERS = "GANTRY_WORKERS"
 _OPTIONS = {"--preset": "preset", "--root": "root", "--experiment": "experiment"}
@@ -42,7 +43,7 @@ def more_pods(facts: Facts) -> Finding | None:
     if facts.job is None or not pods or not (trains or refused):
         return None
     count, asked = min(worker for worker, _ in pods), workers_of(facts.job)
-    have = "1 worker" if count == 1 else f"{count} workers"
+    have = counted(count, "worker")
     sentence = (
         f"somebody has given the Job of {facts.name} {asked} pods, and it has {have}: its workers are agreed "
         "upon when an attempt begins, and pods beyond them "

@@ -16,6 +16,7 @@ from launcher.explain.evidence import (
 )
 from launcher.explain.facts import Facts, message_of
 from launcher.states import INTERRUPTED
+from launcher.wording import counted
 
 
 def deadline(facts: Facts) -> Finding | None:
@@ -46,7 +47,9 @@ def backoff_limit(facts: Facts) -> Finding | None:
     if end is None or end.reason != "BackoffLimitExceeded" or facts.job is None:
         return None
     limit, failed = facts.job["spec"].get("backoffLimit"), (facts.job.get("status") or {}).get("failed")
-    sentence = f"{failed} pods of {facts.name} failed, and its limit is {limit} (--backoff-limit)"
+    sentence = (
+        f"{counted(failed or 0, 'pod')} of {facts.name} failed, and its limit is {limit} (--backoff-limit)"
+    )
     seen = [
         from_condition(facts.job, "Job", "FailureTarget"),
         from_field(facts.job, "Job", "spec.backoffLimit", limit),

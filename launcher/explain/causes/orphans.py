@@ -5,6 +5,7 @@ from launcher.explain.base import Cause, Finding
 from launcher.explain.causes import again
 from launcher.explain.evidence import from_field, present
 from launcher.explain.facts import Facts
+from launcher.wording import counted
 
 
 def orphaned(facts: Facts) -> Finding | None:
@@ -12,10 +13,9 @@ def orphaned(facts: Facts) -> Finding | None:
     left = [pod for pod in facts.pods if is_orphan(pod)]
     if facts.job is not None or not left:
         return None
-    count = "1 pod" if len(left) == 1 else f"{len(left)} pods"
     sentence = (
-        f"the Job of {facts.name} was deleted without its pods (--cascade=orphan): {count} train on, and one "
-        "that ends has no successor"
+        f"the Job of {facts.name} was deleted without its pods (--cascade=orphan): "
+        f"{counted(len(left), 'pod')} train on, and one that ends has no successor"
     )
     seen = [from_field(pod, "Pod", "metadata.ownerReferences", "none") for pod in left[:2]]
     return Finding(sentence, present(seen), again.resume(facts))
