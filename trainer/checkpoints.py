@@ -41,7 +41,7 @@ class Checkpoint(NamedTuple):
     """Every variable by its name."""
 
 
-def snapshot(variables: Mapping[str, tf.Variable]) -> dict[str, tf.Tensor]:
+def snapshot(variables: Mapping[str, tf.Variable | tf.Tensor]) -> dict[str, tf.Tensor]:
     """The values as they are now, for another thread to save while training goes on.
 
     Nothing is copied yet: a tensor read from a variable keeps its buffer, and the next update of the variable

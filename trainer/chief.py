@@ -69,7 +69,7 @@ class Chief:
         self._started, self._first_step, self._stalled = time.monotonic(), step, 0.0
 
     def after_call(self, step: int, metrics: dict[str, float]) -> None:
-        """Do what is due after `step` steps; `metrics` are those of the last one."""
+        """Do what is due after `step` steps; `metrics` are means over those since the last line."""
         config = self._config
         if self._due(step, config.metrics.every_steps):
             self._add_line(step, metrics)
@@ -160,7 +160,7 @@ class Chief:
     def _save(self, step: int) -> None:
         start = time.perf_counter()
         self._write_segment()
-        tensors = checkpoints.snapshot(self._state.variables())
+        tensors = checkpoints.snapshot(self._state.tensors())
         self._writer.submit_large(lambda: self._save_and_prune(step, tensors))
         self._saved_step = step
         self._stalled += time.perf_counter() - start

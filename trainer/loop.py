@@ -135,6 +135,10 @@ class Loop:
                 if outcome.bad_step is not None:
                     raise Diverged(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
                 step, proposal = step + count, outcome.next_count
+                if (
+                    step % self._config.metrics.every_steps == 0
+                ):  # and not at the end, beyond which a run may go on
+                    self._state.begin_line()
                 with watchdog.held():
                     after_call(step, outcome.metrics)
                 if outcome.stop:

@@ -24,6 +24,8 @@ from trainer.networks import Networks, build, named_variables
 # What each step sums over the global batch, in this order.
 _D_SUMS = ("d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake")
 SUMS = (*_D_SUMS, "g_loss")
+TALLY = "metrics/tally"
+"""Name in a checkpoint of what the next line of metrics has of its steps so far."""
 
 
 class State:
@@ -36,6 +38,17 @@ class State:
         self.discriminator_weights = [weight.value for weight in discriminator.trainable_variables]
         self.generator_adam = Adam(config.optimizer, self.generator_weights)
         self.discriminator_adam = Adam(config.optimizer, self.discriminator_weights)
+        self.begin_line()
+
+    def begin_line(self) -> None:
+        """Have the next line of metrics begin after the steps so far."""
+        # Doubles, added one step after another: the same sums however calls and restarts cut the steps.
+        self.tally = tf.zeros((len(SUMS) + 1,), tf.float64)
+        """`SUMS` over the steps of a line so far, and how many these are, float64 [len(SUMS) + 1]."""
+
+    def tensors(self) -> dict[str, tf.Variable | tf.Tensor]:
+        """All that a checkpoint keeps, by name."""
+        return {**self.variables(), TALLY: self.tally}
 
     def variables(self) -> dict[str, tf.Variable]:
         """Every variable by the name it has in a checkpoint."""
@@ -48,12 +61,14 @@ class State:
         return found
 
     def assign(self, values: Mapping[str, np.ndarray]) -> None:
-        """Give every variable the value of that name, on each replica.
+        """Give every variable the value of that name, on each replica, and go on with a checkpoint's line.
 
         Raises:
             KeyError: a variable has no value.
         """
         self.begin_with({name: values[name] for name in self.variables()})
+        if TALLY in values:  # checkpoints up to version 0.1 have none: the line begins here
+            self.tally = tf.constant(values[TALLY], tf.float64)
 
     def begin_with(self, values: Mapping[str, np.ndarray]) -> None:
         """Give the variables that are named their values, on each replica."""
@@ -82,7 +97,7 @@ class Outcome(NamedTuple):
     """What Python learns from one call."""
 
     metrics: dict[str, float]
-    """Losses and accuracies of the last step, means over the global batch."""
+    """Losses and accuracies, means over the images of all steps since the last line of metrics."""
     bad_step: int | None
     """Steps taken before the first one with a NaN or Inf."""
     bad_tensor: str | None
@@ -137,13 +152,17 @@ class Stepper:
             propose: how many steps this worker would take next; the chief's counts.
             images: streamed uint8 [count, local batch, height, width, channels], None with a table.
         """
-        sums, bad, agreed = self._run(
+        tally, bad, agreed = self._run(
+            self._state.tally,
             tf.constant(first, tf.int64),
             tf.constant(count, tf.int64),
             tf.constant([float(stop), float(propose)]),
             images,
         )
-        means = dict(zip(SUMS, (sums.numpy() / self._config.batch_size).tolist(), strict=True))
+        self._state.tally = tally
+        *sums, steps = tally.numpy().tolist()
+        images_seen = steps * self._config.batch_size
+        means = {name: total / images_seen for name, total in zip(SUMS, sums, strict=True)}
         bad_step, bad_index = (int(value) for value in bad.numpy())
         wants_stop, next_count = agreed.numpy()
         return Outcome(
@@ -154,19 +173,21 @@ class Stepper:
             next_count=max(1, int(next_count)),
         )
 
-    def _run_steps(self, first: tf.Tensor, count: tf.Tensor, wishes: tf.Tensor, images: Any) -> Any:
+    def _run_steps(
+        self, tally: tf.Tensor, first: tf.Tensor, count: tf.Tensor, wishes: tf.Tensor, images: Any
+    ) -> Any:
         chosen = self._chosen(first, count)
-        sums = tf.zeros((len(SUMS),))
         bad = tf.constant([-1, 0], tf.int64)
         for position in tf.range(count):
             step = first + position
             inputs = chosen[position] if images is None else images[position]
             result = self._strategy.run(self._replica_step, args=(step, inputs, self._feed.table))
             sums, finite = (self._strategy.experimental_local_results(part)[0] for part in result)
+            tally += tf.concat([tf.cast(sums, tf.float64), [1.0]], 0)
             if bad[0] < 0 and not tf.reduce_all(finite):
                 bad = tf.stack([step, tf.argmin(tf.cast(finite, tf.int32))])
         agreed = self._strategy.run(self._agree, args=(wishes,))
-        return sums, bad, self._strategy.experimental_local_results(agreed)[0]
+        return tally, bad, self._strategy.experimental_local_results(agreed)[0]
 
     def _agree(self, wishes: tf.Tensor) -> tf.Tensor:
         """Any worker's wish to stop is everybody's; the chief's proposal is everybody's."""

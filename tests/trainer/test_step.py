@@ -60,6 +60,7 @@ def test_three_steps_are_the_pages(xla):
         network.optimizer_for_test = keras.optimizers.Adam(2e-4, beta_1=0.5)
     for time in (1, 2, 3):
         d_loss, g_loss = page_step(resolved, *networks, time)
+        state.begin_line()
         outcome = run(time - 1, 1, False, 1)
         assert outcome.metrics["d_loss"] == pytest.approx(d_loss, rel=1e-4)
         assert outcome.metrics["g_loss"] == pytest.approx(g_loss, rel=1e-4)
@@ -81,6 +82,37 @@ def test_many_steps_in_one_call_are_the_same_steps(preset):
     assert run(0, 4, False, 1).metrics == outcome.metrics
     for name, variable in one_by_one.variables().items():
         assert variable.numpy().tobytes() == at_once.variables()[name].numpy().tobytes(), name
+
+
+def test_a_line_has_the_means_of_its_steps_wherever_they_were_cut():
+    _, state, run = stepper("mlp", "xla=off")
+    begun = {name: tensor.numpy() for name, tensor in state.tensors().items()}
+    single = []
+    for step in range(6):
+        state.begin_line()
+        single.append(run(step, 1, False, 1).metrics)
+    lines = []
+    for cut in ((6,), (1, 5), (4, 2), (2, 3, 1)):
+        state.assign(begun)
+        step = 0
+        for count in cut:
+            state.assign({name: tensor.numpy() for name, tensor in state.tensors().items()})
+            line = run(step, count, False, 1).metrics
+            step += count
+        lines.append(line)
+    assert lines[1:] == lines[:-1]  # to the bit
+    for name, mean in lines[0].items():
+        assert mean == pytest.approx(np.mean([each[name] for each in single]), rel=1e-6)
+
+
+def test_a_checkpoint_of_before_there_were_tallies_begins_a_line():
+    _, state, run = stepper("mlp", "xla=off")
+    run(0, 2, False, 1)
+    old = {name: variable.numpy() for name, variable in state.variables().items()}
+    state.begin_line()
+    state.assign(old)
+    assert run(2, 1, False, 1).metrics["d_loss"] > 0
+    assert state.tally.numpy()[-1] == 1
 
 
 def test_a_call_says_which_step_and_tensor_were_not_finite():
