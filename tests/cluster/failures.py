@@ -6,6 +6,7 @@ before they are made to have one pod alone.
 """
 
 import json
+import random
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ _STALLS = (
     "recovery.stall_seconds=20", "recovery.restarts_without_progress=0", f"steps={_STALLED_STEPS}",
     "checkpoints.every_steps=1000", f"samples.every_steps={_STALLED_STEPS}",
 )  # fmt: skip
-_PORTS = {"evicted": 31001, "preempted": 31002}  # of the node, for which pods compete
+_RIVALS = ("evicted", "preempted")  # their pods compete with another for a port of the node
 # Of the workers of one run; the network of the tests' cluster does not enforce it, so a second worker is kept
 # away from that run as well.
 DENY = {
@@ -58,6 +59,10 @@ class Failures:
         self._launcher, self._cluster, self._folder, self.bucket = launcher, cluster, folder, bucket
         self._namespaces = namespaces
         self.kubectl, self.free = (Kubectl(cluster, name) for name in namespaces)
+        first = 20_000 + 2 * random.randrange(
+            5_000
+        )  # two stages at once, or one that was killed, have others
+        self._ports = dict(zip(_RIVALS, (first, first + 1), strict=True))
 
     def explain(self, run: str) -> tuple[int, dict[str, Any]]:
         """Exit code and answer of ``launcher explain RUN -o json``."""
@@ -111,11 +116,11 @@ class Failures:
         yield "policed", (*_ALONE, "--env", "GANTRY_PEER_SECONDS=3")
         yield "late", ("--deadline", "2", *_LITTLE)
         yield "deleted", _ALONE
-        for run in ("evicted", "preempted"):
+        for run in _RIVALS:
             yield run, (*_ALONE, "--manifests", str(self._base(run, self._with_port(run))))
 
     def _submit(self, run: str, flags: Sequence[str]) -> None:
-        place = self._namespaces[run in _PORTS]
+        place = self._namespaces[run in _RIVALS]
         words = (
             "submit",
             "--preset",
@@ -130,14 +135,14 @@ class Failures:
 
     def place(self, run: str) -> Kubectl:
         """kubectl in a run's namespace."""
-        return self.free if run in _PORTS else self.kubectl
+        return self.free if run in _RIVALS else self.kubectl
 
     def _begin(self, run: str, kubectl: Kubectl, **more: Any) -> None:
         patch = json.dumps({"spec": {"suspend": False, **more}})
         kubectl("patch", "job", run, "--type=merge", "-p", patch)
 
     def _strike(self) -> None:
-        for run, port in _PORTS.items():
+        for run, port in self._ports.items():
             # A pod that is told to go while its container starts ends in other ways.
             self.free.wait_for(f"{run} to speak", partial(self._speaks, run), PATIENCE_SECONDS)
             self.free.apply(self._rival(run, port))
@@ -199,7 +204,7 @@ class Failures:
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"rival-{run}"}, "spec": spec}
 
     def _with_port(self, run: str) -> Any:
-        port = f"hostPort: {_PORTS[run]}"
+        port = f"hostPort: {self._ports[run]}"
         low = f"priorityClassName: {self._classes['low']}"
 
         def edit(job: str) -> str:

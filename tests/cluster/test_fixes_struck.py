@@ -88,13 +88,14 @@ def test_a_limit_by_default_that_is_less_than_asked_for(striking, kubectl):
     striking.desk.submit_unjudged(kubectl, "large", "--cpu", "400m")
     commands = striking.fixing("large", "limit-default")
     striking.fixing.run(commands)
-    striking.fixing.tell(commands, "it left with 0")
+    assert running(kubectl, striking.desk.other("large"), PATIENCE_SECONDS)
+    striking.fixing.tell(commands, "the new run's pod runs")
 
 
-def test_killed_from_outside(striking, kubectl):
+def test_restarts_that_brought_nothing(striking, kubectl):
     striking.trains("killed", "--backoff-limit", "0", "--set", "recovery.restarts_without_progress=0")
     disturbances.kill_trainer(kubectl, striking.pod("killed"))
-    commands = striking.fixing("killed", "killed", PATIENCE_SECONDS)
+    commands = striking.fixing("killed", "restarts-in-vain", PATIENCE_SECONDS)
     striking.fixing.run(commands)
     assert running(kubectl, "killed-r2", PATIENCE_SECONDS)
     striking.fixing.tell(commands, "the second attempt's pod runs")
@@ -102,10 +103,10 @@ def test_killed_from_outside(striking, kubectl):
 
 
 def test_a_schedule_whose_firings_are_not_well(cron, fixing_of_cron):
-    cron.create("nightly", "0 0 29 2 *", "--image", "localhost/gantry:none", "--image-pull-policy", "Never")
+    cron.create("nightly", "0 0 29 2 *", "--env", "GANTRY_PEER_SECONDS=soon")
     cron("trigger", "nightly")
     commands = fixing_of_cron("nightly", "firing-not-well")
-    fixing_of_cron.run(commands)
+    fixing_of_cron.run(commands, VALUE="600")
     fixing_of_cron.tell(commands, "it left with 0")
 
 

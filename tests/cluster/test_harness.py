@@ -39,7 +39,7 @@ def test_the_image_runs_restricted(cluster, kubectl):
 def test_the_image_trains_alone(cluster, kubectl):
     run = ("--root", "/tmp/runs", "--experiment", "digits", "--run", "first")
     kubectl.apply(pod(cluster, "alone", "train", "--preset", "demo", "--set", "steps=20", *run))
-    assert kubectl.finished("alone", 180) == 0, kubectl("logs", "alone").stdout
+    assert kubectl.finished("alone", 600) == 0, kubectl("logs", "alone").stdout
 
 
 def test_the_images_init_forwards_signals_and_the_exit_code(cluster, kubectl):

@@ -1,5 +1,8 @@
 """What somebody changed behind a run's back: an emptied folder, more pods than workers."""
 
+import json
+
+from launcher.backends.kubernetes.labels import SPEC
 from launcher.explain import diagnose
 from tests.launcher.explaining import MISTAKE, answer, facts, failed, local, with_env
 from tests.launcher.kubernetes_objects import ended, job, pod, said
@@ -36,7 +39,20 @@ def test_what_the_run_was_is_taken_from_its_job_where_all_its_records_are_gone()
     fix = answer(facts(its, [failed(0, 2, f"error: {GONE}")], spec={}, run={}))[2]
     assert fix == (
         "launcher submit --preset mlp --set steps=60 --set 'data.source=gs://a/$b' --root gs://runs/gan "
-        "--workers 3 --image reg/gantry:7"
+        "--workers 3 --image reg/gantry:7 --namespace team"
+    )
+    asked = {
+        "preset": "demo",
+        "root": "gs://runs/gan",
+        "image": "reg/gantry:7",
+        "memory": "3Gi",
+        "workers": 1,
+    }
+    its["metadata"]["annotations"] = {SPEC: json.dumps({**asked, "namespace": "team", "env": {"A": "b"}})}
+    fix = answer(facts(its, [failed(0, 2, f"error: {GONE}")], spec={}, run={}))[2]
+    assert fix == (
+        "launcher submit --preset demo --root gs://runs/gan --workers 3 --image reg/gantry:7 --memory 3Gi "
+        "--namespace team --env A=b"
     )
 
 

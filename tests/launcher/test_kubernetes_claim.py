@@ -112,7 +112,7 @@ def test_a_resume_leaves_the_record_that_there_is(store):
 def test_the_pods_of_a_submission_are_told_of_the_record_and_those_of_a_schedule_are_not():
     job = render(SPEC)[0]
     before = json.dumps(job)
-    template = mark(job)["spec"]["template"]
+    template = mark(job, {})["spec"]["template"]
     assert json.dumps(job) == before
     told = template["metadata"]["annotations"]
     assert told == {**job["spec"]["template"]["metadata"]["annotations"], "gantry/claimed": "1"}

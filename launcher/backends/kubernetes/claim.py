@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from launcher.backends.kubernetes.labels import CLAIMED
+from launcher.backends.kubernetes.labels import CLAIMED, SPEC
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.errors import RunAlive, RunExists
 from launcher.hints import command_line
@@ -137,12 +137,15 @@ def run_json(spec: RunSpec, created: str) -> bytes:
     return json.dumps(begun, indent=2).encode()
 
 
-def mark(job: Mapping[str, Any]) -> dict[str, Any]:
+def mark(job: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     """The Job with its pods told that their run has its record: one that they do not find is lost.
 
-    Only a submission knows that. A Job that `launcher render` printed may be applied where no record is.
+    Only a submission knows that. A Job that `launcher render` printed may be applied where no record is. With
+    `spec` the Job has a copy of what was asked for, should the record go.
     """
     marked: dict[str, Any] = copy.deepcopy(dict(job))
+    own = marked["metadata"]
+    own["annotations"] = {**(own.get("annotations") or {}), SPEC: json.dumps(spec, separators=(",", ":"))}
     pod = marked["spec"]["template"]["metadata"]
     pod["annotations"] = {**(pod.get("annotations") or {}), CLAIMED: "1"}
     return marked

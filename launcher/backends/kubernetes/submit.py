@@ -212,7 +212,7 @@ def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt
     try:
         claim.write(spec, record, to_yaml(manifests), new=not resuming)
         sent = True
-        job_manifest = mark(manifests[0])
+        job_manifest = mark(manifests[0], record.spec)
         sign(job_manifest, record.owner)
         create_all(
             api,

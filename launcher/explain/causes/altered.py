@@ -1,12 +1,15 @@
 """What somebody changed behind a run's back: its folder was emptied, its Job was given more pods."""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 from launcher.asked import submit_words
 from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.jobs import workers_of
+from launcher.backends.kubernetes.labels import SPEC, annotation
 from launcher.backends.kubernetes.pods import pod_status, variables
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes import again
@@ -71,7 +74,11 @@ def _anew(facts: Facts) -> Fix:
 
 
 def _asked(facts: Facts) -> dict[str, Any]:
-    """Fields of the run's specification as its pods have them."""
+    """Fields of the run's specification, as its Job says, or so far as its pods have them."""
+    job = facts.job
+    with suppress(ValueError):
+        if job is not None and (said := json.loads(annotation(job, SPEC) or "{}")):
+            return {**said, "workers": workers_of(job), "backend": KUBERNETES}
     template = ((facts.job or {}).get("spec") or {}).get("template")
     for pod in (template, *facts.pods):
         for container in ((pod or {}).get("spec") or {}).get("containers") or []:
@@ -79,6 +86,8 @@ def _asked(facts: Facts) -> dict[str, Any]:
                 found = {
                     **_of_words(container["args"]),
                     "image": container.get("image"),
+                    "namespace": facts.namespace,
+                    "context": facts.context,
                     "backend": KUBERNETES,
                 }
                 return found | ({"workers": workers_of(facts.job)} if facts.job else {})
