@@ -16,12 +16,13 @@ from tests.cluster.kubectl import Kubectl
 RECORD = "GANTRY_FIXES"  # variable: a file that is told what was done
 
 
-def running(kubectl: Kubectl, job: str, seconds: float = 120) -> bool:
-    """Whether a pod of a Job runs or has come to its end, awaited."""
+def running(kubectl: Kubectl, job: str, seconds: float = 120, *, or_ended: bool = False) -> bool:
+    """Whether a pod of a Job runs or has succeeded, awaited; `or_ended` takes one that failed as well."""
+    phases = {"Running", "Succeeded"} | ({"Failed"} if or_ended else set())
 
     def began() -> bool:
         pods = kubectl.get("pods", "-l", f"batch.kubernetes.io/job-name={job}")["items"]
-        return any(pod["status"]["phase"] in ("Running", "Succeeded") for pod in pods)
+        return any(pod["status"]["phase"] in phases for pod in pods)
 
     return bool(kubectl.wait_for(f"a pod of {job}", began, seconds))
 
