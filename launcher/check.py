@@ -32,7 +32,10 @@ _SECRET_KEY = re.compile(r"[-._A-Za-z0-9]{1,253}")
 # Ours: they say who a worker is. GANTRY_TEST_… and the like are free.
 RESERVED = {"JOB_COMPLETION_INDEX", "TF_CONFIG"} | {
     f"GANTRY_{name}"
-    for name in ("JOB", "JOB_UID", "POD", "SERVICE", "WORKERS", "ATTEMPT", "PORT", "RECORD", "CLAIMED")
+    for name in (
+        *("JOB", "JOB_UID", "POD", "SERVICE", "WORKERS", "ATTEMPT", "PORT", "RECORD", "CLAIMED"),
+        *("TYPED", "KERAS_HOME"),
+    )
 }
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
