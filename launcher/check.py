@@ -75,7 +75,7 @@ def check_local(spec: "RunSpec") -> None:
         FieldError: the first field that is for Kubernetes only, or a root that is a bucket.
     """
     if spec.root.startswith("gs://"):
-        alone = f"`python -m trainer train --root {spec.root}` trains into a bucket with one worker"
+        alone = f"`python -P -m trainer train --root {spec.root}` trains into a bucket with one worker"
         raise refuse("root", spec.root, f"a folder, as backend is local; {alone}")
     fields = type(spec).model_fields
     for field in kubernetes_fields(fields):

@@ -3,7 +3,6 @@
 Commands import what they need when they run, so that ``launcher --help`` stays quick.
 """
 
-import errno
 import os
 import sys
 from typing import Annotated
@@ -33,15 +32,8 @@ from launcher.commands.tensorboard import tensorboard
 from launcher.commands.wait import wait
 from launcher.commands.watch import watch
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
-from trainer.surroundings import settle_streams
+from trainer.surroundings import output_failed, settle_streams
 
-_OUTPUT = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EIO,
-    errno.EFBIG,
-    errno.EBADF,
-)  # of a file or terminal it goes to
 _EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
@@ -114,19 +106,13 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = _EXIT_CTRL_C
     except BrokenPipeError:  # the reader has seen enough, as `head` does
-        _drop_output()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
     except OSError as error:
-        if error.filename is not None or error.errno not in _OUTPUT:
+        if not output_failed(error):
             raise
-        _drop_output()
         code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
     sys.exit(code or 0)
-
-
-def _drop_output() -> None:
-    """Have what is still to be flushed go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(text: str, code: int) -> int:

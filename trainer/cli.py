@@ -16,7 +16,7 @@ import typer
 from trainer import config as configuration
 from trainer import layout, surroundings
 from trainer.data_cli import app as data_app
-from trainer.errors import EXIT_DONE, EXIT_USER, ConfigError, GantryError
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
 from trainer.paths import expanded
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
@@ -265,6 +265,10 @@ def main() -> None:
         code = _refuse(str(error), error.exit_code)
     except _UsageError as error:
         code = _refuse(error.format_message(), EXIT_USER)  # type: ignore[attr-defined]
+    except OSError as error:
+        if not surroundings.output_failed(error):
+            raise
+        code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
     leave(code)
 
 

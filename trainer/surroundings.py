@@ -9,9 +9,11 @@ that was typed for this run (``launcher submit --env``) wins over its rule, and 
 """
 
 import contextlib
+import errno
 import io
 import os
 import re
+import stat
 import sys
 import warnings
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -68,6 +70,7 @@ RULES = (
     Rule("PYTHONWARNINGS", None, "'error' ends the import of TensorFlow"),
     Rule("PYTHONINSPECT", None, "a process would wait for somebody to type"),
 )
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _FILES = 65_536  # open at once
 _SPECIAL = {_PEERS, "KERAS_HOME"}  # what a person says there goes on to count beside ours
 
@@ -143,6 +146,20 @@ def settle_streams() -> None:
             encoding = (stream.encoding or "").lower()
             if not encoding.startswith("utf"):
                 stream.reconfigure(errors="replace")
+
+
+def output_failed(error: OSError) -> bool:
+    """Whether it is standard output that failed; what still waits to be written there is dropped then."""
+    if error.filename is not None or error.errno not in _FULL or not _goes_to_a_file(1):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return True
+
+
+def _goes_to_a_file(number: int) -> bool:
+    """Whether a descriptor is a file's or a device's, which may be full, and no pipe's or terminal's."""
+    mode = os.fstat(number).st_mode
+    return stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(number))
 
 
 def recorded(environ: Mapping[str, str], threads: int | None) -> dict[str, object]:

@@ -79,7 +79,7 @@ def check_root(root: str) -> None:
     """
     if "://" in root:
         raise Unsupported(
-            f"root {root}: the local backend expects a folder; `python -m trainer train --root {root}` "
+            f"root {root}: the local backend expects a folder; `python -P -m trainer train --root {root}` "
             "trains into a bucket with one worker"
         )
     LocalStore(root).check()
