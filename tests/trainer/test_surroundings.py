@@ -136,21 +136,25 @@ def test_a_run_there_ends_in_the_bits_of_one_in_clean_surroundings(place, clean,
             file.write(json.dumps(line) + "\n")
 
 
-def test_whoever_goes_on_under_other_threads_or_flags_is_told(tmp_path, clean):
+def test_whoever_goes_on_under_other_threads_or_flags_is_told_and_no_picture_fails_a_run(tmp_path, clean):
+    """What was typed for a run counts although there is a rule for it: here, a backend that there is not."""
     clean(1)
     root = tmp_path / "runs"
     shutil.copytree(clean.place(1).runs, root)
     flags = "--xla_cpu_enable_fast_math=false"
     command = ["--experiment", "gan", "--threads", "2"]
-    more = {"sets": (*SETS[1:], "steps=4"), "options": command, "env": {"XLA_FLAGS": flags}}
+    env = {"XLA_FLAGS": flags, "MPLBACKEND": "nonsense", surroundings.TYPED: "MPLBACKEND"}
+    more = {"sets": (*SETS[1:], "steps=4"), "options": command, "env": env}
     with Team(str(root), "one", tmp_path / "logs", **more) as team:
         assert team.wait() == [0], team.log()
-    assert (
-        f"warning: XLA_FLAGS was not set, now {flags}; threads was 1, now 2 since the run began" in team.log()
-    )
+    said = team.log()
+    assert f"warning: XLA_FLAGS was not set, now {flags}; threads was 1, now 2 since the run began" in said
+    assert "note: MPLBACKEND=nonsense was typed for this run and counts; it would be set to agg" in said
+    assert "warning: export/loss.png was not drawn: " in said and "nonsense" in said
+    assert open_store(str(root / "gan/one")).stat("result.json")
 
 
-def test_pictures_of_a_run_under_another_keras_can_be_drawn_and_refused_in_one_line(tmp_path, clean):
+def test_pictures_can_be_drawn_where_another_keras_is_asked_for(tmp_path, clean):
     clean(1)
     run = str(clean.place(1).runs / "gan/one")
     at = Place(tmp_path / "place", next(row for row in TABLE if row.name == "TF_USE_LEGACY_KERAS"))
