@@ -297,6 +297,9 @@ def _load_tensorflow() -> None:
     if find_spec("tensorflow") is None:
         raise ConfigError("TensorFlow is not installed; run: pip install 'gantry[trainer]'")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Keras would import it, and with it somebody's styles, one of which may be no text. Nothing in this
+    # process draws with it.
+    sys.modules["matplotlib"] = None  # type: ignore[assignment]
     sys.stderr.flush()
     stderr = os.dup(2)
     with _notes() as notes:

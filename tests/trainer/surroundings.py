@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ class Surrounding(NamedTuple):
     """Whether `before` mounts something, in a name space of its own."""
     workers: int = 1
     short: bool = False
-    """Whether `make test` trains in it too."""
+    """Whether it is one of those that `make test` trains in, all at once: a run takes 10 s of a core."""
     recorded: bool = False
     """Whether it may change bits for good reason, so that run.json must have it."""
     refused: str = ""
@@ -71,6 +71,7 @@ TABLE = (
     Surrounding("MPLBACKEND: nonsense", {"MPLBACKEND": "nonsense"}),
     Surrounding("matplotlibrc that is no text", files={"matplotlibrc": b"\xff\xfe\x00"}),
     Surrounding("MATPLOTLIBRC", {"MATPLOTLIBRC": "style"}, {"style": STYLE}),
+    Surrounding("a style that is no text", files={"~/.config/matplotlib/stylelib/my.mplstyle": b"\xff\xfe"}),
     Surrounding("a style in the home folder", files={"~/.config/matplotlib/matplotlibrc": STYLE}),
     Surrounding(
         "a working folder with modules of Python's and of libraries' names",
@@ -117,6 +118,17 @@ TABLE = (
     Surrounding("CUDA_VISIBLE_DEVICES", {"CUDA_VISIBLE_DEVICES": ""}, recorded=True),
 )  # fmt: skip
 CLEAN = Surrounding("clean")
+
+
+def together(rows: Iterable[Surrounding]) -> Surrounding:
+    """Several surroundings at once, for one worker."""
+    env, files, before, streams = {}, {}, [], []
+    for row in rows:
+        env |= row.env
+        files |= row.files
+        before += [row.before] if row.before else []
+        streams += [row.streams] if row.streams else []
+    return Surrounding("all at once", env, files, " && ".join(before), " ".join(streams))
 
 
 class Place:
