@@ -32,7 +32,7 @@ from launcher.commands.tensorboard import tensorboard
 from launcher.commands.wait import wait
 from launcher.commands.watch import watch
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
-from trainer.surroundings import output_failed, settle_streams
+from trainer.surroundings import check_folder, output_failed, settle_streams
 
 _EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
@@ -93,6 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     settle_streams()
     try:
+        check_folder()
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
     except GantryError as error:
@@ -112,6 +113,9 @@ def main(arguments: list[str] | None = None) -> None:
         if not output_failed(error):
             raise
         code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
+    if sys.flags.inspect:  # a person's PYTHONINSPECT, for which Python would wait for somebody to type
+        sys.stdout.flush()
+        os._exit(code or 0)
     sys.exit(code or 0)
 
 

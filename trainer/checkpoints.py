@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import layout
-from trainer.errors import AccessError, CheckpointDamaged, DiskFull, ObjectMissing
+from trainer.errors import CheckpointDamaged, DiskFull, ObjectMissing
 from trainer.storage import Store, crc32c
 
 _PREFIX = "state"  # of the files' names: state.index, state.data-00000-of-00001
@@ -259,24 +259,5 @@ def _read_files(prefix: Path) -> dict[str, np.ndarray]:
 
 
 def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
-    """A folder for files on their way to or from a store; it goes when the context is left.
-
-    Raises:
-        AccessError: no folder for temporary files can be written to.
-    """
-    try:
-        return tempfile.TemporaryDirectory(prefix="gantry-", ignore_cleanup_errors=True)
-    except FileNotFoundError as error:  # which is Python's for a list of folders that it tried in vain
-        raise AccessError(
-            f"scratch folder: {error.strerror}; set TMPDIR to one that can be written to"
-        ) from error
-
-
-def check_scratch() -> None:
-    """Refuse to begin where no checkpoint could be written.
-
-    Raises:
-        AccessError: as `scratch_folder` does.
-    """
-    with scratch_folder():
-        pass
+    """A folder for files on their way to or from a store; it goes when the context is left."""
+    return tempfile.TemporaryDirectory(prefix="gantry-", ignore_cleanup_errors=True)

@@ -260,6 +260,7 @@ def main() -> None:
     """Run the command line; whatever is wrong becomes one line on stderr and an exit code."""
     surroundings.settle()
     try:
+        surroundings.check_folder()
         code = app(standalone_mode=False) or EXIT_DONE
     except GantryError as error:
         code = _refuse(str(error), error.exit_code)
@@ -293,13 +294,12 @@ def _load_tensorflow() -> None:
 
     Raises:
         ConfigError: it is not installed; the text says what to install.
+        AccessError: there is no folder for temporary files, which Keras asks for as it is imported.
     """
     if find_spec("tensorflow") is None:
         raise ConfigError("TensorFlow is not installed; run: pip install 'gantry[trainer]'")
+    surroundings.check_scratch()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # Keras would import it, and with it somebody's styles, one of which may be no text. Nothing in this
-    # process draws with it.
-    sys.modules["matplotlib"] = None  # type: ignore[assignment]
     sys.stderr.flush()
     stderr = os.dup(2)
     with _notes() as notes:

@@ -15,11 +15,14 @@ import os
 import re
 import stat
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
+
+from trainer.errors import AccessError
 
 PLAIN = Path(__file__).parent / "plain"
 """Folder of settings' files that say nothing but defaults."""
@@ -112,6 +115,34 @@ def settle() -> None:
     _settle_warnings()
     _raise_limit_of_files()
     _replace(os.environ, environment(os.environ))
+    # Keras would import it, and with it somebody's styles, one of which may be no text; what is drawn with it
+    # is drawn by a process of its own.
+    sys.modules["matplotlib"] = None  # type: ignore[assignment]
+
+
+def check_folder() -> None:
+    """Refuse to work in a folder that was removed, where no relative path means anything.
+
+    Raises:
+        AccessError: it was.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109 - Path.cwd() is the same
+    except FileNotFoundError:
+        raise AccessError("the working folder was removed: change to one that is there") from None
+
+
+def check_scratch() -> None:
+    """Refuse to begin where nothing can be written on its way to a store.
+
+    Raises:
+        AccessError: no folder for temporary files can be written to.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        text = f"scratch folder: {error.strerror}; set TMPDIR to one that can be written to"
+        raise AccessError(text) from None
 
 
 def typed_lines(environ: Mapping[str, str]) -> list[str]:

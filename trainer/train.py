@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
-from trainer import checkpoints, cluster, feed, guard, layout, origin, record, strategy, surroundings
+from trainer import cluster, feed, guard, layout, origin, record, strategy, surroundings
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.data import ImageSource, open_source
@@ -74,7 +74,6 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
         config.per_replica_batch(team.workers)
     except ValueError as error:
         raise ConfigError(f"{error}, the workers of TF_CONFIG") from None
-    checkpoints.check_scratch()
     raw = open_store(options.path.url)
     store = guard.patient(raw, config)[0]
     begins = None

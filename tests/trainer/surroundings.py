@@ -85,7 +85,11 @@ TABLE = (
         short=True,
         hidden=True,
     ),
-    Surrounding("a working folder that was removed", before='mkdir gone && cd gone && rmdir "$HERE/gone"'),
+    Surrounding(
+        "a working folder that was removed",
+        before='mkdir gone && cd gone && rmdir "$HERE/gone"',
+        refused="the working folder was removed",
+    ),
     Surrounding("PYTHONPATH", {"PYTHONPATH": "."}, {"plugin.py": ""}),
     Surrounding("PYTHONOPTIMIZE", {"PYTHONOPTIMIZE": "2"}),
     Surrounding("PYTHONWARNINGS", {"PYTHONWARNINGS": "error"}),
