@@ -34,10 +34,11 @@ COPY --from=package /opt/package/lib /opt/gantry/lib
 ENV PATH=/opt/gantry/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
     HOME=/tmp \
     TMPDIR=/tmp \
     MPLCONFIGDIR=/tmp
-# Not /tmp: "python -m" looks for modules in the working folder first.
+# Not /tmp, which is anybody's.
 WORKDIR /opt/gantry
 USER 65532:65532
 ENTRYPOINT ["dumb-init", "--", "python", "-m", "trainer"]

@@ -29,7 +29,7 @@ N ?= 4
 SEED ?= 1
 JOBS ?= 1
 
-.PHONY: help demo test chaos test-cluster test-fixes lint format bench lock image image-gpu clean
+.PHONY: help demo test chaos test-cluster test-fixes test-surroundings lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -54,6 +54,11 @@ test-fixes: .venv/dev ## run every command that explain prints, as it stands, on
 	GANTRY_FIXES=$(CURDIR)/build/fixes.jsonl $(BIN)/python -m tests.cluster run -- \
 		$(BIN)/pytest -m "cluster and (fixes or prints)" -n 3 --dist loadfile tests/cluster
 	$(BIN)/python -m tests.cluster.fixes_page build/fixes.jsonl >docs/fixes.md
+
+test-surroundings: .venv/dev ## a short run in each of other people's surroundings; writes docs/surroundings.md
+	rm -f build/surroundings.jsonl && mkdir -p build
+	GANTRY_SURROUNDINGS=$(CURDIR)/build/surroundings.jsonl $(BIN)/pytest tests/trainer/test_surroundings.py
+	$(BIN)/python -m tests.trainer.surroundings_page build/surroundings.jsonl >docs/surroundings.md
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint
 	$(BIN)/ruff format --check .

@@ -32,7 +32,10 @@ _SECRET_KEY = re.compile(r"[-._A-Za-z0-9]{1,253}")
 # Ours: they say who a worker is. GANTRY_TEST_… and the like are free.
 RESERVED = {"JOB_COMPLETION_INDEX", "TF_CONFIG"} | {
     f"GANTRY_{name}"
-    for name in ("JOB", "JOB_UID", "POD", "SERVICE", "WORKERS", "ATTEMPT", "PORT", "RECORD", "CLAIMED")
+    for name in (
+        *("JOB", "JOB_UID", "POD", "SERVICE", "WORKERS", "ATTEMPT", "PORT", "RECORD", "CLAIMED"),
+        *("TYPED", "KERAS_HOME"),
+    )
 }
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -72,7 +75,7 @@ def check_local(spec: "RunSpec") -> None:
         FieldError: the first field that is for Kubernetes only, or a root that is a bucket.
     """
     if spec.root.startswith("gs://"):
-        alone = f"`python -m trainer train --root {spec.root}` trains into a bucket with one worker"
+        alone = f"`python -P -m trainer train --root {spec.root}` trains into a bucket with one worker"
         raise refuse("root", spec.root, f"a folder, as backend is local; {alone}")
     fields = type(spec).model_fields
     for field in kubernetes_fields(fields):

@@ -3,7 +3,6 @@
 Commands import what they need when they run, so that ``launcher --help`` stays quick.
 """
 
-import io
 import os
 import sys
 from typing import Annotated
@@ -34,6 +33,7 @@ from launcher.commands.tensorboard import tensorboard
 from launcher.commands.wait import wait
 from launcher.commands.watch import watch
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
+from trainer.surroundings import check_folder, output_failed, settle_streams
 
 _EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
@@ -93,9 +93,9 @@ def about(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
-        sys.stdout.reconfigure(errors="replace")  # a name in a log must not end a command
+    settle_streams()
     try:
+        check_folder()
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
     except GantryError as error:
@@ -111,6 +111,13 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
+    except OSError as error:
+        if not output_failed(error):
+            raise
+        code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
+    if sys.flags.inspect:  # a person's PYTHONINSPECT, for which Python would wait for somebody to type
+        sys.stdout.flush()
+        os._exit(code or 0)
     sys.exit(code or 0)
 
 

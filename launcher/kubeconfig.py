@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from launcher.errors import BadKubeconfig, SpecError
 from launcher.secrecy import without_password
+from trainer.paths import at_home
 
 VARIABLE = "KUBECONFIG"
 DEFAULT_NAMESPACE = "default"
@@ -64,14 +65,7 @@ class _Kubeconfig(NamedTuple):
 def paths() -> list[Path]:
     """The kubeconfig's files, whether or not they exist."""
     listed = [part for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
-    return [_expanded(Path(part)) for part in listed or ["~/.kube/config"]]
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # ~somebody who is not there
-        return path
+    return [at_home(part) or Path(part) for part in listed or ["~/.kube/config"]]
 
 
 def current(context: str | None = None) -> Context | None:

@@ -25,6 +25,7 @@ from launcher.spec import RunSpec, derive_backend, make_spec
 from launcher.yamlfile import OVERRIDES, Setting, read_settings
 from trainer.config import preset_names, resolve
 from trainer.errors import ConfigError
+from trainer.paths import at_home, expanded
 
 ROOT_VARIABLE = "GANTRY_ROOT"
 FILE = "gantry.yaml"
@@ -74,10 +75,13 @@ class Layered:
         return {key.removeprefix(start): value for key, value in self.values.items() if key.startswith(start)}
 
 
-def user_file() -> Path:
-    """The file of settings in the user's folder of configuration, whether or not there is one."""
-    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser() / "gantry" / FILE
+def user_file() -> Path | None:
+    """The file of settings in the user's folder of configuration, whether or not there is one.
+
+    None for a user who has no home folder.
+    """
+    home = at_home(os.environ.get("XDG_CONFIG_HOME") or "~/.config")
+    return home / "gantry" / FILE if home else None
 
 
 def flag_of(field: str) -> str:
@@ -144,14 +148,16 @@ def _weak() -> dict[str, Setting]:
     """What the user's folder and the working folder say."""
     found: dict[str, Setting] = {}
     for path in (user_file(), Path(FILE)):
-        if path.exists():
+        if path is not None and path.exists():
             found |= read_settings(path)
     return found
 
 
 def _environment() -> dict[str, Setting]:
     root = os.environ.get(ROOT_VARIABLE)
-    return {"root": Setting(root, f"environment {ROOT_VARIABLE}")} if root else {}
+    if not root:
+        return {}
+    return {"root": Setting(expanded(root, f"environment {ROOT_VARIABLE}"), f"environment {ROOT_VARIABLE}")}
 
 
 def _from_flags(flags: Mapping[str, Any]) -> dict[str, Setting]:

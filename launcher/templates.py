@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from launcher.check import FieldError
+from trainer.paths import expanded
 
 KUSTOMIZATION = "kustomization.yaml"
 COMPONENTS = "components"
@@ -17,7 +18,7 @@ def folder(manifests: str | None = None) -> Path:
         FieldError: there is no kustomization in it.
     """
     if manifests is not None:
-        found = Path(manifests).expanduser()
+        found = Path(expanded(manifests, "manifests"))
         if not (found / KUSTOMIZATION).is_file():
             raise FieldError(
                 "manifests", f"manifests is '{manifests}': expected a folder with a {KUSTOMIZATION}"

@@ -16,6 +16,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from launcher.errors import SpecError
 from launcher.spec import RunSpec
+from trainer.paths import expanded
 
 OVERRIDES = "set"
 _NUMBERS_AS_TEXT = ("cpu", "memory")  # quantities: 4 is as good as "4"
@@ -112,6 +113,8 @@ class Reader:
         value = self._value(kind, key, node)
         if value is None:
             raise SpecError(f"{self.where(node)}: {key} is {shown(node)}: expected {_EXPECTED[kind]}")
+        if key == "root":
+            value = expanded(value, f"{self.where(node)}: root")
         return {key: Setting(value, self.where(node))}
 
     def _value(self, kind: str, key: str, node: Node) -> Any:

@@ -14,8 +14,9 @@ from trainer.config import RunConfig
 from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost, RunLost
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
-from trainer.metrics import MetricsLog, loss_curves
+from trainer.metrics import MetricsLog
 from trainer.networks import portable_generator
+from trainer.plots import NotDrawn, loss_curves
 from trainer.progress import ProgressPrinter, line
 from trainer.samples import GridSampler
 from trainer.status import StatusWriter, now
@@ -96,7 +97,7 @@ class Chief:
         self._hold.outage.somebody_waits = lambda: True
         step, lines = self._config.steps, self._metrics.lines
         self._export_generator()
-        self._store.write(layout.LOSS_CURVES, loss_curves(lines))
+        self._draw_curves(lines)
         elapsed = time.monotonic() - self._started
         images = (step - self._first_step) * self._config.batch_size
         result = {
@@ -148,7 +149,23 @@ class Chief:
 
     def _draw(self, step: int) -> None:
         images = self._grid.images()
-        self._writer.submit(lambda: self._store.write(layout.sample_grid(step), self._grid.png(images)))
+        self._writer.submit(lambda: self._write_grid(layout.sample_grid(step), images))
+
+    def _write_grid(self, name: str, images: Any) -> None:
+        try:
+            content = self._grid.png(images)
+        except Exception as error:  # no picture is worth a run
+            guard.say(f"warning: {name} was not drawn: {type(error).__name__}: {error}")
+            return
+        self._store.write(name, content)
+
+    def _draw_curves(self, lines: list[dict[str, Any]]) -> None:
+        try:
+            content = loss_curves(lines)
+        except NotDrawn as error:
+            self._printer.say(f"warning: {layout.LOSS_CURVES} was not drawn: {error}")
+            return
+        self._store.write(layout.LOSS_CURVES, content)
 
     def _write_segment(self) -> None:
         if not self._metrics.lines:

@@ -5,17 +5,19 @@ import json
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from trainer import config as configuration
-from trainer import layout
+from trainer import layout, surroundings
 from trainer.data_cli import app as data_app
-from trainer.errors import EXIT_DONE, EXIT_USER, ConfigError, GantryError
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
+from trainer.paths import expanded
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
@@ -50,7 +52,12 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override one value, such as optimizer.learning_rate=1e-4.")
 ]
 Root = Annotated[
-    str, typer.Option(envvar="GANTRY_ROOT", help="Folder or gs://bucket/prefix that holds all runs.")
+    str,
+    typer.Option(
+        envvar="GANTRY_ROOT",
+        help="Folder or gs://bucket/prefix that holds all runs.",
+        callback=lambda text: text and expanded(text, "root"),
+    ),
 ]
 Experiment = Annotated[str, typer.Option(help="Name of the group of runs.")]
 Run = Annotated[str, typer.Option(help="Name of the run; one that exists is resumed.")]
@@ -60,7 +67,12 @@ Schedule = Annotated[
     typer.Option("--schedule", metavar="NAME", help="Schedule that started the run, for run.json."),
 ]
 RunDir = Annotated[
-    str, typer.Option("--run-dir", help="Folder of a run, or gs://bucket/prefix/experiment/run.")
+    str,
+    typer.Option(
+        "--run-dir",
+        help="Folder of a run, or gs://bucket/prefix/experiment/run.",
+        callback=lambda text: text and expanded(text, "--run-dir"),
+    ),
 ]
 
 
@@ -154,11 +166,15 @@ def train(
     told, emergency = supervision.from_environment(os.environ), Emergency()
     if told.supervised:  # before the seconds that TensorFlow takes to load
         listen_to_supervisor(emergency)
+    if team.is_chief:
+        for line in surroundings.typed_lines(os.environ):
+            print(line, flush=True)
+    found = surroundings.recorded(os.environ, threads)  # before libraries add variables of their own
     _load_tensorflow()
     from trainer import train as training
 
     options = training.Options(
-        path, preset, tuple(overrides or ()), fresh, threads, told, schedule, scheduled
+        path, preset, tuple(overrides or ()), fresh, threads, told, schedule, scheduled, found
     )
     leave(training.train(resolved, options, team, emergency))
 
@@ -229,6 +245,7 @@ def sample(
 
     Example: python -m trainer sample --run-dir runs/digits/first --count 64 --out grid.png
     """
+    out = Path(expanded(str(out), "--out"))
     _load_tensorflow()
     from trainer import generate
     from trainer.storage import open_store
@@ -241,12 +258,18 @@ def sample(
 
 def main() -> None:
     """Run the command line; whatever is wrong becomes one line on stderr and an exit code."""
+    surroundings.settle()
     try:
+        surroundings.check_folder()
         code = app(standalone_mode=False) or EXIT_DONE
     except GantryError as error:
         code = _refuse(str(error), error.exit_code)
     except _UsageError as error:
         code = _refuse(error.format_message(), EXIT_USER)  # type: ignore[attr-defined]
+    except OSError as error:
+        if not surroundings.output_failed(error):
+            raise
+        code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
     leave(code)
 
 
@@ -260,8 +283,9 @@ def leave(code: int) -> Any:
 
     A normal exit runs TensorFlow's destructors, which after a lost peer abort or end with code 0.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # a full disk, say, that output goes to
+            stream.flush()
     os._exit(code)
 
 
@@ -270,14 +294,15 @@ def _load_tensorflow() -> None:
 
     Raises:
         ConfigError: it is not installed; the text says what to install.
+        AccessError: there is no folder for temporary files, which Keras asks for as it is imported.
     """
     if find_spec("tensorflow") is None:
         raise ConfigError("TensorFlow is not installed; run: pip install 'gantry[trainer]'")
+    surroundings.check_scratch()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
+    with _notes() as notes:
         os.dup2(notes.fileno(), 2)
         try:
             importlib.import_module("tensorflow")
@@ -288,3 +313,10 @@ def _load_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def _notes() -> BinaryIO:
+    """A file of this process alone, in memory where the kernel can: no folder need be writable."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("gantry-notes"), "w+b")
+    return tempfile.TemporaryFile()

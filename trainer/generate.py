@@ -1,6 +1,7 @@
 """Images from a run that is finished or still going: the command ``sample``."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,17 +60,35 @@ def check_target(out: Path) -> None:
     """Refuse a target that `write` could not write.
 
     Raises:
-        ConfigError: the ending is neither .png nor .npz and the path is no folder, or its parent is missing.
+        ConfigError: the ending is neither .png nor .npz and the path is no folder, or its parent is missing
+            or may not be written to.
     """
     if out.suffix not in (".png", ".npz", ""):
         raise ConfigError(f"--out {out}: expected a name ending in .png or .npz, or a folder")
     parent = out.absolute().parent
     if not parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {parent}")
+    if out.suffix and out.is_dir():
+        raise ConfigError(f"--out {out}: is a folder, expected a file, or a folder without an ending")
+    if not out.suffix and out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file, expected a folder")
+    if not os.access(out if out.exists() else parent, os.W_OK):
+        raise ConfigError(f"--out {out}: may not be written to")
 
 
 def write(images: np.ndarray, out: Path) -> None:
-    """Write images as one grid (.png), one array (.npz, key ``images``), or one PNG each into a folder."""
+    """Write images as one grid (.png), one array (.npz, key ``images``), or one PNG each into a folder.
+
+    Raises:
+        UserError: the target cannot be written.
+    """
+    try:
+        _write(images, out)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+
+
+def _write(images: np.ndarray, out: Path) -> None:
     if out.suffix == ".png":
         columns = math.ceil(math.sqrt(len(images)))
         out.write_bytes(encode_png(tile(images, math.ceil(len(images) / columns), columns)))

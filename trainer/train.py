@@ -5,10 +5,11 @@ What a run was told is in `Options`, what it is in `RunConfig`; the loop itself 
 """
 
 import uuid
+from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
-from trainer import cluster, feed, guard, layout, origin, record, strategy
+from trainer import cluster, feed, guard, layout, origin, record, strategy, surroundings
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.data import ImageSource, open_source
@@ -18,6 +19,7 @@ from trainer.guard import Hold
 from trainer.index import IndexKeeper
 from trainer.loop import Loop, Material, StopFlag
 from trainer.origin import Origin
+from trainer.record import Record
 from trainer.storage import Store, open_store
 from trainer.streams import BLOCK
 from trainer.supervision import Supervision
@@ -42,6 +44,8 @@ class Options(NamedTuple):
     """Name of the schedule that started the run, for the record."""
     scheduled: str | None = None
     """For when, as ISO time, for the record."""
+    surroundings: Mapping[str, object] = {}
+    """What may change bits and was not chosen by the configuration, for the record."""
 
 
 def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergency | None = None) -> int:
@@ -165,10 +169,22 @@ def _enter(
         "scheduled": options.scheduled,
         **begins.as_json(),
         "backend": "kubernetes" if attempt else "local" if local else None,
+        "surroundings": options.surroundings,
     }
+    _compare_surroundings(known, options.surroundings)
     values = record.write(hold.store, config, known, begun, **about)
     keeper = IndexKeeper(open_store(options.path.experiment_url), options.path.name, values, guard.say)
     return begins, keeper
+
+
+def _compare_surroundings(known: Record | None, now: Mapping[str, object]) -> None:
+    """Say what may change bits and is not what it was when the run began."""
+    before = known.values.get("surroundings") if known else None
+    if isinstance(before, dict) and (changed := surroundings.changes(before, now)):
+        guard.say(
+            f"warning: {'; '.join(changed)} since the run began: its bits may part from those of a run that "
+            "nobody touched"
+        )
 
 
 def _open(config: RunConfig, begins: Origin) -> ImageSource:

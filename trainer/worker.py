@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trainer import cluster, firing, guard, index, indexed_job, layout, lost, termination
+from trainer import cluster, firing, guard, index, indexed_job, layout, lost, surroundings, termination
 from trainer.child import Child, Ending, Requests
 from trainer.config import RunConfig
 from trainer.errors import (
@@ -128,7 +128,7 @@ class _Pod:
         """Run a trainer of a generation."""
         member = self._member
         supervision = Supervision(True, self._attempt, restarts, because, begun=self._witness.has_seen)
-        mine = dict(self._environ) | supervision.environment()
+        mine = surroundings.environment(self._environ) | supervision.environment()
         mine["PYTHONUNBUFFERED"] = "1"  # its lines are to be seen as they are printed
         mine.pop("TF_CONFIG", None)
         if not generation.team.alone:

@@ -18,6 +18,7 @@ from launcher.commands.common import (
     Quiet,
     Root,
     Run,
+    at_home,
     console,
     kinds,
     note,
@@ -65,7 +66,10 @@ def list_(
 @app.command("download")
 def download(
     run: Run,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to copy into; made if absent.")],
+    to: Annotated[
+        Path,
+        typer.Option("--to", metavar="DIR", help="Folder to copy into; made if absent.", callback=at_home),
+    ],
     root: Root = None,
     context: Context = None,
     namespace: Namespace = None,

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,9 +12,13 @@ import typer
 from launcher import durations
 from launcher.commands.completion import complete_run
 from launcher.hints import DEFAULT_ROOT
+from trainer import surroundings
+from trainer.paths import expanded
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from launcher.spec import RunSpec
 
 _WIDE = 200  # columns of a table that no terminal limits
 
@@ -33,6 +38,11 @@ def complete_context(incomplete: str) -> list[str]:
     return [name for name in context_names() if name.startswith(incomplete)]
 
 
+def at_home(path: Path | None) -> Path | None:
+    """A path of the command line with ``~`` replaced, which no shell does in ``--out=~/x``."""
+    return Path(expanded(str(path))) if path is not None else None
+
+
 # Options that may come from a settings' file as well have no default here: `launcher.settings` knows it.
 Root = Annotated[
     str | None,
@@ -41,6 +51,7 @@ Root = Annotated[
         metavar="ROOT",
         help="Folder or gs://bucket/prefix that holds all runs; else $GANTRY_ROOT, gantry.yaml, or runs.",
         show_default=False,
+        callback=lambda text: text and expanded(text, "--root"),
     ),
 ]
 Context = Annotated[
@@ -158,6 +169,12 @@ def console() -> "Console":
 def note(text: str) -> None:
     """Tell a person something that is not the command's result."""
     sys.stderr.write(f"{text}\n")
+
+
+def note_typed(spec: "RunSpec") -> None:
+    """Tell of variables of a run that count although the trainer has a rule for them."""
+    for rule in surroundings.rules([*spec.env, *spec.env_secrets]):
+        note(f"note: {surroundings.told(rule, spec.env.get(rule.name))}")
 
 
 def kinds(only: str | None) -> list[str]:

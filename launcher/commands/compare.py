@@ -13,6 +13,7 @@ from launcher.commands.common import (
     Output,
     Root,
     Runs,
+    at_home,
     console,
     kinds,
     number,
@@ -56,6 +57,7 @@ def compare(
         typer.Option(
             "--out",
             metavar="FILE",
+            callback=at_home,
             help="The picture, .png, .svg or .pdf; compare-RUN-RUN.png in the working folder by default.",
             show_default=False,
         ),

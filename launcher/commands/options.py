@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVa
 
 import typer
 
-from launcher.commands.common import Context, Namespace, Overrides, Root, Threads, whole_seconds
+from launcher.commands.common import (
+    Context,
+    Namespace,
+    Overrides,
+    Root,
+    Threads,
+    at_home,
+    note_typed,
+    whole_seconds,
+)
 
 if TYPE_CHECKING:
     from launcher.settings import Layered
@@ -55,7 +64,11 @@ class RunFlags:
     file: Annotated[
         Path | None,
         _option(
-            "--file", "-f", metavar="FILE", help="YAML file with any of these settings; flags win over it."
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="YAML file with any of these settings; flags win over it.",
+            callback=at_home,
         ),
     ] = None
     workers: Annotated[int | None, _option("--workers", help="Worker processes that train together.")] = None
@@ -238,6 +251,7 @@ class RunFlags:
         spec = spec_from(self.settings())
         if spec.context is not None and spec.backend != "local":  # which asks no cluster
             current(spec.context)
+        note_typed(spec)
         return spec
 
 

@@ -13,6 +13,7 @@ from launcher.commands.common import (
     OutputFormat,
     Root,
     Run,
+    at_home,
     note,
     print_data,
     size,
@@ -28,6 +29,7 @@ def report(
         typer.Option(
             "--out",
             metavar="FILE",
+            callback=at_home,
             help="HTML file to write; the run's name with .html, here, by default.",
             show_default=False,
         ),

@@ -13,6 +13,7 @@ from launcher.commands.common import (
     OutputFormat,
     Root,
     Run,
+    at_home,
     console,
     note,
     print_data,
@@ -37,6 +38,7 @@ def samples(
         typer.Option(
             "--to",
             metavar="DIR",
+            callback=at_home,
             help="Folder to copy the grid into, made if absent; the working folder by default.",
             show_default=False,
         ),
@@ -51,6 +53,7 @@ def samples(
         typer.Option(
             "--gif",
             metavar="FILE",
+            callback=at_home,
             help="Write all grids in order as an animated GIF; copies one only with --to as well.",
             show_default=False,
         ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.commands.common import TEXT, Output, OutputFormat, note, number, print_data
+from launcher.commands.common import TEXT, Output, OutputFormat, at_home, note, number, print_data
 from launcher.commands.list import Sort
 from launcher.commands.options import RunFlags, with_run_flags
 from launcher.wording import counted
@@ -30,6 +30,7 @@ class SweepFlags(RunFlags):
             "--file",
             "-f",
             metavar="SWEEP",
+            callback=at_home,
             help="YAML file: name, base, grid or list, max_parallel.",
             show_default=False,
         ),

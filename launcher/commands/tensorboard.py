@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.commands.common import Context, Namespace, Root, Runs, note
+from launcher.commands.common import Context, Namespace, Root, Runs, at_home, note
 from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def tensorboard(
         typer.Option(
             "--export",
             metavar="DIR",
+            callback=at_home,
             help="Write the event files into this folder and leave, instead of serving them.",
             show_default=False,
         ),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from launcher.compare.runs import Comparison
 from launcher.curves import Points, thin
 from launcher.errors import NotInstalled
+from trainer import surroundings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +38,7 @@ def check_installed() -> None:
         NotInstalled: it is missing.
     """
     try:
-        import matplotlib.figure  # noqa: F401
+        surroundings.import_matplotlib()
     except ModuleNotFoundError:
         raise NotInstalled("matplotlib is not installed: pip install 'gantry[look]'") from None
 

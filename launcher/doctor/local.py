@@ -18,6 +18,11 @@ _CHECKPOINTS = 3  # that a run keeps, and may have on its way
 def python(subject: Subject) -> Result:
     """The interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
+    hidden = [name for name in ("trainer", "launcher") if _is_hidden(name)]
+    if hidden:
+        which = " and ".join(f"{name}/" for name in hidden)
+        text = f"{version}; `python -m {hidden[0]}` runs the {which} of this folder, not Gantry's"
+        return Result("python", WARN, text, f"python -P -m {hidden[0]}")
     if _OLDEST <= sys.version_info[:2] < _TOO_NEW:
         return Result("python", OK, version)
     return Result("python", FAIL, f"{version}, expected 3.11 to 3.13", "make PYTHON=python3.12 demo")
@@ -68,6 +73,13 @@ def disk(subject: Subject) -> Result:
             return Result("disk", FAIL, text, "remove old runs with `launcher delete RUN --artifacts`")
     roomiest = min(shutil.disk_usage(place).free for place in places)
     return Result("disk", OK, f"{roomiest / 1e9:.1f} GB free, a checkpoint takes {size / 1e6:.1f} MB")
+
+
+def _is_hidden(package: str) -> bool:
+    """Whether the working folder has a package or module of the name that is not ours."""
+    ours = Path(__file__).parents[2] / package
+    there = [Path(f"{package}.py"), Path(package, "__init__.py")]
+    return any(each.exists() for each in there) and Path(package).absolute() != ours
 
 
 def _version(package: str) -> str:

@@ -13,6 +13,7 @@ from launcher.render.kustomize import load
 from launcher.render.paths import Manifest
 from launcher.spec import RunSpec
 from launcher.templates import check_profiles, folder
+from trainer import surroundings
 
 NAME, INSTANCE, PART_OF, MANAGED_BY = (
     f"app.kubernetes.io/{key}" for key in ("name", "instance", "part-of", "managed-by")
@@ -203,6 +204,9 @@ def _given(spec: RunSpec) -> dict[str, dict[str, Any]]:
     given: dict[str, dict[str, Any]] = {
         name: {"name": name, "value": literal(value)} for name, value in spec.env.items()
     }
+    if listed := surroundings.rules([*spec.env, *spec.env_secrets]):
+        names = ",".join(rule.name for rule in listed)
+        given[surroundings.TYPED] = {"name": surroundings.TYPED, "value": names}
     for name, where in spec.env_secrets.items():
         secret, _, key = where.partition("/")
         given[name] = {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}

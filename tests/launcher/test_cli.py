@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,53 @@ def test_a_reader_that_leaves_early_is_no_error(past_run, root):
     command = f"{sys.executable} -m launcher logs past --root {root} | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("worker-0 | line\n", "")
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        (">&-", 0, ""),
+        ("2>&- >&- <&-", 0, ""),
+        (">/dev/full", 1, "error: standard output cannot be written to: No space left on device\n"),
+    ],
+)
+def test_where_nothing_can_be_printed_there_is_no_traceback(past_run, root, where, code, said):
+    past_run()
+    command = f"{sys.executable} -m launcher list --root {root} {where}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("how", ["flag", "environment", "file"])
+def test_a_root_may_begin_with_a_home_folder(launcher, past_run, root, desk, how):
+    past_run()
+    env = {**os.environ, "HOME": str(Path(root).parent)}
+    if how == "file":
+        (desk / "gantry.yaml").write_text("root: ~/runs\n")
+    if how == "environment":
+        env["GANTRY_ROOT"] = "~/runs"
+    done = launcher("list", *(["--root=~/runs"] if how == "flag" else []), env=env)
+    assert "past" in done.stdout, done
+    assert not (desk / "~").exists()
+
+
+def test_without_a_home_folder_there_is_one_sentence_where_one_is_named(launcher, past_run, root, desk):
+    past_run()
+    env = {name: value for name, value in os.environ.items() if name != "XDG_CONFIG_HOME"} | {"HOME": ""}
+    assert "past" in launcher("list", "--root", root, env=env).stdout
+    done = launcher("list", "--root=~/runs", env=env)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --root ~/runs: ~ is a home folder, and this user has none")
+    assert done.stderr.count("\n") == 1
+
+
+def test_modules_of_the_working_folder_are_not_ours(launcher, past_run, root, desk):
+    for name in ("queue", "typing", "trainer", "yaml"):
+        (desk / f"{name}.py").write_text("raise SystemExit('wrong')\n")
+    past_run()
+    assert "past" in launcher("list", "--root", root).stdout
+    found = json.loads(launcher("doctor", "-o", "json").stdout)["checks"][0]
+    assert (found["check"], found["level"], found["fix"]) == ("python", "warn", "python -P -m trainer")
 
 
 def update(root, past_run):

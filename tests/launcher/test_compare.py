@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from typing import NamedTuple
 
@@ -182,6 +183,16 @@ def test_the_picture_has_a_panel_for_each_metric_and_a_colour_for_each_run(run, 
         assert seen["green"] == 0
     assert draw(found, by="images") != draw(found, by="steps")
     assert draw(found, kind="svg").startswith(b"<?xml")
+
+
+def test_no_style_and_no_backend_of_somebody_s_changes_the_picture(run, root, desk, launcher):
+    run("a")
+    run("b", steps=400)
+    (desk / "matplotlibrc").write_bytes(b"figure.figsize: 2, 1\n\xff")
+    env = {**os.environ, "MPLBACKEND": "nonsense", "MATPLOTLIBRC": "matplotlibrc"}
+    done = launcher("compare", "a", "b", "--root", root, "--metric", "d_loss", "--out", "it.png", env=env)
+    assert done.returncode == 0, done
+    assert (desk / "it.png").read_bytes() == draw(compare(Place(root), ["a", "b"], ["d_loss"]))
 
 
 def test_a_spike_of_a_long_run_is_drawn(run, root):

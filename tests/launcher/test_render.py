@@ -155,6 +155,16 @@ def test_one_worker_at_a_time_may_be_drained(workers):
     assert budget["spec"]["minAvailable"] == workers - 1
 
 
+def test_a_typed_variable_that_the_trainer_has_a_rule_for_is_named_to_it():
+    assert "GANTRY_TYPED" not in environment(
+        rendered(env={"https_proxy": "http://proxy:1", "LEVEL": "2"})["Job"]
+    )
+    job = rendered(env={"KERAS_BACKEND": "jax", "LEVEL": "2"}, env_secrets={"MPLBACKEND": "secret/key"})[
+        "Job"
+    ]
+    assert environment(job)["GANTRY_TYPED"] == "KERAS_BACKEND,MPLBACKEND"
+
+
 def test_the_environment_is_sorted_and_wins_over_a_profile_s():
     job = rendered(profiles=["nccl"], env={"Z": "1", "NCCL_DEBUG": "TRACE", "A": "$(HOME) $$"})["Job"]
     names = [entry["name"] for entry in container(job)["env"]]

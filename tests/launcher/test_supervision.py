@@ -232,7 +232,7 @@ def test_workers_that_cannot_start_are_a_failure(root):
 
 
 def test_a_bucket_is_refused_by_the_local_backend():
-    with pytest.raises(UserError, match="python -m trainer"):
+    with pytest.raises(UserError, match="python -P -m trainer"):
         make_spec("mlp", name="one", root="gs://bucket/runs", backend="local")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.flags import set_flags
+from trainer import surroundings
 from trainer.metrics import TIMING, read_lines
 from trainer.storage import Store
 
@@ -64,7 +65,7 @@ class Team:
         command += ["--experiment", "e", "--run", run, "--threads", "1", *options, *set_flags(sets)]
         self.processes = []
         for index, log in enumerate(self.logs):
-            variables = os.environ | (env or {})
+            variables = surroundings.environment(os.environ) | (env or {})
             if workers > 1:
                 task = {"type": "worker", "index": index}
                 variables["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})

@@ -18,10 +18,11 @@ from trainer.storage import Store
 
 
 def environment(index=0, workers=1, **changes) -> dict[str, str]:
-    """What Kubernetes and the manifests give a pod."""
+    """What Kubernetes and the manifests give a pod, and a proxy, by which no peer may be looked for."""
     values = {
         "JOB_COMPLETION_INDEX": index, "GANTRY_JOB": "gan", "GANTRY_SERVICE": "gan", "GANTRY_PORT": 2222,
-        "GANTRY_WORKERS": workers, "GANTRY_ATTEMPT": 1, "GANTRY_POD": f"gan-{index}-x7k2p", **changes,
+        "GANTRY_WORKERS": workers, "GANTRY_ATTEMPT": 1, "GANTRY_POD": f"gan-{index}-x7k2p",
+        "https_proxy": "http://127.0.0.1:9", **changes,
     }  # fmt: skip
     return {name: str(value) for name, value in values.items() if value is not None}
 

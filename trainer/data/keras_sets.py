@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from trainer import surroundings
 from trainer.data.sources import ArraySource, Shape, problem, tidy_labels
+from trainer.paths import at_home
 
 _TIMEOUT_SECONDS = 30  # urllib, which Keras downloads with, would wait for ever
 _FASHION = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle-boot"
@@ -34,25 +36,44 @@ def open_keras(name: str, which: str, shape: Shape | None) -> ArraySource:
         DataError: the download failed, or the model needs another shape.
     """
     names, cached = _SETS[which]
-    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "datasets"
+    home = _home()
+    folder = home / "datasets"
     if not (folder / cached).exists():
         print(f"{name}: not in {folder}, downloading it (at first use only)", file=sys.stderr)
-    images, values = _download(name, which)
+    images, values = _download(name, which, home)
     labels, numbers = tidy_labels(name, np.asarray(values))
     images = images if images.ndim == 4 else images[..., np.newaxis]
     return ArraySource(name, images, shape, labels, tuple(names.split()) or numbers)
 
 
-def _download(name: str, which: str) -> tuple[Any, Any]:
+def _home() -> Path:
+    """Where Keras would look, were its settings there not kept from us; /tmp without a home folder."""
+    found = at_home(surroundings.data_sets_home(os.environ))
+    return found or Path("/tmp/.keras")
+
+
+def _download(name: str, which: str, home: Path) -> tuple[Any, Any]:
     """Images and labels from Keras, whose progress bar goes to stderr: stdout may be somebody's JSON."""
     from keras import datasets
 
     try:
-        with redirect_stdout(sys.stderr), _patience(_TIMEOUT_SECONDS):
+        with redirect_stdout(sys.stderr), _patience(_TIMEOUT_SECONDS), _cached_in(home):
             (images, labels), _ = getattr(datasets, which).load_data()
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise problem(name, f"Keras could not download or read the set: {error}") from error
     return images, labels
+
+
+@contextmanager
+def _cached_in(home: Path) -> Iterator[None]:
+    """Have Keras keep its data sets below `home`; it takes its settings and them from one folder else."""
+    from keras.src.backend import config
+
+    before, config._KERAS_DIR = config._KERAS_DIR, str(home)
+    try:
+        yield
+    finally:
+        config._KERAS_DIR = before
 
 
 @contextmanager

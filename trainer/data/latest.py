@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from trainer.data.shards import listed, place_of
 from trainer.data.sources import problem
+from trainer.paths import expanded
 from trainer.storage import Stat, crc32c, open_store
 
 LATEST = "latest"
@@ -60,7 +61,7 @@ def _split(rest: str) -> tuple[str, list[str]]:
     if rest.startswith("gs://"):
         bucket, _, path = rest.removeprefix("gs://").partition("/")
         return f"gs://{bucket}/", path.split("/")
-    path = str(Path(rest).expanduser()) + ("/" if rest.endswith("/") else "")
+    path = str(Path(expanded(rest))) + ("/" if rest.endswith("/") else "")
     return ("/", path[1:].split("/")) if path.startswith("/") else ("", path.split("/"))
 
 
@@ -104,7 +105,7 @@ def _files(source: str) -> Iterator[Stat]:
         place = place_of(source, rest)
         yield from listed(open_store(place.folder), place.pattern)
         return
-    path = Path(rest).expanduser()
+    path = Path(expanded(rest))
     if path.is_file():
         found = open_store(str(path.parent)).stat(path.name)
         yield from [found] if found else []

@@ -14,6 +14,7 @@ from trainer.data.records import FRAME_BYTES
 from trainer.data.registry import open_source
 from trainer.data.sources import ImageSource, Shape
 from trainer.errors import DataError, StorageError
+from trainer.paths import expanded
 from trainer.storage import Store, crc32c, open_store
 
 _LABELS = "labels.npy"
@@ -76,7 +77,7 @@ def _open_target(target: str) -> Store:
     folder = target.removeprefix("tfrecord:").rstrip("/")
     if not target.startswith("tfrecord:") or not folder or any(mark in folder for mark in "*?"):
         raise DataError(f"target {target}: expected tfrecord:<folder> or tfrecord:gs://<bucket>/<prefix>")
-    store = open_store(folder if folder.startswith("gs://") else str(Path(folder).expanduser()))
+    store = open_store(folder if folder.startswith("gs://") else str(Path(expanded(folder, "target"))))
     store.check()
     if store.stat(index_json.NAME) is not None:
         raise DataError(f"target {target}: holds a set already ({index_json.NAME}), expected an empty folder")

@@ -21,6 +21,7 @@ from trainer.data.index import Index
 from trainer.data.records import frames, raw_images
 from trainer.data.sources import Images, ImageSource, Labels, Shape, check_shape, checked_ids, problem
 from trainer.errors import ObjectMissing
+from trainer.paths import expanded
 from trainer.storage import Stat, Store, crc32c, open_store
 
 _OURS = re.compile(r"shard-\d{5}-of-(\d{5})\.tfrecord")
@@ -141,7 +142,7 @@ def listed(store: Store, pattern: str) -> Iterator[Stat]:
 def place_of(name: str, glob: str) -> Place:
     """The folder and the pattern of the names in it."""
     remote = glob.startswith("gs://")
-    path = glob if remote else str(Path(glob).expanduser())
+    path = glob if remote else str(Path(expanded(glob)))
     folder, slash, last = path.removeprefix("gs://").rpartition("/")
     names_files = any(mark in last for mark in "*?[") or ".tfrecord" in last
     if Path(path).is_dir() or not (names_files or Path(path).is_file()):

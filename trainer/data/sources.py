@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import AccessError, DataError
+from trainer.paths import expanded
 
 Images = NDArray[np.uint8]
 """uint8 [N, H, W, C], 0 black to 255 white."""
@@ -208,7 +209,7 @@ def local_path(name: str, text: str) -> Path:
     Raises:
         DataError: it does not exist.
     """
-    path = Path(text).expanduser()
+    path = Path(expanded(text, name.partition(":")[0] + ":"))
     if not path.exists():
         raise problem(name, f"{path} does not exist")
     return path

@@ -6,6 +6,7 @@ share a folder.
 """
 
 import importlib.util
+import os
 import shutil
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from launcher.errors import NoSuchRun, NotInstalled, RunAlive, RunExists, Unsupp
 from launcher.hints import command_line
 from launcher.lookup import is_run
 from launcher.spec import RunSpec
-from trainer import layout, process
+from trainer import layout, process, surroundings
 from trainer.errors import GantryError
 from trainer.layout import RunPath
 from trainer.storage import LocalStore, Store
@@ -78,7 +79,7 @@ def check_root(root: str) -> None:
     """
     if "://" in root:
         raise Unsupported(
-            f"root {root}: the local backend expects a folder; `python -m trainer train --root {root}` "
+            f"root {root}: the local backend expects a folder; `python -P -m trainer train --root {root}` "
             "trains into a bucket with one worker"
         )
     LocalStore(root).check()
@@ -238,6 +239,7 @@ def _launch(path: RunPath, record: LocalRecord, previous: LocalRecord | None, lo
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", SUPERVISOR, str(folder), str(lock)],
+            env=surroundings.environment(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

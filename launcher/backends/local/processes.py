@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from launcher.errors import SpecError
+from trainer import surroundings
 
 # Below the ports that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections, so that
 # none is taken by accident in the seconds until TensorFlow listens on it.
@@ -56,7 +57,7 @@ def tf_config(ports: Sequence[int], worker: int) -> str:
 
 def worker_environment(base: Mapping[str, str], ports: Sequence[int], worker: int) -> dict[str, str]:
     """Environment of one worker; without ports it stands alone and must not see an inherited TF_CONFIG."""
-    environment = {key: value for key, value in base.items() if key != "TF_CONFIG"}
+    environment = {key: value for key, value in surroundings.environment(base).items() if key != "TF_CONFIG"}
     if ports:
         environment["TF_CONFIG"] = tf_config(ports, worker)
     environment["PYTHONUNBUFFERED"] = "1"  # a file is block-buffered otherwise, and its reader waits
