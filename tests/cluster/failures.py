@@ -89,7 +89,7 @@ class Failures:
 
     def _runs(self, urls: dict[int, str]) -> Iterator[tuple[str, Sequence[str]]]:
         """Names and flags."""
-        # Of 2 GiB each, the default, six left others no room, who take it from pods of the low priority.
+        # Of 2 GiB each, the default, six left others no room.
         small, wild, stalls = (
             [*set_flags(each), "--memory", "1400Mi"] for each in (SMALL, _DIVERGES, (*SMALL, *_STALLS))
         )
@@ -224,9 +224,12 @@ def _small_disk(job: str) -> str:
 
 @contextmanager
 def priorities(kubectl: Kubectl, name: str) -> Iterator[dict[str, str]]:
-    """Three priority classes below all other pods of the cluster, removed at the end."""
+    """Three priority classes, removed at the end.
+
+    The lowest is that of pods without a class: below it, pods of other tests that find no room would take theirs.
+    """
     found = {key: f"{name}-{key}" for key in ("low", "waits", "preempts")}
-    values = {"low": (-1000, "Never"), "waits": (-10, "Never"), "preempts": (-10, "PreemptLowerPriority")}
+    values = {"low": (0, "Never"), "waits": (10, "Never"), "preempts": (10, "PreemptLowerPriority")}
     kubectl.apply(
         *(
             {

@@ -72,7 +72,9 @@ def test_a_submission_that_was_cut_off_is_told_and_the_way_on_goes_on(
 
 
 def test_a_job_that_may_have_too_few_pods_is_told_from_a_restart(launcher, kubectl, place, asked):
-    launcher("submit", "--name", "few", "--workers", "2", *AWAY, *place, check=True)
+    # No node has 50 processors: its pods stay where they are, and nothing else is amiss before they start.
+    nowhere = ("--cpu", "50")
+    launcher("submit", "--name", "few", "--workers", "2", *AWAY, *nowhere, *place, check=True)
     kubectl("patch", "job", "few", "--type=merge", "-p", '{"spec":{"parallelism":1}}')
     now = asked("status", "few")
     told = "its Job may have 1 pod at a time, and its 2 workers need one each (spec.parallelism is 1)"

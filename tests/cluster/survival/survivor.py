@@ -133,6 +133,11 @@ class Survivor:
         assert {told["state"] for told in meanwhile} <= UNDER_WAY
         assert (last["state"], last["step"], last["checkpoint_step"]) == ("finished", STEPS, STEPS)
         assert [worker["exit_code"] for worker in last["workers"]] == [0, 0]
-        job: dict[str, Any] = self.kubectl.get("job", self.name)["status"]
-        assert job["succeeded"] == 2
+
+        def counted() -> dict[str, Any] | None:
+            # The controller counts pods a moment after they have ended.
+            job: dict[str, Any] = self.kubectl.get("job", self.name)["status"]
+            return job if job.get("succeeded") == 2 else None
+
+        job: dict[str, Any] = self.kubectl.wait_for("the Job to count its pods", counted)
         return job
