@@ -226,7 +226,8 @@ def _small_disk(job: str) -> str:
 def priorities(kubectl: Kubectl, name: str) -> Iterator[dict[str, str]]:
     """Three priority classes, removed at the end.
 
-    The lowest is that of pods without a class: below it, pods of other tests that find no room would take theirs.
+    The lowest is that of pods without a class: from pods below it, those of other tests that find no room
+    would take theirs.
     """
     found = {key: f"{name}-{key}" for key in ("low", "waits", "preempts")}
     values = {"low": (0, "Never"), "waits": (10, "Never"), "preempts": (10, "PreemptLowerPriority")}
