@@ -17,7 +17,7 @@ from launcher.check import FieldError, check_kubernetes, check_local, cores, nam
 from launcher.pod_metadata import check_pod_metadata
 from launcher.templates import check_profiles
 from trainer import layout
-from trainer.config import RunConfig, resolve
+from trainer.config import RunConfig, placed_overrides, resolve
 from trainer.errors import ConfigError
 
 __all__ = ["IMPLIED", "FieldError", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
@@ -171,6 +171,9 @@ def make_spec(preset: str, overrides: Iterable[str] = (), name: str | None = Non
     """
     overrides = tuple(overrides)
     resolve(preset, overrides)  # first, because a name made from an unknown preset would be blamed instead
+    backend = values.get("backend") or derive_backend(values.get("image"), values.get("root"))[0]
+    if backend == LOCAL:  # a path in a pod is that of its image
+        overrides = placed_overrides(overrides)
     try:
         spec = RunSpec(
             preset=preset,
