@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from launcher.render.cronjob import Cluster, Timing, render_schedule
@@ -41,19 +41,21 @@ def examples(test):
     return test
 
 
+@settings(deadline=None)
 @given(PRINTABLE)
 @examples
 def test_set_takes_a_text_as_it_is(text):
     assert resolve("mlp", [f"data.source=images:{text}"]).data.source == f"images:{text}"
 
 
+@settings(deadline=None)
 @given(PRINTABLE)
 @examples
 def test_the_flag_for_data_takes_a_text_as_it_is(text):
     given = {
         "preset": "mlp",
         "data": f"images:{text}",
-        "root": "gs://b/gan",
+        "root": "gs://bucket/gan",
         "image": "gantry:1",
         "name": "one",
     }
@@ -62,6 +64,7 @@ def test_the_flag_for_data_takes_a_text_as_it_is(text):
     assert local.config().data.source == f"images:{Path.cwd()}/{text}"
 
 
+@settings(deadline=None)
 @given(PRINTABLE)
 @examples
 def test_a_sweep_takes_a_text_as_it_is(tmp_path_factory, text):
@@ -70,14 +73,17 @@ def test_a_sweep_takes_a_text_as_it_is(tmp_path_factory, text):
     path.write_text(
         yaml.safe_dump({"name": "s", "base": {"preset": "mlp"}, "grid": grid}, allow_unicode=True)
     )
-    members = plan(read_sweep(path), {"root": "gs://b/gan", "image": "gantry:1"}).members
+    members = plan(read_sweep(path), {"root": "gs://bucket/gan", "image": "gantry:1"}).members
     assert members[0].spec.config().data.source == f"images:{text}"
 
 
+@settings(deadline=None)
 @given(PRINTABLE)
 @examples
 def test_a_cron_job_hands_a_text_on_as_it_is(text):
-    spec = make_spec("mlp", [f"data.source=images:{text}"], "nightly", root="gs://b/gan", image="gantry:1")
+    spec = make_spec(
+        "mlp", [f"data.source=images:{text}"], "nightly", root="gs://bucket/gan", image="gantry:1"
+    )
     objects = render_schedule(spec, Timing("0 3 * * 1"), Cluster("gan", "kind", "https://cluster"))
     cron = next(each for each in yaml.safe_load_all(to_yaml(objects)) if each["kind"] == "CronJob")
     job = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
