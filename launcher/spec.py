@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from launcher.check import FieldError, check_kubernetes, check_local, cores, name_limit
 from launcher.pod_metadata import check_pod_metadata
@@ -123,6 +123,19 @@ class RunSpec(BaseModel):
             check_local(self)
         check_batch(self.config(), self.workers, self.gpus)
         return self
+
+    _accepts_changed_data: bool = PrivateAttr(default=False)  # private: of one attempt, and never recorded
+
+    @property
+    def accepts_changed_data(self) -> bool:
+        """Whether this attempt goes on with data that is not what the run began with."""
+        return self._accepts_changed_data
+
+    def accepting_changed_data(self) -> Self:
+        """The same, for an attempt that does."""
+        copy = self.model_copy()
+        copy._accepts_changed_data = True
+        return copy
 
     @property
     def path(self) -> layout.RunPath:

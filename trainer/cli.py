@@ -59,6 +59,13 @@ Schedule = Annotated[
     str | None,
     typer.Option("--schedule", metavar="NAME", help="Schedule that started the run, for run.json."),
 ]
+AcceptChangedData = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changed-data",
+        help="Go on with data that is not what the run began with; run.json and data.json say so.",
+    ),
+]
 RunDir = Annotated[
     str, typer.Option("--run-dir", help="Folder of a run, or gs://bucket/prefix/experiment/run.")
 ]
@@ -137,6 +144,7 @@ def train(
         str | None,
         typer.Option("--scheduled", metavar="TIME", help="For when it did, as ISO time, for run.json."),
     ] = None,
+    accept_changed_data: AcceptChangedData = False,
 ) -> None:
     """Train a run, or go on with it where it was stopped. Peers are found in TF_CONFIG.
 
@@ -154,13 +162,16 @@ def train(
     told, emergency = supervision.from_environment(os.environ), Emergency()
     if told.supervised:  # before the seconds that TensorFlow takes to load
         listen_to_supervisor(emergency)
+    from trainer.opening import Options, open_run
+
+    given = tuple(overrides or ())
+    options = Options(path, preset, given, fresh, threads, told, schedule, scheduled, accept_changed_data)
+    _find_tensorflow()
+    opening = open_run(resolved, options, team)  # before the seconds that TensorFlow takes to load
     _load_tensorflow()
     from trainer import train as training
 
-    options = training.Options(
-        path, preset, tuple(overrides or ()), fresh, threads, told, schedule, scheduled
-    )
-    leave(training.train(resolved, options, team, emergency))
+    leave(training.train(resolved, options, team, emergency, opening))
 
 
 @app.command()
@@ -183,6 +194,7 @@ def worker(
             "GANTRY_JOB_UID too.",
         ),
     ] = None,
+    accept_changed_data: AcceptChangedData = False,
 ) -> None:
     """Be one pod of an Indexed Job: meet the other workers' pods and train with them, as often as need be.
 
@@ -203,6 +215,8 @@ def worker(
             arguments += ["--set", override]
         if threads is not None:
             arguments += ["--threads", str(threads)]
+        if accept_changed_data:
+            arguments.append("--accept-changed-data")
         resolved = configuration.resolve(preset, overrides or ())
         path = layout.run_path(root, experiment, fired.run)
         code = pod.work(path, resolved, arguments, os.environ)
@@ -265,14 +279,23 @@ def leave(code: int) -> Any:
     os._exit(code)
 
 
-def _load_tensorflow() -> None:
-    """Import TensorFlow without the notes on the CPU that its libraries print before logging can be set.
+def _find_tensorflow() -> None:
+    """Refuse to go on without TensorFlow, and without importing it.
 
     Raises:
         ConfigError: it is not installed; the text says what to install.
     """
     if find_spec("tensorflow") is None:
         raise ConfigError("TensorFlow is not installed; run: pip install 'gantry[trainer]'")
+
+
+def _load_tensorflow() -> None:
+    """Import TensorFlow without the notes on the CPU that its libraries print before logging can be set.
+
+    Raises:
+        ConfigError: it is not installed; the text says what to install.
+    """
+    _find_tensorflow()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     sys.stderr.flush()

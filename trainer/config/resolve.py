@@ -101,13 +101,16 @@ def difference(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
 def conflicts(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
     """What keeps a run that was begun as `old` from going on as `new`: `difference`, less what may change.
 
-    `steps` may grow, and `recovery` says nothing about the result.
+    `steps` may grow, and `recovery` says nothing about the result. What `data.skip_damaged` leaves out is
+    decided when a run begins, or when a person accepts data that has changed.
     """
     found = difference(old, new)
     return {
         key: values
         for key, values in found.items()
-        if not key.startswith("recovery.") and not (key == "steps" and new.steps > old.steps)
+        if not key.startswith("recovery.")
+        and key != "data.skip_damaged"
+        and not (key == "steps" and new.steps > old.steps)
     }
 
 
