@@ -111,6 +111,8 @@ def show(
     from trainer import data
     from trainer.grid import encode_png
 
+    if out:
+        _check_out(out)
     look = data.Look(labels=labels)
     found = data.open_source(data.resolve_latest(source), _parse(shape), look=look)
     summary = data.show(found)
@@ -155,6 +157,14 @@ def _parse(text: str | None) -> tuple[int, int, int] | None:
     if not match or not int(match[1]) or not int(match[2]):
         raise DataError(f"--shape {text}: expected height x width x 1 or 3 channels, e.g. 64x64x3")
     return int(match[1]), int(match[2]), int(match[3])
+
+
+def _check_out(path: Path) -> None:
+    """Refuse a file that cannot be written, before the set is read."""
+    parent = path.absolute().parent
+    if path.is_dir() or not parent.is_dir():
+        what = "is a folder, expected a file" if path.is_dir() else f"there is no folder {parent}"
+        raise AccessError(f"--out {path}: {what}")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.look import NAMED, Look
+from trainer.data.look import NAMED, Look, printable
 from trainer.data.pixels import ENDINGS, decode
 from trainer.data.sources import (
     ArraySource,
@@ -107,7 +107,9 @@ class FolderSource(ImageSource):
         return np.array([file not in damaged for file in self._files])
 
     def _damage(self, damaged: dict[str, str]) -> DataError:
-        named = "; ".join(f"{self._folder / file} {why}" for file, why in list(damaged.items())[:NAMED])
+        named = "; ".join(
+            f"{printable(str(self._folder / file))} {why}" for file, why in list(damaged.items())[:NAMED]
+        )
         rest = len(damaged) - NAMED
         more = f" and {rest} more, which 'python -m trainer data show {self.name}' lists" if rest > 0 else ""
         return problem(
@@ -194,4 +196,4 @@ def _labels(files: Sequence[str], look: Look) -> tuple[Labels | None, tuple[str,
         )
         return None, None
     names, labels = np.unique([file.partition("/")[0] for file in files], return_inverse=True)
-    return labels.astype(np.int64), tuple(str(label) for label in names)
+    return labels.astype(np.int64), tuple(printable(str(label)) for label in names)

@@ -182,8 +182,7 @@ class Look:
 
 def some(names: Collection[str]) -> str:
     """The first of many names."""
-    # The system's names are bytes, and not all of them are text that a terminal takes.
-    first = [name.encode(errors="backslashreplace").decode() for name in list(names)[:NAMED]]
+    first = [printable(name) for name in list(names)[:NAMED]]
     rest = len(names) - len(first)
     return ", ".join(first) + (f" and {rest} more" if rest else "")
 
@@ -195,3 +194,8 @@ def too_large(name: str, nbytes: int, limit: int) -> DataError:
         f"{nbytes / 2**20:.0f} MiB are more than data.memory_limit_mb {limit >> 20}, "
         "and only shards can be streamed",
     )
+
+
+def printable(name: str) -> str:
+    """A file's name as text: the system's names are bytes, and not all of them are UTF-8."""
+    return name.encode(errors="backslashreplace").decode()

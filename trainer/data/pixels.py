@@ -1,10 +1,12 @@
 """One encoded picture to pixels of the model's shape."""
 
+import ctypes
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -25,7 +27,7 @@ _KNOWN = (
 )
 _BY_NAME = ("TGA", "PCX", "DCX", "ICO", "CUR")  # anything may be taken for one of these
 Image.init()
-_FORMATS = tuple(kind for kind in _KNOWN if kind in Image.OPEN or kind in ("MPO", "DIB"))
+_FORMATS = tuple(kind for kind in _KNOWN if kind in Image.OPEN)  # an MPO is a JPEG
 _ENDINGS = {
     ending: kind for ending, kind in Image.registered_extensions().items() if kind in (*_KNOWN, *_BY_NAME)
 }
@@ -35,6 +37,20 @@ ENDINGS = tuple(sorted(_ENDINGS))
 # Our own limit is asked for before a picture is read, in words of our own.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata, mostly; pixels count
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+
+def _silence_libtiff() -> None:
+    """Keep libtiff, the one that Pillow has loaded, from printing what Pillow raises as well."""
+    with suppress(OSError, AttributeError):
+        maps = Path("/proc/self/maps").read_text()
+        for library in {line.split()[-1] for line in maps.splitlines() if "libtiff" in line}:
+            loaded = ctypes.CDLL(library)
+            loaded.TIFFSetErrorHandler(None)
+            loaded.TIFFSetWarningHandler(None)
+
+
+_silence_libtiff()
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

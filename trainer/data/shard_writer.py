@@ -2,6 +2,7 @@
 
 import io
 import math
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,9 @@ from trainer.data.index import BLOCK, File, Index, Shard
 from trainer.data.look import Look
 from trainer.data.records import FRAME_BYTES, framed
 from trainer.data.registry import open_source
-from trainer.data.sources import ImageSource, Shape
+from trainer.data.sources import ImageSource, Shape, problem
 from trainer.errors import DataError, DiskFull, StorageError
-from trainer.storage import Store, crc32c, open_store
+from trainer.storage import LocalStore, Store, crc32c, open_store
 from trainer.storage.base import FULL
 
 _LABELS = "labels.npy"
@@ -58,6 +59,8 @@ def prepare(
         images = images.sound()  # every file is read once before the first shard is written
     names = _names(images.count, shard_images)
     _refuse_leftovers(target, store, names)
+    _check_index(images, names, shard_images)
+    _check_room(target, store, images)
     shards = []
     with tempfile.TemporaryDirectory(prefix="gantry-") as folder:
         for number, name in enumerate(names):
@@ -75,6 +78,49 @@ def prepare(
     )
     store.write(index_json.NAME, index.model_dump_json(indent=1).encode(), if_generation=0)
     return index
+
+
+def _check_index(images: ImageSource, names: list[str], shard_images: int) -> None:
+    """Make the index of shards that are still to come: what it would refuse is known before they are written.
+
+    Raises:
+        DataError: it cannot hold what the set has.
+    """
+    shards = [
+        Shard(
+            name=name,
+            records=min(shard_images, images.count - number * shard_images),
+            bytes=shard_images,
+            crc32c="",
+            blocks=tuple(range(math.ceil(min(shard_images, images.count - number * shard_images) / BLOCK))),
+        )
+        for number, name in enumerate(names)
+    ]
+    try:
+        draft = Index(
+            count=images.count, shape=images.shape, label_names=images.label_names, shards=tuple(shards)
+        )
+        draft.model_dump_json()
+    except ValueError as error:  # pydantic's errors are
+        raise problem(images.name, f"an index of it cannot be written: {error}") from None
+
+
+def _check_room(target: str, store: Store, images: ImageSource) -> None:
+    """Refuse a disk that cannot hold the shards, or a scratch folder that cannot hold one.
+
+    Raises:
+        DiskFull: naming what is there and what is needed.
+    """
+    if not isinstance(store, LocalStore):
+        return
+    folder = Path(store.url).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < images.nbytes:
+        raise DiskFull(
+            f"target {target}: {free / 2**20:.0f} MiB are free, and the set takes {images.nbytes / 2**20:.0f}"
+        )
 
 
 def _open_target(target: str) -> Store:
