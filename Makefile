@@ -29,7 +29,7 @@ N ?= 4
 SEED ?= 1
 JOBS ?= 1
 
-.PHONY: help demo test chaos test-cluster test-fixes test-surroundings lint format bench lock image image-gpu clean
+.PHONY: help demo test chaos fuzz test-cluster test-fixes test-surroundings lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -43,6 +43,11 @@ test: .venv/dev .venv-checkov/checkov ## every test that needs no cluster
 
 chaos: .venv/dev ## N schedules of kills, pauses and storage faults from SEED on, JOBS at once, and a table
 	$(BIN)/python -m tests.chaos --count $(N) --seed $(SEED) --jobs $(JOBS)
+
+fuzz: .venv/dev ## two minutes of broken pictures, archives and records; writes docs/fuzz.md
+	{ printf '# Broken files\n\n`make fuzz` at %s on %s:\n\n' "$$(git rev-parse --short HEAD)" \
+		"$$(nproc) cores, $$($(BIN)/python -V), Pillow $$($(BIN)/python -c 'import PIL; print(PIL.__version__)')"; \
+		$(BIN)/python -m tests.data.fuzz --seconds 120; } >docs/fuzz.new && mv docs/fuzz.new docs/fuzz.md
 
 test-cluster: .venv/dev ## tests on a Kubernetes: its own (needs root, Go and Debian), or GANTRY_TEST_CONTEXT's
 	$(BIN)/python -m tests.cluster run -- sh -ec '\

@@ -17,7 +17,9 @@ _GRACE_FACTOR, _GRACE_MARGIN = 2, 20
 _LONGEST_SAVE = 86400.0  # seconds; more is a mistake of a clock
 
 
-def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> RunSpec:
+def resumed_spec(
+    found: Found, overrides: tuple[str, ...], accept_changed_data: bool = False, **changes: Any
+) -> RunSpec:
     """What a run was asked for, with `overrides` and changed fields laid over it; None changes nothing.
 
     Of a field that is a mapping, entries are added or changed.
@@ -50,7 +52,7 @@ def resumed_spec(found: Found, overrides: tuple[str, ...], **changes: Any) -> Ru
     )
     if run is not None:
         _check_unchanged(configuration(found, run), spec.config())
-    return spec
+    return spec.accepting_changed_data() if accept_changed_data else spec
 
 
 def _check_not_lost(found: Found) -> None:

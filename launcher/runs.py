@@ -113,7 +113,8 @@ def resume(
 
     `changes` are fields of `RunSpec` that the attempt has otherwise; those that are None stay as they were,
     but for a grace that is too short for the run's checkpoints. With `abandon` the cluster where the run was
-    is not asked whether it has ended there, when another one is named.
+    is not asked whether it has ended there, when another one is named. `accept_changed_data` lets this
+    attempt alone go on with data that is not what the run began with.
 
     Raises:
         NoSuchRun: there is none of that name.

@@ -11,14 +11,22 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from launcher import durations
 from launcher.check import FieldError, check_kubernetes, check_local, cores, name_limit
 from launcher.pod_metadata import check_pod_metadata
 from launcher.templates import check_profiles
 from trainer import layout
-from trainer.config import RunConfig, resolve
+from trainer.config import RunConfig, placed_overrides, resolve
 from trainer.errors import ConfigError
 
 __all__ = ["IMPLIED", "FieldError", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
@@ -127,6 +135,19 @@ class RunSpec(BaseModel):
         check_batch(self.config(), self.workers, self.gpus)
         return self
 
+    _accepts_changed_data: bool = PrivateAttr(default=False)  # private: of one attempt, and never recorded
+
+    @property
+    def accepts_changed_data(self) -> bool:
+        """Whether this attempt goes on with data that is not what the run began with."""
+        return self._accepts_changed_data
+
+    def accepting_changed_data(self) -> Self:
+        """The same, for an attempt that does."""
+        copy = self.model_copy()
+        copy._accepts_changed_data = True
+        return copy
+
     @property
     def path(self) -> layout.RunPath:
         """The run's place."""
@@ -174,6 +195,9 @@ def make_spec(preset: str, overrides: Iterable[str] = (), name: str | None = Non
     """
     overrides = tuple(overrides)
     resolve(preset, overrides)  # first, because a name made from an unknown preset would be blamed instead
+    backend = values.get("backend") or derive_backend(values.get("image"), values.get("root"))[0]
+    if backend == LOCAL:  # a path in a pod is that of its image
+        overrides = placed_overrides(overrides)
     try:
         spec = RunSpec(
             preset=preset,

@@ -66,6 +66,13 @@ Schedule = Annotated[
     str | None,
     typer.Option("--schedule", metavar="NAME", help="Schedule that started the run, for run.json."),
 ]
+AcceptChangedData = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changed-data",
+        help="Go on with data that is not what the run began with; run.json and data.json say so.",
+    ),
+]
 RunDir = Annotated[
     str,
     typer.Option(
@@ -149,6 +156,7 @@ def train(
         str | None,
         typer.Option("--scheduled", metavar="TIME", help="For when it did, as ISO time, for run.json."),
     ] = None,
+    accept_changed_data: AcceptChangedData = False,
 ) -> None:
     """Train a run, or go on with it where it was stopped. Peers are found in TF_CONFIG.
 
@@ -170,13 +178,18 @@ def train(
         for line in surroundings.typed_lines(os.environ):
             print(line, flush=True)
     found = surroundings.recorded(os.environ, threads)  # before libraries add variables of their own
+    from trainer.opening import Options, open_run
+
+    given = tuple(overrides or ())
+    options = Options(
+        path, preset, given, fresh, threads, told, schedule, scheduled, accept_changed_data, found
+    )
+    _find_tensorflow()
+    opening = open_run(resolved, options, team)  # before the seconds that TensorFlow takes to load
     _load_tensorflow()
     from trainer import train as training
 
-    options = training.Options(
-        path, preset, tuple(overrides or ()), fresh, threads, told, schedule, scheduled, found
-    )
-    leave(training.train(resolved, options, team, emergency))
+    leave(training.train(resolved, options, team, emergency, opening))
 
 
 @app.command()
@@ -199,6 +212,7 @@ def worker(
             "GANTRY_JOB_UID too.",
         ),
     ] = None,
+    accept_changed_data: AcceptChangedData = False,
 ) -> None:
     """Be one pod of an Indexed Job: meet the other workers' pods and train with them, as often as need be.
 
@@ -219,6 +233,8 @@ def worker(
             arguments += ["--set", override]
         if threads is not None:
             arguments += ["--threads", str(threads)]
+        if accept_changed_data:
+            arguments.append("--accept-changed-data")
         resolved = configuration.resolve(preset, overrides or ())
         path = layout.run_path(root, experiment, fired.run)
         code = pod.work(path, resolved, arguments, os.environ)
@@ -289,8 +305,8 @@ def leave(code: int) -> Any:
     os._exit(code)
 
 
-def _load_tensorflow() -> None:
-    """Import TensorFlow without the notes on the CPU that its libraries print before logging can be set.
+def _find_tensorflow() -> None:
+    """Refuse to go on without TensorFlow, and without importing it.
 
     Raises:
         ConfigError: it is not installed; the text says what to install.
@@ -299,6 +315,16 @@ def _load_tensorflow() -> None:
     if find_spec("tensorflow") is None:
         raise ConfigError("TensorFlow is not installed; run: pip install 'gantry[trainer]'")
     surroundings.check_scratch()
+
+
+def _load_tensorflow() -> None:
+    """Import TensorFlow without the notes on the CPU that its libraries print before logging can be set.
+
+    Raises:
+        ConfigError: it is not installed; the text says what to install.
+        AccessError: there is no folder for temporary files, which Keras asks for as it is imported.
+    """
+    _find_tensorflow()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     stderr = os.dup(2)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from trainer import streams
 from trainer.config import RunConfig
-from trainer.data import ImageSource, require_streamable
+from trainer.data import ImageSource
 
 _STEPS_AHEAD = 64  # batches of 64 images of 64x64 RGB: 50 MB
 
@@ -51,24 +51,6 @@ class ImageStream:
                 step += 1
         except BaseException as error:
             self._ready.put(error)
-
-
-def streams_from_shards(source: ImageSource, config: RunConfig) -> bool:
-    """Whether this set is streamed rather than kept in memory.
-
-    Raises:
-        DataError: the set is too large for memory, or to be streamed, but is no set of shards.
-    """
-    data, size_mb = config.data, source.nbytes / 2**20
-    wanted = data.placement == "stream" or (data.placement == "auto" and size_mb > data.memory_limit_mb)
-    if wanted:
-        why = (
-            "data.placement is stream"
-            if data.placement == "stream"
-            else f"{size_mb:.0f} MiB are more than data.memory_limit_mb {data.memory_limit_mb}"
-        )
-        require_streamable(source, f"{why}, and only shards can be streamed")
-    return wanted
 
 
 def on_devices(strategy: tf.distribute.Strategy, images: np.ndarray) -> Any:

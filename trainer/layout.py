@@ -10,6 +10,7 @@ from typing import NamedTuple
 from trainer.errors import UserError
 
 RUN = "run.json"  # resolved configuration, versions, world size; written first
+DATA = "data.json"  # the files that it trains on; written before run.json
 STATUS = "status.json"  # where the run stands, every few seconds
 RESULT = "result.json"  # how it ended; written last
 LEASE = "lease.json"  # which process may write the run

@@ -1,8 +1,9 @@
-"""What a run begins from: which folder ``latest`` meant in its data, and whose weights it took over.
+"""Whose weights a run begins from.
 
-Both may be another thing tomorrow, so that they are looked up once, by the first chief, and written into
-run.json. Every worker and every restart goes by what is written there: a run that was killed, before its
-first checkpoint or after it, ends in the bits of one that nobody touched.
+That may be another run tomorrow, so that it is looked up once, by the first chief, and written into run.json.
+Every worker and every restart goes by what is written there: a run that was killed, before its first
+checkpoint or after it, ends in the bits of one that nobody touched. The same holds of its data, see
+`trainer.dataset`.
 """
 
 import time
@@ -15,7 +16,6 @@ import numpy as np
 from trainer import checkpoints, guard, index, layout, record
 from trainer import config as configuration
 from trainer.config import RunConfig
-from trainer.data import Contents, contents, names_latest, resolve_latest
 from trainer.errors import CheckpointDamaged, ConfigError, PeerLost
 from trainer.layout import RunPath, run_path
 from trainer.record import Record
@@ -50,20 +50,16 @@ class WarmStart:
 class Origin(NamedTuple):
     """What a run begins from."""
 
-    source: str
-    """`data.source` as it is to be opened."""
-    data: dict[str, Any] | None = None
-    """For run.json: what `latest` meant, and a fingerprint of its files; None without one."""
     warm: WarmStart | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What run.json says of it."""
-        return {"warm_start": asdict(self.warm) if self.warm else None, "data": self.data}
+        return {"warm_start": asdict(self.warm) if self.warm else None}
 
 
 def is_open(config: RunConfig) -> bool:
     """Whether something has to be looked up when a run of this configuration begins."""
-    return config.warm_start.run is not None or names_latest(config.data.source)
+    return config.warm_start.run is not None
 
 
 def recorded(config: RunConfig, known: Record | None) -> Origin | None:
@@ -71,32 +67,22 @@ def recorded(config: RunConfig, known: Record | None) -> Origin | None:
     if known is None or not known.has_begun or "warm_start" not in known.values:
         return None
     try:
-        data, warm = known.values.get("data"), known.values["warm_start"]
-        source = str(data["source"]) if data else config.data.source
-        return Origin(source, data, WarmStart(**warm) if warm else None)
-    except (TypeError, KeyError):
-        raise ConfigError("run.json: data or warm_start is not what a trainer writes there") from None
+        warm = known.values["warm_start"]
+        return Origin(WarmStart(**warm) if warm else None)
+    except TypeError:
+        raise ConfigError("run.json: warm_start is not what a trainer writes there") from None
 
 
 def decide(path: RunPath, config: RunConfig, known: Record | None, say: Say) -> Origin:
     """The chief's decision, or the one that was made when the run began.
 
     Raises:
-        DataError: nothing is there that `latest` could stand for.
         ConfigError: there is nothing to begin from, or its weights do not fit.
         GantryError: the store failed.
     """
     if not is_open(config):
-        return Origin(config.data.source)
-    if made := recorded(config, known):
-        _compare(made, say)
-        return made
-    source = resolve_latest(config.data.source)
-    data = None
-    if names_latest(config.data.source):
-        data = {"source": source, **contents(source)._asdict()}
-        say(f"data.source {config.data.source} is {source}: {data['files']} files, {data['bytes']} bytes")
-    return Origin(source, data, _choose(path, config, say))
+        return Origin()
+    return recorded(config, known) or Origin(_choose(path, config, say))
 
 
 def read(store: Store, config: RunConfig, pause: Callable[[float], object] = time.sleep) -> Origin:
@@ -138,19 +124,6 @@ def first_values(
             has = "has no such variable" if found is None else f"has {found}"
             raise ConfigError(f"{where}: {name} is {shapes[name]} here, and that run {has}")
     return {name: values[name] for name in wanted}
-
-
-def _compare(made: Origin, say: Say) -> None:
-    """Say of data that changed under a run which goes on with it."""
-    if not made.data:
-        return
-    now = contents(made.source)
-    before = Contents(*(made.data.get(field) for field in Contents._fields))  # type: ignore[arg-type]
-    if now != before:
-        say(
-            f"warning: {made.source} has changed since the run began: {before.files} files of {before.bytes} "
-            f"bytes then, {now.files} of {now.bytes} now; the run goes on with what is there"
-        )
 
 
 def _choose(path: RunPath, config: RunConfig, say: Say) -> WarmStart | None:

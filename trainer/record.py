@@ -79,10 +79,16 @@ def check(store: Store, config: RunConfig, fresh: bool, begun: bool = False) -> 
         return None
     if fresh:
         raise UserError(f"--fresh: the run {store.url} exists; choose another --run or leave --fresh out")
-    if changed := configuration.conflicts(record.config, config):
+    if changed := configuration.conflicts(_as_begun(record.config, config), config):
         fields = ", ".join(f"{name} (was {old}, now {new})" for name, (old, new) in changed.items())
         raise ConfigError(f"the run {store.url} was begun with other values: {fields}; only steps may grow")
     return record
+
+
+def _as_begun(old: RunConfig, config: RunConfig) -> RunConfig:
+    """A record's configuration; an older trainer kept the path of its data as it was typed."""
+    placed = configuration.placed(old)
+    return placed if placed.data.source == config.data.source else old
 
 
 def _check_new(store: Store) -> None:
@@ -101,7 +107,12 @@ def _check_new(store: Store) -> None:
 
 
 def write(
-    store: Store, config: RunConfig, old: Record | None, begun: Mapping[str, Any], **about: Any
+    store: Store,
+    config: RunConfig,
+    old: Record | None,
+    begun: Mapping[str, Any],
+    renewed: bool = False,
+    **about: Any,
 ) -> dict[str, Any]:
     """Write run.json for a new run, or again when something is to be added to it; returns its content.
 
@@ -110,6 +121,7 @@ def write(
         config: what the run is.
         old: the record as it was found.
         begun: what the first chief alone decides, for all that come after it.
+        renewed: whether what is said of the run's data is to be said anew.
         about: what a launcher that claimed the run has written already.
 
     Raises:
@@ -130,6 +142,8 @@ def write(
         _put(store, values, 0)
         return values
     changes = _completed(old, begun) | _extended(old, config)
+    if renewed and old.values.get("data") != begun["data"]:
+        changes["data"] = begun["data"]
     if changes:
         _put(store, old.values | changes, old.generation)
     return old.values | changes
@@ -155,6 +169,8 @@ def _extended(old: Record, config: RunConfig) -> dict[str, Any]:
     """The configuration of a run that is to take more steps than it was begun with."""
     if old.config == config:
         return {}
+    if not old.has_begun or _as_begun(old.config, config) == config:
+        return {"config": config.model_dump(mode="json")}
     return {"config": config.model_dump(mode="json"), "extended": now()}
 
 

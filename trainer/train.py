@@ -9,46 +9,30 @@ from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
-from trainer import cluster, feed, guard, layout, origin, record, strategy, surroundings
+from trainer import cluster, dataset, guard, layout, origin, record, strategy, surroundings
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
-from trainer.data import ImageSource, open_source
+from trainer.dataset import Accept, Dataset
 from trainer.emergency import Emergency
 from trainer.errors import ConfigError, GantryError, RunLost
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
 from trainer.loop import Loop, Material, StopFlag
+from trainer.opening import Opening, Options, open_run
 from trainer.origin import Origin
 from trainer.record import Record
 from trainer.storage import Store, open_store
-from trainer.streams import BLOCK
-from trainer.supervision import Supervision
+
+__all__ = ["Options", "train"]
 
 
-class Options(NamedTuple):
-    """How this process was asked to run; nothing in it changes the result."""
-
-    path: layout.RunPath
-    """Where the run lies."""
-    preset: str
-    """Name of the preset, for the record."""
-    overrides: tuple[str, ...] = ()
-    """What was given with ``--set``, for the record."""
-    fresh: bool = False
-    """Refuse a run that exists."""
-    threads: int | None = None
-    """Threads for one operation; None for one on each core."""
-    supervision: Supervision = Supervision()
-    """What the supervisor of this process says, if it has one."""
-    schedule: str | None = None
-    """Name of the schedule that started the run, for the record."""
-    scheduled: str | None = None
-    """For when, as ISO time, for the record."""
-    surroundings: Mapping[str, object] = {}
-    """What may change bits and was not chosen by the configuration, for the record."""
-
-
-def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergency | None = None) -> int:
+def train(
+    config: RunConfig,
+    options: Options,
+    team: Cluster,
+    emergency: Emergency | None = None,
+    opening: Opening | None = None,
+) -> int:
     """Train one run to its end, from its newest whole checkpoint if there is one.
 
     Args:
@@ -56,6 +40,7 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
         options: how to go about it.
         team: the workers.
         emergency: the way out for other threads; one of its own when None.
+        opening: what `open_run` found; None looks now.
 
     Returns:
         The exit code: `EXIT_DONE`, or `EXIT_RESTART` when the process was asked to stop and saved.
@@ -70,21 +55,13 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
         StorageError: the disk is full; everything up to the newest checkpoint is safe.
     """
     emergency = emergency or Emergency()
-    try:
-        config.per_replica_batch(team.workers)
-    except ValueError as error:
-        raise ConfigError(f"{error}, the workers of TF_CONFIG") from None
-    raw = open_store(options.path.url)
-    store = guard.patient(raw, config)[0]
+    opening = opening or open_run(config, options, team)
+    config, options, raw = opening.config, opening.options, opening.raw
     begins = None
     if team.is_chief:
-        store.check()
-        known = record.check(store, config, options.fresh, options.supervision.begun)
-        begins = origin.decide(options.path, config, known, guard.say)
+        begins = origin.decide(options.path, config, opening.known, guard.say)
     elif not origin.is_open(config):
-        begins = Origin(config.data.source)
-    # The others look at their data when they know what the chief has decided.
-    source = _open(config, begins) if begins else None
+        begins = Origin()
     cluster.check_port(team)
     strategy.set_threads(options.threads)
     hold = None
@@ -94,7 +71,8 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
         pod = bool(options.supervision.attempt)
         hold.lease.when_lost(partial(_leave, raw, emergency, pod))
     try:
-        return _with_peers(config, options, team, emergency, _Prepared(store, hold, begins, source))
+        prepared = _Prepared(opening.store, hold, begins, opening.data)
+        return _with_peers(config, options, team, emergency, prepared)
     except RunLost as error:
         guard.tell_lost(raw, error, pod=bool(options.supervision.attempt))
         raise
@@ -117,7 +95,7 @@ class _Prepared(NamedTuple):
     """The chief's."""
     origin: Origin | None
     """None where only the chief knows yet what the run begins from."""
-    source: ImageSource | None
+    data: Dataset
 
 
 def _with_peers(
@@ -131,33 +109,36 @@ def _with_peers(
             raise ConfigError(
                 f"batch_size {config.batch_size} is not divisible by {plan.num_replicas_in_sync} replicas"
             )
-        begins, keeper = mine.origin, None
+        begins, data, keeper = mine.origin, mine.data, None
         if mine.hold and begins:
             if not team.alone:
                 guard.say(f"all {team.workers} workers are here")
-            begins, keeper = _enter(config, options, team, mine.hold, begins)
-        if origin.is_open(config):
-            strategy.agree(plan, team, 0)  # from here on run.json says what the run begins from
+            begins, data, keeper = _enter(config, options, team, mine.hold, begins, data)
+        # From here on what the run begins from is written down.
+        print_of = data.pin.number
+        if strategy.agree(plan, team, print_of) != print_of:
+            data = dataset.look(config, dataset.read(mine.store), Accept(), lambda _: None)
         begins = begins or origin.read(mine.store, config)
-        source = mine.source
-        if source is None or begins != mine.origin:
-            source = _open(config, begins)
-        streaming = feed.streams_from_shards(source, config)
-        material = Material(mine.store, mine.hold, source, streaming, options.path, begins.warm, keeper)
+        material = Material(
+            mine.store, mine.hold, data.source, data.streaming, options.path, begins.warm, keeper
+        )
         return Loop(config, options.supervision, team, plan, material, emergency).train(stop)
 
 
 def _enter(
-    config: RunConfig, options: Options, team: Cluster, hold: Hold, begins: Origin
-) -> tuple[Origin, IndexKeeper]:
-    """The chief's: write run.json if it is to be written, and begin the run's entry in the index.
+    config: RunConfig, options: Options, team: Cluster, hold: Hold, begins: Origin, data: Dataset
+) -> tuple[Origin, Dataset, IndexKeeper]:
+    """The chief's: write data.json and run.json if they are to be, and begin the run's entry in the index.
 
-    Returns what the run begins from, which is what its record says if it had one.
+    Returns what the run begins from and its data, which are what its record says if it had one.
     """
     # Again, since the one that held the lease before us may have changed it.
     known = record.check(hold.store, config, options.fresh, options.supervision.begun)
     begins = origin.recorded(config, known) or begins
     attempt = options.supervision.attempt
+    data = _settled(config, options, hold.store, known, data)
+    if data.is_new:
+        hold.store.write(layout.DATA, data.pin.to_json())
     local = None if attempt or known else hold.store.stat(layout.LOCAL)
     about = {
         "preset": options.preset,
@@ -168,13 +149,14 @@ def _enter(
         "schedule": options.schedule,
         "scheduled": options.scheduled,
         **begins.as_json(),
+        "data": data.pin.summary(),
         "backend": "kubernetes" if attempt else "local" if local else None,
         "surroundings": options.surroundings,
     }
     _compare_surroundings(known, options.surroundings)
-    values = record.write(hold.store, config, known, begun, **about)
+    values = record.write(hold.store, config, known, begun, data.is_new, **about)
     keeper = IndexKeeper(open_store(options.path.experiment_url), options.path.name, values, guard.say)
-    return begins, keeper
+    return begins, data, keeper
 
 
 def _compare_surroundings(known: Record | None, now: Mapping[str, object]) -> None:
@@ -187,13 +169,11 @@ def _compare_surroundings(known: Record | None, now: Mapping[str, object]) -> No
         )
 
 
-def _open(config: RunConfig, begins: Origin) -> ImageSource:
-    """The real images.
-
-    Raises:
-        DataError, AccessError: they are not what the run needs, or are not there.
-    """
-    cache_blocks = 2 * config.data.shuffle_window // BLOCK  # this window and the next
-    source = open_source(begins.source, config.image.shape, cache_blocks=cache_blocks)
-    feed.streams_from_shards(source, config)  # refuses a set that is too large for memory
-    return source
+def _settled(
+    config: RunConfig, options: Options, store: Store, known: record.Record | None, data: Dataset
+) -> Dataset:
+    """The data to go on with: what another chief has pinned since this process looked, if one has."""
+    pin = dataset.pinned(store, known, options.accept_changed_data)
+    if pin is None or pin.number == data.pin.number or options.accept_changed_data:
+        return data
+    return dataset.look(config, pin, Accept(), guard.say)

@@ -66,6 +66,13 @@ def resume(
             "--pod-annotation", metavar="KEY=VALUE", help="One more annotation of the pods; may be repeated."
         ),
     ] = None,
+    accept_changed_data: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changed-data",
+            help="Go on though the data is not what the run began with; its record says so.",
+        ),
+    ] = False,
     replace: Replace = False,
     detach: Detach = False,
     watch: Annotated[
@@ -79,6 +86,8 @@ def resume(
 
     Only `steps`, to a higher value, and `recovery` can be set; the number of workers may change freely.
     Pods get more grace than before, which is told, where the last checkpoint took too long to save for it.
+    It trains on the data that it began with: what was added since waits for the next run, and what has
+    changed or is gone is refused by name.
     An attempt that is under way is left alone, which is an error, unless --replace says otherwise.
 
     Example: launcher resume demo-20260102-x7k2 --set steps=8000
@@ -90,6 +99,7 @@ def resume(
     local = runs.locate(place, run).backend.name == "local"
     changes: dict[str, Any] = {"workers": workers, "threads": threads, "image": image, "memory": memory}
     changes["grace_seconds"] = grace_seconds
+    changes["accept_changed_data"] = accept_changed_data
     more = given({"pod_labels": pod_labels, "pod_annotations": pod_annotations})
     changes |= {field: more.entries(field) or None for field in ("pod_labels", "pod_annotations")}
 

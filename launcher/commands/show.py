@@ -110,7 +110,7 @@ def _head(found: "Shown") -> "list[tuple[str, str]]":
         ("workers", f"{number(now.world_size)}, {now.backend}" if now.backend else number(now.world_size)),
         ("speed", "" if now.images_per_second is None else f"{now.images_per_second:,.0f} images/s"),
         ("image", found.image or ""),
-        ("data", "" if found.data is None else f"{found.data}, which latest was"),
+        ("data", found.data or ""),
         ("warm start", _warm_start(found)),
         ("schedule", ", ".join(filter(None, [found.schedule, found.scheduled]))),
         *_origin(found),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from launcher.secrecy import without_password
 from trainer.config import flatten, validate
 from trainer.errors import ConfigError
 
@@ -28,7 +29,7 @@ def traits(run: Mapping[str, Any], workers: int | None, image: str | None) -> di
     """
     found: dict[str, Any] = {"preset": run.get("preset"), "workers": workers, "image": image}
     found |= flatten(configuration(run))
-    found["data.resolved"] = run.get("data")
+    found["data.resolved"] = data_text(run.get("data"))
     found["warm_started_from"] = warm_start_text(run.get("warm_start"))
     found["schedule"] = run.get("schedule")
     found["git_revision"] = run.get("git_revision")
@@ -54,6 +55,21 @@ def warm_start_text(values: object) -> str | None:
     if not isinstance(values, Mapping):
         return None
     return f"{values.get('run')} at step {values.get('step')}, optimizer {values.get('optimizer', 'fresh')}"
+
+
+def data_text(values: object) -> str | None:
+    """What a run's data was, in a few words; an older trainer wrote down only what ``latest`` had meant."""
+    if not isinstance(values, Mapping):
+        return None if values is None else without_password(str(values))
+    told = [without_password(str(values.get("source")))]
+    if values.get("images") is not None:
+        told.append(f"{values['images']} images in {values.get('files')} files")
+    told.append(f"crc32c {values.get('fingerprint')}")
+    if values.get("skipped"):
+        told.append(f"{values['skipped']} damaged ones left out")
+    if values.get("accepted"):
+        told.append(f"changed {values['accepted']} times, which was accepted")
+    return ", ".join(told)
 
 
 def differing(each: Sequence[Mapping[str, Any]]) -> list[Difference]:

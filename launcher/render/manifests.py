@@ -219,6 +219,8 @@ def arguments(spec: RunSpec, named: str) -> list[str]:
     words += ["--experiment", spec.experiment, named, spec.name]
     for override in spec.overrides:
         words += ["--set", override]
+    if spec.accepts_changed_data:
+        words.append("--accept-changed-data")
     if spec.pod_threads is not None:
         words += ["--threads", str(spec.pod_threads)]
     return words

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from launcher.compare.differences import data_text
 from launcher.curves import figures, read_curves
 from launcher.hints import command_line
 from launcher.lookup import Found
@@ -56,8 +57,8 @@ class Shown:
     """Values of the configuration that are not the preset's or the defaults."""
     versions: dict[str, Any] = field(default_factory=dict)
     git_revision: str | None = None
-    data: Any = None
-    """What ``latest`` in the data's source was found to be."""
+    data: str | None = None
+    """What the run's data was when it began."""
     warm_start: dict[str, Any] | None = None
     schedule: str | None = None
     scheduled: str | None = None
@@ -139,7 +140,7 @@ def _recorded(run: dict[str, Any]) -> dict[str, Any]:
     found = {key: run[key] for key, kind in kinds.items() if isinstance(run.get(key), kind)}
     overrides = run.get("overrides")
     found["overrides"] = [plain(str(each)) for each in overrides] if isinstance(overrides, list) else []
-    return found | {"data": plain(run.get("data")), "settings": settings_of(run)}
+    return found | {"data": data_text(run.get("data")), "settings": settings_of(run)}
 
 
 def next_steps(now: RunStatus, found: Found) -> list[NextStep]:

@@ -1,5 +1,6 @@
 """Every leaf of the configuration's schema with the values it takes and those just outside its bounds."""
 
+import json
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -40,6 +41,11 @@ LEAVES = _visit(SCHEMA, "", "")
 NUMERIC = [
     leaf for leaf in LEAVES if leaf.numbers.get("type") in ("integer", "number") and "enum" not in leaf.schema
 ]
+
+
+def typed(leaf: Leaf, value: Any) -> str:
+    """A value of a leaf as a person types it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def values(leaf: Leaf) -> st.SearchStrategy[Any]:

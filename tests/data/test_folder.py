@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.data.conftest import assert_one_line
-from trainer.data import open_source
+from trainer.data import Look, open_source
 from trainer.data.pixels import decode
 from trainer.errors import DataError
 
@@ -97,9 +97,13 @@ def test_damaged_files_are_named(flowers):
     refused(f"images:{flowers}", str(jpeg), "damaged", shape=(28, 28, 1))
 
 
-def test_images_beside_the_labels_are_refused(flowers):
+def test_one_image_beside_the_labels_is_told_and_there_are_no_labels(flowers):
     (flowers / "one" / "0.png").rename(flowers / "stray.png")
-    refused(f"images:{flowers}", "1 of 8 images, the first stray.png", "sub-folders")
+    look, quiet = Look(), Look(labels=False)
+    source = open_source(f"images:{flowers}", None, look=look)
+    assert (source.count, source.labels) == (8, None)
+    assert look.lines()[0].startswith("1 of 8 images, the first stray.png, lie beside the sub-folders")
+    assert open_source(f"images:{flowers}", None, look=quiet).labels is None and quiet.lines() == []
 
 
 def test_no_images(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import assert_one_line
-from trainer.data import open_source
+from trainer.data import Look, open_source
 from trainer.errors import AccessError, DataError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -96,9 +96,12 @@ def test_broken_gzip(mnist, damage):
     refused(mnist, str(path), "not a whole gzip file")
 
 
-def test_counts_differ(mnist):
+def test_labels_of_another_count_are_told_and_left_out(mnist):
     (mnist / LABELS).write_bytes(idx(np.zeros(99, np.uint8)))
-    refused(mnist, "99 labels for 100 images")
+    look = Look()
+    source = open_source(f"idx:{mnist}", None, look=look)
+    assert (source.count, source.labels) == (100, None)
+    assert look.notes == ["99 labels for 100 images; the set is used without labels"]
 
 
 def test_empty(mnist):

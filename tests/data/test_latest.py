@@ -1,13 +1,12 @@
 """What ``latest`` stands for in a source."""
 
 import datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.data import contents, names_latest, resolve_latest
+from trainer.data import names_latest, resolve_latest
 from trainer.errors import DataError
 from trainer.storage import open_store
 
@@ -86,26 +85,3 @@ def test_dated_folders_sort_as_dates(days, tmp_path_factory):
         for day in days:
             (root / form / day.strftime(form)).mkdir(parents=True)
         assert resolve_latest(f"images:{root}/{form}/latest") == f"images:{root}/{form}/{max(days):{form}}"
-
-
-def test_the_fingerprint_changes_with_any_file_that_is_read_and_with_no_other(store):
-    store.write("1/a.tfrecord", b"one")
-    store.write("1/b.tfrecord", b"two")
-    source = f"tfrecord:{store.url}/1/*.tfrecord"
-    before = contents(source)
-    assert (before.files, before.bytes) == (2, 6) and contents(source) == before
-    store.write("1/notes.txt", b"of nobody")
-    assert contents(source) == before
-    store.write("1/b.tfrecord", b"too")
-    changed = contents(source)
-    assert changed[:2] == before[:2] and changed.fingerprint != before.fingerprint
-    store.delete("1/a.tfrecord")
-    assert contents(source).files == 1
-
-
-def test_the_fingerprint_of_a_file_and_of_a_folder(tmp_path):
-    Path(tmp_path / "x.npz").write_bytes(b"1234")
-    assert contents(f"npz:{tmp_path}/x.npz")[:2] == (1, 4)
-    assert contents(f"npz:{tmp_path}/absent.npz")[:2] == (0, 0)
-    folders(tmp_path / "images", "a", "b")
-    assert contents(f"images:{tmp_path}/images")[:2] == (2, 2)

@@ -1,10 +1,13 @@
 """NumPy archives: which arrays are images, and which are refused."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
 from tests.data.conftest import assert_one_line
-from trainer.data import open_source
+from trainer.data import Look, open_source, require_labels
 from trainer.errors import DataError
 
 
@@ -64,7 +67,7 @@ def test_nan_is_refused(tmp_path, bad):
         (np.zeros((2, 784), np.uint8), ["images is 2x784", "N x height x width"]),
         (np.zeros((2, 3, 8, 8), np.uint8), ["images is 2x3x8x8", "move the channels last"]),
         (np.zeros((0, 8, 8), np.uint8), ["images is 0x8x8x1: there are no images"]),
-        (np.array([{"a": 1}], object), ["damaged or holds Python objects"]),
+        (np.array([{"a": 1}], object), ["images holds Python objects"]),
     ],
 )
 def test_other_arrays_are_refused(tmp_path, array, parts):
@@ -75,10 +78,55 @@ def test_missing_keys_are_listed(tmp_path):
     refused(saved(tmp_path, pictures=np.zeros(3), tags=np.zeros(3)), "its keys are pictures, tags", "x_train")
 
 
-def test_counts_differ(tmp_path):
-    refused(
-        saved(tmp_path, x=np.zeros((3, 4, 4), np.uint8), y=np.zeros(2, np.int64)), "2 labels for 3 images"
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (np.zeros(2, np.int64), "2 labels for 3 images"),
+        (np.array([0.5, 1.0, 2.0]), "labels are float64 of shape 3"),
+        (np.ones((3, 40), np.int8), "labels are int8 of shape 3x40"),  # CelebA's attributes
+        (np.array(["a", None, 3], object), "y holds Python objects"),
+        (np.zeros((3, 2, 2), bool), "labels are bool of shape 3x2x2"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_told_until_something_needs_them(tmp_path, labels, why):
+    look = Look()
+    source = open_source(saved(tmp_path, x=np.zeros((3, 4, 4), np.uint8), y=labels), None, look=look)
+    assert (source.count, source.labels) == (3, None)
+    assert [note.startswith(why) and note.endswith("without labels") for note in look.notes] == [True]
+    with pytest.raises(DataError) as error:
+        require_labels(source)
+    assert_one_line(error, why)
+
+
+def test_labels_that_nobody_wants_are_not_looked_at(tmp_path):
+    look = Look(labels=False)
+    source = saved(tmp_path, x=np.zeros((3, 4, 4), np.uint8), y=np.zeros(7))
+    assert open_source(source, None, look=look).labels is None and look.notes == []
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, bool])
+def test_one_hot_labels_are_understood(tmp_path, dtype):
+    hot = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], dtype)
+    source = open_source(saved(tmp_path, x=np.zeros((3, 4, 4), np.uint8), y=hot), None)
+    assert (source.labels.tolist(), source.label_names) == ([1, 0, 2], ("0", "1", "2"))
+
+
+def test_an_array_that_promises_more_than_is_there_is_refused_before_it_is_made_room_for(tmp_path):
+    path = tmp_path / "set.npz"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 28, 28)}
     )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", header.getvalue() + bytes(100))
+    refused(f"npz:{path}", "images is damaged", "and 100 are there")
+
+
+def test_a_set_over_the_limit_is_refused_before_it_is_read(tmp_path):
+    source = saved(tmp_path, images=np.zeros((2000, 32, 32), np.uint8))
+    with pytest.raises(DataError) as error:
+        open_source(source, None, look=Look(limit=1 << 20))
+    assert_one_line(error, "2 MiB are more than data.memory_limit_mb 1", "data prepare")
 
 
 def test_not_an_archive(tmp_path):

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.local.attempts import trainer_command
 from launcher.errors import SpecError, Unsupported
 from launcher.lookup import Found
+from launcher.render import render
 from launcher.resuming import resumed_spec
 from launcher.spec import make_spec
 from trainer.config import resolve
@@ -81,3 +83,14 @@ def test_patience_may_change_and_is_kept(found):
 def test_what_would_make_it_another_run_may_not(found, override):
     with pytest.raises(SpecError, match=f"--set {override}: expected"):
         resumed_spec(found(), (override,))
+
+
+def test_changed_data_is_accepted_by_one_attempt_and_never_recorded(found):
+    spec = resumed_spec(found(), (), accept_changed_data=True)
+    job = next(each for each in render(spec, 2) if each["kind"] == "Job")
+    assert "--accept-changed-data" in job["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert "accepts" not in json.dumps(spec.model_dump(mode="json"))
+    again = resumed_spec(found(spec), ())
+    assert "--accept-changed-data" not in json.dumps(render(again, 3))
+    here = make_spec("mlp", (), "one").accepting_changed_data()
+    assert trainer_command(here, 1)[-3:] == ["--accept-changed-data", "--threads", "1"]

@@ -30,9 +30,9 @@ def _handlers_restored():
             signal.signal(number, handler)
 
 
-def run_here(root, *overrides, run="run", preset="mlp", sets=TINY, fresh=False):
+def run_here(root, *overrides, run="run", preset="mlp", sets=TINY, fresh=False, **more):
     """Train in this process, alone; returns the exit code."""
     given = (*sets, *overrides)
-    options = Options(layout.run_path(str(root), "e", run), preset, given, fresh)
+    options = Options(layout.run_path(str(root), "e", run), preset, given, fresh, **more)
     with _handlers_restored():
         return train(config.resolve(preset, given), options, Cluster())

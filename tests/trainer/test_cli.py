@@ -80,7 +80,7 @@ TRAIN = ["train", "--preset", "mlp", "--experiment", "e", "--run", "r", "--root"
             ["experiment 'E'"],
         ),
         ([*TRAIN, "s3://bucket"], ["s3://bucket", "gs://"]),
-        ([*TRAIN, "{root}", "--set", "data.source=idx:absent"], ["idx:absent"]),
+        ([*TRAIN, "{root}", "--set", "data.source=idx:absent"], ["/absent does not exist"]),
         (["sample", "--run-dir", "{root}", "--out", "{root}/grid.png"], ["run.json"]),
         (["sample", "--run-dir", "{root}", "--out", "{root}/grid.gif"], ["grid.gif", ".png"]),
         (["describe", "--preset", "mlp", "--replicas", "3"], ["batch_size 64", "3"]),

@@ -7,16 +7,19 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from trainer.config.schema import Dcgan, Mlp, RunConfig
+from trainer.config.sources import absolute
 from trainer.errors import ConfigError
 
 _MISSING = object()
-_TEXTS = ("warm_start.run",)  # names, of which some look like numbers; they may be null
+_NOTHING = ("", "~", "null", "Null", "NULL")  # as YAML has it, for a text that may be left out
+_SOURCE = "data.source"
 
 
 def preset_names() -> list[str]:
@@ -70,6 +73,20 @@ def validate(values: Mapping[str, Any], origin: str) -> RunConfig:
         raise ConfigError(f"{origin}: {_first_error(failure)}") from None
 
 
+def placed(config: RunConfig) -> RunConfig:
+    """The configuration with its data's path made absolute: no other folder shall change its meaning."""
+    source = absolute(config.data.source)
+    if source == config.data.source:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
+
+
+def placed_overrides(overrides: Iterable[str]) -> tuple[str, ...]:
+    """The same for ``key=value`` pairs; what is no source stays, for `resolve` to refuse."""
+    pairs = (override.partition("=") for override in overrides)
+    return tuple(f"{key}{equals}{absolute(text) if key == _SOURCE else text}" for key, equals, text in pairs)
+
+
 def difference(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
     """Fields whose values differ, as ``{"optimizer.beta1": (old, new)}``."""
     before, after = flatten(old.model_dump(mode="json")), flatten(new.model_dump(mode="json"))
@@ -84,13 +101,16 @@ def difference(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
 def conflicts(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
     """What keeps a run that was begun as `old` from going on as `new`: `difference`, less what may change.
 
-    `steps` may grow, and `recovery` says nothing about the result.
+    `steps` may grow, and `recovery` says nothing about the result. What `data.skip_damaged` leaves out is
+    decided when a run begins, or when a person accepts data that has changed.
     """
     found = difference(old, new)
     return {
         key: values
         for key, values in found.items()
-        if not key.startswith("recovery.") and not (key == "steps" and new.steps > old.steps)
+        if not key.startswith("recovery.")
+        and key != "data.skip_damaged"
+        and not (key == "steps" and new.steps > old.steps)
     }
 
 
@@ -120,26 +140,38 @@ def _parse_override(override: str) -> tuple[list[str], Any]:
     if not equals or not key:
         raise ConfigError(f"--set {override}: expected key=value, such as optimizer.learning_rate=1e-4")
     path = key.split(".")
-    _check_key(path, key)
+    if _check_key(path, key):  # a text is what was typed: YAML would end it at " #", and make 7 a number
+        return path, None if key in _optional_texts() and text in _NOTHING else text
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2026-99-99
         raise ConfigError(f"--set {key}: '{text}' is no value that YAML can read") from None
-    if key in _TEXTS:
-        return path, value if value is None or isinstance(value, str) else text
     # YAML 1.1 reads the "off" of xla=off as a boolean, for instance; no field is a date or nothing.
     return path, value if isinstance(value, str | list | dict) or type(value) in (int, float) else text
 
 
-def _check_key(path: list[str], key: str) -> None:
+def _check_key(path: list[str], key: str) -> bool:
+    """Refuse a key that no run has; whether its value is a text."""
     known = _known_keys()
     if key not in known:
         raise ConfigError(f"--set {key}: there is no such key{_nearest(key, sorted(known))}")
+    return _is_text(known[key])
 
 
-def _known_keys() -> set[str]:
-    """Every leaf of the schema, those of each kind of network included."""
-    keys: set[str] = set()
+def _is_text(annotation: Any) -> bool:
+    """Whether a field holds any text; one of a few words is none."""
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        return any(map(_is_text, get_args(annotation)))
+    return annotation is str
+
+
+def _optional_texts() -> set[str]:
+    return {key for key, kind in _known_keys().items() if type(None) in get_args(kind) and _is_text(kind)}
+
+
+def _known_keys() -> dict[str, Any]:
+    """Every leaf of the schema with its type, those of each kind of network included."""
+    keys: dict[str, Any] = {}
 
     def visit(model: type[BaseModel], prefix: str) -> None:
         for name, field in model.model_fields.items():
@@ -149,7 +181,7 @@ def _known_keys() -> set[str]:
                 for network in (Mlp, Dcgan):
                     visit(network, "network.")
             else:
-                keys.add(prefix + name)
+                keys[prefix + name] = field.annotation
 
     visit(RunConfig, "")
     return keys

@@ -93,8 +93,13 @@ class Data(Section):
 
     A folder called `latest` on the way, as in `tfrecord:gs://bucket/faces/latest/`, is taken as it is where
     there is one; where there is none it stands for the newest of its siblings by name, as dated folders have
-    it. That is looked up once, when the run begins, and written into run.json.
+    it. That is looked up once, when the run begins: data.json lists the files that a run began with, and it
+    trains on these alone until it ends.
     """
+    labels: Literal["auto", "none"] = "auto"
+    """auto: those of the set, if it has any that can be used; none: sub-folders and labels mean nothing."""
+    skip_damaged: bool = False
+    """Whether damaged files of `images:` are left out, and written down, instead of refused."""
     placement: Literal["auto", "memory", "stream"] = "auto"
     """Keep the set in the device's memory or stream it from shards; auto decides by `memory_limit_mb`."""
     memory_limit_mb: Positive = 1024

@@ -1,7 +1,10 @@
 """The grammar of `data.source`: a kind and what it reads. Whether that exists, `trainer.data` finds out."""
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
+
+from trainer.errors import ConfigError
 
 SOURCES = {
     "digits": "digits",
@@ -36,6 +39,28 @@ def parse_source(source: str) -> tuple[str, str]:
     if slashes and scheme != "gs":
         raise ValueError("expected tfrecord:gs://bucket/path or a local path")
     return kind, rest
+
+
+def absolute(source: str) -> str:
+    """The source with a local path from the root of the disk on; whatever else it is stays as it is.
+
+    Only what stands before the path is added: its end, a slash or a pattern, may mean something.
+
+    Raises:
+        ConfigError: it is relative to a folder that is gone.
+    """
+    kind, colon, rest = source.partition(":")
+    if kind not in SOURCES or "<" not in SOURCES[kind] or kind == "keras" or not rest or "://" in rest:
+        return source
+    path = os.path.expanduser(rest)  # noqa: PTH111 - where no home is known, ~ stays for others to refuse
+    if os.path.isabs(path):  # noqa: PTH117
+        return f"{kind}{colon}{path}"
+    try:
+        return f"{kind}{colon}{os.path.join(os.getcwd(), path)}"  # noqa: PTH109, PTH118
+    except OSError:
+        raise ConfigError(
+            f"data.source {source}: the current folder is gone: expected an absolute path"
+        ) from None
 
 
 def _nearest(word: str, written: Mapping[str, str]) -> str | None:

@@ -2,11 +2,13 @@
 
 `open_source` turns the value of `data.source` into an `ImageSource`; `trainer.data.registry` lists the kinds
 with an example of each. Images are 8-bit (uint8 [N, H, W, C]) until the device scales them with
-`to_unit_range`. Nothing here imports TensorFlow before a source needs it, so a mistake shows at once.
+`to_unit_range`, the only thing here that imports TensorFlow: a mistake shows at once.
 """
 
-from trainer.data.latest import Contents, contents, names_latest
+from trainer.data.latest import names_latest
 from trainer.data.latest import resolve as resolve_latest
+from trainer.data.look import File, Look
+from trainer.data.pin import Pin, differences, read_pin, seen
 from trainer.data.registry import DEFAULT_CACHE_BLOCKS, open_source
 from trainer.data.shard_writer import prepare
 from trainer.data.sources import (
@@ -19,25 +21,30 @@ from trainer.data.sources import (
     require_streamable,
     to_unit_range,
 )
-from trainer.data.summary import Summary, example_grid, show
+from trainer.data.summary import Summary, example_grid, oddities, show
 
 __all__ = [
     "DEFAULT_CACHE_BLOCKS",
     "ArraySource",
-    "Contents",
+    "File",
     "ImageSource",
     "Images",
     "Labels",
+    "Look",
+    "Pin",
     "Shape",
     "Summary",
-    "contents",
+    "differences",
     "example_grid",
     "names_latest",
+    "oddities",
     "open_source",
     "prepare",
+    "read_pin",
     "require_labels",
     "require_streamable",
     "resolve_latest",
+    "seen",
     "show",
     "to_unit_range",
 ]

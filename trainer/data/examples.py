@@ -1,80 +1,152 @@
 """TFRecord shards that somebody else wrote: read whole, one shard after the other."""
 
+import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from trainer.data.look import Look
+from trainer.data.npz import to_8_bits
 from trainer.data.pixels import decode
 from trainer.data.records import frames, parse
-from trainer.data.sources import ArraySource, Images, Shape, by, problem, tidy_labels
-from trainer.storage import Store
+from trainer.data.sources import ArraySource, Shape, by, problem
+from trainer.storage import Stat, Store
 
-_ENCODED = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # how PNG and JPEG files begin
+_IMAGE = ("image", "image/encoded", "image_raw", "image_bytes", "image/raw", "data", "img", "x")
+_LABEL = ("label", "image/class/label", "labels", "class", "y")
+_SHAPE = ("shape", "image/shape")
+_SIDES = (("height", "image/height"), ("width", "image/width"), ("channels", "image/channels", "depth"))
+# How the files begin that Pillow reads: PNG, JPEG, GIF, TIFF; WebP says so behind its length.
+_ENCODED = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
 
 
 class _Row(NamedTuple):
-    image: Images
+    image: NDArray[Any]
+    """[H, W, C]: uint8, or floats that are scaled when all are known."""
     label: int | bytes | None
 
 
-def open_examples(name: str, store: Store, shards: list[str], shape: Shape | None) -> ArraySource:
+def open_examples(store: Store, shards: list[Stat], shape: Shape | None, look: Look) -> ArraySource:
     """The images of shards without an index, in memory.
 
-    Each record is a tf.train.Example with a bytes feature ``image``: a PNG or JPEG, fitted to the shape as
-    ``images:`` does, or raw uint8 pixels, whose shape is in an int64 feature ``shape`` or is the model's. A
-    feature ``label`` (int64, or bytes naming the label) is kept when every record has it.
+    Each record is a tf.train.Example with an image: encoded bytes, fitted to the shape as ``images:`` does;
+    raw uint8 pixels; integers from 0 to 255; or floats in [0, 1] or [-1, 1]. Its feature is called ``image``,
+    ``image/encoded``, ``image_raw`` or ``data``, say, and the shape is in an int64 feature ``shape``, or in
+    ``height``, ``width`` and ``depth``, or is the model's. A feature ``label`` (int64, or bytes naming the
+    label) is kept when every record has it.
 
     Args:
-        name: the source, for messages.
         store: where the shards lie.
-        shards: their names, in order.
+        shards: as they were listed, in order.
         shape: what the model needs; None takes that of the first image.
+        look: notes what is read.
 
     Raises:
-        DataError: a record is damaged, has no image or one of another shape, or only some have labels.
+        DataError: a record is damaged, has no image or one of another shape.
     """
+    name = look.name
     rows: list[_Row] = []
+    size = 0
     for shard in shards:
-        for record in frames(name, shard, store.read(shard)):
-            row = _row(name, f"{shard}: record {len(rows)}", record, shape)
-            shape = shape or _shape(row.image)
-            if _shape(row.image) != shape:
-                found = by(_shape(row.image))
-                raise problem(name, f"{shard}: record {len(rows)} is {found}, expected {by(shape)}")
+        content = store.read(shard.name)
+        look.saw(shard.name, content, shard.generation if store.url.startswith("gs://") else None)
+        for record in frames(name, shard.name, content):
+            row = _row(name, f"{shard.name}: record {len(rows)}", record, shape)
+            found = _shape(row.image)
+            shape = shape or found
+            if found != shape:
+                raise problem(name, f"{shard.name}: record {len(rows)} is {by(found)}, expected {by(shape)}")
             rows.append(row)
+            size += row.image.size
+            look.admit(size)
     if not rows:
         raise problem(name, f"there are no images in {store.url}, expected at least 1")
-    images = np.stack([row.image for row in rows])
+    images = to_8_bits(name, "image", np.stack([row.image for row in rows]))
     labels = [row.label for row in rows if row.label is not None]
-    if not labels:
+    if not labels or not look.labels:
         return ArraySource(name, images, shape)
     if len(labels) != len(rows):
-        raise problem(name, f"{len(labels)} of {len(rows)} records have a label, expected all or none")
-    return ArraySource(name, images, shape, *tidy_labels(name, np.array(labels)))
+        look.no_labels(f"{len(labels)} of {len(rows)} records have a label")
+        return ArraySource(name, images, shape)
+    kinds = {type(label) for label in labels}
+    if len(kinds) > 1:
+        look.no_labels("some labels are numbers and some are bytes")
+        return ArraySource(name, images, shape)
+    return ArraySource(name, images, shape, *look.tidy(np.array(labels), len(images)))
 
 
 def _row(name: str, where: str, record: bytes, shape: Shape | None) -> _Row:
     features = parse(name, where, record)
-    content = features["image"].bytes_list.value[0]
-    label = _label(features)
-    if content.startswith(_ENCODED):
-        return _Row(decode(name, where, content, shape), label)
-    own = tuple(features["shape"].int64_list.value) if "shape" in features else shape
-    if own is None or len(own) != 3 or len(content) != own[0] * own[1] * own[2]:
-        expected = f"{by(own)} of them" if own else "a feature 'shape' of three numbers"
+    key = _first(features, _IMAGE)
+    if key is None:
+        found = ", ".join(sorted(features)) or "none"
         raise problem(
-            name, f"{where}: 'image' is neither PNG nor JPEG but {len(content)} bytes, expected {expected}"
+            name, f"{where}: no feature 'image' (nor {', '.join(_IMAGE[1:5])}); its features are {found}"
         )
-    return _Row(np.frombuffer(content, np.uint8).reshape(own), label)
+    label = _label(features)
+    own = _own_shape(features)
+    kind = features[key].WhichOneof("kind")
+    values: Any = getattr(features[key], kind).value if kind else ()
+    if kind == "bytes_list":
+        if len(values) != 1:
+            raise problem(name, f"{where}: '{key}' has {len(values)} values, expected 1")
+        content = values[0]
+        if content.startswith(_ENCODED) or (content[:4] == b"RIFF" and content[8:12] == b"WEBP"):
+            return _Row(decode(name, where, content, shape), label)
+        flat = np.frombuffer(content, np.uint8)
+    elif kind == "float_list":
+        flat = np.array(values, np.float32)
+    else:
+        flat = np.array(values, np.int64)
+        if flat.size and (flat.min() < 0 or flat.max() > 255):
+            raise problem(
+                name, f"{where}: '{key}' holds integers from {flat.min()} to {flat.max()}, expected 0 to 255"
+            )
+        flat = flat.astype(np.uint8)
+    return _Row(_shaped(name, f"{where}: '{key}'", flat, own, shape), label)
+
+
+def _shaped(
+    name: str, what: str, flat: NDArray[Any], own: tuple[int, ...] | None, wanted: Shape | None
+) -> NDArray[Any]:
+    """Values one after another as [H, W, C]; a shape may leave out the channels, or have them first."""
+    own = own if own is not None else wanted
+    full = (*own, 1) if own is not None and len(own) == 2 else own
+    if full is None or len(full) != 3 or min(full) < 1 or math.prod(full) != len(flat):
+        expected = f"{by(full)} of them" if full else "a feature 'shape' of two or three numbers"
+        kind = "bytes, neither PNG nor JPEG" if flat.dtype == np.uint8 else "numbers"
+        raise problem(name, f"{what} is {len(flat)} {kind}: expected {expected}")
+    image = flat.reshape(full)
+    if full[0] in (1, 3) and full[2] not in (1, 3):  # channels first, as PyTorch and StyleGAN have them
+        return np.ascontiguousarray(image.transpose(1, 2, 0))
+    return image
+
+
+def _own_shape(features: Any) -> tuple[int, ...] | None:
+    key = _first(features, _SHAPE)
+    if key is not None:
+        return tuple(features[key].int64_list.value)
+    sides = [_first(features, names) for names in _SIDES]
+    numbers = [tuple(features[side].int64_list.value) for side in sides if side is not None]
+    if len(numbers) < 2 or sides[0] is None or sides[1] is None or any(len(each) != 1 for each in numbers):
+        return None
+    return tuple(each[0] for each in numbers)
+
+
+def _first(features: Any, names: Iterable[str]) -> str | None:
+    return next((name for name in names if name in features), None)
 
 
 def _label(features: Any) -> int | bytes | None:
-    if "label" not in features:
+    key = _first(features, _LABEL)
+    if key is None:
         return None
-    values = features["label"].int64_list.value or features["label"].bytes_list.value
+    values = features[key].int64_list.value or features[key].bytes_list.value
     return values[0] if len(values) == 1 else None
 
 
-def _shape(image: Images) -> Shape:
+def _shape(image: NDArray[Any]) -> Shape:
     height, width, channels = image.shape
     return height, width, channels

@@ -1,6 +1,7 @@
-"""``images:<folder>``: PNG and JPEG files, with sub-folders for labels."""
+"""``images:<folder>``: files with a picture each, with sub-folders for labels."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,80 +9,165 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.pixels import decode
-from trainer.data.sources import Images, ImageSource, Labels, Shape, checked_ids, local_path, problem, reading
+from trainer.data.look import NAMED, Look, printable
+from trainer.data.pixels import ENDINGS, decode
+from trainer.data.sources import (
+    ArraySource,
+    Damage,
+    Images,
+    ImageSource,
+    Labels,
+    Shape,
+    checked_ids,
+    local_path,
+    problem,
+    reading,
+)
+from trainer.errors import DataError
 
-_ENDINGS = (".png", ".jpg", ".jpeg")
 _THREADS = min(16, os.cpu_count() or 1)  # Pillow lets go of the interpreter lock while it decodes
+_CHUNK = 1024  # images of a check at once: 12 MiB at 64x64 RGB
+_WITH_LABELS = "expected all or none in sub-folders"
 
 
 class FolderSource(ImageSource):
     """Files that are decoded when they are read, in the order of their paths.
 
     Args:
-        name: as for `ImageSource`.
         folder: where the files lie.
         files: their paths below `folder`, with forward slashes.
         shape: what every image is fitted to.
-        labels: as for `ImageSource`.
-        label_names: as for `ImageSource`.
+        look: notes what is read.
     """
 
-    def __init__(
-        self,
-        name: str,
-        folder: Path,
-        files: list[str],
-        shape: Shape,
-        labels: Labels | None,
-        label_names: tuple[str, ...] | None,
-    ) -> None:
-        super().__init__(name, len(files), shape, labels, label_names)
-        self._folder, self._files = folder, files
+    def __init__(self, folder: Path, files: Sequence[str], shape: Shape, look: Look) -> None:
+        labels, label_names = _labels(files, look)
+        super().__init__(look.name, len(files), shape, labels, label_names)
+        self._folder, self._files, self._look = folder, tuple(files), look
 
     def read(self, ids: NDArray[np.integer[Any]]) -> Images:
         """Decode some images, several at once."""
+        images, damaged = self.attempt(ids)
+        if damaged:
+            raise self._damage(damaged)
+        return images
+
+    def attempt(self, ids: NDArray[np.integer[Any]]) -> tuple[Images, dict[str, str]]:
+        """Decode some images; those that cannot be are black, and told."""
         ids = checked_ids(ids, self.count)
-        images = np.empty((len(ids), *self.shape), np.uint8)
+        images = np.zeros((len(ids), *self.shape), np.uint8)
+        damaged: dict[str, str] = {}
 
         def place(row: int) -> None:
-            path = self._folder / self._files[ids[row]]
-            images[row] = decode(self.name, str(path), path, self.shape)
+            file = self._files[ids[row]]
+            try:
+                images[row] = _decode(self._look, self._folder, file, self.shape)
+            except Damage as error:
+                damaged[file] = error.why
 
         with ThreadPoolExecutor(_THREADS) as pool:
             for _ in pool.map(place, range(len(ids))):
                 pass  # asking for each result raises the first error, in the order of the ids
-        return images
+        return images, dict(sorted(damaged.items()))
+
+    def gather(self) -> ArraySource:
+        """The whole set in memory; damaged images are left out if that is wanted.
+
+        Raises:
+            DataError: some are damaged, or not what was pinned.
+        """
+        images, damaged = self.attempt(np.arange(self.count))
+        self._look.check()
+        keep = self._without(damaged)
+        labels = None if self.labels is None else self.labels[keep]
+        return ArraySource(self.name, images[keep], None, labels, self.label_names)
+
+    def sound(self) -> "FolderSource":
+        """The set without its damaged images, if they may be left out; every file is read once.
+
+        Raises:
+            DataError: some are damaged.
+        """
+        damaged: dict[str, str] = {}
+        for start in range(0, self.count, _CHUNK):
+            damaged |= self.attempt(np.arange(start, min(start + _CHUNK, self.count)))[1]
+        keep = self._without(damaged)
+        if not damaged:
+            return self
+        files = [file for file, kept in zip(self._files, keep, strict=True) if kept]
+        return FolderSource(self._folder, files, self.shape, self._look)
+
+    def _without(self, damaged: dict[str, str]) -> NDArray[np.bool_]:
+        """Which images are left, as a mask."""
+        if damaged and not self._look.skip_damaged:
+            raise self._damage(damaged)
+        if len(damaged) == self.count:
+            raise problem(self.name, f"all {self.count} images cannot be read")
+        self._look.drop(damaged)
+        return np.array([file not in damaged for file in self._files])
+
+    def _damage(self, damaged: dict[str, str]) -> DataError:
+        named = "; ".join(
+            f"{printable(str(self._folder / file))} {why}" for file, why in list(damaged.items())[:NAMED]
+        )
+        rest = len(damaged) - NAMED
+        more = f" and {rest} more, which 'python -m trainer data show {self.name}' lists" if rest > 0 else ""
+        return problem(
+            self.name,
+            f"{len(damaged)} of {self.count} images cannot be read: {named}{more}; mend or remove them, or "
+            "leave them out with --set data.skip_damaged=true",
+        )
 
 
-def open_folder(name: str, folder: str, shape: Shape | None) -> FolderSource:
-    """The PNG and JPEG files below a folder, hidden ones left out. Example: ``images:data/flowers``.
+def open_folder(folder: str, shape: Shape | None, look: Look) -> FolderSource:
+    """The pictures below a folder, hidden ones left out. Example: ``images:data/flowers``.
 
     Every image is converted to grey or RGB, scaled to cover the shape and cropped around its centre (see
     `trainer.data.pixels.decode`). If the files lie in sub-folders, the first one on the way to a file is its
-    label. Without a shape, that of the first image is taken.
+    label. Without a shape, that of the first image that can be read is taken.
 
     Raises:
-        DataError: no folder, no images in it, some images beside the labels' folders, or (with `read`) one
-            that is damaged.
+        DataError: no folder, or no images in it.
         AccessError: the folder or a file may not be read.
     """
+    name = look.name
     path = local_path(name, folder)
     if not path.is_dir():
         raise problem(name, f"{path} is a file, expected a folder")
     with reading(name, path):
-        files = _files(path)
+        files = look.choose(_files(path, look))
     if not files:
-        raise problem(name, f"no images in {path}, expected files ending in {', '.join(_ENDINGS)}")
-    labels, label_names = _labels(name, files)
-    if shape is None:
-        first = path / files[0]
-        height, width, channels = decode(name, str(first), first, None).shape
-        shape = height, width, channels
-    return FolderSource(name, path, files, shape, labels, label_names)
+        left = (
+            f"; there are {', '.join(f'{n} {kind}' for kind, n in look.left_out.items())}"
+            if look.left_out
+            else ""
+        )
+        raise problem(name, f"no images in {path}, expected files ending in {', '.join(ENDINGS)}{left}")
+    shape = shape or _first_shape(look, path, files)
+    look.admit(len(files) * int(np.prod(shape)))
+    return FolderSource(path, files, shape, look)
 
 
-def _files(folder: Path) -> list[str]:
+def _decode(look: Look, folder: Path, file: str, shape: Shape | None) -> Images:
+    path = folder / file
+    with reading(look.name, path):
+        content = path.read_bytes()
+    look.saw(file, content)
+    return decode(look.name, str(path), content, shape)
+
+
+def _first_shape(look: Look, folder: Path, files: Sequence[str]) -> Shape:
+    for place, file in enumerate(files):
+        try:
+            height, width, channels = _decode(look, folder, file, None).shape
+            return height, width, channels
+        except Damage:
+            if place == len(files) - 1:
+                raise
+    raise AssertionError("no files")
+
+
+def _files(folder: Path, look: Look) -> list[str]:
     found = []
 
     def refuse(error: OSError) -> None:
@@ -90,20 +176,24 @@ def _files(folder: Path) -> list[str]:
     for parent, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         folders[:] = [child for child in folders if not child.startswith(".")]
         for name in names:
-            if name.lower().endswith(_ENDINGS) and not name.startswith("."):
+            if name.startswith("."):
+                continue
+            if name.lower().endswith(ENDINGS):
                 found.append((Path(parent) / name).relative_to(folder).as_posix())
-    return sorted(found)
+            else:
+                look.leave_out(name)
+    return found
 
 
-def _labels(name: str, files: list[str]) -> tuple[Labels | None, tuple[str, ...] | None]:
+def _labels(files: Sequence[str], look: Look) -> tuple[Labels | None, tuple[str, ...] | None]:
     loose = [file for file in files if "/" not in file]
-    if len(loose) == len(files):
+    if len(loose) == len(files) or not look.labels:
         return None, None
     if loose:
-        raise problem(
-            name,
-            f"{len(loose)} of {len(files)} images, the first {loose[0]}, lie beside the sub-folders that are "
-            "the labels, expected all or none in sub-folders",
+        look.no_labels(
+            f"{len(loose)} of {len(files)} images, the first {loose[0]}, lie beside the sub-folders that "
+            "would be the labels (data.labels=none says that they are none)"
         )
+        return None, None
     names, labels = np.unique([file.partition("/")[0] for file in files], return_inverse=True)
-    return labels.astype(np.int64), tuple(str(label) for label in names)
+    return labels.astype(np.int64), tuple(printable(str(label)) for label in names)

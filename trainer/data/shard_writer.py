@@ -2,6 +2,7 @@
 
 import io
 import math
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from trainer.data import index as index_json
-from trainer.data.index import File, Index, Shard
-from trainer.data.records import FRAME_BYTES
+from trainer.data.folder import FolderSource
+from trainer.data.index import BLOCK, File, Index, Shard
+from trainer.data.look import Look
+from trainer.data.records import FRAME_BYTES, framed
 from trainer.data.registry import open_source
-from trainer.data.sources import ImageSource, Shape
-from trainer.errors import DataError, StorageError
+from trainer.data.sources import ImageSource, Shape, problem
+from trainer.errors import DataError, DiskFull, StorageError
 from trainer.paths import expanded
-from trainer.storage import Store, crc32c, open_store
+from trainer.storage import LocalStore, Store, crc32c, open_store
+from trainer.storage.base import FULL
 
 _LABELS = "labels.npy"
 
@@ -27,6 +31,7 @@ def prepare(
     shape: Shape | None = None,
     shard_images: int = 4096,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    look: Look | None = None,
 ) -> Index:
     """Write a set as TFRecord shards with an index. Example: ``prepare("images:faces", "tfrecord:gs://b/faces")``.
 
@@ -40,6 +45,7 @@ def prepare(
         shape: height, width and channels wanted; None takes the set's own.
         shard_images: images in each shard but the last, a multiple of 256.
         progress: called with the images written so far and their total, after each block.
+        look: how the source is read, and where it is noted what was found.
 
     Raises:
         DataError: the source is wrong, or the target holds a set already.
@@ -47,13 +53,15 @@ def prepare(
         StorageError: writing failed.
     """
     store = _open_target(target)
-    from trainer.streams import BLOCK  # TensorFlow: seconds that a wrong target need not wait
-
     if shard_images < BLOCK or shard_images % BLOCK:
         raise DataError(f"shard_images is {shard_images}, expected a multiple of {BLOCK}")
-    images = open_source(source, shape)
+    images = open_source(source, shape, look=look)
+    if isinstance(images, FolderSource):
+        images = images.sound()  # every file is read once before the first shard is written
     names = _names(images.count, shard_images)
     _refuse_leftovers(target, store, names)
+    _check_index(images, names, shard_images)
+    _check_room(target, store, images)
     shards = []
     with tempfile.TemporaryDirectory(prefix="gantry-") as folder:
         for number, name in enumerate(names):
@@ -71,6 +79,49 @@ def prepare(
     )
     store.write(index_json.NAME, index.model_dump_json(indent=1).encode(), if_generation=0)
     return index
+
+
+def _check_index(images: ImageSource, names: list[str], shard_images: int) -> None:
+    """Make the index of shards that are still to come: what it would refuse is known before they are written.
+
+    Raises:
+        DataError: it cannot hold what the set has.
+    """
+    shards = [
+        Shard(
+            name=name,
+            records=min(shard_images, images.count - number * shard_images),
+            bytes=shard_images,
+            crc32c="",
+            blocks=tuple(range(math.ceil(min(shard_images, images.count - number * shard_images) / BLOCK))),
+        )
+        for number, name in enumerate(names)
+    ]
+    try:
+        draft = Index(
+            count=images.count, shape=images.shape, label_names=images.label_names, shards=tuple(shards)
+        )
+        draft.model_dump_json()
+    except ValueError as error:  # pydantic's errors are
+        raise problem(images.name, f"an index of it cannot be written: {error}") from None
+
+
+def _check_room(target: str, store: Store, images: ImageSource) -> None:
+    """Refuse a disk that cannot hold the shards, or a scratch folder that cannot hold one.
+
+    Raises:
+        DiskFull: naming what is there and what is needed.
+    """
+    if not isinstance(store, LocalStore):
+        return
+    folder = Path(store.url).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < images.nbytes:
+        raise DiskFull(
+            f"target {target}: {free / 2**20:.0f} MiB are free, and the set takes {images.nbytes / 2**20:.0f}"
+        )
 
 
 def _open_target(target: str) -> Store:
@@ -98,22 +149,19 @@ def _names(count: int, shard_images: int) -> list[str]:
 
 def _write_shard(source: ImageSource, path: Path, span: range, progress: Callable[[int, int], None]) -> Shard:
     """Write a span of images to a local file."""
-    import tensorflow as tf
-
-    from trainer.streams import BLOCK
-
     blocks, position = [], 0
     try:
-        with tf.io.TFRecordWriter(str(path)) as writer:
+        with path.open("wb") as file:
             for start in span[::BLOCK]:
                 blocks.append(position)
                 stop = min(start + BLOCK, span.stop)
                 for record in _records(source, start, stop):
-                    writer.write(record)
+                    file.write(framed(record))
                     position += len(record) + FRAME_BYTES
                 progress(stop, source.count)
-    except tf.errors.OpError as error:
-        raise StorageError(f"{path}: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        kind = DiskFull if error.errno in FULL else StorageError
+        raise kind(f"{path}: {(error.strerror or str(error)).lower()}") from error
     size = path.stat().st_size
     if size != position:
         raise StorageError(f"{path}: has {size} bytes, {position} were written")
@@ -122,18 +170,16 @@ def _write_shard(source: ImageSource, path: Path, span: range, progress: Callabl
 
 def _records(source: ImageSource, start: int, stop: int) -> list[bytes]:
     """Images [start, stop) as serialised tf.train.Example."""
-    import tensorflow as tf
-
-    def integers(values: list[int]) -> tf.train.Feature:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    from trainer.data.example_proto import Example
 
     records = []
     for number, image in enumerate(source.read(np.arange(start, stop)), start):
-        pixels = tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()]))
-        feature = {"image": pixels, "shape": integers(list(source.shape))}
+        example = Example()
+        feature = example.features.feature
+        feature["image"].bytes_list.value.append(image.tobytes())
+        feature["shape"].int64_list.value.extend(source.shape)
         if source.labels is not None:
-            feature["label"] = integers([int(source.labels[number])])
-        example = tf.train.Example(features=tf.train.Features(feature=feature))
+            feature["label"].int64_list.value.append(int(source.labels[number]))
         # The order of a map's entries is otherwise left open, and with it the shard's checksum.
         records.append(example.SerializeToString(deterministic=True))
     return records

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from trainer.data import index as index_json
 from trainer.data.blocks import BlockCache
 from trainer.data.index import Index
+from trainer.data.look import File, Look
 from trainer.data.records import frames, raw_images
 from trainer.data.sources import Images, ImageSource, Labels, Shape, check_shape, checked_ids, problem
 from trainer.errors import ObjectMissing
@@ -100,33 +101,45 @@ class Place(NamedTuple):
     pattern: str
 
 
-def open_shards(name: str, glob: str, shape: Shape | None, cache_blocks: int) -> ImageSource:
-    """The shards that a pattern matches. Examples: ``tfrecord:data/faces``, ``tfrecord:gs://b/faces/*.tfrecord``.
+def open_shards(glob: str, shape: Shape | None, cache_blocks: int, look: Look) -> ImageSource:
+    """The shards that a pattern matches. Examples: ``tfrecord:data/faces``, ``tfrecord:gs://b/x/*.tfrecord``.
 
     Wildcards stand in the file's name only; a folder means its files named ``*.tfrecord*``. With an
-    ``index.json`` beside the shards, their names and sizes are checked against it now and their checksums
-    when they are read. Without, they are read into memory now; see `trainer.data.examples.open_examples`.
+    ``index.json`` beside the shards, their names and sizes, and in a bucket their sums, are checked against
+    it now and their checksums when they are read. Without, they are read into memory now; see
+    `trainer.data.examples.open_examples`.
 
     Raises:
         DataError: nothing matches, or the shards are incomplete, damaged or of the wrong shape.
         AccessError: the folder or bucket refuses us.
     """
+    name = look.name
     place = place_of(name, glob)
     store = open_store(place.folder)
-    sizes = {found.name: found.size for found in listed(store, place.pattern)}
+    there = {found.name: found for found in listed(store, place.pattern)}
+    pinned_index = None if look.pinned is None else index_json.NAME in look.pinned
     try:
+        if pinned_index is False:  # the shards had no index when the run began, and need none
+            raise ObjectMissing(index_json.NAME)
         content = store.read(index_json.NAME)
     except ObjectMissing:
-        _refuse_unfinished(name, store, list(sizes))
-        if not sizes:
+        shards = [there[shard] for shard in look.choose(there)]
+        _refuse_unfinished(name, store, [shard.name for shard in shards])
+        if not shards:
             raise problem(name, f"nothing in {store.url} matches {place.pattern}") from None
         from trainer.data.examples import open_examples
 
-        return open_examples(name, store, sorted(sizes), shape)
+        return open_examples(store, shards, shape, look)
+    look.saw(index_json.NAME, content)
+    look.check()  # before the shards are compared with another index than the run's
     index = index_json.parse_index(name, f"{store.url}/{index_json.NAME}", content)
-    _compare(name, store, index, sizes)
+    also = [index.labels.name] if look.labels and index.labels and store.stat(index.labels.name) else []
+    shards_there = {shard for shard in there if ".tfrecord" in shard} | {shard.name for shard in index.shards}
+    chosen = look.choose({*(shards_there & there.keys()), *also, index_json.NAME})
+    _compare(look, store, index, {shard: there[shard] for shard in chosen if shard in there})
+    labels = _read_labels(look, store, index) if look.labels else None
     check_shape(name, index.shape, shape)
-    return ShardSource(name, store, index, shape, cache_blocks, _read_labels(name, store, index))
+    return ShardSource(name, store, index, shape, cache_blocks, labels)
 
 
 def listed(store: Store, pattern: str) -> Iterator[Stat]:
@@ -165,18 +178,23 @@ def _refuse_unfinished(name: str, store: Store, names: list[str]) -> None:
         )
 
 
-def _compare(name: str, store: Store, index: Index, sizes: dict[str, int]) -> None:
-    """Refuse a listing that differs from the index."""
+def _compare(look: Look, store: Store, index: Index, there: dict[str, Stat]) -> None:
+    """Refuse a listing that differs from the index, and note the shards as the index has them."""
+    name, remote = look.name, store.url.startswith("gs://")
     for shard in index.shards:
-        if shard.name not in sizes:
+        found = there.get(shard.name)
+        if found is None:
             raise problem(
                 name,
                 f"{shard.name} is in {store.url}/{index_json.NAME} but missing, or the pattern leaves it out",
             )
-        if sizes[shard.name] != shard.bytes:
-            raise problem(name, f"{shard.name} has {sizes[shard.name]} bytes, the index says {shard.bytes}")
+        if found.size != shard.bytes:
+            raise problem(name, f"{shard.name} has {found.size} bytes, the index says {shard.bytes}")
+        if found.crc32c not in (None, shard.crc32c):
+            raise problem(name, f"{shard.name} has the crc32c {found.crc32c}, the index says {shard.crc32c}")
+        look.know(File(shard.name, shard.bytes, shard.crc32c, found.generation if remote else None))
     known = {shard.name for shard in index.shards}
-    extra = next((found for found in sizes if found not in known and ".tfrecord" in found), None)
+    extra = next((found for found in there if found not in known and ".tfrecord" in found), None)
     if extra:
         raise problem(
             name, f"{extra} is not in {store.url}/{index_json.NAME}, expected that set's shards only"
@@ -192,8 +210,13 @@ def _verified(name: str, store: Store, file: index_json.File) -> bytes:
     return content
 
 
-def _read_labels(name: str, store: Store, index: Index) -> Labels | None:
+def _read_labels(look: Look, store: Store, index: Index) -> Labels | None:
     if index.labels is None:
         return None
-    labels = np.load(io.BytesIO(_verified(name, store, index.labels)), allow_pickle=False)
+    content = _verified(look.name, store, index.labels)
+    look.saw(index.labels.name, content)
+    try:
+        labels = np.load(io.BytesIO(content), allow_pickle=False)
+    except Exception as error:  # its sum is right: whoever wrote it did not write an array
+        raise problem(look.name, f"{index.labels.name} is no NumPy array: {error}") from error
     return np.asarray(labels, np.int64)

@@ -51,6 +51,8 @@ class ImageSource(ABC):
             raise problem(name, f"{len(labels)} labels for {count} images, expected as many labels as images")
         self.name, self.count, self.shape = name, count, shape
         self.labels, self.label_names = labels, label_names
+        self.label_problem = ""
+        """Why labels that are there are not used."""
 
     @property
     def nbytes(self) -> int:
@@ -72,6 +74,18 @@ class ImageSource(ABC):
             IndexError: an id lies outside the set.
             DataError: an image is damaged; the text names its file.
         """
+
+    def attempt(self, ids: NDArray[np.integer[Any]]) -> tuple[Images, dict[str, str]]:
+        """Like `read`, but what is damaged is told, by file and why, and its image is black."""
+        return self.read(ids), {}
+
+    def gather(self) -> "ArraySource":
+        """The whole set in memory.
+
+        Raises:
+            DataError: an image is damaged.
+        """
+        return ArraySource(self.name, self.load(), None, self.labels, self.label_names)
 
     def load(self) -> Images:
         """The whole set in index order, uint8 [count, H, W, C].
@@ -114,9 +128,21 @@ class ArraySource(ImageSource):
         images: Images = self._images[checked_ids(ids, self.count)]
         return images
 
+    def gather(self) -> "ArraySource":
+        """The set itself."""
+        return self
+
     def load(self) -> Images:
         """The set itself, not a copy."""
         return self._images
+
+
+class Damage(DataError):
+    """One image cannot be had from its file; `why` says it without the source and the file."""
+
+    def __init__(self, name: str, where: str, why: str) -> None:
+        super().__init__(str(problem(name, f"{where} {why}")))
+        self.why = " ".join(why.split())
 
 
 def problem(name: str, text: str) -> DataError:
@@ -148,17 +174,19 @@ def by(shape: tuple[int, ...]) -> str:
 
 
 def tidy_labels(name: str, values: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
-    """Labels as positions in a list of names, from whole numbers or strings, [N] or [N, 1].
+    """Labels as positions in a list of names, from whole numbers, booleans or strings.
 
-    Whole numbers in [0, 65536) stay as they are and are named by their digits; other numbers and strings are
-    numbered in sorted order.
+    They are [N], [N, 1] or one-hot. Whole numbers in [0, 65536) stay as they are and are named by their
+    digits; other numbers and strings are numbered in sorted order. In one-hot rows the one counts.
 
     Raises:
-        DataError: the labels have another shape or are neither whole numbers nor strings.
+        DataError: the labels have another shape or are of another kind.
     """
+    if values.ndim == 2 and values.shape[1] > 1 and _is_one_hot(values):
+        return np.argmax(values, axis=1).astype(np.int64), tuple(map(str, range(values.shape[1])))
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if values.ndim != 1 or values.dtype.kind not in "iuSU":
+    if values.ndim != 1 or values.dtype.kind not in "biuSU":
         raise problem(
             name,
             f"labels are {values.dtype} of shape {by(values.shape)}, "
@@ -172,6 +200,13 @@ def tidy_labels(name: str, values: NDArray[Any]) -> tuple[Labels, tuple[str, ...
     return labels.astype(np.int64), tuple(str(label) for label in names)
 
 
+def _is_one_hot(values: NDArray[Any]) -> bool:
+    """Whether each row has a single one among zeros."""
+    if values.dtype.kind not in "biuf":
+        return False
+    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
+
+
 def require_labels(source: ImageSource) -> Labels:
     """The labels of a set, int64 [count], for a model that cannot do without.
 
@@ -179,7 +214,8 @@ def require_labels(source: ImageSource) -> Labels:
         DataError: the set has none.
     """
     if source.labels is None:
-        raise problem(source.name, "the set has no labels, expected one for each image")
+        why = source.label_problem or "the set has no labels"
+        raise problem(source.name, f"{why}, expected one for each image")
     return source.labels
 
 
@@ -195,10 +231,14 @@ def require_streamable(source: ImageSource, wanted: str = "") -> None:
     lacks = (
         "there is no index.json beside the shards" if source.name.startswith("tfrecord:") else "not shards"
     )
-    why = wanted or lacks
-    raise problem(
-        source.name,
-        f"cannot be streamed ({why}); run 'python -m trainer data prepare {source.name} tfrecord:<folder>' "
+    raise unstreamable(source.name, wanted or lacks)
+
+
+def unstreamable(name: str, why: str) -> DataError:
+    """The error of a set that cannot be streamed, with the command that makes one that can."""
+    return problem(
+        name,
+        f"cannot be streamed ({why}); run 'python -m trainer data prepare {name} tfrecord:<folder>' "
         "and use its shards, or set data.placement=memory",
     )
 

@@ -1,13 +1,16 @@
 """What a set holds, in numbers and as a picture."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from trainer.data.sources import Images, ImageSource, Shape
 from trainer.grid import tile
 
-_CHUNK = 4096  # images looked at together: 48 MiB at 64x64 RGB
+_CHUNK = 1024  # images looked at together: 12 MiB at 64x64 RGB, 100 MiB while they are counted
+_SAMPLE = 256  # images of a set whose values are looked at before a run
+_DARK = 32  # a range below this, or as near to white, is a quarter of the way to grey
 
 
 @dataclass(frozen=True)
@@ -28,27 +31,61 @@ class Summary:
     """Bytes in memory."""
     streamable: bool
     """Whether the set can be streamed from its shards."""
+    notes: list[str] = field(default_factory=list)
+    """What is surely not meant."""
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Files that cannot be read, and why; they are counted, and nothing else of them is."""
 
 
 def show(source: ImageSource) -> Summary:
-    """Count and measure a set; every image is read once.
+    """Count and measure a set; every image is read once, and the damaged ones are told.
 
     Raises:
-        DataError: an image is damaged.
+        DataError: a set that is not a folder of images is damaged.
     """
-    low, high = 255, 0
+    levels: set[int] = set()
+    damaged: dict[str, str] = {}
     for start in range(0, source.count, _CHUNK):
-        images = source.read(np.arange(start, min(start + _CHUNK, source.count)))
-        low, high = min(low, int(images.min())), max(high, int(images.max()))
+        images, broken = source.attempt(np.arange(start, min(start + _CHUNK, source.count)))
+        damaged |= broken
+        if len(broken) < len(images):
+            levels |= _levels(images)
+    levels = levels or {0}
     return Summary(
         source=source.name,
         count=source.count,
         shape=source.shape,
-        value_range=(low, high),
+        value_range=(min(levels), max(levels)),
         labels=_count_labels(source),
         nbytes=source.nbytes,
         streamable=source.streamable,
+        notes=_oddities(levels) if not damaged else [],
+        damaged=damaged,
     )
+
+
+def oddities(source: ImageSource) -> list[str]:
+    """What is legal and surely not meant about a set's values, a line each; it is sampled."""
+    ids = np.linspace(0, source.count - 1, min(source.count, _SAMPLE)).astype(np.int64)
+    return _oddities(_levels(source.read(ids)))
+
+
+def _levels(images: Images) -> set[int]:
+    """The values that occur."""
+    return set(np.flatnonzero(np.bincount(images.reshape(-1), minlength=256)).tolist())
+
+
+def _oddities(levels: Collection[int]) -> list[str]:
+    low, high = min(levels), max(levels)
+    if low == high:
+        return [f"every value is {low}: there is nothing to learn but one shade"]
+    if low == 0 and high == 1:
+        return ["values are 0 and 1 of 0 to 255, which is black: 1-bit data is stored as 0 and 255"]
+    if high < _DARK:
+        return [f"values are {low} to {high} of 0 to 255, which is nearly black"]
+    if low > 255 - _DARK:
+        return [f"values are {low} to {high} of 0 to 255, which is nearly white"]
+    return []
 
 
 def example_grid(source: ImageSource, rows: int, columns: int) -> Images:
@@ -64,7 +101,7 @@ def example_grid(source: ImageSource, rows: int, columns: int) -> Images:
     """
     wanted = min(rows * columns, source.count)
     ids = np.linspace(0, source.count - 1, wanted).astype(np.int64)
-    return tile(source.read(ids), rows, columns)
+    return tile(source.attempt(ids)[0], rows, columns)
 
 
 def _count_labels(source: ImageSource) -> dict[str, int] | None:

@@ -68,6 +68,8 @@ def trainer_command(spec: RunSpec, threads: int) -> list[str]:
     ]
     for override in spec.overrides:
         command += ["--set", override]
+    if spec.accepts_changed_data:
+        command.append("--accept-changed-data")
     return [*command, "--threads", str(threads)]
 
 

@@ -1,0 +1,201 @@
+"""A look at a source's files: which of them count, what each one holds, and what is to be said of them.
+
+Whoever opens a source hands one `Look` in and reads from it afterwards. With a pin, only the files that a run
+began with count, and each is compared with what it was then; see `trainer.data.pin`.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from trainer.data.sources import Labels, problem, tidy_labels, unstreamable
+from trainer.errors import DataError
+from trainer.storage import crc32c
+
+NAMED = 10
+"""Files that a message names before it says how many more there are."""
+
+
+class File(NamedTuple):
+    """One file of a source."""
+
+    name: str
+    """Below the source's folder, with forward slashes."""
+    size: int
+    crc32c: str
+    """Of its content, as GCS writes it."""
+    generation: int | None = None
+    """Of an object in a bucket."""
+
+
+class Look:
+    """How a source is to be read, and what was found there; may be used from several threads.
+
+    Args:
+        name: the source, for messages.
+        pinned: the files that the run began with, by name; None takes all.
+        skipped: names that were left out, as damaged, when the run began.
+        labels: whether labels are wanted; without them sub-folders mean nothing.
+        skip_damaged: whether damaged images are left out instead of refused.
+        limit: bytes of 8-bit images that may be taken into memory; None for any.
+    """
+
+    def __init__(
+        self,
+        name: str = "",
+        pinned: Mapping[str, File] | None = None,
+        skipped: Collection[str] = (),
+        *,
+        labels: bool = True,
+        skip_damaged: bool = False,
+        limit: int | None = None,
+    ) -> None:
+        self.name, self.pinned, self.labels, self.skip_damaged = name, pinned, labels, skip_damaged
+        self.limit = limit
+        self._skipped = set(skipped)
+        self._lock = Lock()
+        self.files: dict[str, File] = {}
+        """What was read."""
+        self.added: list[str] = []
+        """What lies there and was not pinned."""
+        self.left_out: Counter[str] = Counter()
+        """What lies there and is nothing that is read, by kind."""
+        self.notes: list[str] = []
+        """Lines for people about what was found."""
+        self.label_problem = ""
+        """Why labels that are there cannot be used."""
+
+    def choose(self, found: Iterable[str]) -> list[str]:
+        """The files that count, of those found, sorted.
+
+        Raises:
+            DataError: a pinned one is gone.
+        """
+        names = set(found)
+        if self.pinned is None:
+            return sorted(names)
+        gone = sorted(name for name in self.pinned if name not in names and name not in self._skipped)
+        if gone:
+            raise self._unlike(gone, "gone")
+        self.added = sorted(names - self.pinned.keys() - self._skipped)
+        return sorted(name for name in self.pinned if name not in self._skipped)
+
+    def saw(self, name: str, content: bytes | Path, generation: int | None = None) -> None:
+        """Write down a file as it was read."""
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        self.know(File(name, size, crc32c(content), generation))
+
+    def know(self, file: File) -> None:
+        """Write down a file whose sum is known."""
+        with self._lock:
+            self.files[file.name] = file
+
+    def check(self) -> None:
+        """Compare what was read with what was pinned.
+
+        Raises:
+            DataError: a file is another one than the run began with.
+        """
+        if self.pinned is None:
+            return
+        changed = [
+            name
+            for name, file in sorted(self.files.items())
+            if name in self.pinned and self.pinned[name][1:3] != file[1:3]
+        ]
+        if changed:
+            raise self._unlike(changed, "not what it was" if len(changed) == 1 else "not what they were")
+
+    def leave_out(self, name: str) -> None:
+        """Count a file that is nothing that is read."""
+        self.left_out[PurePosixPath(name).suffix.lower() or "without an ending"] += 1
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Leave damaged files out for good."""
+        for name in names:
+            self._skipped.add(name)
+            self.files.pop(name, None)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Damaged files that are left out."""
+        return tuple(sorted(self._skipped))
+
+    def tidy(self, values: NDArray[Any], count: int) -> tuple[Labels | None, tuple[str, ...] | None]:
+        """The labels of `count` images with their names; neither, and a note, where they cannot be used."""
+        if not self.labels:
+            return None, None
+        try:
+            labels, names = tidy_labels(self.name, values)
+        except DataError as error:
+            self.no_labels(str(error).removeprefix(str(problem(self.name, ""))).strip())
+            return None, None
+        if len(labels) != count:
+            self.no_labels(f"{len(labels)} labels for {count} images")
+            return None, None
+        return labels, names
+
+    def no_labels(self, why: str) -> None:
+        """Say that labels are there which cannot be used."""
+        self.label_problem = why
+        note = f"{why}; the set is used without labels"
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def admit(self, nbytes: int) -> None:
+        """Refuse a set that is too large for memory, before it is read.
+
+        Raises:
+            DataError: it is.
+        """
+        if self.limit is not None and nbytes > self.limit:
+            raise too_large(self.name, nbytes, self.limit)
+
+    def lines(self) -> list[str]:
+        """What is to be said, a line each."""
+        said = []
+        if self.left_out:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common())
+            said.append(f"left out, as no images that are read: {kinds}")
+        if self._skipped:
+            said.append(f"left out, as they cannot be read: {some(self.skipped)}")
+        if self.added:
+            said.append(
+                f"{len(self.added)} files came since the run began and wait for the next one: "
+                f"{some(self.added)}"
+            )
+        return said + self.notes
+
+    def _unlike(self, names: list[str], how: str) -> DataError:
+        total = len(self.pinned or ())
+        be = "is" if len(names) == 1 else "are"
+        return problem(
+            self.name,
+            f"{len(names)} of {total} files that the run began with {be} {how}: {some(names)}; put them back,"
+            " go on with what is there by --accept-changed-data, or begin a new run with --warm-start",
+        )
+
+
+def some(names: Collection[str]) -> str:
+    """The first of many names."""
+    first = [printable(name) for name in list(names)[:NAMED]]
+    rest = len(names) - len(first)
+    return ", ".join(first) + (f" and {rest} more" if rest else "")
+
+
+def too_large(name: str, nbytes: int, limit: int) -> DataError:
+    """The error of a set that does not go into memory and is no set of shards."""
+    return unstreamable(
+        name,
+        f"{nbytes / 2**20:.0f} MiB are more than data.memory_limit_mb {limit >> 20}, "
+        "and only shards can be streamed",
+    )
+
+
+def printable(name: str) -> str:
+    """A file's name as text: the system's names are bytes, and not all of them are UTF-8."""
+    return name.encode(errors="backslashreplace").decode()
