@@ -16,6 +16,7 @@ from trainer import config as configuration
 from trainer import layout
 from trainer.data_cli import app as data_app
 from trainer.errors import EXIT_DONE, EXIT_USER, ConfigError, GantryError
+from trainer.stops import Ended, end
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
@@ -147,11 +148,13 @@ def train(
     """
     from trainer import cluster, supervision
     from trainer.emergency import Emergency, listen_to_supervisor
+    from trainer.stopping import StopFlag
 
     resolved = configuration.resolve(preset, overrides or ())
     path = layout.run_path(root, experiment, run)
     team = cluster.from_environment(os.environ)
     told, emergency = supervision.from_environment(os.environ), Emergency()
+    stop = StopFlag(emergency)
     if told.supervised:  # before the seconds that TensorFlow takes to load
         listen_to_supervisor(emergency)
     _load_tensorflow()
@@ -160,7 +163,7 @@ def train(
     options = training.Options(
         path, preset, tuple(overrides or ()), fresh, threads, told, schedule, scheduled
     )
-    leave(training.train(resolved, options, team, emergency))
+    leave(training.train(resolved, options, team, emergency, stop))
 
 
 @app.command()
@@ -247,6 +250,8 @@ def main() -> None:
         code = _refuse(str(error), error.exit_code)
     except _UsageError as error:
         code = _refuse(error.format_message(), EXIT_USER)  # type: ignore[attr-defined]
+    except Ended:
+        end()
     leave(code)
 
 

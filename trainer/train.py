@@ -5,6 +5,7 @@ What a run was told is in `Options`, what it is in `RunConfig`; the loop itself 
 """
 
 import uuid
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -13,11 +14,13 @@ from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.data import ImageSource, open_source
 from trainer.emergency import Emergency
-from trainer.errors import ConfigError, GantryError, RunLost
+from trainer.errors import ConfigError, GantryError, RunLost, Stopped
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
-from trainer.loop import Loop, Material, StopFlag
+from trainer.loop import Loop, Material
 from trainer.origin import Origin
+from trainer.status import amend
+from trainer.stopping import StopFlag
 from trainer.storage import Store, open_store
 from trainer.streams import BLOCK
 from trainer.supervision import Supervision
@@ -44,7 +47,13 @@ class Options(NamedTuple):
     """For when, as ISO time, for the record."""
 
 
-def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergency | None = None) -> int:
+def train(
+    config: RunConfig,
+    options: Options,
+    team: Cluster,
+    emergency: Emergency | None = None,
+    stop: StopFlag | None = None,
+) -> int:
     """Train one run to its end, from its newest whole checkpoint if there is one.
 
     Args:
@@ -52,6 +61,7 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
         options: how to go about it.
         team: the workers.
         emergency: the way out for other threads; one of its own when None.
+        stop: who hears that this process is to stop; one of its own when None.
 
     Returns:
         The exit code: `EXIT_DONE`, or `EXIT_RESTART` when the process was asked to stop and saved.
@@ -66,6 +76,8 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
         StorageError: the disk is full; everything up to the newest checkpoint is safe.
     """
     emergency = emergency or Emergency()
+    stop = stop or StopFlag(emergency)
+    stop.doing("it looked at the run and its data")
     try:
         config.per_replica_batch(team.workers)
     except ValueError as error:
@@ -85,12 +97,14 @@ def train(config: RunConfig, options: Options, team: Cluster, emergency: Emergen
     strategy.set_threads(options.threads)
     hold = None
     if team.is_chief:
+        stop.doing("it took the run over")
         # By chance: host names and process numbers are those of other attempts too, in containers say.
         hold = guard.take(raw, config, options.supervision.attempt or uuid.uuid4().hex)
         pod = bool(options.supervision.attempt)
         hold.lease.when_lost(partial(_leave, raw, emergency, pod))
+        emergency.keep_with(partial(_tell_stopped, hold))
     try:
-        return _with_peers(config, options, team, emergency, _Prepared(store, hold, begins, source))
+        return _with_peers(config, options, team, emergency, stop, _Prepared(store, hold, begins, source))
     except RunLost as error:
         guard.tell_lost(raw, error, pod=bool(options.supervision.attempt))
         raise
@@ -105,6 +119,15 @@ def _leave(store: Store, emergency: Emergency, pod: bool, error: GantryError) ->
     emergency.lease_lost(error)
 
 
+def _tell_stopped(hold: Hold, error: GantryError) -> None:
+    """Leave word of a stop before there was a chief, where there is a run to say it of."""
+    if isinstance(error, Stopped):
+        with suppress(GantryError):
+            if hold.store.stat(layout.RUN):
+                amend(hold.status, state="stopped", message=str(error), eta_seconds=None)
+        hold.lease.release()
+
+
 class _Prepared(NamedTuple):
     """What a process has before it meets its peers."""
 
@@ -117,11 +140,18 @@ class _Prepared(NamedTuple):
 
 
 def _with_peers(
-    config: RunConfig, options: Options, team: Cluster, emergency: Emergency, mine: _Prepared
+    config: RunConfig,
+    options: Options,
+    team: Cluster,
+    emergency: Emergency,
+    stop: StopFlag,
+    mine: _Prepared,
 ) -> int:
     """Meet the other workers and train with them."""
+    if not team.alone:
+        stop.doing("it waited for the other workers")
     plan = strategy.connect(team, config.recovery.heartbeat_seconds)
-    stop = StopFlag()
+    stop.doing("the checkpoint and the data were loaded")
     with strategy.peers(team):
         if config.batch_size % plan.num_replicas_in_sync:
             raise ConfigError(
