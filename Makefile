@@ -38,7 +38,7 @@ help: ## list the targets
 demo: .venv/demo ## train on 5,000 digits with 2 worker processes; leaves a grid and loss curves in runs/demo
 	$(BIN)/launcher submit --backend local --preset demo --workers 2 --root runs
 
-test: .venv/dev .venv-checkov/checkov ## every test that needs no cluster
+test: .venv/dev .venv-checkov/checkov .venv-keras/oldest ## every test that needs no cluster
 	$(BIN)/pytest -n 3 --dist loadfile
 
 chaos: .venv/dev ## N schedules of kills, pauses and storage faults from SEED on, JOBS at once, and a table
@@ -92,6 +92,7 @@ lock: ## resolve every version anew (needs uv)
 	$(COMPILE) $(IMAGE_LOCK) --extra trainer-gpu -o requirements/image-gpu.txt
 	$(COMPILE) requirements/build.in -c requirements/bench.txt -o requirements/image-build.txt
 	$(COMPILE) requirements/checkov.in --upgrade -o requirements/checkov.txt
+	$(COMPILE) --no-deps requirements/keras-oldest.in -o requirements/keras-oldest.txt
 
 image: ## build the image gantry:VERSION; BUILDER and PYTHON_IMAGE may be given
 	$(BUILD) --tag gantry:$(VERSION) .
@@ -100,7 +101,7 @@ image-gpu: ## the same with CUDA: gantry:VERSION-gpu
 	$(BUILD) --build-arg TRAINER=image-gpu --tag gantry:$(VERSION)-gpu .
 
 clean: ## remove .venv, caches and build outputs; runs/ stays
-	rm -rf .venv .venv-checkov build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-checkov .venv-keras build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/demo: requirements/demo.txt pyproject.toml
@@ -116,4 +117,11 @@ clean: ## remove .venv, caches and build outputs; runs/ stays
 	@echo "installing requirements/checkov.txt into .venv-checkov"
 	@test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
 	@.venv-checkov/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	@touch $@
+
+.venv-keras/oldest: requirements/keras-oldest.txt .venv/dev
+	@echo "installing requirements/keras-oldest.txt into .venv-keras"
+	@rm -rf .venv-keras
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target .venv-keras \
+		-r requirements/keras-oldest.txt
 	@touch $@

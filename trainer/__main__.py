@@ -7,6 +7,13 @@ import sys
 if not sys.flags.safe_path and sys.path[0] != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):  # noqa: PTH100, PTH120
     del sys.path[0]
 
-from trainer.cli import main
 
+from trainer.errors import EXIT_RESTART
+from trainer.stops import STOPS, Ended, end
+
+STOPS.listen(EXIT_RESTART if sys.argv[1:2] in (["train"], ["worker"]) else None)
+try:
+    from trainer.cli import main
+except Ended:
+    end()
 main()

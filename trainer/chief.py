@@ -15,7 +15,7 @@ from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost, RunLo
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
 from trainer.metrics import MetricsLog
-from trainer.networks import portable_generator
+from trainer.networks import export, portable_generator
 from trainer.plots import NotDrawn, loss_curves
 from trainer.progress import ProgressPrinter, line
 from trainer.samples import GridSampler
@@ -207,7 +207,7 @@ class Chief:
         """Write the generator as a model of Keras' own layers."""
         with checkpoints.scratch_folder() as scratch:
             path = Path(scratch) / Path(layout.GENERATOR).name
-            portable_generator(self._config, self._state.networks.generator.get_weights()).save(path)
+            export.save(portable_generator(self._config, self._state.networks.generator.get_weights()), path)
             self._store.upload(layout.GENERATOR, path)
 
     def _last_good(self) -> str:

@@ -2,21 +2,23 @@
 
 import os
 import select
-import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 from trainer.errors import EXIT_RESTART
 from trainer.log_copy import LogCopy
+from trainer.stops import AGAIN, STOPS, signal_name
 from trainer.termination import LastLines
 
 _READ_BYTES = 64 << 10
 _POLL_SECONDS = 0.2
+_AGAIN_SECONDS = 1.0  # a terminal that closes may send the same signal twice
+_UNHEARD_SECONDS = 5.0  # without a trainer a request is looked at within one; storage may take minutes
 _STOPPED_SECONDS = 3.0  # a process that was stopped (SIGSTOP) hears nothing and is killed after so long
 
 # Where the kernel counts the processes it killed in this container for want of memory, and what the limit is.
@@ -34,14 +36,18 @@ class Ending(NamedTuple):
 
 
 class Requests:
-    """SIGTERM and SIGINT to this process, remembered and passed on to the trainer once."""
+    """Signals that ask this process to stop, remembered and passed on to the trainer once.
+
+    Where there is no trainer, whoever runs it looks at `asked`; what still waits for storage after a while is
+    interrupted (`Ended` in the main thread).
+    """
 
     def __init__(self) -> None:
         self.asked: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
-        self._told = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
+        self._told, self._over, self._since = False, False, 0.0
+        self._lock = threading.RLock()
+        STOPS.act_with(self._ask)
 
     @property
     def name(self) -> str:
@@ -50,17 +56,43 @@ class Requests:
 
     def attach(self, child: subprocess.Popen[bytes] | None) -> None:
         """Whom to pass requests on to."""
-        self._child, self._told = child, False
-        self._pass_on()
+        with self._lock:
+            self._child, self._told = child, False
+            self._pass_on()
+            if child is None and self.asked is not None:
+                self._look_again()
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = self.asked or number
-        self._pass_on()
+    def end(self) -> None:
+        """From now on this process is leaving, in a time that is limited."""
+        with self._lock:
+            self._over = True
+
+    def _ask(self, number: int) -> None:
+        with self._lock:
+            first, self.asked = self.asked is None, self.asked or number
+            if first:
+                self._since = time.monotonic()
+            elif number == AGAIN and time.monotonic() - self._since > _AGAIN_SECONDS:
+                self._told = False  # a person who will not wait
+            self._pass_on()
+            if self._child is None:
+                self._look_again()
 
     def _pass_on(self) -> None:
         if self._child is not None and self.asked is not None and not self._told:
             self._told = True
             self._child.send_signal(self.asked)
+
+    def _look_again(self) -> None:
+        """Interrupt what the main thread waits for, if it still does in a while."""
+        timer = threading.Timer(_UNHEARD_SECONDS, self._interrupt)
+        timer.daemon = True
+        timer.start()
+
+    def _interrupt(self) -> None:
+        with self._lock:
+            if self._child is None and not self._over:
+                STOPS.interrupt()
 
 
 class Child:
@@ -130,14 +162,6 @@ class Child:
         if out_of_memory:
             text = f"{self._who} ran out of memory: the kernel killed it{_limit()}"
         return Ending(EXIT_RESTART, text)
-
-
-def signal_name(number: int) -> str:
-    """Such as SIGTERM."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _tell(child: "subprocess.Popen[bytes]", reason: str) -> None:

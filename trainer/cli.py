@@ -18,6 +18,7 @@ from trainer import layout, surroundings
 from trainer.data_cli import app as data_app
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
 from trainer.paths import expanded
+from trainer.stops import Ended, end
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
@@ -167,11 +168,13 @@ def train(
     """
     from trainer import cluster, supervision
     from trainer.emergency import Emergency, listen_to_supervisor
+    from trainer.stopping import StopFlag
 
     resolved = configuration.resolve(preset, overrides or ())
     path = layout.run_path(root, experiment, run)
     team = cluster.from_environment(os.environ)
     told, emergency = supervision.from_environment(os.environ), Emergency()
+    stop = StopFlag(emergency)
     if told.supervised:  # before the seconds that TensorFlow takes to load
         listen_to_supervisor(emergency)
     if team.is_chief:
@@ -185,11 +188,12 @@ def train(
         path, preset, given, fresh, threads, told, schedule, scheduled, accept_changed_data, found
     )
     _find_tensorflow()
+    stop.doing("it looked at the run and its data")
     opening = open_run(resolved, options, team)  # before the seconds that TensorFlow takes to load
     _load_tensorflow()
     from trainer import train as training
 
-    leave(training.train(resolved, options, team, emergency, opening))
+    leave(training.train(resolved, options, team, emergency, stop, opening))
 
 
 @app.command()
@@ -282,6 +286,8 @@ def main() -> None:
         code = _refuse(str(error), error.exit_code)
     except _UsageError as error:
         code = _refuse(error.format_message(), EXIT_USER)  # type: ignore[attr-defined]
+    except Ended:
+        end()
     except OSError as error:
         if not surroundings.output_failed(error):
             raise

@@ -1,8 +1,9 @@
 """Leaving at once from any thread, while the main thread may be inside a collective and never come back.
 
-Three threads can find that there is nothing to go on with: the one that listens to the supervisor (a peer is
-gone), the watchdog (training stands still) and the lease's (another process has taken over). The first one
-ends the process; what the chief has handed to its writer is kept before that, unless the lease is lost.
+Four threads can find that there is nothing to go on with: the one that listens to the supervisor (a peer is
+gone), the watchdog (training stands still), the lease's (another process has taken over) and the one that
+hears signals (asked to stop, with nothing to save). The first one ends the process; what the chief has handed
+to its writer is kept before that, unless the lease is lost.
 """
 
 import os
@@ -11,7 +12,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from trainer.errors import GantryError, PeerLost
+from trainer.errors import GantryError, PeerLost, Stopped
+from trainer.stops import STOPS, say
 from trainer.watchdog import print_stacks
 
 Keep = Callable[[GantryError], object]
@@ -48,6 +50,10 @@ class Emergency:
         """Another process writes the run, or it is gone: nothing of ours may be written any more."""
         self._leave(error, keep=False)
 
+    def stopped(self, text: str, *, keep: bool) -> None:
+        """We were asked to stop, and there is nothing to save, or not to be waited for."""
+        self._leave(Stopped(text), keep)
+
     def _leave(self, error: GantryError, keep: bool = True) -> None:
         if not self._once.acquire(blocking=False):
             return
@@ -55,11 +61,15 @@ class Emergency:
             if keep and self._keep:
                 self._keep(error)
         except Exception as failure:
-            error = PeerLost(f"{error}; not everything was kept: {failure}")
+            if not isinstance(error, Stopped):
+                error = PeerLost(f"{error}; not everything was kept: {failure}")
         finally:
             self._say_and_exit(error)
 
     def _say_and_exit(self, error: GantryError) -> None:
+        if isinstance(error, Stopped):
+            say(str(error))
+            STOPS.leave()
         try:
             print(f"error: {error}", file=sys.stderr, flush=True)
             sys.stdout.flush()

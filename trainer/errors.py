@@ -17,9 +17,10 @@
     ├── LeaseLost             42   another process has taken the run over from us
     ├── CheckpointDamaged      1   a checkpoint whose files are not those of its manifest
     ├── Diverged               1   NaN or Inf in a loss or a gradient
-    └── PeerLost              42   another worker is gone: restart me and I resume
+    ├── PeerLost              42   another worker is gone: restart me and I resume
+    └── Stopped               42   asked to stop before there was anything to save
 
-A process that was asked to stop (SIGTERM, Ctrl-C) saves a checkpoint and leaves with `EXIT_RESTART`
+A process that was asked to stop (SIGTERM, Ctrl-C, SIGHUP) saves a checkpoint and leaves with `EXIT_RESTART`
 too: started again, it goes on.
 """
 
@@ -103,6 +104,12 @@ class Diverged(GantryError):
 
 class PeerLost(GantryError):
     """Another worker is gone; this process can only be restarted."""
+
+    exit_code = EXIT_RESTART
+
+
+class Stopped(GantryError):
+    """This process was asked to stop, and had nothing to save; started again, the run goes on."""
 
     exit_code = EXIT_RESTART
 

@@ -4,15 +4,15 @@ Python sees it only between calls of the stepper, each of which takes about a se
 """
 
 import contextlib
-import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from trainer import checkpoints, feed, guard, layout, origin, strategy
-from trainer.chief import About, Chief
+from trainer.chief import KEEP_SECONDS, About, Chief
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.data import ImageSource
@@ -23,6 +23,8 @@ from trainer.index import IndexKeeper
 from trainer.origin import WarmStart
 from trainer.status import amend, finished_steps, saved_step
 from trainer.step import Feed, State, Stepper
+from trainer.stopping import StopFlag
+from trainer.stops import Ended
 from trainer.storage import Store
 from trainer.supervision import Supervision
 from trainer.watchdog import Watchdog
@@ -44,18 +46,6 @@ class Material(NamedTuple):
     """Where its first weights are from, if not new."""
     entry: IndexKeeper | None = None
     """The chief's."""
-
-
-class StopFlag:
-    """Raised by SIGTERM or Ctrl-C; create it after the strategy, which installs a handler of its own."""
-
-    def __init__(self) -> None:
-        self.raised = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._raise)
-
-    def _raise(self, *_: Any) -> None:
-        self.raised = True
 
 
 class Loop:
@@ -90,6 +80,7 @@ class Loop:
 
     def train(self, stop: StopFlag) -> int:
         """Take all steps that are left; the chief also writes what the run leaves behind."""
+        stop.doing("the first steps were traced")
         if self._hold is None:
             step = self._take_steps(stop, lambda *_: None)
             self._emergency.calm()
@@ -100,11 +91,14 @@ class Loop:
         about = About(self._team.workers, self._supervision, self._entry)
         chief = Chief(self._config, self._hold, self._state, self._first_step, about)
         self._emergency.keep_with(chief.fail)
+        stop.then(partial(self._hold.outage.hurry, KEEP_SECONDS))
         try:
             with strategy.peers(self._team):
                 step = self._take_steps(stop, chief.after_call)
         except GantryError as error:
             raise chief.fail(error) from error
+        except Ended:  # what there is to keep is kept by who ended us
+            raise
         except BaseException as error:
             chief.fail(GantryError(strategy.first_line(error)))
             raise
@@ -131,6 +125,7 @@ class Loop:
                 images = self._stream.take(count) if self._stream else None
                 with pace.timed(count):
                     outcome = self._stepper(step, count, stop.raised, pace.proposal(), images)
+                stop.take_on()  # there is something to save from now on
                 watchdog.beat()
                 if outcome.bad_step is not None:
                     raise Diverged(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
@@ -143,6 +138,7 @@ class Loop:
                     after_call(step, outcome.metrics)
                 if outcome.stop:
                     break
+        stop.take_on()
         return step
 
     def _restore(self) -> int:

@@ -54,6 +54,11 @@ class Outage:
         if away > self._patience and self.somebody_waits():
             raise StorageAway(f"storage has been away for {away:.0f} s: {error}") from error
 
+    def hurry(self, seconds: float) -> None:
+        """Be no more patient than this from now on: we were asked to stop."""
+        with self._lock:
+            self._patience = min(self._patience, seconds)
+
     def answered(self) -> None:
         """A request succeeded."""
         with self._lock:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.eager import context as eager_context
 
+from trainer import unlocked
 from trainer.cluster import Cluster
 from trainer.errors import PeerLost, UserError, some
 
@@ -57,6 +58,7 @@ def connect(cluster: Cluster, heartbeat_seconds: int) -> tf.distribute.Strategy:
             return tf.distribute.MirroredStrategy()
         return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
     _configure_coordination(cluster, heartbeat_seconds)
+    unlocked.install()
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.UnknownError as error:

@@ -6,6 +6,7 @@ What a run was told is in `Options`, what it is in `RunConfig`; the loop itself 
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -14,13 +15,15 @@ from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.dataset import Accept, Dataset
 from trainer.emergency import Emergency
-from trainer.errors import ConfigError, GantryError, RunLost
+from trainer.errors import ConfigError, GantryError, RunLost, Stopped
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
-from trainer.loop import Loop, Material, StopFlag
+from trainer.loop import Loop, Material
 from trainer.opening import Opening, Options, open_run
 from trainer.origin import Origin
 from trainer.record import Record
+from trainer.status import amend
+from trainer.stopping import StopFlag
 from trainer.storage import Store, open_store
 
 __all__ = ["Options", "train"]
@@ -31,6 +34,7 @@ def train(
     options: Options,
     team: Cluster,
     emergency: Emergency | None = None,
+    stop: StopFlag | None = None,
     opening: Opening | None = None,
 ) -> int:
     """Train one run to its end, from its newest whole checkpoint if there is one.
@@ -40,6 +44,7 @@ def train(
         options: how to go about it.
         team: the workers.
         emergency: the way out for other threads; one of its own when None.
+        stop: who hears that this process is to stop; one of its own when None.
         opening: what `open_run` found; None looks now.
 
     Returns:
@@ -55,6 +60,8 @@ def train(
         StorageError: the disk is full; everything up to the newest checkpoint is safe.
     """
     emergency = emergency or Emergency()
+    stop = stop or StopFlag(emergency)
+    stop.doing("it looked at the run and its data")
     opening = opening or open_run(config, options, team)
     config, options, raw = opening.config, opening.options, opening.raw
     begins = None
@@ -66,13 +73,15 @@ def train(
     strategy.set_threads(options.threads)
     hold = None
     if team.is_chief:
+        stop.doing("it took the run over")
         # By chance: host names and process numbers are those of other attempts too, in containers say.
         hold = guard.take(raw, config, options.supervision.attempt or uuid.uuid4().hex)
         pod = bool(options.supervision.attempt)
         hold.lease.when_lost(partial(_leave, raw, emergency, pod))
+        emergency.keep_with(partial(_tell_stopped, hold))
     try:
         prepared = _Prepared(opening.store, hold, begins, opening.data)
-        return _with_peers(config, options, team, emergency, prepared)
+        return _with_peers(config, options, team, emergency, stop, prepared)
     except RunLost as error:
         guard.tell_lost(raw, error, pod=bool(options.supervision.attempt))
         raise
@@ -87,6 +96,15 @@ def _leave(store: Store, emergency: Emergency, pod: bool, error: GantryError) ->
     emergency.lease_lost(error)
 
 
+def _tell_stopped(hold: Hold, error: GantryError) -> None:
+    """Leave word of a stop before there was a chief, where there is a run to say it of."""
+    if isinstance(error, Stopped):
+        with suppress(GantryError):
+            if hold.store.stat(layout.RUN):
+                amend(hold.status, state="stopped", message=str(error), eta_seconds=None)
+        hold.lease.release()
+
+
 class _Prepared(NamedTuple):
     """What a process has before it meets its peers."""
 
@@ -99,11 +117,18 @@ class _Prepared(NamedTuple):
 
 
 def _with_peers(
-    config: RunConfig, options: Options, team: Cluster, emergency: Emergency, mine: _Prepared
+    config: RunConfig,
+    options: Options,
+    team: Cluster,
+    emergency: Emergency,
+    stop: StopFlag,
+    mine: _Prepared,
 ) -> int:
     """Meet the other workers and train with them."""
+    if not team.alone:
+        stop.doing("it waited for the other workers")
     plan = strategy.connect(team, config.recovery.heartbeat_seconds)
-    stop = StopFlag()
+    stop.doing("the checkpoint and the data were loaded")
     with strategy.peers(team):
         if config.batch_size % plan.num_replicas_in_sync:
             raise ConfigError(

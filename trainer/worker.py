@@ -28,6 +28,7 @@ from trainer.layout import RunPath
 from trainer.log_copy import LogCopy
 from trainer.rendezvous import Alone, Caller, Generation, Host, Meeting
 from trainer.status import amend, finished_steps
+from trainer.stops import Ended
 from trainer.storage import Store, open_store
 from trainer.supervision import Supervision
 from trainer.supervisor import Supervisor
@@ -60,27 +61,36 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
     try:
         if team.is_chief:
             _record(store, path, log, environ)
-        if not (team.alone or environ.get("TF_CONFIG")):
-            indexed_job.wait_for_peers(member, seconds, say=log.say, pause=pod.pause)
-        supervisor = Supervisor(
-            pod,
-            _meeting(member, team, config),
-            leads=team.is_chief,
-            limit=config.recovery.restarts_without_progress,
-            peer_seconds=seconds,
-        )
-        code = supervisor.run()
-    except GantryError as error:
-        pod.say(f"error: {error}")
-        guard.tell_lost(store, error, pod=True)
-        code = error.exit_code
-    if code == EXIT_RESTART and pod.is_cancelled():
-        code = EXIT_DONE
+        code = _supervise(pod, member, team, config, seconds)
+        if code == EXIT_RESTART and pod.is_cancelled():
+            code = EXIT_DONE
+    except Ended:
+        code = pod.interrupted()
+    pod.end()
     try:
         termination.write(environ, pod.last_word(code))
     finally:
         log.close(_LAST_UPLOAD_SECONDS)
     return code
+
+
+def _supervise(pod: "_Pod", member: Member, team: cluster.Cluster, config: RunConfig, seconds: float) -> int:
+    """Meet the peers and keep a trainer going to the end; returns the exit code."""
+    try:
+        if not (team.alone or pod.environ.get("TF_CONFIG")):
+            indexed_job.wait_for_peers(member, seconds, say=pod.say, pause=pod.pause)
+        supervisor = Supervisor(
+            pod,
+            _meeting(member, team, config, pod.pause),
+            leads=team.is_chief,
+            limit=config.recovery.restarts_without_progress,
+            peer_seconds=seconds,
+        )
+        return supervisor.run()
+    except GantryError as error:
+        pod.say(f"error: {error}")
+        guard.tell_lost(pod.store, error, pod=True)
+        return error.exit_code
 
 
 def _spare(member: Member, path: RunPath, environ: Mapping[str, str]) -> int:
@@ -111,9 +121,9 @@ class _Pod:
         environ: Mapping[str, str],
     ) -> None:
         self._member, self._path, self._config = member, path, config
-        self._store, self._log = store, log
+        self.store, self._log = store, log
         self._trainer = [sys.executable, "-m", "trainer", "train", *arguments]
-        self._environ = environ
+        self.environ = environ
         self._attempt = f"{member.job} attempt {member.attempt}"
         self._witness = lost.Witness(store, member.claimed)
         self._requests = Requests()
@@ -128,7 +138,7 @@ class _Pod:
         """Run a trainer of a generation."""
         member = self._member
         supervision = Supervision(True, self._attempt, restarts, because, begun=self._witness.has_seen)
-        mine = surroundings.environment(self._environ) | supervision.environment()
+        mine = surroundings.environment(self.environ) | supervision.environment()
         mine["PYTHONUNBUFFERED"] = "1"  # its lines are to be seen as they are printed
         mine.pop("TF_CONFIG", None)
         if not generation.team.alone:
@@ -142,7 +152,7 @@ class _Pod:
     def newest_step(self) -> int | None:
         """Step of the newest complete checkpoint."""
         try:
-            found = [*self._store.list("checkpoints/")]
+            found = [*self.store.list("checkpoints/")]
         except GantryError:
             return None
         steps = (layout.checkpoint_step(at.name) for at in found if layout.is_complete(at.name, at.size))
@@ -165,7 +175,7 @@ class _Pod:
 
     def is_finished(self) -> bool:
         """Whether the result of the last step is there."""
-        return finished_steps(self._store) >= self._config.steps
+        return finished_steps(self.store) >= self._config.steps
 
     def is_cancelled(self) -> bool:
         """Whether we were asked to stop because a person cancelled this attempt (cancel.json)."""
@@ -176,7 +186,7 @@ class _Pod:
         """Put it into status.json."""
         idle = {"images_per_second": None, "eta_seconds": None, "storage": None}
         about = {"attempt": self._attempt, "restarts": restarts}
-        amend(self._store, state=state, message=message, **about, **idle)
+        amend(self.store, state=state, message=message, **about, **idle)
         if state == "failed":
             index.refresh(open_store(self._path.experiment_url), self._path.name, self.say)
 
@@ -195,6 +205,15 @@ class _Pod:
         if self.asked:
             raise PeerLost(f"asked to stop ({self.asked}) while waiting for the other workers")
 
+    def interrupted(self) -> int:
+        """Say that a request to stop was not waited with until storage answers; returns the exit code."""
+        self.say(f"stopped ({self.asked}) while storage did not answer; start again to go on")
+        return EXIT_RESTART
+
+    def end(self) -> None:
+        """There is nothing more to wait for than the end of the log."""
+        self._requests.end()
+
     def last_word(self, code: int) -> str:
         """What Kubernetes is to show of how this pod ended."""
         return self._lines.message(code)
@@ -202,7 +221,7 @@ class _Pod:
     def _read(self, name: str) -> dict[str, Any]:
         """A JSON object of the run's folder, empty when it is not there, not readable or storage is away."""
         try:
-            found = json.loads(self._store.read(name))
+            found = json.loads(self.store.read(name))
         except (GantryError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -239,7 +258,9 @@ def _team(member: Member, environ: Mapping[str, str]) -> cluster.Cluster:
     return team
 
 
-def _meeting(member: Member, team: cluster.Cluster, config: RunConfig) -> Meeting:
+def _meeting(
+    member: Member, team: cluster.Cluster, config: RunConfig, pause: Callable[[float], object]
+) -> Meeting:
     """Where this pod meets the others.
 
     Raises:
@@ -260,4 +281,4 @@ def _meeting(member: Member, team: cluster.Cluster, config: RunConfig) -> Meetin
                 raise PeerLost(
                     f"port {port}, at which the workers meet, is taken: {error.strerror}"
                 ) from None
-            time.sleep(0.5)
+            pause(0.5)

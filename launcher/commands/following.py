@@ -1,4 +1,7 @@
-"""A run in the foreground: follow it to its end, and turn Ctrl-C into a request to save and stop."""
+"""A run in the foreground: follow it to its end, and turn Ctrl-C into a request to save and stop.
+
+A terminal that closes takes its run with it in the same way, but nobody waits for that any more.
+"""
 
 import signal
 from collections.abc import Callable
@@ -14,18 +17,27 @@ if TYPE_CHECKING:
     from launcher.backends.base import Started
     from launcher.runs import Outcome
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_EXIT_HUNG_UP = 128 + signal.SIGHUP
 
 
 class StopRequests:
-    """Counts Ctrl-C and SIGTERM while it is entered, instead of letting them end the launcher."""
+    """Counts Ctrl-C and SIGTERM while it is entered, instead of letting them end the launcher.
+
+    SIGHUP is told apart, and stays ignored where it was, as under nohup(1).
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self.hung_up = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        self._before = {
+            number: signal.signal(number, self._note)
+            for number in _SIGNALS
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+        }
         return self
 
     def __exit__(
@@ -35,7 +47,10 @@ class StopRequests:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1
+        if number == signal.SIGHUP:
+            self.hung_up = True
+        else:
+            self.count += 1
 
 
 def run_in_foreground(start: "Callable[[], Started]", output: OutputFormat) -> None:
@@ -47,7 +62,13 @@ def run_in_foreground(start: "Callable[[], Started]", output: OutputFormat) -> N
     """
     with StopRequests() as stops:  # before the start: a Ctrl-C while workers start must reach them
         started = start()
-        _show(started, output, stops)
+        try:
+            _show(started, output, stops)
+        except OSError:  # what was shown had nowhere to go any more
+            if not stops.hung_up:
+                raise
+        if stops.hung_up:
+            _leave_behind(started)
     _end(started, output)
 
 
@@ -74,6 +95,8 @@ def _show(started: "Started", output: OutputFormat, stops: StopRequests | None =
     where = (path.root, f"{path.experiment}/{path.name}")
     with make_display(log_stream(output is not OutputFormat.text), path.name) as display:
         for update in runs.follow(*where):
+            if stops and stops.hung_up:
+                return
             display.show(update)
             if stops and stops.count > told and update.status.live:
                 told = stops.count
@@ -83,6 +106,15 @@ def _show(started: "Started", output: OutputFormat, stops: StopRequests | None =
                     if told > 1
                     else "asking the workers to save and stop; Ctrl-C again kills them"
                 )
+
+
+def _leave_behind(started: "Started") -> None:
+    """The terminal is gone: ask the workers to save and stop, as Ctrl-C does, and leave."""
+    from launcher import runs
+
+    path = started.path
+    runs.request_stop(path.root, f"{path.experiment}/{path.name}", kill=False)
+    raise typer.Exit(_EXIT_HUNG_UP)
 
 
 def _end(started: "Started", output: OutputFormat) -> None:

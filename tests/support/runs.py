@@ -22,7 +22,7 @@ TINY = (
 @contextmanager
 def _handlers_restored():
     """Training takes SIGTERM and SIGINT for itself; give them back to pytest."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         yield
     finally:

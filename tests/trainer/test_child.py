@@ -15,7 +15,7 @@ from trainer.storage import open_store
 @pytest.fixture
 def pod(tmp_path):
     """A function that runs a script as a trainer: the ending, the log, and the last line that tells."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     descriptor = os.open(tmp_path / "stdout", os.O_WRONLY | os.O_CREAT)
     log = LogCopy(open_store(str(tmp_path / "run")), 1, 0, descriptor)
     requests = Requests()

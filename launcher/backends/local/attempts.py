@@ -20,7 +20,7 @@ from typing import NamedTuple
 from launcher.backends.local.holding import check_idle, held_to_remove, held_to_start
 from launcher.backends.local.living import SUPERVISOR, Alive, alive
 from launcher.backends.local.lock import identity, is_held
-from launcher.backends.local.processes import available_cores, free_ports, share_threads
+from launcher.backends.local.processes import available_cores, ending, free_ports, share_threads
 from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
 from launcher.backends.local.supervise import supervisor_log
 from launcher.errors import NoSuchRun, NotInstalled, RunAlive, RunExists, Unsupported
@@ -259,5 +259,6 @@ def _launch(path: RunPath, record: LocalRecord, previous: LocalRecord | None, lo
         time.sleep(_POLL_SECONDS)
     supervisor.kill()
     supervisor.wait()  # or it would hold the lock for a moment more
-    lines = log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"]
+    said = f"it {ending(supervisor.returncode)}"
+    lines = log.read_text(errors="replace").strip().splitlines() or [said]
     raise GantryError(f"the supervisor of run '{folder.name}' did not start: {lines[-1]}")

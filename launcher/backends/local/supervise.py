@@ -9,7 +9,7 @@ that lost a worker can only be restarted as a whole), and it writes down how eac
 It and its workers hold the run's `lock` while they live. When the folder has been removed, nothing is written
 there any more, unless the trainer has said there how it ended.
 
-SIGTERM or SIGINT asks the workers to save and stop, SIGQUIT kills them.
+SIGTERM, SIGINT or SIGHUP asks the workers to save and stop, SIGQUIT kills them.
 """
 
 import os
@@ -53,7 +53,7 @@ class Supervisor:
 
     def run(self) -> LocalRecord:
         """Own the attempt to its end; returns how it ended."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, self._request)
         self._save(supervisor=identify(os.getpid()))
         code = EXIT_FAILED
