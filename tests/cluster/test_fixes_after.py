@@ -66,7 +66,7 @@ def there(at, commands, before):
         (new,) = at.runs() - before
         assert at.began(new)
         spec = json.loads(open_store(f"{at.where[-1]}/gan/{new}").read("cluster.json"))["spec"]
-        changed = [word for word in words if word.startswith("--set") or "=" in word]
+        changed = [word for word in words if "=" in word]
         assert all(word in json.dumps(spec) for word in changed if "VALUE" not in word and "URL" not in word)
         return f"a new run {'waits in its queue' if at.run in QUEUED else 'begins, and its pod runs'}"
     if verb == "resume":
