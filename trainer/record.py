@@ -169,7 +169,7 @@ def _extended(old: Record, config: RunConfig) -> dict[str, Any]:
     """The configuration of a run that is to take more steps than it was begun with."""
     if old.config == config:
         return {}
-    if not old.has_begun or _as_begun(old.config, config) == config:
+    if _as_begun(old.config, config) == config:  # the path alone is said otherwise
         return {"config": config.model_dump(mode="json")}
     return {"config": config.model_dump(mode="json"), "extended": now()}
 

@@ -170,7 +170,7 @@ def test_a_mistake_that_the_trainer_finds_is_passed_on_and_left_for_kubernetes(t
     with Pods(str(tmp_path / "runs"), "job", tmp_path, sets=["data.source=idx:absent"]) as pods:
         assert pods.wait() == [EXIT_USER]
     message = pods.messages[0].read_text()
-    assert message.startswith("error: ") and "idx:absent" in message
+    assert message.startswith("error: ") and "/absent does not exist" in message
     assert pods.log().splitlines()[1:] == [message]
     assert copied(open_store(str(tmp_path / "runs/e/job")), 0) == pods.logs[0].read_bytes()
 
