@@ -14,12 +14,13 @@ from types import FrameType
 if not sys.flags.safe_path and sys.path[0] != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):  # noqa: PTH100, PTH120
     del sys.path[0]
 
-_EXIT_SIGNAL = 128  # and the signal's number, as shells have it
+_EXIT_HANGUP, _EXIT_CTRL_C, _EXIT_TERMINATED = 129, 130, 143  # 128 and the signal's number, as shells have it
+_CODES = {signal.SIGHUP: _EXIT_HANGUP, signal.SIGTERM: _EXIT_TERMINATED}
 
 
 def main() -> None:
     """Import the command line and run it."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _CODES:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _leave)
     try:
@@ -27,7 +28,7 @@ def main() -> None:
 
         cli.main()
     except KeyboardInterrupt:
-        sys.exit(_EXIT_SIGNAL + signal.SIGINT)
+        sys.exit(_EXIT_CTRL_C)
     except SystemExit as error:
         if isinstance(error, _Signalled):
             _forget_output()
@@ -39,7 +40,7 @@ class _Signalled(SystemExit):
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    raise _Signalled(_EXIT_SIGNAL + number)
+    raise _Signalled(_CODES[signal.Signals(number)])
 
 
 def _forget_output() -> None:

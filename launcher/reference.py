@@ -23,7 +23,9 @@ EXIT_CODES = {
     3: "There is no such run, or no such schedule.",
     4: "`wait`: the time is up and the run goes on.",
     42: "Stopped or cut off: `launcher resume RUN` goes on from the last checkpoint.",
+    129: "The terminal was closed.",
     130: "Ctrl-C ended the command.",
+    143: "SIGTERM ended the command.",
 }
 _HIDDEN = frozenset({"install_completion", "show_completion", "help"})
 _EXAMPLE = "Example:"

@@ -190,6 +190,7 @@ def train(
     _find_tensorflow()
     stop.doing("it looked at the run and its data")
     opening = open_run(resolved, options, team)  # before the seconds that TensorFlow takes to load
+    stop.doing("TensorFlow was imported")
     _load_tensorflow()
     from trainer import train as training
 

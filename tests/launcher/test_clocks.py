@@ -116,7 +116,7 @@ def test_a_job_that_is_not_there_yet_is_told_from_one_that_is_gone(word, old, na
 def test_silence_that_no_clock_tells_is_not_claimed():
     seen = Seen(job(), [pod(0), pod(1)])
     assert join(seen, said(), Ages()).state == (RUNNING, "")
-    assert join(seen, said(), ages(said(), seconds=400)).state.explanation.endswith("nothing for 6 min")
+    assert join(seen, said(), ages(said(), seconds=400)).state.explanation.endswith("nothing for 6 min 30 s")
 
 
 def test_a_shifted_process_is_shifted():

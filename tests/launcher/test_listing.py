@@ -169,7 +169,7 @@ def test_other_folders_get_no_index(past_run, root, launcher, tmp_path):
     (tmp_path / "runs/data/cats").mkdir(parents=True)
     (tmp_path / "runs/.cache/x").mkdir(parents=True)
     done = launcher("reindex", "--root", root)
-    assert (done.returncode, done.stdout) == (0, "gan: 1 runs\n")
+    assert (done.returncode, done.stdout) == (0, "gan: 1 run\n")
     assert not list((tmp_path / "runs").glob("data/index.json"))
     refused = launcher("reindex", "--root", root, "--experiment", "data")
     assert refused.returncode == 2

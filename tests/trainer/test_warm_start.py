@@ -16,7 +16,7 @@ from trainer.errors import ConfigError, UserError
 from trainer.layout import run_path
 from trainer.metrics import TIMING, read_lines
 from trainer.origin import WarmStart
-from trainer.step import Feed, State, Stepper
+from trainer.step import TALLY, Feed, State, Stepper
 from trainer.storage import open_store
 
 WARM = ("warm_start.run=latest", "warm_start.optimizer=kept")
@@ -56,7 +56,9 @@ def store(root, run):
 
 
 def values(root, run, step):
-    return checkpoints.read(store(root, run), step).values
+    """The variables of a checkpoint, without what its next line of metrics has of its steps."""
+    found = checkpoints.read(store(root, run), step).values
+    return {name: value for name, value in found.items() if name != TALLY}
 
 
 def lines(root, run):
