@@ -11,9 +11,10 @@ if not sys.flags.safe_path and sys.path[0] != os.path.dirname(os.path.dirname(os
 from trainer.errors import EXIT_RESTART
 from trainer.stops import STOPS, Ended, end
 
-STOPS.listen(EXIT_RESTART if sys.argv[1:2] in (["train"], ["worker"]) else None)
-try:
+try:  # a signal may come as soon as somebody listens
+    STOPS.listen(EXIT_RESTART if sys.argv[1:2] in (["train"], ["worker"]) else None)
     from trainer.cli import main
+
+    main()
 except Ended:
     end()
-main()

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,9 @@ def test_a_detached_run_is_found_cancelled_and_resumed(launcher, ask, root, wait
     assert ask("cancel", "two")["state"] == "stopped"
 
 
-def test_a_run_whose_folder_is_removed_has_failed_and_says_so_in_every_way(launcher, ask, root, wait_for):
+def test_a_run_whose_folder_is_removed_has_failed_and_says_so_in_every_way(
+    launcher, ask, root, wait_for, tmp_path
+):
     flags = ("--preset", "mlp", "--root", root, "--set", "steps=100000", *SHORT)
     begun = launcher("submit", "--name", "away", "--detach", *flags)
     assert begun.returncode == 0, begun.stderr
@@ -119,7 +122,9 @@ def test_a_run_whose_folder_is_removed_has_failed_and_says_so_in_every_way(launc
         wait_for(name, lambda now: (now.checkpoint_step or 0) >= 10)
     for name in ("away", "shown"):
         while (Path(root) / "gan" / name / "run.json").exists():
-            shutil.rmtree(Path(root) / "gan" / name, ignore_errors=True)
+            # At once: what the run writes of its loss meanwhile is not to be removed with the rest.
+            (Path(root) / "gan" / name).rename(gone := tmp_path / uuid.uuid4().hex)
+            shutil.rmtree(gone)
     told = shown.communicate(timeout=120)[1].splitlines()[-1]
     assert shown.returncode == 2
     assert told.startswith("error: ") and "shown: run.json is gone" in told
