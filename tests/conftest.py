@@ -16,8 +16,10 @@ hypothesis.settings.register_profile("own", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "own"))
 
-# A shell ignores Ctrl-C for what it runs in the background, and all that we start would inherit that.
+# A shell ignores Ctrl-C for what it runs in the background, nohup(1) a terminal that closes, and all that we
+# start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
