@@ -29,7 +29,7 @@ N ?= 4
 SEED ?= 1
 JOBS ?= 1
 
-.PHONY: help demo test chaos fuzz test-cluster test-fixes test-surroundings lint format bench lock image image-gpu clean
+.PHONY: help demo test chaos fuzz test-cluster test-fixes test-surroundings test-ends lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,6 +64,11 @@ test-surroundings: .venv/dev ## a short run in each of other people's surroundin
 	rm -f build/surroundings.jsonl && mkdir -p build
 	GANTRY_SURROUNDINGS=$(CURDIR)/build/surroundings.jsonl $(BIN)/pytest tests/trainer/test_surroundings.py
 	$(BIN)/python -m tests.trainer.surroundings_page build/surroundings.jsonl >docs/surroundings.md
+
+test-ends: .venv/dev ## every signal in every phase of trainer, pod, launcher and supervisor; writes docs/ends.md
+	rm -f build/ends.jsonl && mkdir -p build
+	GANTRY_ENDS=$(CURDIR)/build/ends.jsonl $(BIN)/pytest -m "not cluster" -n 2 tests/ends
+	$(BIN)/python -m tests.ends.page build/ends.jsonl >docs/ends.md
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint
 	$(BIN)/ruff format --check .
