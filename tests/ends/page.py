@@ -14,8 +14,8 @@ _PAGE = """\
 <!-- Written by `make test-ends`. -->
 # Every way to end
 
-What a process was doing when it was asked to end, and how it left: each signal was sent in each phase, without
-a terminal and in one (tty). Revision {revision}, {day}, {machine}.
+What a process was doing when it was asked to end, and how it left: each signal was sent in each phase,
+without a terminal and in one (tty). Revision {revision}, {day}, {machine}.
 
 | who | while | leaves with | {signals} |
 |---|---|---|{lines}|
