@@ -41,7 +41,9 @@ def kueue(cluster: Cluster, namespace: str, folder: Path) -> Iterator[None]:
         for each in _built(kubectl, release / "components" / "webhook")
         if each["kind"] != "Service"
     ]
-    (folder / "kueue.yaml").write_text(yaml.safe_dump(_configuration(webhooks, visibility, health)))
+    (folder / "kueue.yaml").write_text(
+        yaml.safe_dump(_configuration(namespace, webhooks, visibility, health))
+    )
     argv = ("chroot", str(folder), "/kueue", "--config=/kueue.yaml", "--kubeconfig=/kubeconfig")
     with ExitStack() as stack:
         stack.enter_context(_created(kubectl, kinds))
@@ -88,7 +90,8 @@ def _furnish(folder: Path, kubectl: Kubectl, release: Path) -> str:
     return base64.b64encode(certificate.read_bytes()).decode()
 
 
-def _configuration(webhooks: int, visibility: int, health: int) -> dict[str, Any]:
+def _configuration(namespace: str, webhooks: int, visibility: int, health: int) -> dict[str, Any]:
+    name = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace]}
     return {
         "apiVersion": "config.kueue.x-k8s.io/v1beta2",
         "kind": "Configuration",
@@ -99,6 +102,8 @@ def _configuration(webhooks: int, visibility: int, health: int) -> dict[str, Any
         "leaderElection": {"leaderElect": False},
         "internalCertManagement": {"enable": False},
         "integrations": {"frameworks": ["batch/job"]},
+        # Else it suspends Jobs of all namespaces that name a queue: those of tests beside this one.
+        "managedJobsNamespaceSelector": {"matchExpressions": [name]},
     }
 
 
