@@ -164,7 +164,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def explained(stage):
-    """The exit code and the JSON of `launcher explain NAME`, asked until the cause is there in all its words."""
+    """The exit code and the JSON of `launcher explain NAME`, asked until its cause is there in all words."""
 
     def call(name, cause=None, words=()):
         def asked():
@@ -186,9 +186,8 @@ def explained(stage):
 @pytest.mark.parametrize("name", CASES)
 def test_the_cause_the_evidence_and_what_mends_it(explained, name):
     cause, words, seen, fix = CASES[name]
-    code, found = explained(
-        name, cause, words
-    )  # a firing that blocks a schedule comes to its own cause later
+    # With its words, as a firing that blocks a schedule comes to its own cause later.
+    code, found = explained(name, cause, words)
     assert (code, found["healthy"], found["name"]) == (1, False, name)
     assert fix in found["fix"]
     objects = [each["object"] for each in found["evidence"]]
