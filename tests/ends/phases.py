@@ -308,9 +308,7 @@ PHASES = (
     Phase("trainer sample", "importing", _samples, code=None, here=("SIGINT",)),
     Phase("trainer data prepare", "writing shards", _prepares, code=None, here=("SIGTERM",)),
     Phase("pod", "its first line", _pod(lambda _, process: blocks(process.pid)), line=r"stopped \(SIGNAL\)"),
-    Phase(
-        "pod", "waiting for its peers' names", _nameless, line=r"asked to stop \(SIGNAL\)", here=("SIGTERM",)
-    ),
+    Phase("pod", "waiting for its peers' names", _nameless, line=r"stop(ped)? \(SIGNAL\)", here=("SIGTERM",)),
     Phase(
         "pod",
         "waiting in the meeting",
