@@ -44,7 +44,10 @@ def doctor(
     Example: launcher doctor --image REGISTRY/gantry:0.1.0 --root gs://bucket/gan --workers 4 --gpus 1 --deep
     """
     from launcher.doctor import examine, subject_of
+    from launcher.errors import SpecError
 
+    if timeout < 1:
+        raise SpecError(f"--timeout {timeout}: expected at least 1 s")
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # the pods must go then, too
     try:
         report = examine(subject_of(flags.settings()), deep=deep, seconds=timeout, tell=note)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from launcher.render.cronjob import Cluster, Timing, render_schedule
@@ -41,14 +41,12 @@ def examples(test):
     return test
 
 
-@settings(deadline=None)
 @given(PRINTABLE)
 @examples
 def test_set_takes_a_text_as_it_is(text):
     assert resolve("mlp", [f"data.source=images:{text}"]).data.source == f"images:{text}"
 
 
-@settings(deadline=None)
 @given(PRINTABLE)
 @examples
 def test_the_flag_for_data_takes_a_text_as_it_is(text):
@@ -64,7 +62,6 @@ def test_the_flag_for_data_takes_a_text_as_it_is(text):
     assert local.config().data.source == f"images:{Path.cwd()}/{text}"
 
 
-@settings(deadline=None)
 @given(PRINTABLE)
 @examples
 def test_a_sweep_takes_a_text_as_it_is(tmp_path_factory, text):
@@ -77,7 +74,6 @@ def test_a_sweep_takes_a_text_as_it_is(tmp_path_factory, text):
     assert members[0].spec.config().data.source == f"images:{text}"
 
 
-@settings(deadline=None)
 @given(PRINTABLE)
 @examples
 def test_a_cron_job_hands_a_text_on_as_it_is(text):
@@ -107,6 +103,10 @@ def test_the_name_of_a_run_that_looks_like_a_number_is_a_name():
         ("images:few/", "images:{here}/few/"),
         ("tfrecord:a/*.tfrecord", "tfrecord:{here}/a/*.tfrecord"),
         ("npz:~/x.npz", "npz:{home}/x.npz"),
+        (
+            "images:~nosuch/few",
+            "images:~nosuch/few",
+        ),  # no folder here: whoever opens it says who is not known
         ("images:/few", "images:/few"),
         ("tfrecord:gs://b/x", "tfrecord:gs://b/x"),
         ("keras:mnist", "keras:mnist"),

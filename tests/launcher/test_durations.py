@@ -55,3 +55,9 @@ def test_files_and_flags_take_the_same():
     assert (spec.grace_seconds, spec.active_deadline_seconds) == (120, 5400)
     with pytest.raises(FieldError, match="grace_seconds is 'long': expected a span of time such as 90s"):
         make_spec("mlp", grace_seconds="long", **IMAGE)
+
+
+def test_a_time_to_wait_for_pods_is_some_time(launcher):
+    done = launcher("doctor", "--deep", "--timeout", "0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: --timeout 0: expected at least 1 s\n"

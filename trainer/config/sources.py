@@ -53,7 +53,7 @@ def absolute(source: str) -> str:
     if kind not in SOURCES or "<" not in SOURCES[kind] or kind == "keras" or not rest or "://" in rest:
         return source
     path = os.path.expanduser(rest)  # noqa: PTH111 - where no home is known, ~ stays for others to refuse
-    if os.path.isabs(path):  # noqa: PTH117
+    if os.path.isabs(path) or path.startswith("~"):  # noqa: PTH117
         return f"{kind}{colon}{path}"
     try:
         return f"{kind}{colon}{os.path.join(os.getcwd(), path)}"  # noqa: PTH109, PTH118
