@@ -81,14 +81,11 @@ def _latest(root: str, store: Store, groups: list[str]) -> list[RunPath]:
     """The run that was begun last, by the dates that the store gave the runs' records; empty without runs."""
     paths: list[RunPath] = []
     for group in groups:
-        known = index.read(Inside(store, group))
-        names = sorted(
-            store.folders(f"{group}/"),
-            key=lambda name: known[name].created or "~" if name in known else "~",
-        )
+        known, names = index.read(Inside(store, group)), set(store.folders(f"{group}/"))
         # The index dates by its chiefs' clocks: good enough to leave out what is old.
-        new = [name for name in names if name not in known]
-        paths += [RunPath(root, group, name) for name in {*names[-_CANDIDATES:], *new}]
+        dated = sorted((known[name].created or "~", name) for name in names & known.keys())
+        chosen = [*(name for _, name in dated[-_CANDIDATES:]), *(names - known.keys())]
+        paths += [RunPath(root, group, name) for name in chosen]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         dates = pool.map(lambda path: _begun(Inside(store, f"{path.experiment}/{path.name}")), paths)
         begun = [(date, path) for date, path in zip(dates, paths, strict=True) if date is not None]

@@ -157,7 +157,8 @@ def _environment() -> dict[str, Setting]:
     root = os.environ.get(ROOT_VARIABLE)
     if not root:
         return {}
-    return {"root": Setting(expanded(root, f"environment {ROOT_VARIABLE}"), f"environment {ROOT_VARIABLE}")}
+    origin = f"environment {ROOT_VARIABLE}"
+    return {"root": Setting(expanded(root, origin), origin)}
 
 
 def _from_flags(flags: Mapping[str, Any]) -> dict[str, Setting]:

@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 from trainer.errors import EXIT_RESTART
 from trainer.log_copy import LogCopy
-from trainer.stops import AGAIN, STOPS, signal_name
+from trainer.stops import AGAIN, AGAIN_SECONDS, STOPS, signal_name
 from trainer.termination import LastLines
 
 _READ_BYTES = 64 << 10
 _POLL_SECONDS = 0.2
-_AGAIN_SECONDS = 1.0  # a terminal that closes may send the same signal twice
 _UNHEARD_SECONDS = 5.0  # without a trainer a request is looked at within one; storage may take minutes
 _STOPPED_SECONDS = 3.0  # a process that was stopped (SIGSTOP) hears nothing and is killed after so long
 
@@ -72,7 +71,7 @@ class Requests:
             first, self.asked = self.asked is None, self.asked or number
             if first:
                 self._since = time.monotonic()
-            elif number == AGAIN and time.monotonic() - self._since > _AGAIN_SECONDS:
+            elif number == AGAIN and time.monotonic() - self._since > AGAIN_SECONDS:
                 self._told = False  # a person who will not wait
             self._pass_on()
             if self._child is None:

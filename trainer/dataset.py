@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from trainer import layout
-from trainer.config import RunConfig
+from trainer.config import BLOCK, RunConfig
 from trainer.config.sources import absolute
 from trainer.data import (
     ImageSource,
@@ -24,7 +24,6 @@ from trainer.data import (
     resolve_latest,
     seen,
 )
-from trainer.data.index import BLOCK
 from trainer.data.look import too_large
 from trainer.errors import ObjectMissing, PeerLost, UserError
 from trainer.record import Record
@@ -106,9 +105,8 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
     opened = open_source(source, config.image.shape, cache_blocks=cache_blocks, look=found)
     streaming = streams_from_shards(opened, config)
     if not streaming:
-        label_problem = opened.label_problem
         opened = opened.gather()
-        opened.label_problem = label_problem
+        opened.label_problem = found.label_problem
     found.check()
     new = seen(source, opened.count, found)
     if accepting and pin:

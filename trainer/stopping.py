@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 
 from trainer.emergency import Emergency
-from trainer.stops import AGAIN, STOPS, signal_name
+from trainer.stops import AGAIN, AGAIN_SECONDS, STOPS, signal_name
 
-_AGAIN_SECONDS = 1.0  # a shell and a terminal that closes may send the same signal twice
 _LAST_SECONDS = (
     20.0  # for the status and the lease, which storage may hold up, and for a reader that is stopped
 )
@@ -55,7 +54,7 @@ class StopFlag:
         if first:
             for act in self._then:
                 act()
-        elif number == AGAIN and time.monotonic() - self._since > _AGAIN_SECONDS:
+        elif number == AGAIN and time.monotonic() - self._since > AGAIN_SECONDS:
             self._leave("stopped at once, as it was asked for twice; start again to go on", keep=False)
         return None
 

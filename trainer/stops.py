@@ -22,6 +22,8 @@ from trainer.errors import EXIT_RESTART
 _MEANT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 AGAIN = signal.SIGINT
 """The one that a person sends twice who will not wait."""
+AGAIN_SECONDS = 1.0
+"""Between two that a person means; a shell and a terminal that closes may send the same one twice."""
 _INTERRUPT = signal.SIGURG  # which nobody else uses, and which does nothing where it is not asked for
 _TIDY_SECONDS = 2.0  # for the main thread to remove what it has begun, if it is not in C++
 

@@ -8,8 +8,7 @@ keyed permutation for the indices (`tf.random.experimental.index_shuffle`).
 
 import tensorflow as tf
 
-BLOCK = 256
-"""Neighbouring images that are read together from a shard (64x64 RGB: 3 MiB)."""
+from trainer.config import BLOCK
 
 # Purposes: the second half of each seed, so that no two streams ever share a key.
 _NOISE, _SAMPLES, _BLOCK_ORDER, _WINDOW_ORDER = range(4)

@@ -16,13 +16,12 @@ from tests.cluster.kubectl import Kubectl
 RECORD = "GANTRY_FIXES"  # variable: a file that is told what was done
 
 
-def running(kubectl: Kubectl, job: str, seconds: float = 120, *, or_ended: bool = False) -> bool:
-    """Whether a pod of a Job runs or has succeeded, awaited; `or_ended` takes one that failed as well."""
-    phases = {"Running", "Succeeded"} | ({"Failed"} if or_ended else set())
+def running(kubectl: Kubectl, job: str, seconds: float = 120, *others: str) -> bool:
+    """Whether a pod of a Job runs, awaited; a phase of `others`, such as Succeeded, is as good."""
 
     def began() -> bool:
         pods = kubectl.get("pods", "-l", f"batch.kubernetes.io/job-name={job}")["items"]
-        return any(pod["status"]["phase"] in phases for pod in pods)
+        return any(pod["status"]["phase"] in ("Running", *others) for pod in pods)
 
     return bool(kubectl.wait_for(f"a pod of {job}", began, seconds))
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.cluster.flags import on
-from tests.cluster.waiting import wait_until
+from tests.cluster.waiting import first_checkpoint
 from tests.support.flags import set_flags
 from tests.support.teams import SMALL
 from trainer import layout
@@ -24,10 +24,7 @@ def trains(cluster, launcher, namespace, bucket):
         what = ["--preset", "mlp", "--workers", "1", "--threads", "1", "--memory", "1400Mi", "--name", name]
         launcher("submit", *what, *set_flags(ENDLESS), *on(cluster, namespace, bucket), check=True)
         store = open_store(f"{bucket}/gan/{name}")
-        wait_until(
-            lambda: any(layout.is_complete(each.name, each.size) for each in store.list("checkpoints/")),
-            "a checkpoint", PATIENCE_SECONDS,
-        )  # fmt: skip
+        first_checkpoint(store, PATIENCE_SECONDS)
         return store
 
     return start

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.cluster.explain_stage import submitters_role
-from tests.cluster.fixing import Fixing
+from tests.cluster.fixing import Fixing, running
 from tests.cluster.flags import on
 from tests.support.flags import set_flags
 from trainer.storage import open_store
@@ -63,16 +63,6 @@ def desk(launcher, own_cluster, namespace, bucket):
 @pytest.fixture
 def fixing(cluster, desk, tmp_path):
     return Fixing(cluster, desk.where, tmp_path)
-
-
-def begun(kubectl, job):
-    """Wait until a Job's pod runs."""
-
-    def phases():
-        pods = kubectl.get("pods", "-l", f"batch.kubernetes.io/job-name={job}")["items"]
-        return [pod for pod in pods if pod["status"]["phase"] == "Running"]
-
-    kubectl.wait_for(f"a pod of {job}", phases, 120)
 
 
 def test_resume(fixing, desk):
@@ -133,7 +123,7 @@ def test_rerun_in_the_place_of_one_that_lives(fixing, desk, kubectl):
     assert desk.data("status", "one")["state"] == "stopped"
     again = desk.other("one")
     assert desk.record(again)["spec"]["cpu"] == "0.3"
-    begun(kubectl, again)
+    assert running(kubectl, again)
     fixing.tell(commands, "the old run is stopped, the new one's pod runs")
     desk("cancel", again, "--now")
 
@@ -144,7 +134,7 @@ def test_kubectl(fixing, desk, kubectl):
     assert commands[0][0] == "kubectl"
     fixing.run(commands)
     assert kubectl.get("secret", "absent")["data"]
-    begun(kubectl, "one")
+    assert running(kubectl, "one")
     fixing.tell(commands, "the run's pod runs")
     desk("cancel", "one", "--now")
 

@@ -37,7 +37,8 @@ class After:
         if self.run in QUEUED:
             return self.kubectl.get("job", job)["spec"]["suspend"]
         # Of a made-up account, and of a deadline of seconds, pods begin and soon end.
-        return running(self.kubectl, job, PATIENCE_SECONDS, or_ended=self.run in ("nobody", "late"))
+        others = ("Succeeded", "Failed") if self.run in ("nobody", "late") else ("Succeeded",)
+        return running(self.kubectl, job, PATIENCE_SECONDS, *others)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_one_that_goes_on_by_itself_is_followed_to_its_end(after, run):
     at.kubectl("delete", "pod", f"rival-{run}", "--wait=false")
     with ThreadPoolExecutor(1) as pool:
         watch = pool.submit(at.fixing.launcher, *commands[0][1:])
-        assert running(at.kubectl, run, PATIENCE_SECONDS)
+        assert running(at.kubectl, run, PATIENCE_SECONDS, "Succeeded")
         at.fixing.launcher("cancel", f"gan/{run}", "--now", *at.where)
         told = watch.result(PATIENCE_SECONDS).stdout
     assert "stopped" in told, told

@@ -3,15 +3,15 @@
 import pytest
 
 from tests.cluster import disturbances
-from tests.cluster.fixing import Fixing, running
-from tests.cluster.test_fixes import desk
-from tests.cluster.waiting import wait_until
+from tests.cluster.fixing import running
+from tests.cluster.test_explain_altered import ENDLESS
+from tests.cluster.test_fixes import desk, fixing
+from tests.cluster.waiting import first_checkpoint
 from tests.support.flags import set_flags
-from tests.support.teams import SMALL
 from trainer import layout
 from trainer.storage import open_store
 
-__all__ = ["desk"]
+__all__ = ["desk", "fixing"]
 pytestmark = pytest.mark.fixes
 
 PATIENCE_SECONDS = 240.0
@@ -25,13 +25,9 @@ class Striking:
 
     def trains(self, name, *more):
         """Submit it and wait for its first checkpoint; its folder."""
-        endless = (*SMALL, "steps=1000000", "samples.every_steps=1000", "checkpoints.keep=2")
-        self.desk.submit(name, "--workers", "1", "--memory", "1400Mi", *set_flags(endless), *more)
+        self.desk.submit(name, "--workers", "1", "--memory", "1400Mi", *set_flags(ENDLESS), *more)
         store = open_store(f"{self.bucket}/gan/{name}")
-        wait_until(
-            lambda: any(layout.is_complete(at.name, at.size) for at in store.list("checkpoints/")),
-            "a checkpoint", PATIENCE_SECONDS,
-        )  # fmt: skip
+        first_checkpoint(store, PATIENCE_SECONDS)
         return store
 
     def pod(self, job):
@@ -41,8 +37,7 @@ class Striking:
 
 
 @pytest.fixture
-def striking(desk, cluster, kubectl, bucket, tmp_path):
-    fixing = Fixing(cluster, desk.where, tmp_path)
+def striking(desk, fixing, kubectl, bucket):
     return Striking(desk, fixing, kubectl, bucket)
 
 
@@ -51,7 +46,7 @@ def test_orphans(striking, kubectl):
     kubectl("delete", "job", "left", "--cascade=orphan")
     commands = striking.fixing("left", "orphaned")
     striking.fixing.run(commands)
-    assert running(kubectl, "left-r2", PATIENCE_SECONDS)
+    assert running(kubectl, "left-r2", PATIENCE_SECONDS, "Succeeded")
     assert not kubectl.get("pods", "-l", "batch.kubernetes.io/job-name=left")["items"]
     assert striking.desk.data("status", "left")["attempt"] == 2
     striking.fixing.tell(commands, "the orphans have ended, and the second attempt's pod runs")
@@ -66,7 +61,7 @@ def test_a_run_whose_folder_was_emptied(striking, kubectl):
     known = {each["metadata"]["name"] for each in kubectl.get("jobs")["items"]}
     striking.fixing.run(commands)
     (job,) = {each["metadata"]["name"] for each in kubectl.get("jobs")["items"]} - known
-    assert running(kubectl, job, PATIENCE_SECONDS)
+    assert running(kubectl, job, PATIENCE_SECONDS, "Succeeded")
     striking.fixing.tell(commands, "the same run begins anew, and its pod runs")
     striking.desk("cancel", job, "--now")
 
@@ -76,7 +71,7 @@ def test_more_pods(striking, kubectl):
     kubectl("patch", "job", "crowded", '-p={"spec":{"completions":2,"parallelism":2}}')
     commands = striking.fixing("crowded", "more-pods", PATIENCE_SECONDS)
     striking.fixing.run(commands)
-    assert running(kubectl, "crowded-r2", PATIENCE_SECONDS)
+    assert running(kubectl, "crowded-r2", PATIENCE_SECONDS, "Succeeded")
     assert kubectl.get("job", "crowded-r2")["spec"]["completions"] == 2
     striking.fixing.tell(commands, "the second attempt has two workers, and its pods run")
     striking.desk("cancel", "crowded", "--now")
@@ -88,7 +83,7 @@ def test_a_limit_by_default_that_is_less_than_asked_for(striking, kubectl):
     striking.desk.submit_unjudged(kubectl, "large", "--cpu", "400m")
     commands = striking.fixing("large", "limit-default")
     striking.fixing.run(commands)
-    assert running(kubectl, striking.desk.other("large"), PATIENCE_SECONDS)
+    assert running(kubectl, striking.desk.other("large"), PATIENCE_SECONDS, "Succeeded")
     striking.fixing.tell(commands, "the new run's pod runs")
 
 
@@ -97,19 +92,14 @@ def test_restarts_that_brought_nothing(striking, kubectl):
     disturbances.kill_trainer(kubectl, striking.pod("killed"))
     commands = striking.fixing("killed", "restarts-in-vain", PATIENCE_SECONDS)
     striking.fixing.run(commands)
-    assert running(kubectl, "killed-r2", PATIENCE_SECONDS)
+    assert running(kubectl, "killed-r2", PATIENCE_SECONDS, "Succeeded")
     striking.fixing.tell(commands, "the second attempt's pod runs")
     striking.desk("cancel", "killed", "--now")
 
 
-def test_a_schedule_whose_firings_are_not_well(cron, fixing_of_cron):
+def test_a_schedule_whose_firings_are_not_well(cron, fixing):
     cron.create("nightly", "0 0 29 2 *", "--env", "GANTRY_PEER_SECONDS=soon")
     cron("trigger", "nightly")
-    commands = fixing_of_cron("nightly", "firing-not-well")
-    fixing_of_cron.run(commands, VALUE="600")
-    fixing_of_cron.tell(commands, "it left with 0")
-
-
-@pytest.fixture
-def fixing_of_cron(cluster, desk, tmp_path):
-    return Fixing(cluster, desk.where, tmp_path)
+    commands = fixing("nightly", "firing-not-well")
+    fixing.run(commands, VALUE="600")
+    fixing.tell(commands, "it left with 0")

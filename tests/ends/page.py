@@ -1,21 +1,18 @@
 """docs/ends.md, from what the tests of ends told: ``python -m tests.ends.page RECORD``."""
 
 import json
-import os
-import platform
-import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.ends.phases import PHASES, SIGNALS
+from tests.support.provenance import stamp
 
 _PAGE = """\
 <!-- Written by `make test-ends`. -->
 # Every way to end
 
 What a process was doing when it was asked to end, and how it left: each signal was sent in each phase,
-without a terminal and in one (tty). Revision {revision}, {day}, {machine}.
+without a terminal and in one (tty). {stamp}.
 
 | who | while | leaves with | {signals} |
 |---|---|---|{lines}|
@@ -41,14 +38,8 @@ def page(record: Path) -> str:
         + " |"
         for phase in PHASES
     ]
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    system = f"{platform.system()} {platform.release()}"
     return _PAGE.format(
-        revision=revision,
-        day=f"{datetime.now(UTC):%Y-%m-%d}",
-        machine=f"{os.cpu_count()} cores, Python {platform.python_version()}, {system}",
+        stamp=stamp(),
         signals=" | ".join(f"{signal}{' tty' if terminal else ''}" for signal, terminal in columns),
         lines="|".join("---" for _ in columns),
         rows="\n".join(rows),

@@ -1,13 +1,10 @@
 """docs/surroundings.md, from what the runs told: ``python -m tests.trainer.surroundings_page RECORD``."""
 
 import json
-import os
-import platform
-import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.support.provenance import stamp
 from tests.trainer.surroundings import TABLE
 from trainer.surroundings import PLAIN, RULES, Rule
 
@@ -27,7 +24,7 @@ threads, are in `run.json` as `surroundings`; a resume under others says so.
 ## Runs in other people's surroundings
 
 A short run through `launcher submit` in each row, compared with one in clean surroundings: weights, moments,
-metrics, samples and curves. Revision {revision}, {day}, {machine}.
+metrics, samples and curves. {stamp}.
 
 | surroundings | workers | the run |
 |---|---|---|
@@ -43,15 +40,8 @@ def page(record: Path) -> str:
         for row in TABLE
     ]
     rules = [f"| `{rule.name}` | {_value(rule)} | {rule.why} |" for rule in RULES]
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    system = f"{platform.system()} {platform.release()}"
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {system}"
     return _PAGE.format(
-        revision=revision,
-        day=f"{datetime.now(UTC):%Y-%m-%d}",
-        machine=machine,
+        stamp=stamp(),
         rules="\n".join(rules),
         rows="\n".join(rows),
     )

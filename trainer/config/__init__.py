@@ -14,9 +14,10 @@ from trainer.config.resolve import (
     to_yaml,
     validate,
 )
-from trainer.config.schema import Dcgan, Mlp, RunConfig, WarmStart
+from trainer.config.schema import BLOCK, Dcgan, Mlp, RunConfig, WarmStart
 
 __all__ = [
+    "BLOCK",
     "Dcgan",
     "Mlp",
     "RunConfig",

@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from trainer.config.sources import parse_source
 
+BLOCK = 256
+"""Neighbouring images that are shuffled and read together from a shard (64x64 RGB: 3 MiB)."""
+
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -104,7 +107,7 @@ class Data(Section):
     """Keep the set in the device's memory or stream it from shards; auto decides by `memory_limit_mb`."""
     memory_limit_mb: Positive = 1024
     """Largest set, in MiB of 8-bit images, that `placement: auto` keeps in memory."""
-    shuffle_window: Annotated[int, Field(ge=256, multiple_of=256)] = 16384
+    shuffle_window: Annotated[int, Field(ge=BLOCK, multiple_of=BLOCK)] = 16384
     """Images that are shuffled together; sets up to this size are shuffled as a whole."""
 
 

@@ -27,7 +27,6 @@ from trainer.errors import DataError
 
 _THREADS = min(16, os.cpu_count() or 1)  # Pillow lets go of the interpreter lock while it decodes
 _CHUNK = 1024  # images of a check at once: 12 MiB at 64x64 RGB
-_WITH_LABELS = "expected all or none in sub-folders"
 
 
 class FolderSource(ImageSource):
@@ -137,11 +136,7 @@ def open_folder(folder: str, shape: Shape | None, look: Look) -> FolderSource:
     with reading(name, path):
         files = look.choose(_files(path, look))
     if not files:
-        left = (
-            f"; there are {', '.join(f'{n} {kind}' for kind, n in look.left_out.items())}"
-            if look.left_out
-            else ""
-        )
+        left = f"; there are {look.kinds_left_out}" if look.left_out else ""
         raise problem(name, f"no images in {path}, expected files ending in {', '.join(ENDINGS)}{left}")
     shape = shape or _first_shape(look, path, files)
     look.admit(len(files) * int(np.prod(shape)))

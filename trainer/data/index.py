@@ -12,8 +12,6 @@ NAME = "index.json"
 """The index's name beside its shards."""
 FORMAT: Literal[1] = 1
 """Version of the format; a reader refuses any other."""
-BLOCK = 256
-"""Neighbouring images that are read together; `trainer.streams.BLOCK`, which is TensorFlow's to import."""
 
 
 class _Part(BaseModel):
@@ -58,7 +56,7 @@ class Index(_Part):
     dtype: Literal["uint8"] = "uint8"
     """Type of each channel of each pixel."""
     block_images: Literal[256] = 256
-    """Neighbouring images that are read together (`trainer.streams.BLOCK`)."""
+    """Neighbouring images that are read together (`trainer.config.BLOCK`)."""
     label_names: tuple[str, ...] | None = Field(default=None, strict=False)
     """A name for each label, null when the set has none."""
     labels: File | None = None

@@ -49,7 +49,7 @@ def _split(rest: str) -> tuple[str, list[str]]:
     if rest.startswith("gs://"):
         bucket, _, path = rest.removeprefix("gs://").partition("/")
         return f"gs://{bucket}/", path.split("/")
-    path = str(Path(expanded(rest))) + ("/" if rest.endswith("/") else "")
+    path = str(Path(expanded(rest, "data.source"))) + ("/" if rest.endswith("/") else "")
     return ("/", path[1:].split("/")) if path.startswith("/") else ("", path.split("/"))
 
 

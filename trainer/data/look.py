@@ -114,6 +114,11 @@ class Look:
         """Count a file that is nothing that is read."""
         self.left_out[PurePosixPath(name).suffix.lower() or "without an ending"] += 1
 
+    @property
+    def kinds_left_out(self) -> str:
+        """What was left out, ``3 .txt, 1 .csv``, the most common first; empty for nothing."""
+        return ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common())
+
     def drop(self, names: Iterable[str]) -> None:
         """Leave damaged files out for good."""
         for name in names:
@@ -159,8 +164,7 @@ class Look:
         """What is to be said, a line each."""
         said = []
         if self.left_out:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common())
-            said.append(f"left out, as no images that are read: {kinds}")
+            said.append(f"left out, as no images that are read: {self.kinds_left_out}")
         if self._skipped:
             said.append(f"left out, as they cannot be read: {some(self.skipped)}")
         if self.added:

@@ -6,7 +6,7 @@ only when a person accepts data that has changed.
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -96,13 +96,9 @@ def differences(old: Pin, new: Pin) -> dict[str, list[str]]:
     """Names of files that came, went or changed."""
     before, after = old.by_name, new.by_name
     return {
-        "added": _sorted(after.keys() - before.keys()),
-        "gone": _sorted(before.keys() - after.keys()),
-        "changed": _sorted(
+        "added": sorted(after.keys() - before.keys()),
+        "gone": sorted(before.keys() - after.keys()),
+        "changed": sorted(
             name for name in before.keys() & after.keys() if before[name][1:3] != after[name][1:3]
         ),
     }
-
-
-def _sorted(names: Iterable[str]) -> list[str]:
-    return sorted(names)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from trainer.config import BLOCK
 from trainer.data import index as index_json
 from trainer.data.folder import FolderSource
-from trainer.data.index import BLOCK, File, Index, Shard
+from trainer.data.index import File, Index, Shard
 from trainer.data.look import Look
 from trainer.data.records import FRAME_BYTES, framed
 from trainer.data.registry import open_source
@@ -87,15 +88,16 @@ def _check_index(images: ImageSource, names: list[str], shard_images: int) -> No
     Raises:
         DataError: it cannot hold what the set has.
     """
+    counts = [min(shard_images, images.count - start) for start in range(0, images.count, shard_images)]
     shards = [
         Shard(
             name=name,
-            records=min(shard_images, images.count - number * shard_images),
+            records=count,
             bytes=shard_images,
             crc32c="",
-            blocks=tuple(range(math.ceil(min(shard_images, images.count - number * shard_images) / BLOCK))),
+            blocks=tuple(range(math.ceil(count / BLOCK))),
         )
-        for number, name in enumerate(names)
+        for name, count in zip(names, counts, strict=True)
     ]
     try:
         draft = Index(
