@@ -160,7 +160,7 @@ def _samples(found: "Shown") -> str:
     if grids is None:
         return ""
     span = f"steps {grids.first_step:,} to {grids.last_step:,}"
-    return f"{grids.count} grids, {span}, the newest {_moment(grids.updated)}"
+    return f"{counted(grids.count, 'grid')}, {span}, the newest {_moment(grids.updated)}"
 
 
 def _result(found: "Shown") -> str:

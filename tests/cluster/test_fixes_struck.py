@@ -97,9 +97,10 @@ def test_restarts_that_brought_nothing(striking, kubectl):
     striking.desk("cancel", "killed", "--now")
 
 
-def test_a_schedule_whose_firings_are_not_well(cron, fixing):
+def test_a_schedule_whose_firings_are_not_well(cron, fixing, desk):
     cron.create("nightly", "0 0 29 2 *", "--env", "GANTRY_PEER_SECONDS=soon")
-    cron("trigger", "nightly")
+    firing = cron("trigger", "nightly").stdout.strip()
     commands = fixing("nightly", "firing-not-well")
     fixing.run(commands, VALUE="600")
-    fixing.tell(commands, "it left with 0")
+    assert desk.record(desk.other(firing))["spec"]["env"]["GANTRY_PEER_SECONDS"] == "600"
+    fixing.tell(commands, "a new run has the value")
