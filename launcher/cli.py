@@ -32,6 +32,7 @@ from launcher.commands.sweep import sweep
 from launcher.commands.tensorboard import tensorboard
 from launcher.commands.wait import wait
 from launcher.commands.watch import watch
+from launcher.hints import remember
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
 from trainer.surroundings import check_folder, output_failed, settle_streams
 
@@ -115,6 +116,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not output_failed(error):
             raise
         code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
+    finally:
+        remember()  # what was typed was for this command, and its process may be somebody's who goes on
     if sys.flags.inspect:  # a person's PYTHONINSPECT, for which Python would wait for somebody to type
         sys.stdout.flush()
         os._exit(code or 0)

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from launcher.cli import app
+from launcher.cli import app, main
 from launcher.commands.common import size
 from launcher.commands.display import BarDisplay, PlainDisplay, make_display
 from launcher.follow import LogLine
+from launcher.hints import command_line
 from launcher.runs import Update, list_runs
+from trainer.layout import RunPath
 
 HEAVY = (
     "tensorflow",
@@ -268,3 +270,9 @@ def test_to_follow_a_run_and_to_leave_it_alone_are_not_asked_for_together(launch
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: --watch: expected no --detach beside it, which leaves the run to itself\n"
     assert not Path(root).exists()
+
+
+def test_what_was_typed_for_one_command_is_not_said_by_the_next_of_a_process(desk, capsys):
+    with pytest.raises(SystemExit):
+        main(["status", "one", "--root", "runs", "--context", "c", "--namespace", "n"])
+    assert command_line("logs", RunPath("/data", "gan", "one")) == "launcher logs gan/one --root /data"
