@@ -53,7 +53,7 @@ class Kubectl:
         """An object, or a list with its `items`: ``get("job", "a")["status"]``."""
         return json.loads(self("get", *argv, "-o=json").stdout)
 
-    def wait_for(self, what: str, check: Callable[[], object], seconds: float = 60) -> Any:
+    def wait_for(self, what: str, check: Callable[[], object], seconds: float = 180) -> Any:
         """What `check` gives as soon as that is true; fails when the time is up."""
         deadline = time.monotonic() + seconds
         while not (found := check()):
@@ -61,7 +61,7 @@ class Kubectl:
             time.sleep(0.3)  # kubectl itself takes 0.1 s of a processor
         return found
 
-    def finished(self, pod: str, seconds: float = 60) -> int:
+    def finished(self, pod: str, seconds: float = 180) -> int:
         """The exit code of a pod's only container, awaited."""
 
         def code() -> list[int]:

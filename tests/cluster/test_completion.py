@@ -68,4 +68,4 @@ def test_names_from_the_cluster(launcher, kubectl, namespace):
         ("explain {place} ", ["nightly", "one", "two", "weekly"]),
     ):
         # A cluster that is busy with others may take longer than the patience of a shell.
-        wait_until(lambda: offered(command) == names, f"{names} for {command}", 60)  # noqa: B023
+        wait_until(lambda: offered(command) == names, f"{names} for {command}", 180)  # noqa: B023

@@ -117,7 +117,7 @@ def test_an_image_that_cannot_be_pulled_and_ctrl_c(doctor, launcher, cluster, na
     began = launcher.start("doctor", *on(cluster, namespace, bucket), "--deep")
     kubectl.wait_for("its Job", lambda: kubectl("get", "jobs", OURS, "-o", "name").stdout)
     began.send_signal(signal.SIGINT)
-    _, told = began.communicate(timeout=60)
+    _, told = began.communicate(timeout=240)
     assert (began.returncode, "Traceback" in told) == (130, False), told
     nothing_is_left(kubectl, bucket)
     found = doctor("--image", ABSENT, "--deep")

@@ -29,7 +29,7 @@ def test_a_run_on_the_cluster_has_the_bits_of_a_local_one(launcher, namespace, b
     wait_until(lambda: status()["state"] == "running", "workers that train")
     waited = launcher("wait", "same", "--root", bucket, "--timeout", "5m")
     assert waited.returncode == 0, waited.stdout + waited.stderr
-    out, err = following.communicate(timeout=60)
+    out, err = following.communicate(timeout=240)
     assert following.returncode == 0, err
     assert "worker-0 | pod same-0-" in out
     assert "worker-1 | pod same-1-" in out

@@ -176,7 +176,7 @@ def explained(stage):
 
         last = []
         try:
-            return stage.kubectl.wait_for(f"{name}: {cause}", asked, 60)
+            return stage.kubectl.wait_for(f"{name}: {cause}", asked, 180)
         except AssertionError as error:
             raise AssertionError(f"{error}: {last[-1:]}") from None
 

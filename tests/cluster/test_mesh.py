@@ -93,7 +93,7 @@ def test_a_finished_run_is_finished_whatever_a_mesh_keeps_of_its_pods(
     cancelled = asked("cancel", "held")
     assert cancelled["state"] == "finished"
     assert kubectl.get("job", "held-r2")["spec"]["suspend"]
-    kubectl.wait_for("the pods to go", lambda: not kubectl.get("pods")["items"], 90)
+    kubectl.wait_for("the pods to go", lambda: not kubectl.get("pods")["items"], 240)
     assert asked("status", "held")["state"] == "finished"
     assert asked("explain", "held")["healthy"]
 
@@ -121,7 +121,8 @@ def test_injection_is_declined_and_a_native_sidecar_needs_nothing(launcher, kube
     begin("native")
     for run in ("declined", "native"):
         assert launcher("wait", run, "--root", bucket, "--timeout", "4m").returncode == 0
-        kubectl("wait", "--for=condition=complete", f"job/{run}", "--timeout=60s")
+        # A native sidecar that does not hear a SIGTERM is killed after the pod's grace, 60 s.
+        kubectl("wait", "--for=condition=complete", f"job/{run}", "--timeout=240s", timeout=260)
         now = asked("status", run)
         assert (now["state"], now["explanation"], now["workers"][0]["held_by"]) == ("finished", "", [])
         assert asked("explain", run)["healthy"]

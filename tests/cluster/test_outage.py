@@ -47,7 +47,7 @@ def test_commands_at_work_survive(launcher, namespace, bucket, own_cluster, outa
     wait_until(lambda: logs.output.count("\n") > before + 2, "lines after the outage")
     assert launcher("cancel", *where).returncode == 0
     for command, code in ((logs, 0), (watch, 0), (wait, 1)):
-        _, err = command.process.communicate(timeout=60)
+        _, err = command.process.communicate(timeout=240)
         assert command.process.returncode == code, err
         assert err.count("does not answer") <= 1, err
     assert "run 'through' is stopped" in wait.output

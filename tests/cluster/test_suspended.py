@@ -54,7 +54,7 @@ def test_a_submission_that_was_cut_off_is_told_and_the_way_on_goes_on(
     kubectl.wait_for("a pod", lambda: kubectl.get("pods")["items"])
     kubectl("patch", "job", "byhand", "--type=merge", "-p", '{"spec":{"suspend":true}}')
 
-    wait_until(lambda: asked("status", "half")["state"] != "starting", "the time of a submission to pass", 30)
+    wait_until(lambda: asked("status", "half")["state"] != "starting", "the time of a submission to pass")
     now = asked("status", "half")
     assert now["state"] == "interrupted"
     assert "was cut off" in now["explanation"]

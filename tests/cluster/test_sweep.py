@@ -20,7 +20,7 @@ def test_a_sweep_is_left_and_gone_on_with(launcher, kubectl, namespace, bucket, 
     assert first.poll() is None, first.stderr.read()
     kubectl.wait_for("its release", lambda: kubectl.get("job", "s-1")["spec"]["suspend"] is False)
     first.send_signal(signal.SIGINT)
-    _, told = first.communicate(timeout=60)
+    _, told = first.communicate(timeout=240)
     assert first.returncode == 42, told
     assert "s-1 goes on" in told and "go on with the sweep: launcher sweep -f sweep.yaml" in told
     assert kubectl("get", "jobs", "-o=name").stdout.split() == ["job.batch/s-1"]

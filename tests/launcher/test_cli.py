@@ -274,5 +274,5 @@ def test_to_follow_a_run_and_to_leave_it_alone_are_not_asked_for_together(launch
 
 def test_what_was_typed_for_one_command_is_not_said_by_the_next_of_a_process(desk, capsys):
     with pytest.raises(SystemExit):
-        main(["status", "one", "--root", "runs", "--context", "c", "--namespace", "n"])
+        main(["status", "one", "--root", "runs", "--namespace", "n"])
     assert command_line("logs", RunPath("/data", "gan", "one")) == "launcher logs gan/one --root /data"

@@ -127,7 +127,7 @@ class Survivor:
         """Wait for the end; the Job's status. Until then nobody said that the run had ended."""
         waited = self._launcher("wait", self.name, *self._root, "--timeout", "10m", timeout=700)
         assert waited.returncode == 0, waited.stdout + waited.stderr
-        _, complaints = self._watch.communicate(timeout=60)
+        _, complaints = self._watch.communicate(timeout=240)
         assert self._watch.returncode == 0, complaints
         *meanwhile, last = self.story
         assert {told["state"] for told in meanwhile} <= UNDER_WAY
