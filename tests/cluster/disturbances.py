@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.cluster.kubectl import Kubectl
@@ -84,6 +84,18 @@ def kill_shim(kubectl: Kubectl, pod: str) -> None:
                 os.kill(shim, signal.SIGKILL)
                 return
     raise AssertionError(f"no process of pod {pod} has a shim above it")
+
+
+@contextmanager
+def cut_off(kubectl: Kubectl, pod: str, address: str) -> Iterator[None]:
+    """Let a pod's packets to one IPv4 address go nowhere, until the end of the block."""
+    process = next(_processes(kubectl, pod))
+    enter = ["nsenter", "-t", process.name, "-n", "ip", "route"]
+    subprocess.run([*enter, "add", "blackhole", f"{address}/32"], check=True)
+    try:
+        yield
+    finally:  # of a pod that is gone its network is too
+        subprocess.run([*enter, "del", "blackhole", f"{address}/32"], check=False)
 
 
 def hold_trainer(kubectl: Kubectl, pod: str, seconds: float) -> None:

@@ -223,6 +223,11 @@ def gated(pod: dict[str, Any]) -> None:
     pod["schedulingGates"] = [{"name": "gantry.test/approval"}]
 
 
+def filling(pod: dict[str, Any]) -> None:
+    """With a scratch folder that no node's disk holds."""
+    pod["containers"][0]["resources"]["requests"]["ephemeral-storage"] = "900Ti"
+
+
 def attracted(pod: dict[str, Any]) -> None:
     """Only for nodes with an SSD, by affinity."""
     terms = [{"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}]

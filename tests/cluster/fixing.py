@@ -41,15 +41,16 @@ def tell(cause: str, fix: str, where: list[str], there: str) -> None:
 class Fixing:
     """``fix = fixing("one", "image-missing")``, then ``fixing.run(fix)`` in processes of its own."""
 
-    def __init__(self, cluster: Cluster, where: list[str], folder: Path) -> None:
+    def __init__(self, cluster: Cluster, where: list[str], folder: Path, user: str = "") -> None:
+        """`user`: whose kubeconfig of the cluster's test users is used; the administrator's where empty."""
         self.cluster, self._where, self._folder = cluster, where, folder
         # Without settings of whoever runs the tests; and `kubectl edit` needs nobody.
         self._environment = os.environ | {
             "XDG_CONFIG_HOME": str(folder / "config"), "NO_COLOR": "1", "EDITOR": "true",
         }  # fmt: skip
         self._cause = ""
-        if cluster.kubeconfig:
-            self._environment["KUBECONFIG"] = cluster.kubeconfig
+        if path := cluster.user_kubeconfig(user) if user else cluster.kubeconfig:
+            self._environment["KUBECONFIG"] = path
 
     def __call__(self, name: str, cause: str, seconds: float = 90) -> list[list[str]]:
         """The commands that explain prints for a run or a schedule, as soon as it knows the cause."""
@@ -76,6 +77,13 @@ class Fixing:
             assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         assert done is not None
         return done
+
+    def own_manifests(self) -> Path:
+        """The copy of k8s/ that stands for DIR, for a test to change before `run`."""
+        own = self._folder / "own"
+        if not own.exists():
+            shutil.copytree(templates.folder(), own)
+        return own
 
     def tell(self, commands: list[list[str]], there: str) -> None:
         """Note what a fix promised and was found to be there."""
@@ -107,7 +115,7 @@ class Fixing:
         if "FILE" in word:
             (self._folder / "value").write_text("a value")
         if word == "DIR":
-            shutil.copytree(templates.folder(), self._folder / "own", dirs_exist_ok=True)
+            self.own_manifests()
         known = {
             "NAME:TAG": self.cluster.image,
             "=FILE": f"={self._folder}/value",

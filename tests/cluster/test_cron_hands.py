@@ -5,12 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.cluster.fixing import running
 from tests.cluster.schedules import NEVER
+from tests.cluster.test_fixes import desk, fixing
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
 from trainer import index
 from trainer.storage import open_store
 
+__all__ = ["desk", "fixing"]
 LONG = set_flags(["steps=1000000", "checkpoints.every_steps=200", "samples.every_steps=1000000"])
 FROM = "--from=cronjob/every"
 
@@ -172,7 +175,8 @@ def test_what_others_edit_is_shown_and_put_back_and_a_lost_annotation_is_no_dead
     assert cron.data("show", "every")["status"]["experiment"] == "gan"
 
 
-def test_a_firing_that_was_replaced_says_by_whom(cron, launcher, kubectl, data, bucket):
+@pytest.mark.prints
+def test_a_firing_that_was_replaced_says_by_whom(cron, fixing, kubectl, data, bucket):
     cron.create("every", "* * * * *", "--suspended", "--concurrency-policy", "Replace", *LONG)
     # As if it had been away for two minutes, so that the last firing starts at once.
     root = ("--root", bucket)  # a Job that is gone tells nobody where its run is
@@ -202,4 +206,10 @@ def test_a_firing_that_was_replaced_says_by_whom(cron, launcher, kubectl, data, 
     kubectl("delete", "events", "--all")
     assert data("status", first, *root)["replaced_by"] == second
     assert data("status", second, *root)["replaced_by"] is None
+    commands = fixing(first, "replaced")
+    fixing.run(commands)
+    again = data("status", first, *root)
+    assert (again["attempt"], again["replaced_by"]) == (2, None)
+    assert running(kubectl, again["job"], 180, "Succeeded")
+    fixing.tell(commands, "the second attempt's pod runs")
     cron("delete", "every", "--yes")

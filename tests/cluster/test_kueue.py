@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.flags import on
 from tests.cluster.kueue import kueue, queue
 from tests.cluster.schedules import NEVER
+from tests.cluster.test_fixes import desk, fixing
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
 from tests.support.teams import SMALL
@@ -13,6 +16,7 @@ from trainer.layout import is_complete
 from trainer.metrics import TIMING, read_lines
 from trainer.storage import open_store
 
+__all__ = ["desk", "fixing"]
 ROLE = Path(__file__).parents[2] / "docs/launcher-role.yaml"
 EVERY = 50
 KEPT = [f"checkpoints.every_steps={EVERY}", f"checkpoints.keep_every={EVERY}", f"samples.every_steps={EVERY}"]
@@ -89,7 +93,8 @@ class Queued:
         return last[0]
 
 
-def test_runs_in_a_queue(launcher, cron, own_cluster, namespace, bucket, kubectl, tmp_path):
+@pytest.mark.prints
+def test_runs_in_a_queue(launcher, cron, own_cluster, namespace, bucket, kubectl, fixing, tmp_path):
     kubectl("apply", "-f", str(ROLE))
     kubectl("create", "rolebinding", "it", "--role=gantry-launcher", "--user=limited")
     queued = Queued(launcher, own_cluster, namespace, bucket, kubectl)
@@ -105,6 +110,9 @@ def test_runs_in_a_queue(launcher, cron, own_cluster, namespace, bucket, kubectl
         assert "no LocalQueue 'research'" in queued.doctor()["text"]
         kubectl.apply(*queue("research", cpu="100m", memory="1Gi"))  # for one run of one worker
         _begin_in_turn(queued)
+        commands = fixing("second", "queued")
+        assert "QuotaReserved" in fixing.run(commands).stdout
+        fixing.tell(commands, "it shows what the queue has no room for")
         _is_cancelled_and_resumed(queued, kubectl)
         _is_evicted_and_let_in_again(queued, kubectl, launcher, bucket)
         queued.ends("third")

@@ -60,7 +60,8 @@ def test_a_node_that_is_not_ready():
     cause, sentence, fix, _ = answer(facts(job(1), [lost], said=said("running"), seconds=300))
     assert cause == "node-lost"
     assert "node 'node-a' of worker 0" in sentence
-    assert "kubectl -n team delete pod one-0-abcde --force" in fix
+    assert "kubectl -n team patch pod one-0-abcde --type=merge" in fix  # or the Job would hold on to it
+    assert "&& kubectl -n team delete pod one-0-abcde --force" in fix
 
 
 def test_a_pod_that_somebody_deleted():

@@ -134,6 +134,18 @@ def test_storage_that_is_away():
     assert "training goes on" in answer(now)[1]
 
 
+def test_storage_that_a_pod_alone_does_not_reach_and_which_knows_of_nothing_since():
+    lines = []
+    outage = Outage(60.0, lines.append)
+    outage.failed(StorageError("gs://runs/gan/one: 503 Backend Error"), time.monotonic())
+    before = said("running", step=7)
+    cause, sentence, fix, _ = answer(facts(job(1), [pod(0)], said=before, logs={0: lines}, seconds=300))
+    assert (cause, "worker 0 gets no answer from storage" in sentence) == ("storage-away", True)
+    assert "503 Backend Error" in sentence and fix.startswith("launcher logs gan/one --follow")
+    outage.answered()
+    assert answer(facts(job(1), [pod(0)], said=before, logs={0: lines}, seconds=300))[0] == "stalled"
+
+
 def test_a_full_disk_of_this_machine():
     text = "error: runs/gan/one/checkpoints/20/state.index: no space left on device"
     cause, sentence, fix, _ = answer(local("failed", [1], {0: [text]}))

@@ -42,8 +42,8 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *MISTAKES,
     IN_THE_WAY,
     THROTTLED,
+    AWAY,  # of which standing still may come
     STALLED,
-    AWAY,
     UNREACHABLE,
     *LEFT,
     DEADLINE,

@@ -1,6 +1,7 @@
 """Storage that refuses, is not there, is away or is full."""
 
 import re
+from collections.abc import Iterator
 
 from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.pods import variables
@@ -9,7 +10,7 @@ from launcher.explain.causes import again
 from launcher.explain.causes.places import Named, named
 from launcher.explain.causes.words import evidence, find
 from launcher.explain.evidence import from_field, from_log, from_status
-from launcher.explain.facts import Facts, Object
+from launcher.explain.facts import Facts, Line, Object
 from launcher.explain.fix import Fix
 from launcher.explain.health import passing
 
@@ -21,6 +22,8 @@ _NO_IDENTITY = (
     r"Unexpected response from metadata server",
     r"(?:Reauthentication is needed|invalid_grant|Unable to acquire impersonated credentials)",
 )
+_ASKS = r"warning: storage does not answer and is asked again; training goes on: (.*)"
+_BACK = r"storage is back after"
 _AWAY = r"storage has been away for (\d+) s: (.*)"
 
 
@@ -108,13 +111,25 @@ def away(facts: Facts) -> Finding | None:
         look = Fix.of("gcloud", "storage", "ls", root) if root.startswith("gs://") else Fix.of("df", "-h")
         sentence = f"storage is {facts.status.storage}; training goes on for as long as it can"
         return Finding(sentence, [seen], look)
-    if facts.said:
+    if not facts.status.live:
         return None
-    for line in facts.lines():  # no word in the folder, as that is what is away
-        if found := re.match(r"warning: storage does not answer and is asked again.*?on: (.*)", line.text):
-            sentence = f"worker {line.worker} gets no answer from storage and asks again: {found[1]}"
-            return Finding(sentence, [from_log(line)], facts.command("logs", "--follow"))
+    for line in _asking(facts):  # no word in the folder, or an old one, as that is what is away
+        sentence = f"worker {line.worker} gets no answer from storage and asks again: {_reason(line)}"
+        return Finding(sentence, [from_log(line)], facts.command("logs", "--follow"))
     return None
+
+
+def _asking(facts: Facts) -> Iterator[Line]:
+    """The line of each worker that has said that storage does not answer, and not yet that it does again."""
+    for _, lines in sorted(facts.logs.items()):
+        told = [line for line in lines if re.match(f"{_ASKS}|{_BACK}", line.text)]
+        if told and _reason(told[-1]):
+            yield told[-1]
+
+
+def _reason(line: Line) -> str:
+    found = re.match(_ASKS, line.text)
+    return found[1] if found else ""
 
 
 def disk_full(facts: Facts) -> Finding | None:

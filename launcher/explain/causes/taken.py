@@ -26,6 +26,7 @@ _PREEMPTED = frozenset({"PreemptionByScheduler", "Preempting"})
 _NODE = frozenset({"DeletionByTaintManager", "DeletionByPodGC", "NodeLost", "NodeShutdown", "Terminated"})
 _EVENTS = {"Preempted": "preempted", "Evicted": "evicted", "TaintManagerEviction": "node"}
 _UNCOUNTED = "it was told to stop, and the Job does not count that as a failure"
+_NO_FINALIZERS = '{"metadata":{"finalizers":null}}'
 _INDEX = re.compile(r"-(\d+)-[a-z0-9]+$")
 
 
@@ -56,7 +57,10 @@ def node_lost(facts: Facts) -> Finding | None:
         if node_is_lost(pod):
             node = (pod.get("spec") or {}).get("nodeName")
             seen = present([from_condition(pod, "Pod", "Ready"), *_node_conditions(facts, node)])
-            gone = facts.kubectl("delete", "pod", pod["metadata"]["name"], "--force", "--grace-period=0")
+            name = pod["metadata"]["name"]
+            # By itself it would stay: the Job's controller holds on to it until a kubelet says how it ended.
+            let_go = facts.kubectl("patch", "pod", name, "--type=merge", "-p", _NO_FINALIZERS)
+            gone = let_go.then(facts.kubectl("delete", "pod", name, "--force", "--grace-period=0"))
             sentence = (
                 f"node '{node}' of worker {worker} is not ready, and nobody knows whether its pod still runs"
             )
@@ -186,7 +190,7 @@ TAKEN = (
         "node-lost",
         "A node is lost",
         "The pod's Ready is false though its container ran, or the cluster deleted the pods of a node",
-        "The node back, or its pod deleted by force so that the Job makes a new one",
+        "The node back, or its pod let go by the Job and deleted by force, so that the Job makes a new one",
         node_lost,
     ),
 )  # fmt: skip
