@@ -51,7 +51,9 @@ def resumed_spec(
         **fields | {"name": found.path.name, "root": found.path.root, "experiment": found.path.experiment},
     )
     if run is not None:
-        _check_unchanged(configuration(found, run), spec.config())
+        begun_as = configuration(found, run)
+        spec = spec.going_on_from(begun_as)
+        _check_unchanged(begun_as, spec.config())
     return spec.accepting_changed_data() if accept_changed_data else spec
 
 

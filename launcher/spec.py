@@ -26,7 +26,7 @@ from launcher.check import FieldError, check_kubernetes, check_local, cores, nam
 from launcher.pod_metadata import check_pod_metadata
 from launcher.templates import check_profiles
 from trainer import layout
-from trainer.config import RunConfig, placed_overrides, resolve
+from trainer.config import RunConfig, carry, overlaid, placed_overrides, resolve
 from trainer.errors import ConfigError
 
 __all__ = ["IMPLIED", "FieldError", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
@@ -148,6 +148,14 @@ class RunSpec(BaseModel):
         copy._accepts_changed_data = True
         return copy
 
+    _begun: RunConfig | None = PrivateAttr(default=None)  # private: run.json has it
+
+    def going_on_from(self, config: RunConfig) -> Self:
+        """The same for a run that was begun as `config`, whatever its preset means by now."""
+        copy = self.model_copy()
+        copy._begun = config
+        return copy
+
     @property
     def path(self) -> layout.RunPath:
         """The run's place."""
@@ -171,7 +179,13 @@ class RunSpec(BaseModel):
         Raises:
             ConfigError: unknown preset or key, or a value out of its range.
         """
+        if self._begun is not None:
+            return overlaid(self._begun, self.overrides)
         return resolve(self.preset, self.overrides)
+
+    def carried(self) -> str:
+        """The same for its trainers, which may be of another revision, see `trainer.config.carried`."""
+        return carry(self.config(), self.preset, self.overrides)
 
 
 IMPLIED = {"gpus": "gpu", "queue": "kueue", "google_service_account": "workload-identity"}

@@ -170,7 +170,7 @@ def train(
     from trainer.emergency import Emergency, listen_to_supervisor
     from trainer.stopping import StopFlag
 
-    resolved = configuration.resolve(preset, overrides or ())
+    received = configuration.receive(preset, overrides or (), os.environ)
     path = layout.run_path(root, experiment, run)
     team = cluster.from_environment(os.environ)
     told, emergency = supervision.from_environment(os.environ), Emergency()
@@ -178,7 +178,7 @@ def train(
     if told.supervised:  # before the seconds that TensorFlow takes to load
         listen_to_supervisor(emergency)
     if team.is_chief:
-        for line in surroundings.typed_lines(os.environ):
+        for line in (*received.notes, *surroundings.typed_lines(os.environ)):
             print(line, flush=True)
     found = surroundings.recorded(os.environ, threads)  # before libraries add variables of their own
     from trainer.opening import Options, open_run
@@ -189,12 +189,12 @@ def train(
     )
     _find_tensorflow()
     stop.doing("it looked at the run and its data")
-    opening = open_run(resolved, options, team)  # before the seconds that TensorFlow takes to load
+    opening = open_run(received.config, options, team)  # before the seconds that TensorFlow takes to load
     stop.doing("TensorFlow was imported")
     _load_tensorflow()
     from trainer import train as training
 
-    leave(training.train(resolved, options, team, emergency, stop, opening))
+    leave(training.train(received.config, options, team, emergency, stop, opening))
 
 
 @app.command()
@@ -240,7 +240,7 @@ def worker(
             arguments += ["--threads", str(threads)]
         if accept_changed_data:
             arguments.append("--accept-changed-data")
-        resolved = configuration.resolve(preset, overrides or ())
+        resolved = configuration.receive(preset, overrides or (), os.environ).config
         path = layout.run_path(root, experiment, fired.run)
         code = pod.work(path, resolved, arguments, os.environ)
     leave(code)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from launcher import durations
 from launcher.commands.completion import complete_run
 from launcher.hints import DEFAULT_ROOT
-from trainer import surroundings
+from trainer import __version__, surroundings
 from trainer.paths import expanded
 
 if TYPE_CHECKING:
@@ -171,10 +172,21 @@ def note(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def note_typed(spec: "RunSpec") -> None:
-    """Tell of variables of a run that count although the trainer has a rule for them."""
+def note_about(spec: "RunSpec") -> None:
+    """Tell of an image of another version, and of variables that count although the trainer has a rule."""
+    if (other := _other_version(spec.image or "")) is not None:
+        note(
+            f"note: image {spec.image} is of version {other} and this launcher of {__version__}: its "
+            "trainers take the values that are resolved here, and refuse a run for one that they do not know"
+        )
     for rule in surroundings.rules([*spec.env, *spec.env_secrets]):
         note(f"note: {surroundings.told(rule, spec.env.get(rule.name))}")
+
+
+def _other_version(image: str) -> str | None:
+    """The version that the tag of an image of ours names, if that is not this launcher's."""
+    found = re.search(r"(?:^|/)gantry(?:-gpu)?:v?(\d+\.\d+\.\d+)(?![.\d])", image)
+    return found[1] if found and found[1] != __version__ else None
 
 
 def kinds(only: str | None) -> list[str]:

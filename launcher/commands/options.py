@@ -20,7 +20,7 @@ from launcher.commands.common import (
     Root,
     Threads,
     at_home,
-    note_typed,
+    note_about,
     whole_seconds,
 )
 
@@ -251,7 +251,7 @@ class RunFlags:
         spec = spec_from(self.settings())
         if spec.context is not None and spec.backend != "local":  # which asks no cluster
             current(spec.context)
-        note_typed(spec)
+        note_about(spec)
         return spec
 
 

@@ -13,11 +13,13 @@ from launcher.render.kustomize import load
 from launcher.render.paths import Manifest
 from launcher.spec import RunSpec
 from launcher.templates import check_profiles, folder
-from trainer import surroundings
+from trainer import __version__, surroundings
+from trainer.config import VARIABLE as CONFIG
 
 NAME, INSTANCE, PART_OF, MANAGED_BY = (
     f"app.kubernetes.io/{key}" for key in ("name", "instance", "part-of", "managed-by")
 )
+VERSION = "app.kubernetes.io/version"
 ATTEMPT, ROOT = "gantry/attempt", "gantry/root"
 JOB_NAME = "batch.kubernetes.io/job-name"  # which the Job's controller puts on each pod
 CONTAINER = "trainer"
@@ -162,6 +164,7 @@ def fill_job(job: Manifest, spec: RunSpec, attempt: int, service: str, words: Se
         job.set('metadata.labels["kueue.x-k8s.io/queue-name"]', spec.queue)
     for where in ("metadata", "spec.template.metadata"):
         job.set(f'{where}.annotations["{ROOT}"]', spec.root)
+        job.put(f'{where}.labels["{VERSION}"]', __version__)  # whose idea of the configuration it is
     for key, value in spec.pod_labels.items():
         job.put(f'spec.template.metadata.labels["{key}"]', value)
     for key, value in spec.pod_annotations.items():
@@ -194,9 +197,18 @@ def _fill_container(job: Manifest, spec: RunSpec, attempt: int, service: str, wo
         job.set(f"{TRAINER}.env[name=GANTRY_{name}].value", str(value))
     for name in ("JOB", "POD", "PORT", "PEER_SECONDS"):
         job.get(f"{TRAINER}.env[name=GANTRY_{name}]")
+    _carry(job, spec)
     given = _given(spec)
     kept = [entry for entry in job.get(f"{TRAINER}.env") if entry.get("name") not in given]
     job.set(f"{TRAINER}.env", [*kept, *(given[name] for name in sorted(given))])
+
+
+def _carry(job: Manifest, spec: RunSpec) -> None:
+    """What the run's preset and overrides mean here; a copy of ``k8s/`` of before has no place for it."""
+    entries = job.get(f"{TRAINER}.env")
+    if not any(entry.get("name") == CONFIG for entry in entries):
+        job.set(f"{TRAINER}.env", [*entries, {"name": CONFIG, "value": ""}])
+    job.set(f"{TRAINER}.env[name={CONFIG}].value", literal(spec.carried()))
 
 
 def _given(spec: RunSpec) -> dict[str, dict[str, Any]]:

@@ -41,6 +41,15 @@ def test_what_a_resumed_run_may_change_is_changed_by_resume():
     assert answer(here)[2] == "launcher resume gan/one --set steps=VALUE --root gs://runs/gan"
 
 
+def test_a_configuration_that_the_image_is_too_old_for_wants_another_image():
+    asks = "launcher 9.9.9 asks for ema=1, which trainer 0.1.0 does not know"
+    text = f"error: GANTRY_CONFIG: {asks}: expected an image of 9.9.9"
+    mine = with_env(failed(0, 2, text), GANTRY_CONFIG="{}")
+    cause, sentence, fix, _ = answer(facts(job(1, MISTAKE), [mine]))
+    assert (cause, "expected an image of 9.9.9" in sentence) == ("mistake", True)
+    assert fix.startswith("launcher resume gan/one --image NAME:TAG")
+
+
 def test_a_mistake_of_a_local_run_is_in_its_log():
     here = local("failed", [2], {0: ["error: data.source idx:/absent: /absent does not exist"]})
     cause, sentence, fix, objects = answer(here)

@@ -1,9 +1,11 @@
 """What a run is: validated, serialisable, with presets. Free of TensorFlow, so the launcher reads it too."""
 
+from trainer.config.carried import VARIABLE, Received, carry, receive
 from trainer.config.resolve import (
     conflicts,
     difference,
     flatten,
+    overlaid,
     placed,
     placed_overrides,
     preset_description,
@@ -18,18 +20,23 @@ from trainer.config.schema import BLOCK, Dcgan, Mlp, RunConfig, WarmStart
 
 __all__ = [
     "BLOCK",
+    "VARIABLE",
     "Dcgan",
     "Mlp",
+    "Received",
     "RunConfig",
     "WarmStart",
+    "carry",
     "conflicts",
     "difference",
     "flatten",
+    "overlaid",
     "placed",
     "placed_overrides",
     "preset_description",
     "preset_names",
     "preset_values",
+    "receive",
     "resolve",
     "to_json",
     "to_yaml",

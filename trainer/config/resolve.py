@@ -65,6 +65,35 @@ def resolve(preset: str, overrides: Iterable[str] = ()) -> RunConfig:
     return validate(values, f"preset {preset}")
 
 
+def overlaid(config: RunConfig, overrides: Iterable[str]) -> RunConfig:
+    """A configuration with overrides laid over it, whatever preset it was made of.
+
+    Raises:
+        ConfigError: unknown key, or a value out of its range.
+    """
+    values = config.model_dump(mode="json")
+    for override in overrides:
+        _set(values, *_parse_override(override))
+    if values["network"]["name"] != config.network.name:  # whose other values are not that kind's
+        values["network"] = {"name": values["network"]["name"]}
+    return validate(values, "--set")
+
+
+def unknown_keys(values: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Paths of keys that the schema lacks; whatever else is wrong is for `validate` to say."""
+    try:
+        RunConfig.model_validate(values)
+    except ValidationError as failure:
+        extra = [error["loc"] for error in failure.errors() if error["type"] == "extra_forbidden"]
+        return [tuple(str(part) for i, part in enumerate(path) if not _is_kind(i, part)) for path in extra]
+    return []
+
+
+def _is_kind(place: int, part: object) -> bool:
+    """Whether a part of an error's place is the name of a union's member: network.mlp.latent_size."""
+    return place == 1 and part in ("mlp", "dcgan")
+
+
 def validate(values: Mapping[str, Any], origin: str) -> RunConfig:
     """Check a mapping of values; `origin` says in an error where they come from."""
     try:
@@ -204,10 +233,7 @@ def _nearest(word: str, words: list[str]) -> str:
 def _first_error(failure: ValidationError) -> str:
     """The first error in one line: field, value, what is expected."""
     error = failure.errors()[0]
-    # A union adds the name of its member to the location: network.mlp.latent_size.
-    where = ".".join(
-        str(part) for i, part in enumerate(error["loc"]) if not (i == 1 and part in ("mlp", "dcgan"))
-    )
+    where = ".".join(str(part) for i, part in enumerate(error["loc"]) if not _is_kind(i, part))
     if error["type"] == "value_error" and not where:
         return error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":

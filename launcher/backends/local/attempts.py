@@ -28,6 +28,7 @@ from launcher.hints import command_line
 from launcher.lookup import is_run
 from launcher.spec import RunSpec
 from trainer import layout, process, surroundings
+from trainer.config import VARIABLE as CONFIG
 from trainer.errors import GantryError
 from trainer.layout import RunPath
 from trainer.storage import LocalStore, Store
@@ -107,7 +108,7 @@ def start(
         try:
             with held_to_start(spec.path) as (lock, previous):
                 _check_still(spec.path, resuming)
-                return Started(spec.path, _launch(spec.path, record, previous, lock), made)
+                return Started(spec.path, _launch(spec, record, previous, lock), made)
         except NoSuchRun:
             if resuming:
                 raise
@@ -230,9 +231,9 @@ def _taken(path: RunPath) -> RunExists:
     )
 
 
-def _launch(path: RunPath, record: LocalRecord, previous: LocalRecord | None, lock: int) -> LocalRecord:
+def _launch(spec: RunSpec, record: LocalRecord, previous: LocalRecord | None, lock: int) -> LocalRecord:
     """Start a supervisor and wait until it has written down itself and its workers."""
-    folder, store = Path(path.url), LocalStore(path.url)
+    folder, store = Path(spec.path.url), LocalStore(spec.path.url)
     attempt = previous.attempt + 1 if previous else 1
     record = replace(record, attempt=attempt, folder=identity(folder), word_before=last_word(store))
     write_record(store, record)
@@ -241,7 +242,7 @@ def _launch(path: RunPath, record: LocalRecord, previous: LocalRecord | None, lo
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", SUPERVISOR, str(folder), str(lock)],
-            env=surroundings.environment(os.environ),
+            env=surroundings.environment(os.environ) | {CONFIG: spec.carried()},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

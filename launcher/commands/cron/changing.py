@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from launcher.commands.common import TEXT, Output, OutputFormat, Quiet, note, note_typed, print_data
+from launcher.commands.common import TEXT, Output, OutputFormat, Quiet, note, note_about, print_data
 from launcher.commands.cron.options import NewScheduleFlags, ScheduleFlags, Yes
 from launcher.commands.options import with_run_flags
 from launcher.commands.place import place_of
@@ -52,7 +52,7 @@ def create(
 
     timing = Timing(**flags.timing(), suspended=suspended)
     spec = schedules.schedule_spec(flags.settings(), flags.name)
-    note_typed(spec)
+    note_about(spec)
     if dry_run is not None:
         _dry_run(spec, timing, dry_run, output)
         return

@@ -11,6 +11,7 @@ from launcher.explain.causes.words import evidence, find, words
 from launcher.explain.evidence import from_field
 from launcher.explain.facts import Facts
 from launcher.explain.fix import Fix
+from trainer.config import VARIABLE as SENT
 from trainer.config import RunConfig
 from trainer.errors import EXIT_USER
 
@@ -78,6 +79,8 @@ def _change(facts: Facts, setting: Setting | None) -> Fix:
     """The command that says it otherwise; the new value is the person's to know."""
     if setting is None:
         return again.submit(facts, "--set", "KEY=VALUE")
+    if setting.key == SENT:
+        return again.resume(facts, "--image", "NAME:TAG").noting("an image of the launcher's own version")
     resumable = setting.flag == "--set" and setting.key.partition(".")[0] in _RESUMABLE and facts.run
     return (again.resume if resumable else again.submit)(facts, setting.flag, f"{setting.key}=VALUE")
 
