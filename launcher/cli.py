@@ -4,6 +4,7 @@ Commands import what they need when they run, so that ``launcher --help`` stays 
 """
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -32,11 +33,11 @@ from launcher.commands.sweep import sweep
 from launcher.commands.tensorboard import tensorboard
 from launcher.commands.wait import wait
 from launcher.commands.watch import watch
+from launcher.errors import EXIT_CTRL_C, Interrupted
 from launcher.hints import remember
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
 from trainer.surroundings import check_folder, output_failed, settle_streams
 
-_EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
@@ -99,6 +100,9 @@ def main(arguments: list[str] | None = None) -> None:
         check_folder()
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
+    except Interrupted as error:
+        _leave_at_once()
+        code = _refuse(str(error), error.exit_code)
     except GantryError as error:
         code = _refuse(str(error), error.exit_code)
     except _UsageError as error:
@@ -108,7 +112,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         code = _refuse("psutil is not installed: pip install 'gantry[launcher]'", EXIT_USER)
     except (KeyboardInterrupt, typer.Abort):
-        code = _EXIT_CTRL_C
+        _leave_at_once()
+        code = EXIT_CTRL_C
     except BrokenPipeError:  # the reader has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
@@ -122,6 +127,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
         os._exit(code or 0)
     sys.exit(code or 0)
+
+
+def _leave_at_once() -> None:
+    """From now on another Ctrl-C ends this process, which is on its way out, without a word of Python's."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _refuse(text: str, code: int) -> int:

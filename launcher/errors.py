@@ -17,6 +17,7 @@
     ├── NoSuchRun                    3   no run of that name under the root
     │   └── NoSuchSchedule           3   no schedule of that name in the namespace
     ├── RunFailed                    1   an attempt ended on an error of its own
+    ├── Interrupted                130   Ctrl-C while something was sent; the text says what is left of it
     ├── RunInterrupted              42   an attempt was cut off; started again, it goes on
     ├── ClusterLost                * 1   the API server answered before, and then not for minutes
     └── ApiRejected                  1   the API server refuses a request, in its own words
@@ -32,12 +33,33 @@ Exit code 3 always means "no such run" or schedule, in every command that takes 
 trainer's own: stopped in good order, or cut off from outside, and `launcher resume` goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from trainer.errors import EXIT_RESTART, GantryError, UserError
 
 EXIT_NO_SUCH_RUN = 3
+EXIT_CTRL_C = 130  # 128 + SIGINT, as shells have it
+
+
+class Interrupted(GantryError):
+    """Ctrl-C, of which a person should know what it left."""
+
+    exit_code = EXIT_CTRL_C
+
+
+@contextmanager
+def nothing_sent() -> Iterator[None]:
+    """What is done before anything reaches a cluster.
+
+    Raises:
+        Interrupted: Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted: nothing was sent") from None
 
 
 class SpecError(UserError):

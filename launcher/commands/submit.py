@@ -67,8 +67,10 @@ def submit(
     Example: launcher submit -f run.yaml --workers 8 --estimate
     """
     from launcher import runs
+    from launcher.errors import nothing_sent
 
-    spec = flags.spec()
+    with nothing_sent():
+        spec = flags.spec()
     how = How(detach=detach, follow=follow, dry_run=dry_run, estimate=estimate, quiet=quiet, output=output)
     begin(spec, lambda: runs.submit(spec), how)
 
@@ -111,9 +113,11 @@ def begin(spec: "RunSpec", start: "Callable[[], Started]", how: How) -> None:
 
 
 def _begin_on_cluster(spec: "RunSpec", start: "Callable[[], Started]", how: How) -> None:
+    from launcher.errors import nothing_sent
     from launcher.render import render, to_json, to_yaml
 
-    manifests = render(spec)  # before the client is loaded: a mistake in k8s/ shows at once
+    with nothing_sent():
+        manifests = render(spec)  # before the client is loaded: a mistake in k8s/ shows at once
     if how.dry_run is not None:
         if how.dry_run is DryRun.server:
             from launcher import runs
@@ -121,7 +125,8 @@ def _begin_on_cluster(spec: "RunSpec", start: "Callable[[], Started]", how: How)
             runs.dry_run(spec)
         sys.stdout.write((to_json if how.output is OutputFormat.json else to_yaml)(manifests))
         return
-    started = start()
+    with nothing_sent():  # what was sent before a Ctrl-C, `start` has told
+        started = start()
     if how.follow:
         watch(started, how.output)
     else:

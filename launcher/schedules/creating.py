@@ -11,9 +11,9 @@ from launcher.backends.kubernetes.api import Api, Object, connect
 from launcher.backends.kubernetes.owner import owner_of, sign
 from launcher.backends.kubernetes.permissions import ROLE, RULES, missing
 from launcher.backends.kubernetes.preflight import preflight
-from launcher.backends.kubernetes.submit import owned, placed
+from launcher.backends.kubernetes.submit import TAKEN_BACK, owned, placed
 from launcher.check import HOST_NAME, LAST_ATTEMPT, FieldError, name_limit, refuse
-from launcher.errors import AlreadyExists, Forbidden, SpecError
+from launcher.errors import AlreadyExists, Forbidden, Interrupted, SpecError, nothing_sent
 from launcher.hints import schedule_line
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.schedules.cronline import CronLine
@@ -105,7 +105,8 @@ def create(spec: RunSpec, timing: Timing) -> Created:
         ClusterLost: the API server went away; the text says whether something may be left there.
     """
     line = check_timing(timing)
-    api, manifests = _prepared(spec, timing)
+    with nothing_sent():
+        api, manifests = _prepared(spec, timing)
     try:
         _create_all(api, manifests, timing)
     except AlreadyExists as error:
@@ -177,10 +178,12 @@ def _take_back(api: Api, name: str, error: BaseException) -> None:
         if found is not None and api.made(found):
             api.delete("CronJob", found)
     except (GantryError, KeyboardInterrupt) as failure:
-        raise GantryError(
-            f"{str(error) or 'interrupted'}; not all could be taken back ({failure}): look at CronJob "
-            f"'{name}' in namespace '{api.namespace}'"
-        ) from error
+        kind = Interrupted if isinstance(error, KeyboardInterrupt) else GantryError
+        left = f"look at CronJob '{name}' in namespace '{api.namespace}'"
+        undone = f"not all could be taken back ({failure or 'interrupted'}): {left}"
+        raise kind(f"{str(error) or 'interrupted'}; {undone}") from error
+    if isinstance(error, KeyboardInterrupt):
+        raise Interrupted(TAKEN_BACK) from error
 
 
 def _in_the_way(api: Api, error: AlreadyExists, name: str) -> GantryError:

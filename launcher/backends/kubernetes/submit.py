@@ -28,7 +28,7 @@ from launcher.backends.kubernetes.pods import is_there
 from launcher.backends.kubernetes.preflight import preflight
 from launcher.backends.kubernetes.record import ClusterRecord
 from launcher.backends.kubernetes.references import check_references
-from launcher.errors import AlreadyExists, RunAlive
+from launcher.errors import AlreadyExists, Interrupted, RunAlive, nothing_sent
 from launcher.hints import command_line
 from launcher.render import job_name, render, to_yaml
 from launcher.spec import RunSpec
@@ -36,6 +36,7 @@ from trainer.errors import GantryError
 from trainer.layout import RunPath
 from trainer.storage import open_store
 
+TAKEN_BACK = "interrupted: what was sent has been taken back"
 _UNDO_PATIENCE = 20.0  # seconds; whoever pressed Ctrl-C does not wait two minutes for a server that is away
 
 Manifests = list[Object]
@@ -60,19 +61,24 @@ def start(spec: RunSpec, *, resuming: bool) -> Submitted:
         UserError: the cluster or the bucket refuses it; nothing was kept.
         ClusterLost: the API server went away; the text says whether something may be left there.
     """
-    api, spec, claim = _opened(spec, resuming)
-    previous = _here(api, claim.previous, spec.path)
-    if previous is not None:
-        check_idle(previous)
-    attempt = claim.next_attempt() if resuming else 1
+    with nothing_sent():
+        api, spec, claim = _opened(spec, resuming)
+        previous = _here(api, claim.previous, spec.path)
+        if previous is not None:
+            check_idle(previous)
+        attempt = claim.next_attempt() if resuming else 1
+        manifests = _judged(api, spec, attempt, resuming)
     try:
-        manifests = _accepted(api, spec, attempt, resuming)
         job = _submit(api, manifests, claim, spec, attempt, resuming)
     except AlreadyExists as error:
         raise in_the_way(api, error, spec) from error
     if previous is not None:
         # It may be suspended, and would then stay for ever; a finished one's place is the run's folder.
-        previous.delete()
+        try:
+            previous.delete()
+        except KeyboardInterrupt:
+            left = f"the Job of the attempt before, '{previous.name}', may still be there"
+            raise Interrupted(f"interrupted: Job '{job}' was submitted, and {left}") from None
     return Submitted(spec.path, attempt, job, api.namespace, api.context)
 
 
@@ -83,10 +89,7 @@ def dry_run(spec: RunSpec) -> list[str]:
         UserError: it refuses something.
     """
     api = connect(spec.context, spec.namespace)
-    try:
-        manifests = _accepted(api, placed(spec, api), 1, resuming=False)
-    except AlreadyExists as error:
-        raise in_the_way(api, error, spec) from error
+    manifests = _judged(api, placed(spec, api), 1, resuming=False)
     return [f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in manifests]
 
 
@@ -110,15 +113,24 @@ def check(spec: RunSpec, *, resuming: bool) -> None:
         UserError: the cluster or the bucket refuses it, or an object that its pods name is not there.
     """
     api, spec, claim = _opened(spec, resuming)
-    try:
-        manifests = _accepted(api, spec, claim.next_attempt() if resuming else 1, resuming)
-    except AlreadyExists as error:
-        raise in_the_way(api, error, spec) from error
+    manifests = _judged(api, spec, claim.next_attempt() if resuming else 1, resuming)
     check_references(api, manifests)
 
 
-def _accepted(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifests:
+def _judged(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifests:
     """What is going to be sent, as the cluster has judged it.
+
+    Raises:
+        UserError: the cluster refuses it, or something else has a name that it needs.
+    """
+    try:
+        return _accepted(api, spec, attempt, resuming)
+    except AlreadyExists as error:
+        raise in_the_way(api, error, spec) from error
+
+
+def _accepted(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifests:
+    """The same with the first of a run's names that is free.
 
     Raises:
         AlreadyExists: something else has a name that it needs; of a resumed run, both that it might have.
@@ -226,7 +238,12 @@ def _submit(api: Api, manifests: Manifests, claim: Claim, spec: RunSpec, attempt
 
 
 def _take_back(api: Api, manifests: Manifests, claim: Claim, error: BaseException) -> None:
-    """Undo a submission; while something may be left in the cluster, the run's records tell of it."""
+    """Undo a submission; while something may be left in the cluster, the run's records tell of it.
+
+    Raises:
+        Interrupted: it was a person who ended it.
+        GantryError: something may be left.
+    """
     try:
         if manifests:
             api.transport.patience = _UNDO_PATIENCE
@@ -236,7 +253,11 @@ def _take_back(api: Api, manifests: Manifests, claim: Claim, error: BaseExceptio
         left = f"Job '{manifests[0]['metadata']['name']}' in namespace '{api.namespace}'" if manifests else ""
         where = " and ".join(filter(None, [left, "the run's folder"]))
         because = str(error) or "interrupted"
-        raise GantryError(f"{because}; not all could be taken back ({failure}): look at {where}") from error
+        kind = Interrupted if isinstance(error, KeyboardInterrupt) else GantryError
+        undone = f"not all could be taken back ({failure or 'interrupted'}): look at {where}"
+        raise kind(f"{because}; {undone}") from error
+    if isinstance(error, KeyboardInterrupt):
+        raise Interrupted(TAKEN_BACK) from error
 
 
 def placed(spec: RunSpec, api: Api) -> RunSpec:

@@ -11,6 +11,7 @@ from launcher.errors import (
     AlreadyExists,
     ApiRejected,
     ClusterLost,
+    Interrupted,
     NamespaceMissing,
     RunAlive,
     RunExists,
@@ -88,7 +89,7 @@ def test_an_interrupted_submission_takes_all_back(spec, kubectl, monkeypatch):
 
     monkeypatch.setattr(submit, "owned", interrupt)  # Ctrl-C between the Job and its Service
     run = spec("interrupted")
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="what was sent has been taken back"):
         submit.start(run, resuming=False)
     nothing_left(kubectl, run)
 
