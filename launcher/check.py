@@ -38,6 +38,11 @@ RESERVED = {"JOB_COMPLETION_INDEX", "TF_CONFIG"} | {
     )
 }
 
+_HERE = {
+    "gpus": "; workers here use what GPUs TensorFlow finds (gantry[trainer-gpu]), and CUDA_VISIBLE_DEVICES "
+    "chooses",
+}
+
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
     rf"(?P<name>(?:[A-Za-z0-9](?:[-.A-Za-z0-9]*[A-Za-z0-9])?(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*)"
@@ -82,7 +87,8 @@ def check_local(spec: "RunSpec") -> None:
         value = getattr(spec, field)
         if value != fields[field].default:
             shown = ", ".join(value) if isinstance(value, tuple | dict) else value
-            raise FieldError(field, f"{field} is '{shown}': expected none, as backend is local")
+            here = _HERE.get(field, "")
+            raise FieldError(field, f"{field} is '{shown}': expected none, as backend is local{here}")
 
 
 def kubernetes_fields(all_fields: Iterable[str]) -> list[str]:

@@ -70,5 +70,5 @@ def _check_key(sort: str, key: str, runs: Sequence[RunStatus]) -> None:
     figures = sorted({name for run in runs for name in run.metrics})
     if key in FIELDS or key in figures or not runs:
         return
-    known = ", ".join([*FIELDS, *figures[:_SHOWN]])
+    known = ", ".join(dict.fromkeys([*FIELDS, *figures[:_SHOWN]]))
     raise SpecError(f"--sort {sort}: no run has it; expected one of {known}")

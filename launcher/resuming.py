@@ -53,7 +53,7 @@ def resumed_spec(
     if run is not None:
         begun_as = configuration(found, run)
         spec = spec.going_on_from(begun_as)
-        _check_unchanged(begun_as, spec.config())
+        _check_unchanged(begun_as, spec.config(), found.path.name)
     return spec.accepting_changed_data() if accept_changed_data else spec
 
 
@@ -93,11 +93,12 @@ def _enough_grace(found: Found, before: int) -> int:
     return enough
 
 
-def _check_unchanged(old: RunConfig, new: RunConfig) -> None:
+def _check_unchanged(old: RunConfig, new: RunConfig, name: str) -> None:
     """Refuse what would make the resumed run another one; the trainer would too, but seconds later."""
     for key, (before, after) in conflicts(old, new).items():
         if key == "steps":
             raise SpecError(f"--set steps={after}: expected at least the {before} steps that the run has")
         raise SpecError(
-            f"--set {key}={after}: expected {before}, as a resumed run keeps its values; submit a new one"
+            f"--set {key}={after}: expected {before}, as a resumed run keeps its values; a new run with "
+            f"others begins from its weights with `launcher submit --warm-start {name}`"
         )

@@ -10,7 +10,9 @@ import re
 # Parts of a name between underscores; TOKENIZER or KEYS_PER_ROW is none of them.
 _NAMES = re.compile(
     r"(?:^|_)(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRETS|CREDENTIAL|CREDENTIALS|APIKEY|"
-    r"(?:API|PRIVATE|ACCESS|SECRET|ENCRYPTION|SIGNING|ACCOUNT|LICENSE|SSH)_KEY)(?:_|$)",
+    r"(?:API|PRIVATE|ACCESS|SECRET|ENCRYPTION|SIGNING|ACCOUNT|LICENSE|SSH)_KEY)(?:_|$)"
+    # Without an underscore before it: MYPASS, DBPASSWORD; not BYPASS, COMPASS, OLDPWD.
+    r"|(?<!BY)(?<!COM)(?<!SINGLE)(?<!MULTI)(?<!ONE)(?<!TWO)PASS$|(?<!OLD)(?<!^)PWD$|(?:PASSWORD|PASSWD|SECRET|TOKEN|APIKEY)$",
     re.IGNORECASE,
 )
 HIDDEN = "(hidden: it looks like a secret)"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from launcher.asked import begun_with
 from launcher.compare.differences import data_text
 from launcher.curves import figures, read_curves
 from launcher.hints import command_line
@@ -99,7 +100,7 @@ def show(where: Place, name: str) -> Shown:
     shown = Shown(
         status=status,
         url=found.path.url,
-        **_recorded(run),
+        **_recorded(found, run),
         submitted=attempt(lambda: submitted(store), None),
         started=attempt(lambda: started(store), None),
         inventory=take_stock(store.list(), store.now),
@@ -123,7 +124,7 @@ def _by_files(found: Found, files: Files) -> RunStatus:
     return assemble(found, files, state, attempt=None, backend=None, asked=False)
 
 
-def _recorded(run: dict[str, Any]) -> dict[str, Any]:
+def _recorded(at: Found, run: dict[str, Any]) -> dict[str, Any]:
     """What ``run.json`` says, as fields of `Shown`; what is not of the kind that it should be is left out."""
     kinds: dict[str, type] = {
         "created": str,
@@ -138,8 +139,9 @@ def _recorded(run: dict[str, Any]) -> dict[str, Any]:
         "warm_start": dict,
     }
     found = {key: run[key] for key, kind in kinds.items() if isinstance(run.get(key), kind)}
-    overrides = run.get("overrides")
-    found["overrides"] = [plain(str(each)) for each in overrides] if isinstance(overrides, list) else []
+    known = isinstance(run.get("overrides"), list) and "preset" in found
+    # With the steps that it has by now: a run that was resumed with more keeps what it was begun with.
+    found["overrides"] = [plain(each) for each in begun_with(at, run)] if known else []
     return found | {"data": data_text(run.get("data")), "settings": settings_of(run)}
 
 

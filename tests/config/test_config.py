@@ -175,7 +175,7 @@ def test_a_value_out_of_bounds_is_refused_with_field_and_value(leaf, value):
         ("seed=[", ["seed", "'['"]),
         ("warm_start.run=My Run", ["warm_start.run is 'My Run'", "expected latest, or the name of a run"]),
         ("warm_start.optimizer=old", ["warm_start.optimizer is 'old'", "'fresh' or 'kept'"]),
-        ("warm_start.required=maybe", ["warm_start.required is 'maybe'", "boolean"]),
+        ("warm_start.required=maybe", ["warm_start.required is 'maybe'", "true or false"]),
         ("seed", ["--set seed", "expected key=value"]),
         ("=3", ["expected key=value"]),
     ],
@@ -302,3 +302,45 @@ def test_a_batch_is_divided_evenly_or_refused():
     assert [config.per_replica_batch(n) for n in (1, 2, 4)] == [64, 32, 16]
     with pytest.raises(ValueError, match="batch_size 64 is not divisible by 3"):
         config.per_replica_batch(3)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("optimizer.lr", "optimizer.learning_rate"),
+        ("lr", "optimizer.learning_rate"),
+        ("learning-rate", "optimizer.learning_rate"),
+        ("optimizer.beta_1", "optimizer.beta1"),
+        ("bs", "batch_size"),
+        ("batch", "batch_size"),
+        ("latent_dim", "network.latent_size"),
+        ("metrics.every", "metrics.every_steps"),
+        ("data.sourse", "data.source"),
+    ],
+)
+def test_a_name_that_others_use_is_answered_with_ours(typed, meant):
+    refused(lambda: resolve("mlp", [f"{typed}=1"]), typed, f"did you mean '{meant}'?")
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [("steps=1e4", 10_000), ("steps=1.5E+3", 1_500), ("batch_size=64.0", 64), ("seed=+1e3", 1_000)],
+)
+def test_whole_numbers_may_be_written_as_science_does(override, value):
+    assert getattr(resolve("mlp", [override]), override.partition("=")[0]) == value
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("network.generator_units=5", "network.generator_units is 5: expected a list such as [256, 128]"),
+        ("network.generator_units=[a]", "network.generator_units.0 is 'a': expected a whole number"),
+        ("steps=1.5", "steps is 1.5: expected a whole number"),
+        ("steps=1e-2", "steps is '1e-2': expected a whole number"),
+        ("steps=many", "steps is 'many': expected a whole number"),
+        ("optimizer.learning_rate=fast", "optimizer.learning_rate is 'fast': expected a number"),
+        ("data.skip_damaged=maybe", "data.skip_damaged is 'maybe': expected true or false"),
+    ],
+)
+def test_what_is_expected_is_said_without_pythons_words(override, told):
+    refused(lambda: resolve("mlp", [override]), f"preset mlp: {told}")

@@ -67,6 +67,9 @@ def test_a_run_whose_preset_has_changed_since_keeps_its_values(launcher, root, b
     )
     assert refused.returncode == 2
     assert "--set optimizer.beta1=0.5: expected 0.4, as a resumed run keeps its values" in refused.stderr
+    assert "`launcher submit --warm-start before`" in refused.stderr
+    shown = json.loads(launcher("show", "before", "--root", root, "-o", "json").stdout)
+    assert "steps=40" in shown["overrides"] and "steps=20" not in shown["overrides"]
 
 
 def environment(objects):

@@ -3,23 +3,32 @@
 A preset is a YAML file in ``presets/`` that holds a description and only what differs from the defaults.
 """
 
-import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from trainer.config.schema import Dcgan, Mlp, RunConfig
+from trainer.config.mistakes import (
+    first_error,
+    is_kind,
+    is_text,
+    is_whole,
+    known_keys,
+    nearest,
+    optional_texts,
+)
+from trainer.config.schema import RunConfig
 from trainer.config.sources import absolute
 from trainer.errors import ConfigError
 
 _MISSING = object()
 _NOTHING = ("", "~", "null", "Null", "NULL")  # as YAML has it, for a text that may be left out
 _SOURCE = "data.source"
+_WHOLE = re.compile(r"[+-]?\d+(?:\.\d*)?[eE]\+?1?\d|[+-]?\d+\.0*")  # a number as science writes it
 
 
 def preset_names() -> list[str]:
@@ -38,7 +47,7 @@ def preset_values(name: str) -> dict[str, Any]:
     """
     names = preset_names()
     if name not in names:
-        raise ConfigError(f"unknown preset '{name}'{_nearest(name, names)}; presets are {', '.join(names)}")
+        raise ConfigError(f"unknown preset '{name}'{nearest(name, names)}; presets are {', '.join(names)}")
     path = resources.files("trainer.config") / "presets" / f"{name}.yaml"
     values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return values
@@ -85,13 +94,8 @@ def unknown_keys(values: Mapping[str, Any]) -> list[tuple[str, ...]]:
         RunConfig.model_validate(values)
     except ValidationError as failure:
         extra = [error["loc"] for error in failure.errors() if error["type"] == "extra_forbidden"]
-        return [tuple(str(part) for i, part in enumerate(path) if not _is_kind(i, part)) for path in extra]
+        return [tuple(str(part) for i, part in enumerate(path) if not is_kind(i, part)) for path in extra]
     return []
-
-
-def _is_kind(place: int, part: object) -> bool:
-    """Whether a part of an error's place is the name of a union's member: network.mlp.latent_size."""
-    return place == 1 and part in ("mlp", "dcgan")
 
 
 def validate(values: Mapping[str, Any], origin: str) -> RunConfig:
@@ -99,7 +103,7 @@ def validate(values: Mapping[str, Any], origin: str) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as failure:
-        raise ConfigError(f"{origin}: {_first_error(failure)}") from None
+        raise ConfigError(f"{origin}: {first_error(failure)}") from None
 
 
 def placed(config: RunConfig) -> RunConfig:
@@ -170,7 +174,9 @@ def _parse_override(override: str) -> tuple[list[str], Any]:
         raise ConfigError(f"--set {override}: expected key=value, such as optimizer.learning_rate=1e-4")
     path = key.split(".")
     if _check_key(path, key):  # a text is what was typed: YAML would end it at " #", and make 7 a number
-        return path, None if key in _optional_texts() and text in _NOTHING else text
+        return path, None if key in optional_texts() and text in _NOTHING else text
+    if is_whole(known_keys()[key]) and _WHOLE.fullmatch(text) and float(text).is_integer():
+        return path, int(float(text))  # 1e4, which YAML 1.1 takes for a text
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2026-99-99
@@ -181,66 +187,13 @@ def _parse_override(override: str) -> tuple[list[str], Any]:
 
 def _check_key(path: list[str], key: str) -> bool:
     """Refuse a key that no run has; whether its value is a text."""
-    known = _known_keys()
+    known = known_keys()
     if key not in known:
-        raise ConfigError(f"--set {key}: there is no such key{_nearest(key, sorted(known))}")
-    return _is_text(known[key])
-
-
-def _is_text(annotation: Any) -> bool:
-    """Whether a field holds any text; one of a few words is none."""
-    if get_origin(annotation) in (Union, UnionType, Annotated):
-        return any(map(_is_text, get_args(annotation)))
-    return annotation is str
-
-
-def _optional_texts() -> set[str]:
-    return {key for key, kind in _known_keys().items() if type(None) in get_args(kind) and _is_text(kind)}
-
-
-def _known_keys() -> dict[str, Any]:
-    """Every leaf of the schema with its type, those of each kind of network included."""
-    keys: dict[str, Any] = {}
-
-    def visit(model: type[BaseModel], prefix: str) -> None:
-        for name, field in model.model_fields.items():
-            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                visit(field.annotation, f"{prefix}{name}.")
-            elif name == "network":
-                for network in (Mlp, Dcgan):
-                    visit(network, "network.")
-            else:
-                keys[prefix + name] = field.annotation
-
-    visit(RunConfig, "")
-    return keys
+        raise ConfigError(f"--set {key}: there is no such key{nearest(key, sorted(known))}")
+    return is_text(known[key])
 
 
 def _set(values: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         values = values.setdefault(part, {})
     values[path[-1]] = value
-
-
-def _nearest(word: str, words: list[str]) -> str:
-    """A hint that names the known word nearest to an unknown one, or nothing when none is near."""
-    found = difflib.get_close_matches(word, words, n=1)
-    if not found:  # the last part alone is often right: learning_rate for optimizer.learning_rate
-        found = [known for known in words if known.rpartition(".")[2] == word.rpartition(".")[2]][:1]
-    return f" (did you mean '{found[0]}'?)" if found else ""
-
-
-def _first_error(failure: ValidationError) -> str:
-    """The first error in one line: field, value, what is expected."""
-    error = failure.errors()[0]
-    where = ".".join(str(part) for i, part in enumerate(error["loc"]) if not _is_kind(i, part))
-    if error["type"] == "value_error" and not where:
-        return error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        known = _known_keys()
-        if where in known:  # of another kind of network
-            return f"{where}: a network of kind '{error['loc'][1]}' has no such key"
-        return f"{where}: there is no such key{_nearest(where, sorted(known))}"
-    expected = error["msg"].removeprefix("Value error, ")
-    expected = expected.replace("Input should be", "expected").replace("Input should have", "expected")
-    return f"{where or 'the configuration'} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"
