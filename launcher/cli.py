@@ -6,6 +6,7 @@ Commands import what they need when they run, so that ``launcher --help`` stays 
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -36,6 +37,7 @@ from launcher.commands.watch import watch
 from launcher.errors import EXIT_CTRL_C, Interrupted
 from launcher.hints import remember
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
+from trainer.storage.limits import told
 from trainer.surroundings import check_folder, output_failed, settle_streams
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
@@ -118,9 +120,12 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
     except OSError as error:
-        if not output_failed(error):
+        if output_failed(error):
+            code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
+        elif found := told(error):
+            code = _refuse(str(found), found.exit_code)
+        else:
             raise
-        code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
     finally:
         remember()  # what was typed was for this command, and its process may be somebody's who goes on
     if sys.flags.inspect:  # a person's PYTHONINSPECT, for which Python would wait for somebody to type
@@ -135,5 +140,6 @@ def _leave_at_once() -> None:
 
 
 def _refuse(text: str, code: int) -> int:
-    sys.stderr.write(f"error: {' '.join(text.split())}\n")
+    with suppress(OSError):  # the disk that is full may be the one that it goes to
+        sys.stderr.write(f"error: {' '.join(text.split())}\n")
     return code

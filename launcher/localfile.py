@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from trainer.errors import AccessError
+from trainer.storage.limits import told
 
 
 def write_file(option: str, path: Path, content: bytes) -> None:
@@ -17,6 +18,7 @@ def write_file(option: str, path: Path, content: bytes) -> None:
 
     Raises:
         AccessError: the folder is missing or refuses, or the path is a folder.
+        Exhausted: its disk takes no more.
     """
     temporary: str | None = None
     try:
@@ -30,6 +32,8 @@ def write_file(option: str, path: Path, content: bytes) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+        if found := told(error, f"{option} {path}"):
+            raise found from None
         reason = (error.strerror or str(error)).lower()
         raise AccessError(f"{option} {path}: cannot be written ({reason})") from None
 

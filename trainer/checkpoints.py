@@ -15,7 +15,8 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,8 +24,9 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import layout
-from trainer.errors import CheckpointDamaged, DiskFull, ObjectMissing
+from trainer.errors import CheckpointDamaged, ObjectMissing, StorageError
 from trainer.storage import Store, crc32c
+from trainer.storage.limits import naming, told
 
 _PREFIX = "state"  # of the files' names: state.index, state.data-00000-of-00001
 _FORMAT = 1  # of the manifest
@@ -55,7 +57,7 @@ def save(store: Store, step: int, tensors: Mapping[str, tf.Tensor]) -> None:
 
     Raises:
         PreconditionFailed: another writer has claimed the step meanwhile.
-        DiskFull: the scratch folder is.
+        Exhausted: the scratch folder takes no more.
     """
     claim = store.write(layout.checkpoint_manifest(step), b"")
     folder = layout.checkpoint_folder(step)
@@ -248,9 +250,9 @@ def _write_files(prefix: Path, tensors: Mapping[str, tf.Tensor]) -> None:
                 tensors=list(tensors.values()),
             )
     except tf.errors.OpError as error:
-        free = shutil.disk_usage(prefix.parent).free
+        where = f"scratch folder {prefix.parent} ({shutil.disk_usage(prefix.parent).free} bytes free)"
         text = " ".join(str(error.message).split())[:200]
-        raise DiskFull(f"scratch folder {prefix.parent} ({free} bytes free): {text}") from error
+        raise told(error, where) or StorageError(f"{where}: {text}") from error
 
 
 def _read_files(prefix: Path) -> dict[str, np.ndarray]:
@@ -258,6 +260,15 @@ def _read_files(prefix: Path) -> dict[str, np.ndarray]:
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-def scratch_folder() -> "tempfile.TemporaryDirectory[str]":
-    """A folder for files on their way to or from a store; it goes when the context is left."""
-    return tempfile.TemporaryDirectory(prefix="gantry-", ignore_cleanup_errors=True)
+@contextmanager
+def scratch_folder() -> Iterator[str]:
+    """A folder for files on their way to or from a store; it goes when the context is left.
+
+    Raises:
+        Exhausted: its disk takes no more.
+    """
+    with (
+        naming(f"scratch folder {tempfile.gettempdir()}"),
+        tempfile.TemporaryDirectory(prefix="gantry-", ignore_cleanup_errors=True) as folder,
+    ):
+        yield folder

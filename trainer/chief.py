@@ -218,6 +218,7 @@ class Chief:
 
     def _close(self, state: str, **values: Any) -> None:
         self._printer.close()
+        self._hold.reserve.free()
         status = self._status.close(state, **values)
         if self._about.entry:
             self._about.entry.close(status, self._result)

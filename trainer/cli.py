@@ -18,7 +18,8 @@ from trainer import layout, surroundings
 from trainer.data_cli import app as data_app
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
 from trainer.paths import expanded
-from trainer.stops import Ended, end
+from trainer.stops import Ended, end, say
+from trainer.storage.limits import told as exhausted
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
@@ -179,7 +180,7 @@ def train(
         listen_to_supervisor(emergency)
     if team.is_chief:
         for line in (*received.notes, *surroundings.typed_lines(os.environ)):
-            print(line, flush=True)
+            say(line)
     found = surroundings.recorded(os.environ, threads)  # before libraries add variables of their own
     from trainer.opening import Options, open_run
 
@@ -289,15 +290,23 @@ def main() -> None:
         code = _refuse(error.format_message(), EXIT_USER)  # type: ignore[attr-defined]
     except Ended:
         end()
-    except OSError as error:
-        if not surroundings.output_failed(error):
-            raise
-        code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
+    except Exception as error:
+        code = _last_catch(error)
     leave(code)
 
 
+def _last_catch(error: Exception) -> int:
+    """Say of what nobody expected that the machine had come to an end, if that is what it was."""
+    if isinstance(error, OSError) and surroundings.output_failed(error):
+        return _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
+    if (found := exhausted(error)) is None:
+        raise error
+    return _refuse(str(found), found.exit_code)
+
+
 def _refuse(text: str, code: int) -> int:
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    with suppress(OSError):  # the log may be on the disk that is full
+        print(f"error: {' '.join(text.split())}", file=sys.stderr, flush=True)
     return code
 
 

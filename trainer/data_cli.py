@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from trainer.errors import AccessError, DataError
+from trainer.storage.limits import told
 
 if TYPE_CHECKING:
     from trainer.data import Look, Summary
@@ -171,7 +172,8 @@ def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise AccessError(f"--out {path}: {(error.strerror or str(error)).lower()}") from error
+        text = f"--out {path}: {(error.strerror or str(error)).lower()}"
+        raise told(error, f"--out {path}") or AccessError(text) from error
 
 
 def _mib(size: int) -> str:

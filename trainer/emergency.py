@@ -71,9 +71,10 @@ class Emergency:
             say(str(error))
             STOPS.leave()
         try:
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            with suppress(OSError):  # a full disk, or a supervisor that is gone
+                print(f"error: {error}", file=sys.stderr, flush=True)
             sys.stdout.flush()
-        finally:  # a supervisor that is gone has closed both
+        finally:
             os._exit(error.exit_code)
 
 

@@ -10,7 +10,10 @@
     │   ├── RunHeld            2   another process trains the run
     │   └── RunLost            2   its record or its checkpoints are gone: there is nothing to go on with
     ├── StorageError           1   storage failed although it was asked rightly (outage)
-    │   ├── DiskFull           1   no space left: waiting mends nothing
+    │   ├── Exhausted          1   the machine takes no more: waiting mends nothing
+    │   │   ├── DiskFull       1   no space left, or none of a quota
+    │   │   ├── DiskReadOnly   1   the disk was mounted read-only meanwhile
+    │   │   └── TooManyFiles   1   no more files may be open
     │   ├── ObjectMissing      1   the object is not there
     │   └── PreconditionFailed 1   another writer got there first
     ├── StorageAway           42   storage did not answer for as long as we are willing to wait
@@ -70,7 +73,19 @@ class StorageError(GantryError):
     """Storage failed although it was asked rightly."""
 
 
-class DiskFull(StorageError):
+class Exhausted(StorageError):
+    """The machine takes no more; waiting mends nothing, and what was saved before is whole."""
+
+
+class DiskReadOnly(Exhausted):
+    """The disk was mounted read-only, as a kernel does with one that fails."""
+
+
+class TooManyFiles(Exhausted):
+    """This process, or the machine, has as many files open as it may."""
+
+
+class DiskFull(Exhausted):
     """There is no space left on the disk of the store or of the scratch folder."""
 
 

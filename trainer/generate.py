@@ -15,6 +15,7 @@ from trainer.grid import encode_png, tile
 from trainer.networks import build, named_variables
 from trainer.samples import sampler
 from trainer.storage import Store
+from trainer.storage.limits import told
 
 _BATCH = 256  # images drawn at once, to bound memory
 
@@ -85,7 +86,8 @@ def write(images: np.ndarray, out: Path) -> None:
     try:
         _write(images, out)
     except OSError as error:
-        raise UserError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+        text = f"--out {out}: cannot be written: {error.strerror or error}"
+        raise told(error, f"--out {out}") or UserError(text) from error
 
 
 def _write(images: np.ndarray, out: Path) -> None:

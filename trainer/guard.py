@@ -10,7 +10,9 @@ from trainer.config import RunConfig
 from trainer.errors import GantryError, RunLost
 from trainer.fence import FencedStore
 from trainer.patience import Outage, PatientStore
+from trainer.stops import say as say
 from trainer.storage import Store
+from trainer.storage.limits import Reserve
 
 
 class Hold(NamedTuple):
@@ -23,6 +25,14 @@ class Hold(NamedTuple):
     outage: Outage
     """Whether storage is away now."""
     lease: lease.Lease
+    reserve: Reserve
+    """Room for the last words, to be freed before they are written."""
+
+    def give_back(self) -> None:
+        """This process writes the run no more."""
+        if not self.lease.is_lost:  # else the reserve that lies there is of who has taken the run over
+            self.reserve.free()
+        self.lease.release()
 
 
 def patient(store: Store, config: RunConfig) -> tuple[PatientStore, Outage]:
@@ -38,12 +48,19 @@ def take(store: Store, config: RunConfig, team: str) -> Hold:
         RunHeld: another process trains the run.
         LeaseLost: the process that we replace does not go away.
         StorageAway: storage does not answer.
+        Exhausted: there is no room for a run.
     """
     waiting, outage = patient(store, config)
     name = os.environ.get("GANTRY_POD") or socket.gethostname()
     # Renewed by the store itself: waiting there would be the lease's end.
     held = lease.acquire(store, name, team, say=say, asking=waiting)
-    return Hold(FencedStore(waiting, held), FencedStore(store, held), outage, held)
+    reserve = Reserve(store.url)
+    try:
+        reserve.keep()
+    except GantryError:
+        held.release()
+        raise
+    return Hold(FencedStore(waiting, held), FencedStore(store, held), outage, held, reserve)
 
 
 def tell_lost(store: Store, error: GantryError, *, pod: bool) -> None:
@@ -59,8 +76,3 @@ def tell_lost(store: Store, error: GantryError, *, pod: bool) -> None:
         if pod and not any(store.stat(name) for name in (layout.STATUS, layout.CLUSTER)):
             return
         status.amend(store, state="failed", message=str(error), lost=True)
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    print(text, flush=True)

@@ -50,6 +50,11 @@ class Lease:
         the run is gone."""
         self._on_lost = act
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was found to be another process', or gone."""
+        return self._lost is not None
+
     def confirm(self) -> None:
         """Return if the lease is ours at some moment during the call.
 

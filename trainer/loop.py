@@ -26,6 +26,7 @@ from trainer.step import Feed, State, Stepper
 from trainer.stopping import StopFlag
 from trainer.stops import Ended
 from trainer.storage import Store
+from trainer.storage.limits import told
 from trainer.supervision import Supervision
 from trainer.watchdog import Watchdog
 
@@ -100,7 +101,10 @@ class Loop:
         except Ended:  # what there is to keep is kept by who ended us
             raise
         except BaseException as error:
-            chief.fail(GantryError(strategy.first_line(error)))
+            known = told(error)
+            chief.fail(known or GantryError(strategy.first_line(error)))
+            if known:
+                raise known from error
             raise
         return self._lead_out(chief, step)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from trainer.errors import DiskFull, ObjectMissing, PreconditionFailed, StorageAway, StorageError
+from trainer.errors import Exhausted, ObjectMissing, PreconditionFailed, StorageAway, StorageError
 from trainer.storage import Dated, Stat, Store
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class PatientStore:
             except (ObjectMissing, PreconditionFailed):
                 self._outage.answered()
                 raise
-            except DiskFull:
+            except Exhausted:
                 raise
             except StorageError as error:
                 self._outage.failed(error, began)

@@ -11,6 +11,7 @@ from typing import Any
 
 from trainer import layout
 from trainer.errors import GantryError, RunLost
+from trainer.stops import say
 from trainer.storage import Store
 
 _SECONDS = 5.0  # between two writes; a bucket allows one write a second to one object
@@ -113,4 +114,4 @@ class StatusWriter:
         except GantryError as error:
             if not self._warned:  # once, or an outage would fill the log
                 self._warned = True
-                print(f"warning: {error}", flush=True)
+                say(f"warning: {error}")

@@ -57,7 +57,7 @@ def train(
         Diverged: a loss or a gradient became NaN or Inf.
         PeerLost: another worker is gone.
         StorageAway: storage did not answer for too long; everything up to the newest checkpoint is safe.
-        StorageError: the disk is full; everything up to the newest checkpoint is safe.
+        Exhausted: a disk is full or read-only, or too many files are open; the newest checkpoint is whole.
     """
     emergency = emergency or Emergency()
     stop = stop or StopFlag(emergency)
@@ -72,14 +72,10 @@ def train(
     cluster.check_port(team)
     strategy.set_threads(options.threads)
     hold = None
-    if team.is_chief:
-        stop.doing("it took the run over")
-        # By chance: host names and process numbers are those of other attempts too, in containers say.
-        hold = guard.take(raw, config, options.supervision.attempt or uuid.uuid4().hex)
-        pod = bool(options.supervision.attempt)
-        hold.lease.when_lost(partial(_leave, raw, emergency, pod))
-        emergency.keep_with(partial(_tell_stopped, hold))
     try:
+        if team.is_chief:
+            stop.doing("it took the run over")
+            hold = _take(options, config, raw, emergency)
         prepared = _Prepared(opening.store, hold, begins, opening.data)
         return _with_peers(config, options, team, emergency, stop, prepared)
     except RunLost as error:
@@ -87,7 +83,15 @@ def train(
         raise
     finally:
         if hold:
-            hold.lease.release()
+            hold.give_back()
+
+
+def _take(options: Options, config: RunConfig, store: Store, emergency: Emergency) -> Hold:
+    # By chance: host names and process numbers are those of other attempts too, in containers say.
+    hold = guard.take(store, config, options.supervision.attempt or uuid.uuid4().hex)
+    hold.lease.when_lost(partial(_leave, store, emergency, bool(options.supervision.attempt)))
+    emergency.keep_with(partial(_tell_stopped, hold))
+    return hold
 
 
 def _leave(store: Store, emergency: Emergency, pod: bool, error: GantryError) -> None:
@@ -98,6 +102,7 @@ def _leave(store: Store, emergency: Emergency, pod: bool, error: GantryError) ->
 
 def _tell_stopped(hold: Hold, error: GantryError) -> None:
     """Leave word of a stop before there was a chief, where there is a run to say it of."""
+    hold.reserve.free()
     if isinstance(error, Stopped):
         with suppress(GantryError):
             if hold.store.stat(layout.RUN):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from trainer.errors import GantryError
+from trainer.storage.limits import told
 
 Task = Callable[[], object]
 _IN_FLIGHT = 2  # checkpoints handed in and not yet written; each holds a copy of all variables
@@ -92,6 +93,8 @@ class BackgroundWriter:
             return
         if isinstance(self._error, GantryError):
             raise self._error
+        if found := told(self._error):
+            raise found from self._error
         raise RuntimeError("writing in the background failed") from self._error
 
 

@@ -17,10 +17,10 @@ from typing import BinaryIO
 from trainer.errors import AccessError, StorageError
 from trainer.storage import Stat, check_name
 from trainer.storage.base import UNFINISHED
+from trainer.storage.limits import told
 
 _LONGEST = 180  # bytes of a name that fits a file's name (255) together with a generation
 _FOLDERS = 500  # remembered as looked at; one that was forgotten is looked at again
-_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EIO}  # nobody's mistake
 
 
 def local_path(folder: Path, name: str) -> Path:
@@ -109,8 +109,9 @@ class Destination:
         try:
             yield
         except OSError as error:
-            kind = StorageError if error.errno in _FAILURES else AccessError
-            raise kind(f"--to {self._to}: {target} cannot be written ({error.strerror})") from error
+            kind = StorageError if error.errno == errno.EIO else AccessError  # nobody's mistake
+            text = f"--to {self._to}: {target} cannot be written ({error.strerror})"
+            raise told(error, f"--to {self._to}: {target}") or kind(text) from error
 
     def _check_inside(self, name: str, path: Path) -> None:
         if not path.resolve().is_relative_to(self._root):

@@ -16,6 +16,7 @@ from launcher.backends.kubernetes.wording import event_time, one_line
 from launcher.explain.fix import Fix
 from launcher.hints import command_line
 from launcher.status import RunStatus
+from trainer.errors import Exhausted
 from trainer.layout import RunPath
 
 Object = Mapping[str, Any]
@@ -66,6 +67,8 @@ class Facts:
     """What could not be asked and why, a line each."""
     context: str | None = None
     """The kubeconfig's context where that is not the current one, which kubectl has to be told then."""
+    disk: Exhausted | None = None
+    """What the disk of a run of this machine has come to the end of by now."""
     time: datetime | None = None
     """When it was looked at, by the API server's clock; None where that was not asked."""
 

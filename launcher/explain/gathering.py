@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from launcher.backends.base import Backend
@@ -32,8 +33,9 @@ from launcher.kubeconfig import current
 from launcher.lookup import Found
 from launcher.states import FINISHED, RUNNING
 from launcher.status import Files, RunStatus, newest_checkpoint, read_files
-from trainer.errors import GantryError, UserError
-from trainer.storage import Store, open_store
+from trainer.errors import Exhausted, GantryError, UserError
+from trainer.storage import LocalStore, Store, open_store
+from trainer.storage.limits import trouble
 
 Asked = TypeVar("Asked")
 # What a pod that is gone leaves behind, beside its warnings: these are Normal.
@@ -80,7 +82,7 @@ def gather(found: Found, backend: Backend) -> Facts:
         now = backend.status(found)
         facts = Facts(now, files.run, files.said or {})
         if not well(now):
-            facts = replace(facts, logs=_logs(asking, now, found.store))
+            facts = replace(facts, logs=_logs(asking, now, found.store), disk=_disk(found.store))
     return replace(facts, unasked=tuple(dict.fromkeys(asking.unasked)))
 
 
@@ -95,6 +97,10 @@ def _readable(found: Found) -> Files:
     """What the folder says; raises where any of it cannot be read."""
     newest_checkpoint(found.store)
     return read_files(found.store)
+
+
+def _disk(store: Store) -> Exhausted | None:
+    return trouble(Path(store.url)) if isinstance(store, LocalStore) else None
 
 
 def _logs(

@@ -152,12 +152,15 @@ def _traces(stage: Stage) -> tuple[int, str]:
     return ended
 
 
-def _trains(stage: Stage) -> tuple[int, str]:
-    process = stage.train()
-    process.until(lambda: "[D loss" in process.output)
-    ended = _end(stage, process)
-    assert stage.says("stopped"), stage.store.read("status.json")
-    return ended
+def _trains(*sets: str) -> Callable[[Stage], tuple[int, str]]:
+    def play(stage: Stage) -> tuple[int, str]:
+        process = stage.train(sets=(*ENDLESS, *sets))
+        process.until(lambda: "[D loss" in process.output)
+        ended = _end(stage, process)
+        assert stage.says("stopped"), stage.store.read("status.json")
+        return ended
+
+    return play
 
 
 def _samples(stage: Stage) -> tuple[int, str]:
@@ -258,6 +261,7 @@ def _end(stage: Stage, process: Asked) -> tuple[int, str]:
 
 
 _WHILE = r"stopped \(SIGNAL\) while {}; start again to go on"
+_GRIDS = ("samples.every_steps=1", "samples.rows=20", "samples.columns=20")  # which is all it does then
 _SAVED = r"stopped after step \d+; the checkpoint is saved"
 PHASES = (
     Phase("trainer", "its first line", _begins, line=r"stopped \(SIGNAL\)", here=("SIGHUP",)),
@@ -289,7 +293,8 @@ PHASES = (
         line=_WHILE.format("the first steps were traced"),
         here=("SIGTERM",),
     ),
-    Phase("trainer", "training", _trains, line=_SAVED, here=("SIGHUP tty",)),
+    Phase("trainer", "training", _trains(), line=_SAVED),
+    Phase("trainer", "drawing grids", _trains(*_GRIDS), line=_SAVED),
     Phase(
         "trainer",
         "uploading a checkpoint",

@@ -3,12 +3,9 @@
 ``make test`` takes those whose ways out differ, ``make test-ends`` all, and writes docs/ends.md.
 """
 
-import json
-import os
-from pathlib import Path
-
 import pytest
 
+from tests.ends.page import record
 from tests.ends.phases import PHASES, SIGNALS, Stage
 
 pytest.importorskip("tensorflow", reason="trainers need TensorFlow")
@@ -40,7 +37,4 @@ def stage(request, tmp_path):
 @pytest.mark.parametrize(("phase", "number", "terminal"), [*_cases()])
 def test_it_ends(phase, number, terminal, stage):
     phase.check(number, *phase.play(stage))
-    if record := os.environ.get("GANTRY_ENDS"):
-        row = {"phase": phase.name, "signal": number, "terminal": terminal}
-        with Path(record).open("a") as file:
-            file.write(json.dumps(row) + "\n")
+    record(phase=phase.name, signal=number, terminal=terminal)

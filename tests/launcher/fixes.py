@@ -23,7 +23,7 @@ FILLED = {
     "DIR": str(templates.folder()),
 }
 VERBS = {"apply", "create", "delete", "describe", "edit", "get", "label", "patch", "uncordon", "wait"}
-PROGRAMS = {"launcher", "kubectl", "gcloud", "df"}
+PROGRAMS = {"launcher", "kubectl", "gcloud", "df", "findmnt", "sysctl", "ulimit"}
 
 
 def filled(word):

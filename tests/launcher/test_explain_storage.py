@@ -1,6 +1,9 @@
 """Buckets and disks that refuse, are not there or are full."""
 
+import dataclasses
+import errno
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -18,10 +21,12 @@ from tests.launcher.explaining import (
 )
 from tests.launcher.kubernetes_objects import job, pod, said
 from tests.support.refusing import Metadata, Refusing
+from trainer import errors
 from trainer.data.registry import open_source
 from trainer.errors import AccessError, StorageAway, StorageError
 from trainer.patience import Outage
 from trainer.storage import open_store
+from trainer.storage.limits import told
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -151,4 +156,36 @@ def test_a_full_disk_of_this_machine():
     cause, sentence, fix, _ = answer(local("failed", [1], {0: [text]}))
     assert cause == "disk-full"
     assert "worker 0" in sentence
-    assert fix == "df -h runs && launcher resume gan/one"
+    assert fix == "df -h runs && launcher resume gan/one  # when there is room again"
+
+
+@pytest.mark.parametrize(
+    ("disk", "cause", "fix"),
+    [
+        (errors.DiskFull, "disk-full", "df -h runs && launcher resume gan/one"),
+        (errors.DiskReadOnly, "disk-read-only", "findmnt --target runs && launcher resume gan/one"),
+    ],
+)
+def test_a_disk_that_took_no_last_word_tells_it_itself(disk, cause, fix):
+    now = dataclasses.replace(local("interrupted", [None], {}), disk=disk("runs: as the system has it"))
+    found = answer(now)
+    assert found[0] == cause and found[2].startswith(fix)
+
+
+def test_a_read_only_disk_and_too_many_files_have_causes_of_their_own():
+    def of(number):
+        error = told(OSError(number, os.strerror(number)), "runs/gan/one/checkpoints/20/state.index")
+        return answer(local("failed", [1], {0: [f"error: {error}"]}))
+
+    cause, sentence, fix, _ = of(errno.EROFS)
+    assert cause == "disk-read-only" and sentence.startswith("runs/gan/one/checkpoints/20/state.index cannot")
+    assert fix.startswith("findmnt --target runs && launcher resume gan/one")
+    cause, sentence, fix, _ = of(errno.EMFILE)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert (cause, sentence) == (
+        "too-many-files",
+        f"worker 0 ran out of open files: it may have {limit} open",
+    )
+    assert fix.startswith("ulimit -n 4096 && launcher resume gan/one")
+    assert of(errno.ENFILE)[0] == "too-many-files" and of(errno.ENFILE)[2].startswith("sysctl fs.file-nr")
+    assert of(errno.EDQUOT)[0] == of(errno.ENOSPC)[0] == "disk-full"

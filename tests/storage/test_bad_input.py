@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.errors import AccessError, PreconditionFailed, StorageError
+from trainer.errors import AccessError, DiskReadOnly, PreconditionFailed, StorageError
 from trainer.storage import open_store
 
 
@@ -98,9 +98,13 @@ def test_a_root_that_is_not_there_yet_can_be_checked_and_is_not_made(tmp_path):
 
 def test_a_read_only_root_is_read_and_refuses_the_rest(read_only, tmp_path):
     refused(read_only.check, "is not writable")
-    refused(lambda: read_only.write("a", b"new"), "a: read-only file system")
-    refused(lambda: read_only.write("x/b", b"new"), "x/b: read-only file system")
-    refused(lambda: read_only.delete("a"), "a: read-only file system")
+    for name, change in (
+        ("a", lambda: read_only.write("a", b"new")),
+        ("x/b", lambda: read_only.write("x/b", b"new")),
+        ("a", lambda: read_only.delete("a")),
+    ):
+        with pytest.raises(DiskReadOnly, match=f"/{name}: read-only file system "):
+            change()
     read_only.download("a", tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == read_only.read("a") == b"content"
 

@@ -20,7 +20,7 @@ from trainer.data.sources import ImageSource, Shape, problem
 from trainer.errors import DataError, DiskFull, StorageError
 from trainer.paths import expanded
 from trainer.storage import LocalStore, Store, crc32c, open_store
-from trainer.storage.base import FULL
+from trainer.storage.limits import naming, told
 
 _LABELS = "labels.npy"
 
@@ -64,7 +64,10 @@ def prepare(
     _check_index(images, names, shard_images)
     _check_room(target, store, images)
     shards = []
-    with tempfile.TemporaryDirectory(prefix="gantry-") as folder:
+    with (
+        naming(f"scratch folder {tempfile.gettempdir()}"),
+        tempfile.TemporaryDirectory(prefix="gantry-") as folder,
+    ):
         for number, name in enumerate(names):
             span = range(number * shard_images, min((number + 1) * shard_images, images.count))
             path = Path(folder) / name
@@ -162,8 +165,8 @@ def _write_shard(source: ImageSource, path: Path, span: range, progress: Callabl
                     position += len(record) + FRAME_BYTES
                 progress(stop, source.count)
     except OSError as error:
-        kind = DiskFull if error.errno in FULL else StorageError
-        raise kind(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        text = f"{path}: {(error.strerror or str(error)).lower()}"
+        raise told(error, path) or StorageError(text) from error
     size = path.stat().st_size
     if size != position:
         raise StorageError(f"{path}: has {size} bytes, {position} were written")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from trainer.errors import AccessError, DataError
 from trainer.paths import expanded
+from trainer.storage.limits import told
 
 Images = NDArray[np.uint8]
 """uint8 [N, H, W, C], 0 black to 255 white."""
@@ -264,6 +265,8 @@ def reading(name: str, path: str | Path) -> Iterator[None]:
         where = error.filename or path
         raise AccessError(f"data.source {name}: {where} may not be read: permission denied") from error
     except OSError as error:
+        if found := told(error, f"data.source {name}"):  # and nothing is wrong with the file
+            raise found from error
         raise problem(name, f"{error.filename or path} cannot be read: {error.strerror or error}") from error
 
 

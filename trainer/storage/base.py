@@ -1,7 +1,6 @@
 """What a store is: objects by name, replaced whole, with generations to compare against."""
 
 import base64
-import errno
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,6 @@ from trainer.errors import AccessError
 
 CHUNK_BYTES = 1 << 20  # read at once when a file is summed or copied
 PART_BYTES = 8 << 20  # at most of one part of an object on its way into a local file
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # of a disk: waiting mends nothing
 UNFINISHED = ".unfinished-"  # begins the name of a file being written; no object may be called so
 
 
@@ -56,7 +54,11 @@ class Store(Protocol):
         """The path or ``gs://`` address of the store."""
 
     def check(self) -> None:
-        """Raise `AccessError` unless the store can be read and, once asked to, written."""
+        """Raise `AccessError` unless the store can be read and, once asked to, written.
+
+        Raises:
+            Exhausted: its disk takes nothing any more.
+        """
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """An object's content, or `length` bytes of it from `start`; fewer, or none, past its end."""

@@ -21,9 +21,8 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import exceptions as http
 from urllib3.exceptions import HTTPError
 
-from trainer.errors import AccessError, DiskFull, ObjectMissing, PreconditionFailed, StorageError
+from trainer.errors import AccessError, ObjectMissing, PreconditionFailed, StorageError
 from trainer.storage.base import (
-    FULL,
     PART_BYTES,
     UNFINISHED,
     Dated,
@@ -34,6 +33,7 @@ from trainer.storage.base import (
     crc32c,
 )
 from trainer.storage.clock import ServerClock, age, parse_date
+from trainer.storage.limits import told
 from trainer.storage.transport import Source, Transport
 
 _TIMEOUT_SECONDS = 60  # for one request; the library retries up to two minutes altogether
@@ -258,9 +258,9 @@ class GcsStore:
             DataCorruption,
             InvalidResponse,
             OSError,
-        ) as error:
-            kind = DiskFull if getattr(error, "errno", None) in FULL else StorageError  # a local file's disk
-            raise kind(f"{where}: {_one_line(error)}") from error
+        ) as error:  # of a local file too, and of a connection for which no more files may be open
+            place = getattr(error, "filename", None) or where
+            raise told(error, place) or StorageError(f"{where}: {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -15,15 +15,12 @@ from typing import BinaryIO
 
 from trainer.errors import (
     AccessError,
-    DiskFull,
-    GantryError,
     ObjectMissing,
     PreconditionFailed,
     StorageError,
 )
 from trainer.storage.base import (
     CHUNK_BYTES,
-    FULL,
     UNFINISHED,
     Dated,
     Stat,
@@ -32,9 +29,10 @@ from trainer.storage.base import (
     check_prefix,
 )
 from trainer.storage.clock import age
+from trainer.storage.limits import naming, told, trouble
 
 _PATH_ERRORS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
-_USER_ERRORS = _PATH_ERRORS | {errno.EACCES, errno.EPERM, errno.EROFS}
+_USER_ERRORS = _PATH_ERRORS | {errno.EACCES, errno.EPERM}
 
 
 class LocalStore:
@@ -61,9 +59,12 @@ class LocalStore:
             folder = folder.parent
         if not folder.is_dir():
             raise AccessError(f"root {self._root}: {folder} is a file, expected a folder")
-        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
-        if read_only or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            raise AccessError(f"root {self._root}: {folder} is not writable: read-only file system")
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             raise AccessError(f"root {self._root}: {folder} is not writable")
+        if found := trouble(self._root):
+            raise found
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """Content of a file, or a part of it."""
@@ -104,7 +105,7 @@ class LocalStore:
             file = source.open("rb")
         with file, self._errors(name):
             try:
-                with partial.open("wb") as copy:
+                with naming(partial.parent), partial.open("wb") as copy:
                     shutil.copyfileobj(file, copy, CHUNK_BYTES)
                 partial.replace(path)
             finally:
@@ -234,15 +235,10 @@ class LocalStore:
         try:
             yield
         except OSError as error:
-            text = f"{self.url}/{name}: {(error.strerror or str(error)).lower()}"
-            raise _kind(error)(text) from error
-
-
-def _kind(error: OSError) -> type[GantryError]:
-    """What to call an error of the operating system."""
-    if error.errno in FULL:
-        return DiskFull
-    return AccessError if error.errno in _USER_ERRORS else StorageError
+            where = f"{self.url}/{name}"
+            kind = AccessError if error.errno in _USER_ERRORS else StorageError
+            text = f"{where}: {(error.strerror or str(error)).lower()}"
+            raise told(error, where) or kind(text) from error
 
 
 def _generation(found: os.stat_result) -> int:

@@ -32,6 +32,7 @@ from trainer.config import VARIABLE as CONFIG
 from trainer.errors import GantryError
 from trainer.layout import RunPath
 from trainer.storage import LocalStore, Store
+from trainer.storage.limits import naming
 
 _POLL_SECONDS = 0.05
 _TRIES = 100
@@ -79,6 +80,7 @@ def check_root(root: str) -> None:
 
     Raises:
         UserError: it is a bucket, a file or a folder that cannot be written to.
+        Exhausted: its disk takes nothing any more.
     """
     if "://" in root:
         raise Unsupported(
@@ -98,6 +100,7 @@ def start(
         RunExists: a new run was asked for and there is one of that name.
         NoSuchRun: another launcher removed the run that is to go on.
         UserError: the root or the workers' program cannot be used.
+        Exhausted: the disk takes nothing any more, or too many files are open.
     """
     check_root(spec.root)
     record = _first_record(spec, command, grace_seconds)
@@ -106,7 +109,7 @@ def start(
         if made is None:
             continue
         try:
-            with held_to_start(spec.path) as (lock, previous):
+            with naming(spec.path.url), held_to_start(spec.path) as (lock, previous):
                 _check_still(spec.path, resuming)
                 return Started(spec.path, _launch(spec, record, previous, lock), made)
         except NoSuchRun:

@@ -19,7 +19,7 @@ from launcher.follow import LogLine, LogReader, last_error, log_attempts
 from launcher.hints import command_line
 from launcher.lookup import Found
 from launcher.spec import RunSpec
-from launcher.states import INTERRUPTED, LIVE_STATES, UNKNOWN
+from launcher.states import FINISHED, INTERRUPTED, LIVE_STATES, UNKNOWN, State
 from launcher.status import (
     Files,
     RunStatus,
@@ -32,7 +32,9 @@ from launcher.status import (
 from launcher.stored_logs import last_lines, stored_logs
 from trainer import layout, lease
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
+from trainer.layout import RunPath
 from trainer.storage import LocalStore, Store, open_store
+from trainer.storage.limits import trouble
 
 _POLL_SECONDS = 0.25
 _BUCKET_POLL_SECONDS = 2.0  # for a run in a bucket that no launcher started: each look costs requests
@@ -114,7 +116,7 @@ class LocalBackend:
         silent = files.age if silent is None else silent
         alone = record is None or not living.here or went_on_alone(record, files.said)
         writer = _writer(found.store) if alone else None
-        state = join_state(record, living, files.said, silent, writer)
+        state = _with_disk(found, join_state(record, living, files.said, silent, writer))
         own = {} if record is None else {"preset": record.preset, "world_size": record.workers}
         status = assemble(
             found,
@@ -211,7 +213,9 @@ def finish(started: attempts.Started) -> Outcome:
     _await_last_word(found, started.record)
     now = LocalBackend().status(found)
     record = read_record(found.store)
-    code = EXIT_RESTART if record is None or record.exit_code is None else record.exit_code
+    code = record.exit_code if record else None
+    if code is None:  # nobody has written it down
+        code = _unrecorded(path, now)
     cause = None if record is None or record.cause is None else record.cause
     said = None if record is None or cause is None else last_error(found.store, record.attempt, cause)
     if now.lost:  # and its logs with it
@@ -227,6 +231,20 @@ def finish(started: attempts.Started) -> Outcome:
         reason += f": {said}"
     how = "stopped" if now.state == "stopped" else f"ended early: {reason}"
     return Outcome(now, code, f"run '{path.name}' {how}; {way_on(now)}")
+
+
+def _unrecorded(path: RunPath, now: RunStatus) -> int:
+    """The exit code of an attempt without one in its record: its disk may take nothing any more."""
+    if now.state == FINISHED:
+        return EXIT_DONE
+    return EXIT_FAILED if trouble(Path(path.url)) else EXIT_RESTART
+
+
+def _with_disk(found: Found, state: State) -> State:
+    """The state of a run, with why nobody could write down how it ended where its disk shows that now."""
+    here = state.name == INTERRUPTED and isinstance(found.store, LocalStore)
+    shown = trouble(Path(found.store.url)) if here else None
+    return State(state.name, f"{state.explanation}; its disk takes nothing: {shown}") if shown else state
 
 
 def _await_last_word(found: Found, record: LocalRecord) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from launcher.errors import NoSuchRun, Unsupported
 from trainer.errors import AccessError, GantryError
 from trainer.storage.base import UNFINISHED
+from trainer.storage.limits import Reserve, told
 
 _POLL_SECONDS = 0.05
 # Others hold it for a moment: a `status` that asks, a supervisor that is about to be gone.
@@ -85,6 +86,7 @@ def held_while_emptied(folder: Path, busy: Busy) -> Iterator[None]:
         finally:
             with suppress(OSError):  # each is left where something else is in it
                 stay.unlink()
+                Reserve(folder).free()
                 place.rmdir()
                 folder.rmdir()
 
@@ -157,4 +159,5 @@ def _errors(folder: Path) -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError):
         raise NoSuchRun(f"{folder}: the run is gone, removed by somebody else meanwhile") from None
     except OSError as error:
-        raise AccessError(f"{folder}: {(error.strerror or str(error)).lower()}") from None
+        text = f"{folder}: {(error.strerror or str(error)).lower()}"
+        raise told(error, folder) or AccessError(text) from None

@@ -30,6 +30,7 @@ from launcher.backends.local.record import LocalRecord, last_word, now, read_rec
 from trainer import layout
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
 from trainer.storage import LocalStore
+from trainer.storage.limits import Reserve, told
 
 _POLL_SECONDS = 0.1
 # A worker whose peer has died mostly waits in a collective operation and cannot save any more.
@@ -47,6 +48,7 @@ class Supervisor:
         self._folder, self._lock = folder, descriptor
         self._store = LocalStore(folder)
         self._record = record
+        self._reserve = Reserve(folder)
         self._children: list[subprocess.Popen[bytes]] = []
         self._asked: set[int] = set()  # signals received
         self._deadline: float | None = None  # when workers that were asked to stop are killed
@@ -55,6 +57,7 @@ class Supervisor:
         """Own the attempt to its end; returns how it ended."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, self._request)
+        self._reserve.keep()
         self._save(supervisor=identify(os.getpid()))
         code = EXIT_FAILED
         try:
@@ -68,6 +71,8 @@ class Supervisor:
         finally:
             self._kill_all()
             self._save(ended=now(), exit_code=code, last_word=last_word(self._store))
+            if self._owns_folder():
+                self._reserve.free()
         return self._record
 
     def _kill_all(self) -> None:
@@ -84,7 +89,22 @@ class Supervisor:
     def _save(self, **changes: object) -> None:
         self._record = replace(self._record, **changes)  # type: ignore[arg-type]
         if self._owns_folder():
+            self._write()
+
+    def _write(self) -> None:
+        """Write the record down, on a disk that is full in the room that was kept for it.
+
+        Workers that are under way are not given up for a record that cannot be written now.
+        """
+        try:
             write_record(self._store, self._record)
+        except GantryError:
+            self._reserve.free()
+            try:
+                write_record(self._store, self._record)
+            except GantryError:
+                if not self._record.processes:
+                    raise
 
     def _owns_folder(self) -> bool:
         """Whether the folder is the attempt's, or what its trainer has made in the place of a removed one."""
@@ -186,10 +206,17 @@ def main() -> None:
     record = read_record(LocalStore(folder))
     if record is None:
         raise GantryError(f"{folder}: no {layout.LOCAL}")
-    Supervisor(folder, record, int(sys.argv[2])).run()
     log = folder / supervisor_log(record.attempt)
-    if log.exists() and not log.stat().st_size:
-        log.unlink()
+    try:
+        Supervisor(folder, record, int(sys.argv[2])).run()
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
+    except Exception as error:
+        if (found := told(error)) is None:
+            raise
+        with suppress(OSError):  # the disk that takes nothing is as a rule the one that it goes to
+            sys.stderr.write(f"error: {found}\n")
+        sys.exit(found.exit_code)
 
 
 def supervisor_log(attempt: int) -> str:

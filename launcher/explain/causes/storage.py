@@ -13,6 +13,8 @@ from launcher.explain.evidence import from_field, from_log, from_status
 from launcher.explain.facts import Facts, Line, Object
 from launcher.explain.fix import Fix
 from launcher.explain.health import passing
+from launcher.states import INTERRUPTED
+from trainer.errors import DiskFull, DiskReadOnly, Exhausted
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
 GOOGLE_ACCOUNT = "iam.gke.io/gcp-service-account"  # annotation that binds a service account to a Google one
@@ -24,6 +26,7 @@ _NO_IDENTITY = (
 )
 _ASKS = r"warning: storage does not answer and is asked again; training goes on: (.*)"
 _BACK = r"storage is back after"
+_MANY_FILES = "4096"  # a run opens some hundreds
 _AWAY = r"storage has been away for (\d+) s: (.*)"
 
 
@@ -134,16 +137,19 @@ def _reason(line: Line) -> str:
 
 def disk_full(facts: Facts) -> Finding | None:
     """No space is left where checkpoints are made, or where the run lies."""
-    said = find(facts, r"(?i)(.*)(?:no space left on device|disk quota exceeded)")
+    said = find(facts, r"(?i)(.*)(?:no space left on device|disk quota exceeded|file too large)")
+    root = facts.status.root
     if not said:
-        return None
+        if not _unsaid(facts, DiskFull):
+            return None
+        sentence = f"the disk of {root} is full, and there was no room to write down how the run ended"
+        return Finding(sentence, _shown(facts), _room(facts, root))
     place = re.search(r"(?<![\w.])(/[^\s:(;]*)/", said.match[1])
-    where = place[1] if place else facts.status.root
+    where = place[1] if place and not _is_below(place[1], root) else root
     volume = _volume(facts, where)
     if volume is None:
         sentence = f"no space is left in {where}, where {said.who} writes"
-        look = Fix.of("df", "-h", where)
-        return Finding(sentence, evidence(facts, said), look.then(again.resume(facts)))
+        return Finding(sentence, evidence(facts, said), _room(facts, where))
     pod, name, limit = volume
     size = f"volume '{name}' of {limit}" if limit else f"volume '{name}', on the disk of node '{_node(pod)}'"
     seen = evidence(
@@ -158,6 +164,52 @@ def disk_full(facts: Facts) -> Finding | None:
         f"a copy of {base or 'k8s/'} in which the volume '{name}' has a larger sizeLimit"
     )
     return Finding(f"{sentence}, whose sizeLimit is in --manifests", seen, larger)
+
+
+def disk_read_only(facts: Facts) -> Finding | None:
+    """A disk, of this machine as a rule, was made read-only while it was written to."""
+    said = find(facts, r"(?i)(.*?):? read-only file system")
+    look = Fix.of("findmnt", "--target", facts.status.root).then(again.resume(facts))
+    fix = look.noting("when it can be written to again")
+    if said:
+        why = (
+            "cannot be written to any more: the disk was made read-only, as a kernel does with one that fails"
+        )
+        return Finding(f"{said.match[1]} {why}", evidence(facts, said), fix)
+    if not _unsaid(facts, DiskReadOnly):
+        return None
+    sentence = (
+        f"the disk of {facts.status.root} is read-only, so that nobody could write down how the run ended"
+    )
+    return Finding(sentence, _shown(facts), fix)
+
+
+def too_many_files(facts: Facts) -> Finding | None:
+    """The process, or the machine, has as many files open as it may."""
+    said = find(facts, r"(?i)too many open files( in system)?(?: \(this process may have (\d+))?")
+    if not said:
+        return None
+    limit = f": it may have {said.match[2]} open" if said.match[2] else ""
+    fix = again.resume(facts)
+    if said.match[1]:
+        fix = Fix.of("sysctl", "fs.file-nr").then(fix).noting("when fs.file-max, the last number, is larger")
+    elif facts.status.backend == "local":
+        more = Fix.of("ulimit", "-n", _MANY_FILES)
+        fix = more.then(fix).noting("where that is not permitted, whoever runs the machine raises it")
+    return Finding(f"{said.who} ran out of open files{limit}", evidence(facts, said), fix)
+
+
+def _unsaid(facts: Facts, kind: type[Exhausted]) -> bool:
+    """Whether a run was cut off without a word on a disk that shows now why there is none."""
+    return isinstance(facts.disk, kind) and facts.status.state == INTERRUPTED
+
+
+def _shown(facts: Facts) -> list[Evidence]:
+    return [Evidence("local.json", "ended", "not written"), Evidence(facts.status.root, "", str(facts.disk))]
+
+
+def _room(facts: Facts, place: str) -> Fix:
+    return Fix.of("df", "-h", place).then(again.resume(facts)).noting("when there is room again")
 
 
 def is_refused(facts: Facts) -> bool:
@@ -260,6 +312,20 @@ STORAGE = (
         "Exit code 1: no space left on device, in the scratch folder of a pod or where a local run lies",
         "Free some, or a larger volume; a resumed run goes on from the newest checkpoint",
         disk_full,
+    ),
+    Cause(
+        "disk-read-only",
+        "A disk that was made read-only",
+        "Exit code 1: read-only file system",
+        "Check it and mount it for writing again; a resumed run goes on from the newest checkpoint",
+        disk_read_only,
+    ),
+    Cause(
+        "too-many-files",
+        "Too many open files",
+        "Exit code 1: too many open files, and how many the process may have",
+        "Raise the limit (`ulimit -n`, fs.file-max); a resumed run goes on from the newest checkpoint",
+        too_many_files,
     ),
 )  # fmt: skip
 AWAY = Cause(
