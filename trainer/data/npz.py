@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from trainer.data.look import Look
 from trainer.data.sources import ArraySource, Images, Shape, by, local_path, problem, reading
 from trainer.errors import DataError
+from trainer.survey.files import NPZ_IMAGES as _IMAGE_KEYS
 
-_IMAGE_KEYS = ("images", "x", "x_train", "X", "X_train", "train_images")
 _LABEL_KEYS = ("labels", "y", "y_train", "Y", "Y_train", "train_labels")
 _ROUNDING = 1e-6  # how far float32 arithmetic may have left [-1, 1]
 

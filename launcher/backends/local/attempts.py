@@ -88,9 +88,16 @@ def check_root(root: str) -> None:
 
 
 def start(
-    spec: RunSpec, *, resuming: bool, command: WorkerCommand = trainer_command, grace_seconds: float = 60.0
+    spec: RunSpec,
+    *,
+    resuming: bool,
+    command: WorkerCommand = trainer_command,
+    grace_seconds: float = 60.0,
+    ready: Callable[[], object] = lambda: None,
 ) -> Started:
     """Start the next attempt of a run and return once its supervisor has taken over.
+
+    `ready` is called when the name is ours, before any process is started.
 
     Raises:
         RunAlive: an attempt is under way.
@@ -107,6 +114,7 @@ def start(
         try:
             with held_to_start(spec.path) as (lock, previous):
                 _check_still(spec.path, resuming)
+                ready()
                 return Started(spec.path, _launch(spec.path, record, previous, lock), made)
         except NoSuchRun:
             if resuming:
