@@ -86,9 +86,8 @@ def prepare(
         )
     _tell(look.lines())
     size = sum(shard.bytes for shard in index.shards)
-    typer.echo(
-        f"{target}: {index.count} images of {by(index.shape)} in {len(index.shards)} shards, {_mib(size)}"
-    )
+    shards = "1 shard" if len(index.shards) == 1 else f"{len(index.shards)} shards"
+    typer.echo(f"{target}: {index.count} images of {by(index.shape)} in {shards}, {_mib(size)}")
 
 
 @app.command(epilog="Example: python -m trainer data show npz:faces.npz --out grid.png")
@@ -113,9 +112,9 @@ def show(
 
     if out:
         _check_out(out)
-    look = data.Look(labels=labels)
+    look = data.Look(labels=labels, telling=True)
     found = data.open_source(data.resolve_latest(source), _parse(shape), look=look)
-    summary = data.show(found)
+    summary = data.show(found, look)
     if out:
         _write(out, encode_png(data.example_grid(found, rows, columns)))
     if output is Output.JSON:
