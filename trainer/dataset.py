@@ -23,7 +23,7 @@ from trainer.data import (
     require_streamable,
     seen,
 )
-from trainer.data.look import too_large
+from trainer.data.look import too_large, unfit
 from trainer.errors import ObjectMissing, PeerLost, UserError
 from trainer.record import Record
 from trainer.status import now
@@ -105,7 +105,10 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
     opened = open_source(source, config.image.shape, cache_blocks=cache_blocks, look=found)
     streaming = streams_from_shards(opened, config)
     if not streaming:
-        opened = opened.gather()
+        try:
+            opened = opened.gather()
+        except MemoryError as error:
+            raise unfit(source, error) from error
         opened.label_problem = found.label_problem
     found.check()
     new = seen(source, opened.count, found)

@@ -79,7 +79,9 @@ class FolderSource(ImageSource):
         self._look.check()
         keep = self._without(damaged)
         labels = None if self.labels is None else self.labels[keep]
-        return ArraySource(self.name, images[keep], None, labels, self.label_names)
+        if damaged:  # and no copy of a large set otherwise
+            images = images[keep]
+        return ArraySource(self.name, images, None, labels, self.label_names)
 
     def sound(self) -> "FolderSource":
         """The set without its damaged images, if they may be left out; every file is read once.

@@ -238,6 +238,11 @@ def too_large(name: str, nbytes: int, limit: int) -> DataError:
     )
 
 
+def unfit(name: str, error: MemoryError) -> DataError:
+    """The error of a set for which this machine has no memory."""
+    return problem(name, f"does not go into this machine's memory: {error}")
+
+
 def printable(name: str) -> str:
     """A file's name as text: the system's names are bytes, and not all of them are UTF-8."""
     return name.encode(errors="backslashreplace").decode()

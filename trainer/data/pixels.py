@@ -17,9 +17,14 @@ from trainer.data.sources import Damage, Images, Shape, reading
 from trainer.survey.colours import shows_colours
 
 MOST_PIXELS = 1 << 28
-"""Of one picture: phones make 200 million. One of these takes 1 GiB or two while it is read."""
+"""Of one picture: phones make 200 million."""
+MOST_MEMORY = 3 << 30
+"""Bytes that reading one picture may take beside its file: 2 GiB for two copies of four bytes a pixel, or 1.6
+that libjpeg holds of a progressive one beside the first."""
+# What other decoders hold beside the picture: WebP's three more copies, JPEG 2000's 32 bits for each channel.
+_COPIES = {"WEBP": 4, "AVIF": 4, "JPEG2000": 4}
 _LARGE_PIXELS = 1 << 25  # more than this, and one picture at a time is read: 16 threads would take 16 GiB
-_BAND_PIXELS = 1 << 22  # converted at once: its copies take some 64 MiB
+_BAND_PIXELS = 1 << 20  # converted at once: its copies take some 20 MiB
 _large = threading.Lock()
 
 # What tells by its first bytes what it is; EPS, PDF and WMF run other programs, and movies are no pictures.
@@ -133,13 +138,13 @@ def _with_a_second_try(name: str, where: str, content: bytes, read: Callable[[by
 
 
 def _check_size(name: str, where: str, image: Image.Image) -> None:
-    pixels = image.width * image.height
-    if pixels > MOST_PIXELS:
+    pixels, most = image.width * image.height, MOST_PIXELS // _COPIES.get(image.format or "", 1)
+    if pixels > most:
         raise Damage(
             name,
             where,
             f"has {image.width}x{image.height} pixels, {pixels / 1e6:.0f} million, expected at most "
-            f"{MOST_PIXELS / 1e6:.0f} million: make it smaller",
+            f"{most / 1e6:.0f} million: make it smaller",
         )
 
 
@@ -161,7 +166,11 @@ def _turned(image: Image.Image) -> Image.Image:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
         turn = None
-    return image if turn is None else image.transpose(turn)
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    image.close()  # gives its memory back
+    return turned
 
 
 def _flatten(image: Image.Image) -> Image.Image:
@@ -178,6 +187,7 @@ def _flatten(image: Image.Image) -> Image.Image:
         whole = whole or Image.new(band.mode, image.size)
         whole.paste(band, (0, top))
     assert whole is not None
+    image.close()
     return whole
 
 
