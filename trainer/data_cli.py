@@ -70,6 +70,7 @@ def prepare(
     """Write a set as TFRecord shards with an index, which can be streamed in training."""
     from trainer import data
     from trainer.data.sources import by
+    from trainer.wording import several
 
     look = data.Look(skip_damaged=skip_damaged, labels=labels)
     console = Console(stderr=True)
@@ -86,8 +87,8 @@ def prepare(
         )
     _tell(look.lines())
     size = sum(shard.bytes for shard in index.shards)
-    shards = "1 shard" if len(index.shards) == 1 else f"{len(index.shards)} shards"
-    typer.echo(f"{target}: {index.count} images of {by(index.shape)} in {shards}, {_mib(size)}")
+    shards, count = several(len(index.shards), "shard"), several(index.count, "image")
+    typer.echo(f"{target}: {count} of {by(index.shape)} in {shards}, {_mib(size)}")
 
 
 @app.command(epilog="Example: python -m trainer data show npz:faces.npz --out grid.png")

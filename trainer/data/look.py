@@ -17,6 +17,7 @@ from trainer.errors import DataError
 from trainer.storage import crc32c
 from trainer.survey.files import kind_of
 from trainer.survey.telling import left_out_text
+from trainer.wording import several
 
 NAMED = 10
 """Files that a message names before it says how many more there are."""
@@ -148,7 +149,7 @@ class Look:
         if damaged and not self.skip_damaged:
             raise self.damage(damaged, count, prefix)
         if damaged and len(damaged) == count:
-            raise problem(self.name, f"all {count} images cannot be read")
+            raise problem(self.name, f"{several(count, 'image')}, of which none can be read")
         for name in damaged:
             self._skipped.add(name)
             self.files.pop(name, None)
@@ -207,8 +208,7 @@ class Look:
         if self._skipped:
             said.append(f"left out, as they cannot be read: {some(self.skipped)}")
         if self.added:
-            came = "1 file" if len(self.added) == 1 else f"{len(self.added)} files"
-            wait = "waits" if len(self.added) == 1 else "wait"
+            came, wait = several(len(self.added), "file"), "waits" if len(self.added) == 1 else "wait"
             said.append(f"{came} came since the run began and {wait} for the next one: {some(self.added)}")
         return said + self.notes
 

@@ -21,6 +21,7 @@ from trainer.survey.colours import shows_colours
 from trainer.survey.latest import resolve
 from trainer.survey.shapes import KNOWN, Shape, check_shape
 from trainer.survey.telling import headline, left_out_text, warnings
+from trainer.wording import several
 
 _SAMPLE = 24  # pictures that are opened to see whether they have colours
 _MOST_PIXELS = 1 << 25  # of one of these
@@ -56,8 +57,7 @@ class Survey(NamedTuple):
         if self.images is not None:
             said = [headline(name, self.images, self.shape, self.labels)]
         else:
-            shards = "1 shard" if self.shards == 1 else f"{self.shards} shards"
-            what = f"{shards} without an index, {self.nbytes / 2**20:.1f} MiB"
+            what = f"{several(self.shards, 'shard')} without an index, {self.nbytes / 2**20:.1f} MiB"
             said = [f"data.source {name}: {what}; how many images is known when they are read"]
         if self.left_out:
             said.append(

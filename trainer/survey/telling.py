@@ -6,17 +6,16 @@ from collections.abc import Iterable
 from trainer.config import RunConfig
 from trainer.errors import DataError
 from trainer.survey.shapes import Shape, by
+from trainer.wording import several
 
 _SOURCE = "data.source="
 
 
 def headline(source: str, images: int, shape: Shape | None = None, labels: int = 0) -> str:
     """How many examples there are: ``data.source digits: 5000 images of 28x28x1; …``."""
-    noun = "image" if images == 1 else "images"
-    text = f"data.source {source}: {images} {noun}" + (f" of {by(shape)}" if shape else "")
+    text = f"data.source {source}: {several(images, 'image')}" + (f" of {by(shape)}" if shape else "")
     if labels:
-        what = "1 label, which nothing uses" if labels == 1 else f"{labels} labels, which nothing uses"
-        text += f"; {what} yet: no network here is conditional"
+        text += f"; {several(labels, 'label')}, which nothing uses yet: no network here is conditional"
     return text
 
 
@@ -39,7 +38,8 @@ def warnings(config: RunConfig, images: int, coloured: int = 0, sample: int = 0)
     found = []
     if images < config.batch_size:
         found.append(
-            f"{images} images are fewer than batch_size {config.batch_size}: each batch repeats them"
+            f"{several(images, 'image')} {'is' if images == 1 else 'are'} fewer than batch_size "
+            f"{config.batch_size}: each batch repeats {'it' if images == 1 else 'them'}"
         )
     if coloured and config.image.channels == 1:
         of = f"{coloured} of {sample or images}" + (" that were looked at" if sample else "")
