@@ -34,6 +34,7 @@ from trainer.storage import LocalStore, Store
 
 _POLL_SECONDS = 0.05
 _TRIES = 100
+_BEFORE_A_RUN = (layout.LEASE, layout.DATA)  # what a trainer by hand may leave that came to no record
 _SUPERVISOR_START_SECONDS = 60  # a tenth of a second when the machine is idle
 
 WorkerCommand = Callable[[RunSpec, int], list[str]]
@@ -223,7 +224,7 @@ def check_new(path: RunPath) -> None:
     check_idle(path)
     if (folder / layout.RUN).exists():
         raise _taken(path)
-    if read_record(store) is None and next(store.list(), None) is not None:
+    if read_record(store) is None and any(found.name not in _BEFORE_A_RUN for found in store.list()):
         raise _taken(path)
 
 
