@@ -84,6 +84,7 @@ def begin(
     replace: bool = False,
     command: WorkerCommand = trainer_command,
     grace_seconds: float = 60.0,
+    ready: Callable[[], object] = lambda: None,
 ) -> Started:
     """Start a planned run; with `replace` the old one is saved and stopped before, where it still lives.
 
@@ -106,7 +107,7 @@ def begin(
             LocalBackend(command).check_new(spec)
 
     with _stopped(found, backend, check) if replace else _untouched():
-        return runs.submit(spec, command, grace_seconds)
+        return runs.submit(spec, command, grace_seconds, ready)
 
 
 def resume(where: Place | str, run: str, overrides: Iterable[str] = (), **changes: Any) -> Started:

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from launcher.asked import asked, begun_with, configuration, merge
+from launcher.backends.kubernetes.claim import is_claimed
 from launcher.errors import SpecError, Unsupported
 from launcher.lookup import Found
 from launcher.spec import KUBERNETES, RunSpec, make_spec
@@ -25,6 +26,9 @@ def resumed_spec(
     Of a field that is a mapping, entries are added or changed.
 
     Pods get a longer grace, which is told on stderr, where the last checkpoint took too long for theirs.
+
+    A run that a submission has claimed and no trainer has begun may have any value otherwise: its data was
+    refused, say.
 
     Raises:
         UserError: a value other than a higher `steps` and `recovery` would change, or nothing says how it
@@ -50,7 +54,7 @@ def resumed_spec(
         merge(before, overrides),
         **fields | {"name": found.path.name, "root": found.path.root, "experiment": found.path.experiment},
     )
-    if run is not None:
+    if run is not None and not is_claimed(run):
         begun_as = configuration(found, run)
         spec = spec.going_on_from(begun_as)
         _check_unchanged(begun_as, spec.config(), found.path.name)

@@ -10,7 +10,7 @@ A place is a `Place`, or the text of a root where the rest may be found out.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,8 +74,15 @@ class Deleted(NamedTuple):
     """Where its files are, or were."""
 
 
-def submit(spec: RunSpec, command: WorkerCommand = trainer_command, grace_seconds: float = 60.0) -> Started:
+def submit(
+    spec: RunSpec,
+    command: WorkerCommand = trainer_command,
+    grace_seconds: float = 60.0,
+    ready: Callable[[], object] = lambda: None,
+) -> Started:
     """Start a new run and return long before it trains; `command` and `grace_seconds` are for local ones.
+
+    `ready` is called when nothing is known that would refuse it, just before it is written and sent.
 
     Raises:
         RunExists, RunAlive: the name is taken.
@@ -85,8 +92,8 @@ def submit(spec: RunSpec, command: WorkerCommand = trainer_command, grace_second
     if spec.backend == "kubernetes":
         from launcher.backends.kubernetes.submit import start
 
-        return start(spec, resuming=False)
-    return LocalBackend(command, grace_seconds).submit(spec)
+        return start(spec, resuming=False, ready=ready)
+    return LocalBackend(command, grace_seconds).submit(spec, ready)
 
 
 def dry_run(spec: RunSpec) -> list[str]:

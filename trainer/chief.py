@@ -22,6 +22,7 @@ from trainer.samples import GridSampler
 from trainer.status import StatusWriter, now
 from trainer.step import State
 from trainer.supervision import Supervision
+from trainer.wording import several
 from trainer.writer import BackgroundWriter
 
 KEEP_SECONDS = 60.0  # at most, for what is in flight when a peer is lost; as long as a pod's grace
@@ -117,7 +118,7 @@ class Chief:
         }
         self._store.write(layout.RESULT, json.dumps(result, indent=2).encode())
         self._result = result
-        self._printer.say(f"finished {step} steps: {self._store.url}")
+        self._printer.say(f"finished {several(step, 'step')}: {self._store.url}")
         self._close("finished", step=step)
 
     def fail(self, error: GantryError) -> GantryError:

@@ -1,15 +1,12 @@
 """The command line ``python -m trainer``: parses, calls, prints; one line and an exit code for an error."""
 
-import importlib
 import json
 import os
 import sys
-import tempfile
 from contextlib import suppress
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +15,7 @@ from trainer import layout, surroundings
 from trainer.data_cli import app as data_app
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
 from trainer.paths import expanded
+from trainer.quiet import find_tensorflow, load_tensorflow
 from trainer.stops import Ended, end, say
 from trainer.storage.limits import told as exhausted
 
@@ -134,7 +132,7 @@ def describe(
         resolved.per_replica_batch(replicas)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    _load_tensorflow()
+    load_tensorflow()
     from trainer import describe as description
 
     found = description.describe(resolved, replicas)
@@ -188,11 +186,11 @@ def train(
     options = Options(
         path, preset, given, fresh, threads, told, schedule, scheduled, accept_changed_data, found
     )
-    _find_tensorflow()
+    find_tensorflow()
     stop.doing("it looked at the run and its data")
     opening = open_run(received.config, options, team)  # before the seconds that TensorFlow takes to load
     stop.doing("TensorFlow was imported")
-    _load_tensorflow()
+    load_tensorflow()
     from trainer import train as training
 
     leave(training.train(received.config, options, team, emergency, stop, opening))
@@ -268,7 +266,7 @@ def sample(
     Example: python -m trainer sample --run-dir runs/digits/first --count 64 --out grid.png
     """
     out = Path(expanded(str(out), "--out"))
-    _load_tensorflow()
+    load_tensorflow()
     from trainer import generate
     from trainer.storage import open_store
 
@@ -319,46 +317,3 @@ def leave(code: int) -> Any:
         with suppress(OSError):  # a full disk, say, that output goes to
             stream.flush()
     os._exit(code)
-
-
-def _find_tensorflow() -> None:
-    """Refuse to go on without TensorFlow, and without importing it.
-
-    Raises:
-        ConfigError: it is not installed; the text says what to install.
-        AccessError: there is no folder for temporary files, which Keras asks for as it is imported.
-    """
-    if find_spec("tensorflow") is None:
-        raise ConfigError("TensorFlow is not installed; run: pip install 'gantry[trainer]'")
-    surroundings.check_scratch()
-
-
-def _load_tensorflow() -> None:
-    """Import TensorFlow without the notes on the CPU that its libraries print before logging can be set.
-
-    Raises:
-        ConfigError: it is not installed; the text says what to install.
-        AccessError: there is no folder for temporary files, which Keras asks for as it is imported.
-    """
-    _find_tensorflow()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with _notes() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            importlib.import_module("tensorflow")
-        except BaseException:
-            notes.seek(0)
-            os.write(stderr, notes.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
-def _notes() -> BinaryIO:
-    """A file of this process alone, in memory where the kernel can: no folder need be writable."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("gantry-notes"), "w+b")
-    return tempfile.TemporaryFile()

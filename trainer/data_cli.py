@@ -71,6 +71,7 @@ def prepare(
     """Write a set as TFRecord shards with an index, which can be streamed in training."""
     from trainer import data
     from trainer.data.sources import by
+    from trainer.wording import several
 
     look = data.Look(skip_damaged=skip_damaged, labels=labels)
     console = Console(stderr=True)
@@ -87,9 +88,8 @@ def prepare(
         )
     _tell(look.lines())
     size = sum(shard.bytes for shard in index.shards)
-    typer.echo(
-        f"{target}: {index.count} images of {by(index.shape)} in {len(index.shards)} shards, {_mib(size)}"
-    )
+    shards, count = several(len(index.shards), "shard"), several(index.count, "image")
+    typer.echo(f"{target}: {count} of {by(index.shape)} in {shards}, {_mib(size)}")
 
 
 @app.command(epilog="Example: python -m trainer data show npz:faces.npz --out grid.png")
@@ -114,9 +114,9 @@ def show(
 
     if out:
         _check_out(out)
-    look = data.Look(labels=labels)
+    look = data.Look(labels=labels, telling=True)
     found = data.open_source(data.resolve_latest(source), _parse(shape), look=look)
-    summary = data.show(found)
+    summary = data.show(found, look)
     if out:
         _write(out, encode_png(data.example_grid(found, rows, columns)))
     if output is Output.JSON:

@@ -21,14 +21,14 @@ from trainer.data import (
     open_source,
     read_pin,
     require_streamable,
-    resolve_latest,
     seen,
 )
-from trainer.data.look import too_large
+from trainer.data.look import too_large, unfit
 from trainer.errors import ObjectMissing, PeerLost, UserError
 from trainer.record import Record
 from trainer.status import now
 from trainer.storage import Store
+from trainer.survey import headline, resolve, warnings
 
 _LOOKS, _PAUSE_SECONDS = 20, 0.5  # for what the chief has written just before
 
@@ -92,7 +92,7 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
     if accepting and pin and accept.attempt:
         accepting = all(each.get("attempt") != accept.attempt for each in pin.accepted)
     data = config.data
-    source = pin.source if pin else resolve_latest(absolute(data.source))
+    source = pin.source if pin else resolve(absolute(data.source))
     found = Look(
         source,
         pin.by_name if pin and not accepting else None,
@@ -105,7 +105,10 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
     opened = open_source(source, config.image.shape, cache_blocks=cache_blocks, look=found)
     streaming = streams_from_shards(opened, config)
     if not streaming:
-        opened = opened.gather()
+        try:
+            opened = opened.gather()
+        except MemoryError as error:
+            raise unfit(source, error) from error
         opened.label_problem = found.label_problem
     found.check()
     new = seen(source, opened.count, found)
@@ -113,7 +116,7 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
         new = _accepted(pin, new, accept, say)
     elif pin:
         new = pin
-    _tell(opened, found, say)
+    _tell(config, opened, found, say)
     return Dataset(opened, streaming, new, new != pin)
 
 
@@ -133,15 +136,12 @@ def _accepted(old: Pin, new: Pin, accept: Accept, say: Say) -> Pin:
     return replace(new, accepted=(*old.accepted, entry))
 
 
-def _tell(source: ImageSource, found: Look, say: Say) -> None:
-    size = "x".join(map(str, source.shape))
+def _tell(config: RunConfig, source: ImageSource, found: Look, say: Say) -> None:
     count = len(set(source.labels.tolist())) if source.labels is not None else 0
-    say(
-        f"data.source {source.name}: {source.count} images of {size}" + (f", {count} labels" if count else "")
-    )
+    say(headline(source.name, source.count, source.shape, count))
     for line in found.lines():
         say(f"note: data.source {source.name}: {line}")
-    for line in oddities(source):
+    for line in [*warnings(config, source.count, len(found.coloured)), *oddities(source)]:
         say(f"warning: data.source {source.name}: {line}")
 
 

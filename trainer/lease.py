@@ -85,7 +85,11 @@ class Lease:
 
     def _give_back(self) -> None:
         with self._lock, suppress(GantryError):
-            if not self._lost:
+            if self._lost:
+                return
+            if self._store.stat(layout.RUN) is None:  # of a run that never began nothing is left
+                self._store.delete(layout.LEASE, self._generation)
+            else:
                 self._put(released=True)
 
     def _renew_for_ever(self) -> None:

@@ -29,6 +29,7 @@ from trainer.storage import Store
 from trainer.storage.limits import told
 from trainer.supervision import Supervision
 from trainer.watchdog import Watchdog
+from trainer.wording import several
 
 _CALL_SECONDS = 1.0  # how long one call of the stepper should last: a stop or a status waits for its end
 _MOST_STEPS = 100  # in one call
@@ -87,7 +88,8 @@ class Loop:
             self._emergency.calm()
             return self._leave(EXIT_DONE if step == self._config.steps else EXIT_RESTART)
         if self._first_step == self._config.steps and self._store.stat(layout.RESULT):
-            guard.say(f"{self._store.url} is finished after {self._first_step} steps; raise steps to go on")
+            taken = several(self._first_step, "step")
+            guard.say(f"{self._store.url} is finished after {taken}; raise steps to go on")
             return self._leave(EXIT_DONE)
         about = About(self._team.workers, self._supervision, self._entry)
         chief = Chief(self._config, self._hold, self._state, self._first_step, about)

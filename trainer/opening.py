@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from trainer import config as configuration
-from trainer import dataset, guard, layout, record
+from trainer import dataset, guard, layout, record, survey
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.dataset import Accept, Dataset
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, DataError
 from trainer.record import Record
 from trainer.storage import Store, open_store
 from trainer.supervision import Supervision
@@ -79,7 +79,11 @@ def open_run(config: RunConfig, options: Options, team: Cluster) -> Opening:
     pin = dataset.pinned(store, known if team.is_chief else record.read(store), options.accept_changed_data)
     accept = Accept(options.accept_changed_data, attempt)
     say = guard.say if team.is_chief else _quiet
-    return Opening(config, options, raw, store, known, dataset.look(config, pin, accept, say))
+    try:
+        data = dataset.look(config, pin, accept, say)
+    except DataError as error:
+        raise survey.blamed(error, options.preset, options.overrides) from None
+    return Opening(config, options, raw, store, known, data)
 
 
 def _quiet(text: str) -> None:

@@ -10,14 +10,15 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
-from trainer import cluster, dataset, guard, layout, origin, record, strategy, surroundings
+from trainer import cluster, dataset, guard, index, layout, origin, record, strategy, surroundings
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.dataset import Accept, Dataset
 from trainer.emergency import Emergency
-from trainer.errors import ConfigError, GantryError, RunLost, Stopped
+from trainer.errors import ConfigError, GantryError, RunLost, Stopped, UserError
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
+from trainer.layout import RunPath
 from trainer.loop import Loop, Material
 from trainer.opening import Opening, Options, open_run
 from trainer.origin import Origin
@@ -139,10 +140,11 @@ def _with_peers(
             raise ConfigError(
                 f"batch_size {config.batch_size} is not divisible by {plan.num_replicas_in_sync} replicas"
             )
-        begins, data, keeper = mine.origin, mine.data, None
+        begins, data, keeper, is_new = mine.origin, mine.data, None, False
         if mine.hold and begins:
             if not team.alone:
                 guard.say(f"all {team.workers} workers are here")
+            is_new = mine.hold.store.stat(layout.RUN) is None
             begins, data, keeper = _enter(config, options, team, mine.hold, begins, data)
         # From here on what the run begins from is written down.
         print_of = data.pin.number
@@ -152,7 +154,20 @@ def _with_peers(
         material = Material(
             mine.store, mine.hold, data.source, data.streaming, options.path, begins.warm, keeper
         )
-        return Loop(config, options.supervision, team, plan, material, emergency).train(stop)
+        try:
+            loop = Loop(config, options.supervision, team, plan, material, emergency)
+        except UserError as error:
+            if mine.hold and is_new and not isinstance(error, RunLost):
+                _take_back(mine.hold.store, options.path)
+            raise
+        return loop.train(stop)
+
+
+def _take_back(store: Store, path: RunPath) -> None:
+    """Leave nothing of a run that was refused before its first step: its name may be another's."""
+    for name in (layout.RUN, layout.DATA, layout.STATUS):
+        store.delete(name)
+    index.remove(open_store(path.experiment_url), path.name)
 
 
 def _enter(

@@ -4,20 +4,22 @@ A terminal that closes takes its run with it in the same way, but nobody waits f
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
 from launcher.commands.common import OutputFormat, note, print_data
-from launcher.commands.display import log_stream, make_display
+from launcher.commands.display import log_stream, make_display, write_lines
 
 if TYPE_CHECKING:
     from launcher.backends.base import Started
+    from launcher.follow import LogLine
     from launcher.runs import Outcome
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ERROR = "error: "
 _EXIT_HUNG_UP = 128 + signal.SIGHUP
 
 
@@ -63,13 +65,13 @@ def run_in_foreground(start: "Callable[[], Started]", output: OutputFormat) -> N
     with StopRequests() as stops:  # before the start: a Ctrl-C while workers start must reach them
         started = start()
         try:
-            _show(started, output, stops)
+            errors = _show(started, output, stops)
         except OSError:  # what was shown had nowhere to go any more
             if not stops.hung_up:
                 raise
         if stops.hung_up:
             _leave_behind(started)
-    _end(started, output)
+    _end(started, output, errors)
 
 
 def watch(started: "Started", output: OutputFormat) -> None:
@@ -88,16 +90,23 @@ def watch(started: "Started", output: OutputFormat) -> None:
     _end(started, output)
 
 
-def _show(started: "Started", output: OutputFormat, stops: StopRequests | None = None) -> None:
+def _show(started: "Started", output: OutputFormat, stops: StopRequests | None = None) -> "list[LogLine]":
+    """Show an attempt to its end, but for the errors with which workers of this machine end.
+
+    These are returned: the outcome says one of them, and nothing is to be said twice.
+    """
     from launcher import runs
 
     told, path = 0, started.path
+    errors: list[LogLine] = []
     where = (path.root, f"{path.experiment}/{path.name}")
     with make_display(log_stream(output is not OutputFormat.text), path.name) as display:
         for update in runs.follow(*where):
             if stops and stops.hung_up:
-                return
-            display.show(update)
+                return errors
+            last = [line for line in update.lines if stops and line.text.startswith(_ERROR)]
+            errors += last
+            display.show(update._replace(lines=[line for line in update.lines if line not in last]))
             if stops and stops.count > told and update.status.live:
                 told = stops.count
                 runs.request_stop(*where, kill=told > 1)
@@ -106,6 +115,7 @@ def _show(started: "Started", output: OutputFormat, stops: StopRequests | None =
                     if told > 1
                     else "asking the workers to save and stop; Ctrl-C again kills them"
                 )
+    return errors
 
 
 def _leave_behind(started: "Started") -> None:
@@ -117,10 +127,12 @@ def _leave_behind(started: "Started") -> None:
     raise typer.Exit(_EXIT_HUNG_UP)
 
 
-def _end(started: "Started", output: OutputFormat) -> None:
+def _end(started: "Started", output: OutputFormat, errors: "Sequence[LogLine]" = ()) -> None:
     from launcher import runs
 
     outcome = runs.finish(started)
+    unsaid = [line for line in errors if line.text.removeprefix(_ERROR).strip() not in outcome.text]
+    write_lines(log_stream(output is not OutputFormat.text), unsaid)
     if output is not OutputFormat.text:
         print_data({**vars(outcome.status), "exit_code": outcome.exit_code}, output)
     _leave(outcome)

@@ -11,6 +11,8 @@ from launcher.commands.place import place_of
 from launcher.commands.submit import DryRunOption, Estimate, How, Watch, begin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from launcher.backends.base import Started
 
 
@@ -68,8 +70,8 @@ def rerun(
     place = place_of(typed.get("root"), typed.get("context"), typed.get("namespace"))
     planned = rerunning.plan(place, run, type(settings)(new), unset=unset or (), root=to_root)
 
-    def start() -> "Started":
-        started = rerunning.begin(planned, replace=replace)
+    def start(ready: "Callable[[], object]") -> "Started":
+        started = rerunning.begin(planned, replace=replace, ready=ready)
         if not quiet:
             note(f"run '{planned.found.path.name}' is trained again as '{started.path.name}'")
         return started

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from launcher.commands.common import TEXT, Detach, Output, OutputFormat, Quiet, print_data
+from launcher.commands.common import TEXT, Detach, Output, OutputFormat, Quiet, note, print_data
 from launcher.commands.following import report_detached, run_in_foreground, watch
 from launcher.commands.options import RunFlags, with_run_flags
 
 if TYPE_CHECKING:
     from launcher.backends.base import Started
     from launcher.spec import RunSpec
+
+    Starting = Callable[[Callable[[], object]], Started]
+    """Starts a run, and calls what it is given just before anything is written or sent."""
 
 
 class DryRun(StrEnum):
@@ -72,7 +75,7 @@ def submit(
     with nothing_sent():
         spec = flags.spec()
     how = How(detach=detach, follow=follow, dry_run=dry_run, estimate=estimate, quiet=quiet, output=output)
-    begin(spec, lambda: runs.submit(spec), how)
+    begin(spec, lambda ready: runs.submit(spec, ready=ready), how)
 
 
 class How(NamedTuple):
@@ -86,8 +89,10 @@ class How(NamedTuple):
     output: OutputFormat
 
 
-def begin(spec: "RunSpec", start: "Callable[[], Started]", how: How) -> None:
+def begin(spec: "RunSpec", start: "Starting", how: How) -> None:
     """Start a new run with `start` and follow it, or say only what would be sent or what it would take.
+
+    What its data is, is said before it is sent; the log of a run that is followed here says the same.
 
     Raises:
         UserError: it is refused.
@@ -107,12 +112,29 @@ def begin(spec: "RunSpec", start: "Callable[[], Started]", how: How) -> None:
             f"--dry-run {how.dry_run.value}: expected none, as backend is local and sends nothing"
         )
     elif how.detach:
-        _report(start(), how.output, quiet=how.quiet)
+        _report(start(_saying(spec, how)), how.output, quiet=how.quiet)
     else:
-        run_in_foreground(start, how.output)
+        _saying(spec, how)  # a mistake is refused before there is a process
+        run_in_foreground(lambda: start(_nothing), how.output)
 
 
-def _begin_on_cluster(spec: "RunSpec", start: "Callable[[], Started]", how: How) -> None:
+def _saying(spec: "RunSpec", how: How) -> "Callable[[], object]":
+    """Look at the data; what then says what was found.
+
+    Raises:
+        DataError: the trainer would refuse it.
+    """
+    from launcher.surveying import data_lines
+
+    lines = data_lines(spec)
+    return _nothing if how.quiet or not lines else lambda: note("\n".join(lines))
+
+
+def _nothing() -> None:
+    """Say nothing."""
+
+
+def _begin_on_cluster(spec: "RunSpec", start: "Starting", how: How) -> None:
     from launcher.errors import nothing_sent
     from launcher.render import render, to_json, to_yaml
 
@@ -126,7 +148,7 @@ def _begin_on_cluster(spec: "RunSpec", start: "Callable[[], Started]", how: How)
         sys.stdout.write((to_json if how.output is OutputFormat.json else to_yaml)(manifests))
         return
     with nothing_sent():  # what was sent before a Ctrl-C, `start` has told
-        started = start()
+        started = start(_saying(spec, how))
     if how.follow:
         watch(started, how.output)
     else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from launcher.secrecy import without_password
+from launcher.wording import counted
 from trainer.config import flatten, validate
 from trainer.errors import ConfigError
 
@@ -63,13 +64,18 @@ def data_text(values: object) -> str | None:
         return None if values is None else without_password(str(values))
     told = [without_password(str(values.get("source")))]
     if values.get("images") is not None:
-        told.append(f"{values['images']} images in {values.get('files')} files")
+        told.append(f"{_number(values['images'], 'image')} in {_number(values.get('files'), 'file')}")
     told.append(f"crc32c {values.get('fingerprint')}")
     if values.get("skipped"):
-        told.append(f"{values['skipped']} damaged ones left out")
+        told.append(f"{_number(values['skipped'], 'damaged one')} left out")
     if values.get("accepted"):
-        told.append(f"changed {values['accepted']} times, which was accepted")
+        told.append(f"changed {_number(values['accepted'], 'time')}, which was accepted")
     return ", ".join(told)
+
+
+def _number(count: object, noun: str) -> str:
+    """A number of things; what a file says may be anything."""
+    return counted(count, noun) if isinstance(count, int) else f"{count} {noun}s"
 
 
 def differing(each: Sequence[Mapping[str, Any]]) -> list[Difference]:

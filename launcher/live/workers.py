@@ -7,6 +7,7 @@ from rich.text import Text
 from launcher.live.feed import in_trouble
 from launcher.live.text import line
 from launcher.status import RunStatus, WorkerStatus
+from launcher.wording import counted
 
 
 def worker_lines(now: RunStatus, most: int) -> list[Text]:
@@ -44,5 +45,5 @@ def _worker(worker: WorkerStatus) -> list[tuple[str, str]]:
         how = ("alive", "green") if worker.alive else ("not ready", "yellow")
     where = worker.pod or (f"process {worker.pid}" if worker.pid else "")
     more = [worker.reason, f"on {worker.node}" if worker.node else ""]
-    more.append(f"replaced {worker.restarts} times" if worker.restarts else "")
+    more.append(f"replaced {counted(worker.restarts, 'time')}" if worker.restarts else "")
     return [(f"worker {worker.worker}", ""), how, (where, ""), (", ".join(filter(None, more)), "")]

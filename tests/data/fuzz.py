@@ -1,4 +1,4 @@
-"""Mutated files of every kind: each gives pixels or one line that names the file.
+"""Mutated files of every kind: each gives pixels or one line that names the file, within a bound of memory.
 
 ``python -m tests.data.fuzz --seconds 120`` goes on with new mutations for so long and prints a table; `make
 fuzz` keeps it in docs/fuzz.md. The seeds of the mutations are 0, 1, 2, …, so that each is made again by its
@@ -9,7 +9,7 @@ import argparse
 import gzip
 import io
 import random
-import resource
+import re
 import struct
 import time
 import traceback
@@ -24,10 +24,13 @@ from PIL.PngImagePlugin import PngInfo
 
 from trainer.data import Look, open_source
 from trainer.data.example_proto import Example
+from trainer.data.pixels import MOST_MEMORY
 from trainer.data.records import framed
 from trainer.errors import UserError
 
 SHAPE = (16, 16, 3)
+LIMIT = 1 << 26
+"""Bytes of 8-bit images that a set may have."""
 _PIXELS = np.random.default_rng(0).integers(0, 256, (24, 31, 3), np.uint8)
 _BYTES = (0, 1, 0x7F, 0x80, 0xFF)
 
@@ -110,13 +113,30 @@ def mutated(content, chance):
     return bytes(changed)
 
 
+def ceiling(seed):
+    """Bytes that opening a file may take: what one picture may, or or a set twice and its file."""
+    return MOST_MEMORY if seed.source.startswith("images:") else 3 * LIMIT
+
+
+def peak(call):
+    """What a call returns, and by how many bytes this process grew at most while it ran (proc(5))."""
+    Path("/proc/self/clear_refs").write_text("5")  # the high water mark begins anew
+    before = _status("VmRSS")
+    return call(), max(0, _status("VmHWM") - before)
+
+
+def _status(field):
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) << 10
+
+
 def attempt(seed, content, folder):
     """``pixels`` or ``told``; everything else is raised."""
     (folder / seed.name).write_bytes(content)
     source = seed.source.format(folder)
     shape = (16, 16, 1) if seed.kind.startswith("idx") else SHAPE
     try:
-        images = open_source(source, shape, look=Look(limit=1 << 28)).load()
+        images = open_source(source, shape, look=Look(limit=LIMIT)).load()
     except UserError as error:
         text = str(error)
         assert "\n" not in text and (seed.name in text or "memory_limit_mb" in text), text
@@ -126,7 +146,7 @@ def attempt(seed, content, folder):
 
 
 def play(number, folder):
-    """One round: a mutation of each kind; what came of it, and seconds."""
+    """One round: a mutation of each kind; what came of it, seconds, and bytes that it took."""
     for seed in seeds():
         chance = random.Random(f"{number} {seed.name}")
         if seed.kind == "tfrecord" and number % 2:  # within the sums, which otherwise catch everything
@@ -137,29 +157,33 @@ def play(number, folder):
         place.mkdir(exist_ok=True)
         begun = time.monotonic()
         try:
-            yield seed, attempt(seed, content, place), time.monotonic() - begun
+            what, took = peak(lambda: attempt(seed, content, place))  # noqa: B023
+            assert took <= ceiling(seed), f"took {took >> 20} MiB"
         except Exception:
             raise AssertionError(f"round {number}, {seed.name}:\n{traceback.format_exc()}") from None
+        yield seed, what, time.monotonic() - begun, took
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=120)
     seconds = parser.parse_args().seconds
-    counts, slowest, rounds = Counter(), Counter(), 0
+    counts, slowest, largest, rounds = Counter(), Counter(), Counter(), 0
     end = time.monotonic() + seconds
     with TemporaryDirectory() as folder:
         while time.monotonic() < end:
-            for seed, what, took in play(rounds, Path(folder)):
+            for seed, what, took, grew in play(rounds, Path(folder)):
                 counts[seed.kind, what] += 1
                 slowest[seed.kind] = max(slowest[seed.kind], took)
+                largest[seed.kind] = max(largest[seed.kind], grew)
             rounds += 1
-    print(f"{rounds} rounds in {seconds:.0f} s, a mutation of each file in each; no traceback, no hang.\n")
-    print("| file | gave pixels | told in one line | slowest, s |\n|---|---|---|---|")
-    for kind in dict.fromkeys(seed.kind for seed in seeds()):
-        print(f"| {kind} | {counts[kind, 'pixels']} | {counts[kind, 'told']} | {slowest[kind]:.2f} |")
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\nMost memory that the process had: {most:.0f} MiB.")
+    print(f"{rounds} rounds in {seconds:.0f} s, a mutation of each file in each; no traceback, no hang, and")
+    print("none took more memory than its ceiling: the test fails where one does.\n")
+    columns = ("file", "gave pixels", "told in one line", "slowest, s", "most memory, MiB", "ceiling, MiB")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for kind, most in {seed.kind: ceiling(seed) for seed in seeds()}.items():
+        told = f"{counts[kind, 'pixels']} | {counts[kind, 'told']} | {slowest[kind]:.2f}"
+        print(f"| {kind} | {told} | {largest[kind] >> 20} | {most >> 20} |")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def test_prepare_then_show(flowers, tmp_path):
     target = f"tfrecord:{tmp_path / 'out'}"
     result = run("prepare", f"images:{flowers}", target, "--shape", "16x16x3", "--shard-images", 256)
     assert result.exit_code == 0
-    assert "8 images of 16x16x3 in 1 shards" in result.stdout
+    assert "8 images of 16x16x3 in 1 shard," in result.stdout
     found = json.loads(run("show", target, "-o", "json").stdout)
     assert found["labels"] == {"one": 4, "two": 4} and found["streamable"]
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.data.conftest import assert_one_line
-from tests.data.fuzz import _PIXELS, attempt, play, seeds
+from tests.data.fuzz import _PIXELS, attempt, peak, play, seeds
 from trainer.data import Look, open_source, pixels
 from trainer.data.pixels import decode
 from trainer.data.sources import Damage
@@ -128,3 +128,76 @@ def test_all_damaged_files_are_found_in_one_pass(tmp_path):
     look = Look(skip_damaged=True)
     assert open_source(f"images:{tmp_path}", (8, 8, 3), look=look).gather().count == 10
     assert len(look.skipped) == 20 and len(look.files) == 10
+
+
+def large(kind, mode, side=6000, **options):
+    """A picture of 36 million pixels."""
+    content = io.BytesIO()
+    Image.new(mode, (side, side)).save(content, kind, **options)
+    return content.getvalue(), side * side
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "copies"),
+    [
+        ("PNG", "RGBA", 2), ("PNG", "LA", 2), ("PNG", "I;16", 1), ("TIFF", "F", 1.5), ("BMP", "RGB", 1),
+        ("TIFF", "CMYK", 2),
+    ],
+)  # fmt: skip
+def test_a_large_picture_is_in_memory_twice_and_no_more(kind, mode, copies):
+    """A copy has four bytes a pixel, 137 MiB here."""
+    content, pixels_there = large(kind, mode, **({"compress_level": 1} if kind == "PNG" else {}))
+    found, took = peak(lambda: decode("images:x", f"a.{kind.lower()}", content, (4, 4, 3)))
+    assert found.shape == (4, 4, 3) and took < copies * 4 * pixels_there + (64 << 20)
+
+
+def test_a_large_picture_that_is_turned_is_too(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content, pixels_there = large("PNG", "RGBA", exif=exif, compress_level=1)
+    assert peak(lambda: decode("images:x", "a.png", content, (4, 4, 3)))[1] < 2 * 4 * pixels_there + (
+        96 << 20
+    )
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "F", "CMYK", "1", "RGB", "L", "I"])
+def test_bands_give_the_same_bits(monkeypatch, mode):
+    values = np.random.default_rng(1).integers(0, 256, (37, 23, 4), np.uint8)
+    if mode in ("I;16", "F", "I"):
+        kinds = {"I;16": np.uint16, "F": np.float32, "I": np.int32}
+        image = Image.fromarray((values[..., 0] * 1.7).astype(kinds[mode]))
+    else:
+        image = (
+            Image.fromarray(values[..., :4], "RGBA")
+            .convert("RGB" if mode in ("CMYK", "1") else "RGBA")
+            .convert(mode)
+        )
+    options = {"transparency": 3} if mode == "P" else {}
+    content = io.BytesIO()
+    image.save(content, "PNG" if mode not in ("F", "CMYK", "I") else "TIFF", **options)
+    whole = decode("images:x", "a.png", content.getvalue(), (20, 15, 3))
+    monkeypatch.setattr(pixels, "_BAND_PIXELS", 100)
+    np.testing.assert_array_equal(decode("images:x", "a.png", content.getvalue(), (20, 15, 3)), whole)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "JPEG2000"])
+def test_a_decoder_that_holds_more_is_allowed_fewer_pixels(monkeypatch, kind):
+    content = io.BytesIO()
+    Image.new("RGB", (40, 40)).save(content, kind)
+    monkeypatch.setattr(pixels, "MOST_PIXELS", 4000)
+    with pytest.raises(
+        Damage, match="has 40x40 pixels, 0 million, expected at most 0 million: make it smaller"
+    ):
+        decode("images:x", "a", content.getvalue(), None)
+    monkeypatch.setattr(pixels, "MOST_PIXELS", 6400)
+    assert decode("images:x", "a", content.getvalue(), None).shape == (40, 40, 3)
+
+
+def test_floats_become_8_bits_without_copies_of_them_all(tmp_path):
+    values = np.tile(np.linspace(-1, 1, 1 << 12, dtype=np.float32).reshape(1, 64, 64, 1), (8192, 1, 1, 1))
+    np.savez(tmp_path / "a.npz", images=values)  # 128 MiB, and 32 in 8 bits
+    expected = np.clip(np.rint((values[:1] + 1) * 127.5), 0, 255).astype(np.uint8)
+    del values
+    source, took = peak(lambda: open_source(f"npz:{tmp_path}/a.npz", None))
+    np.testing.assert_array_equal(source.read(np.array([0, 8191])), np.repeat(expected, 2, axis=0))
+    assert took < (128 + 32 + 48) << 20

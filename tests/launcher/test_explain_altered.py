@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from launcher.backends.kubernetes.labels import SPEC
 from launcher.explain import diagnose
 from tests.launcher.explaining import MISTAKE, answer, facts, failed, local, with_env
@@ -53,6 +55,42 @@ def test_what_the_run_was_is_taken_from_its_job_where_all_its_records_are_gone()
     assert fix == (
         "launcher submit --preset demo --root gs://runs/gan --workers 3 --image reg/gantry:7 --memory 3Gi "
         "--namespace team --env A=b"
+    )
+
+
+ON = "go on with what is there by --accept-changed-data"
+DATA = (
+    "data.source images:/data: 2 of 1200 files that the run began with {}: a.png, b/c: d.png; put them back, "
+    f"{ON}, or begin a new run with --warm-start"
+)
+PIN = f"gs://r/e/one/data.json is gone, which lists the data that the run began with: put it back, or {ON}"
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        (
+            DATA.format("are gone"),
+            "2 of the 1,200 files that run 'one' began with are gone: a.png, b/c: d.png: ",
+        ),
+        (
+            DATA.format("are not what they were"),
+            "2 of the 1,200 files that run 'one' began with are not what",
+        ),
+        (PIN, "data.json of run 'one', the list of the files that it began with, is gone: a run "),
+    ],
+)
+def test_data_that_is_not_what_the_run_began_with_is_accepted_or_put_back(text, begins):
+    here = facts(job(1, MISTAKE, failed=1), [failed(0, 2, f"error: {text}")])
+    cause, sentence, fix, objects = answer(here)
+    assert (cause, objects) == ("data-changed", ["Pod/one-0-abcde"])
+    assert sentence.startswith(begins)
+    assert fix.startswith("launcher resume gan/one --accept-changed-data --root gs://runs/gan  # ")
+    assert "put back" in fix and "--warm-start" in fix
+    cause, _, fix, _ = answer(local("failed", [2], {0: [f"error: {text}"]}))
+    assert (cause, fix.partition("  #")[0]) == (
+        "data-changed",
+        "launcher resume gan/one --accept-changed-data",
     )
 
 

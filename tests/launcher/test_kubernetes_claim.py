@@ -109,6 +109,24 @@ def test_a_resume_leaves_the_record_that_there_is(store):
     assert store.read(layout.RUN) == b"the trainer's"
 
 
+def test_a_resume_of_what_no_trainer_has_begun_may_say_otherwise(store):
+    claimed(store)
+    before = content(store)
+    claimed(store, 2).take_back()
+    assert content(store) == before  # the same values: the same record
+    other = SPEC.model_copy(update={"overrides": ("seed=3",)})
+    claim = Claim(SPEC.path, store)
+    claim.write(other, record(2), "attempt: 2\n", new=False)
+    run, old = json.loads(store.read(layout.RUN)), json.loads(before[layout.RUN])
+    assert (run["config"]["seed"], run["overrides"], run["created"]) == (3, ["seed=3"], old["created"])
+    claim.take_back()
+    assert content(store) == before
+    begun = {**old, "versions": {**old["versions"], "python": "3.11"}}
+    store.write(layout.RUN, json.dumps(begun).encode())
+    Claim(SPEC.path, store).write(other, record(2), "", new=False)
+    assert json.loads(store.read(layout.RUN)) == begun
+
+
 def test_the_pods_of_a_submission_are_told_of_the_record_and_those_of_a_schedule_are_not():
     job = render(SPEC)[0]
     before = json.dumps(job)

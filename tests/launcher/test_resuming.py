@@ -85,6 +85,20 @@ def test_what_would_make_it_another_run_may_not(found, override):
         resumed_spec(found(), (override,))
 
 
+def test_what_no_trainer_has_begun_may_have_any_value(found):
+    here = found()
+    run = json.loads(here.store.read("run.json"))
+    for versions, may in (({"launcher": "0.1.0"}, True), ({"launcher": "0.1.0", "python": "3.11"}, False)):
+        here.store.write("run.json", json.dumps({**run, "versions": versions}).encode())
+        if may:
+            assert resumed_spec(here, ("data.source=images:/other",)).overrides == (
+                "data.source=images:/other",
+            )
+        else:
+            with pytest.raises(SpecError, match="a resumed run keeps its values"):
+                resumed_spec(here, ("data.source=images:/other",))
+
+
 def test_changed_data_is_accepted_by_one_attempt_and_never_recorded(found):
     spec = resumed_spec(found(), (), accept_changed_data=True)
     job = next(each for each in render(spec, 2) if each["kind"] == "Job")

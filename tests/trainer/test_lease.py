@@ -142,8 +142,18 @@ def test_one_that_was_killed_on_this_machine_is_replaced_at_once(store, take, re
     assert len(said) == 1 and re.match(r"took the run over from child \(.*\), which is dead", said[0])
 
 
+def test_one_of_a_run_that_never_began_is_removed_when_it_is_given_back(store, take):
+    take(store).release()
+    assert [*store.list()] == []
+    held = take(store)
+    store.write(layout.RUN, b"{}")
+    held.release()
+    assert json.loads(store.read(layout.LEASE))["released"]
+
+
 def test_one_that_was_given_back_is_taken_at_once(store, take):
     said = []
+    store.write(layout.RUN, b"{}")
     take(store, team="r1").release()
     take(store, "new", team="r2", said=said).confirm()
     assert said == []

@@ -200,6 +200,17 @@ def test_weights_that_do_not_fit_are_named_by_variable(root):
         origin.first_values(path, resolved, WarmStart("first", 4711, "fresh"), shapes)
 
 
+def test_a_run_whose_weights_turn_out_not_to_fit_leaves_its_name_to_another(root):
+    """Found when the run is written down already, and before its first step."""
+    record_of, units = run_json(root, "first"), "network.generator_units=[24]"
+    record_of["config"]["network"]["generator_units"] = [24]
+    store(root, "first").write("run.json", json.dumps(record_of).encode())
+    with pytest.raises(ConfigError, match="run 'new' from run 'first' at step 12: generator/"):
+        run_here(root, units, "warm_start.run=first", run="new")
+    assert [*store(root, "new").list()] == [] and "new" not in index.read(open_store(str(root / "e")))
+    assert run_here(root, units, "seed=5", "steps=2", run="new") == 0
+
+
 def test_latest_of_nothing_is_refused_or_begins_with_new_weights_and_stays_with_them(older, tmp_path):
     with pytest.raises(ConfigError, match=r"no run in .*/e is finished"):
         run_here(tmp_path, "warm_start.run=latest", run="new")

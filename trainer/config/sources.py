@@ -26,8 +26,7 @@ def parse_source(source: str) -> tuple[str, str]:
     """
     kind, _, rest = source.partition(":")
     if kind not in SOURCES:
-        meant = f"tfrecord:{source}" if source.startswith("gs://") else _nearest(kind, SOURCES)
-        raise ValueError(_unknown("kind", kind, meant, SOURCES.values()))
+        raise ValueError(_unknown("kind", kind, _path(source) or _nearest(kind, SOURCES), SOURCES.values()))
     if bool(rest) != (SOURCES[kind] != kind):
         raise ValueError(f"expected {SOURCES[kind]}")
     if kind == "keras" and rest not in KERAS_SETS:
@@ -61,6 +60,18 @@ def absolute(source: str) -> str:
         raise ConfigError(
             f"data.source {source}: the current folder is gone: expected an absolute path"
         ) from None
+
+
+def _path(text: str) -> str | None:
+    """A path without its kind as the source that it most likely is; None for what is no path."""
+    scheme, slashes, _ = text.partition("://")
+    if slashes:
+        return f"tfrecord:{text}" if scheme == "gs" else None
+    if not (text.startswith(("/", "~", ".")) or "/" in text or text.endswith(".npz")):
+        return None
+    if text.endswith(".npz"):
+        return f"npz:{text}"
+    return f"tfrecord:{text}" if ".tfrecord" in text.rpartition("/")[2] else f"images:{text}"
 
 
 def _nearest(word: str, written: Mapping[str, str]) -> str | None:

@@ -5,8 +5,6 @@ with an example of each. Images are 8-bit (uint8 [N, H, W, C]) until the device 
 `to_unit_range`, the only thing here that imports TensorFlow: a mistake shows at once.
 """
 
-from trainer.data.latest import names_latest
-from trainer.data.latest import resolve as resolve_latest
 from trainer.data.look import File, Look
 from trainer.data.pin import Pin, differences, read_pin, seen
 from trainer.data.registry import DEFAULT_CACHE_BLOCKS, open_source
@@ -22,6 +20,8 @@ from trainer.data.sources import (
     to_unit_range,
 )
 from trainer.data.summary import Summary, example_grid, oddities, show
+from trainer.survey import names_latest
+from trainer.survey import resolve as resolve_latest
 
 __all__ = [
     "DEFAULT_CACHE_BLOCKS",

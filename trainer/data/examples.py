@@ -1,7 +1,7 @@
 """TFRecord shards that somebody else wrote: read whole, one shard after the other."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from trainer.data.look import Look
 from trainer.data.npz import to_8_bits
 from trainer.data.pixels import decode
-from trainer.data.records import frames, parse
-from trainer.data.sources import ArraySource, Shape, by, problem
+from trainer.data.records import frames_or_damage, parse
+from trainer.data.sources import ArraySource, Damage, Shape, by, problem
+from trainer.errors import DataError
 from trainer.storage import Stat, Store
 
 _IMAGE = ("image", "image/encoded", "image_raw", "image_bytes", "image/raw", "data", "img", "x")
@@ -43,26 +44,26 @@ def open_examples(store: Store, shards: list[Stat], shape: Shape | None, look: L
         shape: what the model needs; None takes that of the first image.
         look: notes what is read.
 
+    Damaged records are all found in one pass.
+
     Raises:
         DataError: a record is damaged, has no image or one of another shape.
     """
     name = look.name
     rows: list[_Row] = []
+    damaged: dict[str, DataError] = {}
     size = 0
-    for shard in shards:
-        content = store.read(shard.name)
-        look.saw(shard.name, content, shard.generation if store.url.startswith("gs://") else None)
-        for record in frames(name, shard.name, content):
-            row = _row(name, f"{shard.name}: record {len(rows)}", record, shape)
-            found = _shape(row.image)
-            shape = shape or found
-            if found != shape:
-                raise problem(name, f"{shard.name}: record {len(rows)} is {by(found)}, expected {by(shape)}")
-            rows.append(row)
-            size += row.image.size
-            look.admit(size)
-    if not rows:
-        raise problem(name, f"there are no images in {store.url}, expected at least 1")
+    for where, record in _records(store, shards, look):
+        try:
+            row = _row(where, record, shape, look)
+        except DataError as error:
+            damaged[where] = error
+            continue
+        rows.append(row)
+        shape = shape or _shape(row.image)
+        size += row.image.size
+        look.admit(size)
+    _sort_out(damaged, len(rows), store, look)
     images = to_8_bits(name, "image", np.stack([row.image for row in rows]))
     labels = [row.label for row in rows if row.label is not None]
     if not labels or not look.labels:
@@ -77,8 +78,58 @@ def open_examples(store: Store, shards: list[Stat], shape: Shape | None, look: L
     return ArraySource(name, images, shape, *look.tidy(np.array(labels), len(images)))
 
 
-def _row(name: str, where: str, record: bytes, shape: Shape | None) -> _Row:
-    features = parse(name, where, record)
+def _records(store: Store, shards: list[Stat], look: Look) -> Iterator[tuple[str, bytes | Damage]]:
+    """Each record with what it is called in messages, but those that the run began without."""
+    for shard in shards:
+        content = store.read(shard.name)
+        look.saw(shard.name, content, shard.generation if store.url.startswith("gs://") else None)
+        for number, record in enumerate(frames_or_damage(look.name, shard.name, content)):
+            where = record.where if isinstance(record, Damage) else f"{shard.name}: record {number}"
+            if not look.skips(where):
+                yield where, record
+
+
+def _sort_out(damaged: Mapping[str, DataError], sound: int, store: Store, look: Look) -> None:
+    """Refuse, or leave out, the records that cannot be read.
+
+    Raises:
+        DataError: they are refused, or none is left; what all of them lack is said of the first.
+    """
+    first = next(iter(damaged.values()), None)
+    if not sound and first is None:
+        raise problem(look.name, f"there are no images in {store.url}, expected at least 1")
+    if not sound and first is not None and (len(damaged) == 1 or not isinstance(first, Damage)):
+        raise first
+    why = {where: _why(look.name, where, error) for where, error in damaged.items()}
+    if not sound:
+        raise look.damage(why, len(damaged))
+    look.sort_out(why, sound + len(damaged))
+
+
+def _why(name: str, where: str, error: DataError) -> str:
+    """What is wrong, without the source and the record."""
+    if isinstance(error, Damage):
+        return error.why
+    return str(error).removeprefix(str(problem(name, where))).lstrip(": ")
+
+
+def _row(where: str, record: bytes | Damage, shape: Shape | None, look: Look) -> _Row:
+    """One record.
+
+    Raises:
+        DataError: it is damaged, has no image or one of another shape.
+    """
+    if isinstance(record, Damage):
+        raise record
+    row = _image(where, parse(look.name, where, record), shape, look)
+    found = _shape(row.image)
+    if shape is not None and found != shape:
+        raise problem(look.name, f"{where} is {by(found)}, expected {by(shape)}")
+    return row
+
+
+def _image(where: str, features: Any, shape: Shape | None, look: Look) -> _Row:
+    name = look.name
     key = _first(features, _IMAGE)
     if key is None:
         found = ", ".join(sorted(features)) or "none"
@@ -94,10 +145,12 @@ def _row(name: str, where: str, record: bytes, shape: Shape | None) -> _Row:
             raise problem(name, f"{where}: '{key}' has {len(values)} values, expected 1")
         content = values[0]
         if content.startswith(_ENCODED) or (content[:4] == b"RIFF" and content[8:12] == b"WEBP"):
-            return _Row(decode(name, where, content, shape), label)
+            return _Row(decode(name, where, content, shape, lambda: look.has_colours(where)), label)
         flat = np.frombuffer(content, np.uint8)
     elif kind == "float_list":
         flat = np.array(values, np.float32)
+        if not np.isfinite(flat).all():
+            raise problem(name, f"{where}: '{key}' holds NaN or Inf, expected finite values")
     else:
         flat = np.array(values, np.int64)
         if flat.size and (flat.min() < 0 or flat.max() > 255):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.look import NAMED, Look, printable
+from trainer.data.look import Look, printable
 from trainer.data.pixels import ENDINGS, decode
 from trainer.data.sources import (
     ArraySource,
@@ -19,11 +19,10 @@ from trainer.data.sources import (
     Labels,
     Shape,
     checked_ids,
-    local_path,
-    problem,
     reading,
 )
-from trainer.errors import DataError
+from trainer.survey.files import no_pictures, picture_folder, pictures
+from trainer.survey.telling import left_out_text
 
 _THREADS = min(16, os.cpu_count() or 1)  # Pillow lets go of the interpreter lock while it decodes
 _CHUNK = 1024  # images of a check at once: 12 MiB at 64x64 RGB
@@ -43,12 +42,13 @@ class FolderSource(ImageSource):
         labels, label_names = _labels(files, look)
         super().__init__(look.name, len(files), shape, labels, label_names)
         self._folder, self._files, self._look = folder, tuple(files), look
+        self._prefix = f"{folder}/"
 
     def read(self, ids: NDArray[np.integer[Any]]) -> Images:
         """Decode some images, several at once."""
         images, damaged = self.attempt(ids)
         if damaged:
-            raise self._damage(damaged)
+            raise self._look.damage(damaged, self.count, self._prefix)
         return images
 
     def attempt(self, ids: NDArray[np.integer[Any]]) -> tuple[Images, dict[str, str]]:
@@ -79,7 +79,9 @@ class FolderSource(ImageSource):
         self._look.check()
         keep = self._without(damaged)
         labels = None if self.labels is None else self.labels[keep]
-        return ArraySource(self.name, images[keep], None, labels, self.label_names)
+        if damaged:  # and no copy of a large set otherwise
+            images = images[keep]
+        return ArraySource(self.name, images, None, labels, self.label_names)
 
     def sound(self) -> "FolderSource":
         """The set without its damaged images, if they may be left out; every file is read once.
@@ -98,24 +100,8 @@ class FolderSource(ImageSource):
 
     def _without(self, damaged: dict[str, str]) -> NDArray[np.bool_]:
         """Which images are left, as a mask."""
-        if damaged and not self._look.skip_damaged:
-            raise self._damage(damaged)
-        if len(damaged) == self.count:
-            raise problem(self.name, f"all {self.count} images cannot be read")
-        self._look.drop(damaged)
+        self._look.sort_out(damaged, self.count, self._prefix)
         return np.array([file not in damaged for file in self._files])
-
-    def _damage(self, damaged: dict[str, str]) -> DataError:
-        named = "; ".join(
-            f"{printable(str(self._folder / file))} {why}" for file, why in list(damaged.items())[:NAMED]
-        )
-        rest = len(damaged) - NAMED
-        more = f" and {rest} more, which 'python -m trainer data show {self.name}' lists" if rest > 0 else ""
-        return problem(
-            self.name,
-            f"{len(damaged)} of {self.count} images cannot be read: {named}{more}; mend or remove them, or "
-            "leave them out with --set data.skip_damaged=true",
-        )
 
 
 def open_folder(folder: str, shape: Shape | None, look: Look) -> FolderSource:
@@ -130,14 +116,11 @@ def open_folder(folder: str, shape: Shape | None, look: Look) -> FolderSource:
         AccessError: the folder or a file may not be read.
     """
     name = look.name
-    path = local_path(name, folder)
-    if not path.is_dir():
-        raise problem(name, f"{path} is a file, expected a folder")
+    path = picture_folder(name, folder)
     with reading(name, path):
-        files = look.choose(_files(path, look))
+        files = look.choose(pictures(path, look.leave_out, ENDINGS))
     if not files:
-        left = f"; there are {look.kinds_left_out}" if look.left_out else ""
-        raise problem(name, f"no images in {path}, expected files ending in {', '.join(ENDINGS)}{left}")
+        raise no_pictures(name, path, left_out_text(look.left_out), ENDINGS)
     shape = shape or _first_shape(look, path, files)
     look.admit(len(files) * int(np.prod(shape)))
     return FolderSource(path, files, shape, look)
@@ -148,7 +131,7 @@ def _decode(look: Look, folder: Path, file: str, shape: Shape | None) -> Images:
     with reading(look.name, path):
         content = path.read_bytes()
     look.saw(file, content)
-    return decode(look.name, str(path), content, shape)
+    return decode(look.name, str(path), content, shape, lambda: look.has_colours(file))
 
 
 def _first_shape(look: Look, folder: Path, files: Sequence[str]) -> Shape:
@@ -160,24 +143,6 @@ def _first_shape(look: Look, folder: Path, files: Sequence[str]) -> Shape:
             if place == len(files) - 1:
                 raise
     raise AssertionError("no files")
-
-
-def _files(folder: Path, look: Look) -> list[str]:
-    found = []
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    for parent, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
-        folders[:] = [child for child in folders if not child.startswith(".")]
-        for name in names:
-            if name.startswith("."):
-                continue
-            if name.lower().endswith(ENDINGS):
-                found.append((Path(parent) / name).relative_to(folder).as_posix())
-            else:
-                look.leave_out(name)
-    return found
 
 
 def _labels(files: Sequence[str], look: Look) -> tuple[Labels | None, tuple[str, ...] | None]:

@@ -15,8 +15,8 @@ import numpy as np
 
 from trainer.data.look import Look
 from trainer.data.sources import ArraySource, Images, Shape, local_path, problem, reading
+from trainer.survey.files import IDX_IMAGES as _IMAGES
 
-_IMAGES = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
 _LABELS = ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte")
 _CHUNK = 1 << 24  # bytes unpacked at once: a header may promise more than there is
 

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trainer.data.sources import problem
+from trainer.survey.files import INDEX
 
-NAME = "index.json"
+NAME = INDEX
 """The index's name beside its shards."""
 FORMAT: Literal[1] = 1
 """Version of the format; a reader refuses any other."""

@@ -14,6 +14,8 @@ from trainer import surroundings
 from trainer.data.look import Look
 from trainer.data.sources import ArraySource, Shape, problem
 from trainer.paths import at_home
+from trainer.quiet import load_tensorflow
+from trainer.survey.shapes import KNOWN, check_shape
 
 _TIMEOUT_SECONDS = 30  # urllib, which Keras downloads with, would wait for ever
 _FASHION = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle-boot"
@@ -38,6 +40,7 @@ def open_keras(which: str, shape: Shape | None, look: Look) -> ArraySource:
     """
     name = look.name
     names, cached = _SETS[which]
+    check_shape(name, KNOWN[name][1], shape)  # before it is downloaded
     home = _home()
     folder = home / "datasets"
     if not (folder / cached).exists():
@@ -60,6 +63,7 @@ def _home() -> Path:
 
 def _download(name: str, which: str, home: Path) -> tuple[Any, Any]:
     """Images and labels from Keras, whose progress bar goes to stderr: stdout may be somebody's JSON."""
+    load_tensorflow()
     from keras import datasets
 
     try:

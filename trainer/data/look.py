@@ -6,7 +6,7 @@ began with count, and each is compared with what it was then; see `trainer.data.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from trainer.data.sources import Labels, problem, tidy_labels, unstreamable
 from trainer.errors import DataError
 from trainer.storage import crc32c
+from trainer.survey.files import kind_of
+from trainer.survey.telling import left_out_text
+from trainer.wording import several
 
 NAMED = 10
 """Files that a message names before it says how many more there are."""
@@ -41,6 +44,7 @@ class Look:
         skipped: names that were left out, as damaged, when the run began.
         labels: whether labels are wanted; without them sub-folders mean nothing.
         skip_damaged: whether damaged images are left out instead of refused.
+        telling: whether those of a set that is read as it is opened are left out and told, in `damaged`.
         limit: bytes of 8-bit images that may be taken into memory; None for any.
     """
 
@@ -52,10 +56,11 @@ class Look:
         *,
         labels: bool = True,
         skip_damaged: bool = False,
+        telling: bool = False,
         limit: int | None = None,
     ) -> None:
         self.name, self.pinned, self.labels, self.skip_damaged = name, pinned, labels, skip_damaged
-        self.limit = limit
+        self.limit, self.telling = limit, telling
         self._skipped = set(skipped)
         self._lock = Lock()
         self.files: dict[str, File] = {}
@@ -64,6 +69,10 @@ class Look:
         """What lies there and was not pinned."""
         self.left_out: Counter[str] = Counter()
         """What lies there and is nothing that is read, by kind."""
+        self.damaged: dict[str, str] = {}
+        """What cannot be read, and why."""
+        self.coloured: set[str] = set()
+        """Pictures with colours that were read as grey."""
         self.notes: list[str] = []
         """Lines for people about what was found."""
         self.label_problem = ""
@@ -112,18 +121,49 @@ class Look:
 
     def leave_out(self, name: str) -> None:
         """Count a file that is nothing that is read."""
-        self.left_out[PurePosixPath(name).suffix.lower() or "without an ending"] += 1
+        self.left_out[kind_of(name)] += 1
 
-    @property
-    def kinds_left_out(self) -> str:
-        """What was left out, ``3 .txt, 1 .csv``, the most common first; empty for nothing."""
-        return ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common())
+    def has_colours(self, name: str) -> None:
+        """Note a picture whose colours are lost."""
+        with self._lock:
+            self.coloured.add(name)
 
-    def drop(self, names: Iterable[str]) -> None:
-        """Leave damaged files out for good."""
-        for name in names:
+    def skips(self, name: str) -> bool:
+        """Whether an image was left out, as damaged, when the run began."""
+        return name in self._skipped
+
+    def sort_out(self, damaged: Mapping[str, str], count: int, prefix: str = "") -> None:
+        """Leave damaged images out for good, if that is wanted.
+
+        Args:
+            damaged: by name, and why.
+            count: of all images.
+            prefix: what comes before their names in a message.
+
+        Raises:
+            DataError: it is not wanted, or none is left.
+        """
+        self.damaged |= damaged
+        if self.telling:
+            return
+        if damaged and not self.skip_damaged:
+            raise self.damage(damaged, count, prefix)
+        if damaged and len(damaged) == count:
+            raise problem(self.name, f"{several(count, 'image')}, of which none can be read")
+        for name in damaged:
             self._skipped.add(name)
             self.files.pop(name, None)
+
+    def damage(self, damaged: Mapping[str, str], count: int, prefix: str = "") -> DataError:
+        """The error of damaged images: how many, the first ten, and what lists the others."""
+        named = "; ".join(f"{printable(prefix + name)} {why}" for name, why in list(damaged.items())[:NAMED])
+        rest = len(damaged) - NAMED
+        more = f" and {rest} more, which 'python -m trainer data show {self.name}' lists" if rest > 0 else ""
+        return problem(
+            self.name,
+            f"{len(damaged)} of {count} images cannot be read: {named}{more}; mend or remove them, or "
+            "leave them out with --set data.skip_damaged=true",
+        )
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -164,14 +204,12 @@ class Look:
         """What is to be said, a line each."""
         said = []
         if self.left_out:
-            said.append(f"left out, as no images that are read: {self.kinds_left_out}")
+            said.append(f"left out, as no images that are read: {left_out_text(self.left_out)}")
         if self._skipped:
             said.append(f"left out, as they cannot be read: {some(self.skipped)}")
         if self.added:
-            said.append(
-                f"{len(self.added)} files came since the run began and wait for the next one: "
-                f"{some(self.added)}"
-            )
+            came, wait = several(len(self.added), "file"), "waits" if len(self.added) == 1 else "wait"
+            said.append(f"{came} came since the run began and {wait} for the next one: {some(self.added)}")
         return said + self.notes
 
     def _unlike(self, names: list[str], how: str) -> DataError:
@@ -198,6 +236,11 @@ def too_large(name: str, nbytes: int, limit: int) -> DataError:
         f"{nbytes / 2**20:.0f} MiB are more than data.memory_limit_mb {limit >> 20}, "
         "and only shards can be streamed",
     )
+
+
+def unfit(name: str, error: MemoryError) -> DataError:
+    """The error of a set for which this machine has no memory."""
+    return problem(name, f"does not go into this machine's memory: {error}")
 
 
 def printable(name: str) -> str:

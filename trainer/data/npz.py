@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from trainer.data.look import Look
 from trainer.data.sources import ArraySource, Images, Shape, by, local_path, problem, reading
 from trainer.errors import DataError
+from trainer.survey.files import NPZ_IMAGES as _IMAGE_KEYS
 
-_IMAGE_KEYS = ("images", "x", "x_train", "X", "X_train", "train_images")
 _LABEL_KEYS = ("labels", "y", "y_train", "Y", "Y_train", "train_labels")
+_ROUNDED = 256  # images that are rounded at once
 _ROUNDING = 1e-6  # how far float32 arithmetic may have left [-1, 1]
 
 
@@ -126,18 +127,23 @@ def to_8_bits(name: str, key: str, values: NDArray[Any]) -> Images:
 
 
 def _round(name: str, key: str, values: NDArray[np.floating[Any]]) -> Images:
-    """Floats in [0, 1] or [-1, 1] to the nearest of 256 levels."""
-    finite = np.isfinite(values)
-    if not finite.all():
-        image = int(np.argmin(finite.all(axis=(1, 2, 3))))
-        raise problem(name, f"{key} holds NaN or Inf, first in image {image}, expected finite values")
-    low, high = float(values.min()), float(values.max())
+    """Floats in [0, 1] or [-1, 1] to the nearest of 256 levels, some images at once: copies take memory."""
+    parts = [slice(start, start + _ROUNDED) for start in range(0, len(values), _ROUNDED)]
+    low, high = np.inf, -np.inf
+    for part in parts:
+        finite = np.isfinite(values[part])
+        if not finite.all():
+            image = part.start + int(np.argmin(finite.all(axis=(1, 2, 3))))
+            raise problem(name, f"{key} holds NaN or Inf, first in image {image}, expected finite values")
+        low, high = min(low, float(values[part].min())), max(high, float(values[part].max()))
     if low < -1 - _ROUNDING or high > 1 + _ROUNDING:
         raise problem(
             name, f"{key} holds floats from {low:g} to {high:g}, expected [0, 1] or [-1, 1] (or uint8)"
         )
-    # float16 cannot tell 256 levels apart once they are scaled.
-    values = values.astype(np.float32, copy=False)
-    scaled = (values + 1) * 127.5 if low < 0 else values * 255
-    images: Images = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    images = np.empty(values.shape, np.uint8)
+    for part in parts:
+        # float16 cannot tell 256 levels apart once they are scaled.
+        some = values[part].astype(np.float32, copy=False)
+        scaled = (some + 1) * 127.5 if low < 0 else some * 255
+        images[part] = np.clip(np.rint(scaled), 0, 255)
     return images

@@ -14,10 +14,17 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from trainer.data.metadata import without_metadata
 from trainer.data.sources import Damage, Images, Shape, reading
+from trainer.survey.colours import shows_colours
 
 MOST_PIXELS = 1 << 28
-"""Of one picture: phones make 200 million. One of these takes 1 GiB or two while it is read."""
+"""Of one picture: phones make 200 million."""
+MOST_MEMORY = 3 << 30
+"""Bytes that reading one picture may take beside its file: 2 GiB for two copies of four bytes a pixel, or 1.6
+that libjpeg holds of a progressive one beside the first."""
+# What other decoders hold beside the picture: WebP's three more copies, JPEG 2000's 32 bits for each channel.
+_COPIES = {"WEBP": 4, "AVIF": 4, "JPEG2000": 4}
 _LARGE_PIXELS = 1 << 25  # more than this, and one picture at a time is read: 16 threads would take 16 GiB
+_BAND_PIXELS = 1 << 20  # converted at once: its copies take some 20 MiB
 _large = threading.Lock()
 
 # What tells by its first bytes what it is; EPS, PDF and WMF run other programs, and movies are no pictures.
@@ -63,7 +70,13 @@ _TURNS = {
 }
 
 
-def decode(name: str, where: str, content: bytes | Path, shape: Shape | None) -> Images:
+def decode(
+    name: str,
+    where: str,
+    content: bytes | Path,
+    shape: Shape | None,
+    has_colours: Callable[[], object] = lambda: None,
+) -> Images:
     """Decode an image and fit it to a shape.
 
     The image is turned as its EXIF data says, converted to grey (ITU-R 601 luma) or RGB, scaled by one factor
@@ -75,6 +88,7 @@ def decode(name: str, where: str, content: bytes | Path, shape: Shape | None) ->
         where: the file or record, for messages.
         content: the encoded bytes or the file that holds them.
         shape: height, width and channels wanted; None keeps the image's own.
+        has_colours: called where the shape is grey and the picture is not.
 
     Returns:
         uint8 [H, W, C].
@@ -93,7 +107,7 @@ def decode(name: str, where: str, content: bytes | Path, shape: Shape | None) ->
         with Image.open(io.BytesIO(data), formats=formats) as image:
             _check_size(name, where, image)
             with _large if image.width * image.height > _LARGE_PIXELS else nullcontext():
-                return _fit(image, shape)
+                return _fit(image, shape, has_colours)
 
     return _with_a_second_try(name, where, content, read)
 
@@ -124,20 +138,23 @@ def _with_a_second_try(name: str, where: str, content: bytes, read: Callable[[by
 
 
 def _check_size(name: str, where: str, image: Image.Image) -> None:
-    pixels = image.width * image.height
-    if pixels > MOST_PIXELS:
+    pixels, most = image.width * image.height, MOST_PIXELS // _COPIES.get(image.format or "", 1)
+    if pixels > most:
         raise Damage(
             name,
             where,
             f"has {image.width}x{image.height} pixels, {pixels / 1e6:.0f} million, expected at most "
-            f"{MOST_PIXELS / 1e6:.0f} million: make it smaller",
+            f"{most / 1e6:.0f} million: make it smaller",
         )
 
 
-def _fit(image: Image.Image, shape: Shape | None) -> Images:
+def _fit(image: Image.Image, shape: Shape | None, has_colours: Callable[[], object]) -> Images:
     plain = _flatten(_turned(image))
     height, width, channels = shape or (plain.height, plain.width, 1 if plain.mode == "L" else 3)
-    plain = plain.convert("L" if channels == 1 else "RGB")
+    if channels == 1 and shows_colours(plain):
+        has_colours()
+    mode = "L" if channels == 1 else "RGB"
+    plain = plain if plain.mode == mode else plain.convert(mode)  # which would copy it
     fitted = ImageOps.fit(plain, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(fitted, np.uint8).reshape(height, width, channels)
 
@@ -149,16 +166,38 @@ def _turned(image: Image.Image) -> Image.Image:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:
         turn = None
-    return image if turn is None else image.transpose(turn)
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    image.close()  # gives its memory back
+    return turned
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """The image in mode L or RGB."""
+    """The image in mode L or RGB; a large one band by band, so that it is in memory twice and no more."""
+    scale = _scale(image) if image.mode == "F" else 1.0
+    rows = max(1, _BAND_PIXELS // image.width)
+    if rows >= image.height:
+        return _flat(image, scale)
+    if image.mode in ("L", "RGB") and not image.has_transparency_data:
+        return image
+    whole = None
+    for top in range(0, image.height, rows):
+        band = _flat(image.crop((0, top, image.width, min(top + rows, image.height))), scale)
+        whole = whole or Image.new(band.mode, image.size)
+        whole.paste(band, (0, top))
+    assert whole is not None
+    image.close()
+    return whole
+
+
+def _flat(image: Image.Image, scale: float) -> Image.Image:
     if image.mode.startswith("I"):
         # 16-bit grey: Pillow's own conversion would clip everything above 255 to white.
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     if image.mode == "F":
-        return _from_floats(np.asarray(image))
+        values = np.nan_to_num(np.asarray(image), posinf=255.0, neginf=0.0)
+        return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         over = image.convert("RGBA")
         white = Image.new("RGBA", over.size, "white")
@@ -167,8 +206,11 @@ def _flatten(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in ("L", "1") else "RGB")
 
 
-def _from_floats(values: np.ndarray) -> Image.Image:
-    """Grey in [0, 1], or in [0, 255] where some value is more than 1."""
-    values = np.nan_to_num(values, posinf=255.0, neginf=0.0)
-    scale = 255.0 if values.max(initial=0.0) <= 1 else 1.0
-    return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
+def _scale(image: Image.Image) -> float:
+    """What makes 8 bits of grey floats in [0, 1], or in [0, 255] where some value is more than 1."""
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        band = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        if np.nan_to_num(band, posinf=255.0, neginf=0.0).max(initial=0.0) > 1:
+            return 1.0
+    return 255.0

@@ -12,7 +12,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from trainer.data.sources import Images, Shape, by, problem
+from trainer.data.sources import Damage, Images, Shape, by, problem
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
@@ -32,23 +32,39 @@ def frames(name: str, where: str, content: bytes, offset: int = 0) -> Iterator[b
     Raises:
         DataError: a checksum does not match or the last record is cut short; the text names shard and byte.
     """
+    for record in frames_or_damage(name, where, content, offset):
+        if isinstance(record, Damage):
+            raise record
+        yield record
+
+
+def frames_or_damage(name: str, where: str, content: bytes, offset: int = 0) -> Iterator[bytes | Damage]:
+    """The same, with an error in the place of each damaged record.
+
+    Where a length is damaged or the end is missing, nothing that follows can be found.
+    """
     position = 0
     while position < len(content):
         at = f"{where}: the record at byte {offset + position}"
         start = position + _HEADER.size
         if start > len(content):
-            raise problem(name, f"{at} is cut short")
+            yield Damage(name, at, "is cut short")
+            return
         length, checksum = _HEADER.unpack_from(content, position)
         if checksum != _masked(content[position : position + 8]):
-            raise problem(name, f"{at} has a wrong checksum: damaged, compressed, or no TFRecord file")
+            yield Damage(
+                name,
+                at,
+                "has a wrong checksum: damaged, compressed, or no TFRecord file; what follows is lost",
+            )
+            return
         end = start + length
         if end + _FOOTER.size > len(content):
-            missing = end + _FOOTER.size - len(content)
-            raise problem(name, f"{at} is cut short: {missing} bytes are missing")
+            yield Damage(name, at, f"is cut short: {end + _FOOTER.size - len(content)} bytes are missing")
+            return
         record = content[start:end]
-        if _FOOTER.unpack_from(content, end)[0] != _masked(record):
-            raise problem(name, f"{at} has a wrong checksum: the shard is damaged")
-        yield record
+        sound = _FOOTER.unpack_from(content, end)[0] == _masked(record)
+        yield record if sound else Damage(name, at, "has a wrong checksum: the shard is damaged")
         position = end + _FOOTER.size
 
 

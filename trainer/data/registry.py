@@ -15,7 +15,7 @@ keras:<name>        ``keras:fashion_mnist``                       a set that Ker
 from collections.abc import Callable
 
 from trainer.config.sources import parse_source
-from trainer.data.look import Look
+from trainer.data.look import Look, unfit
 from trainer.data.sources import ImageSource, Shape, problem, reading
 
 DEFAULT_CACHE_BLOCKS = 128
@@ -54,7 +54,7 @@ def open_source(
             else:
                 opened = _OPENERS[kind](rest, shape, look)
         except MemoryError as error:
-            raise problem(source, f"does not go into this machine's memory: {error}") from error
+            raise unfit(source, error) from error
     opened.label_problem = look.label_problem
     return opened
 

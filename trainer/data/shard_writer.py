@@ -21,8 +21,7 @@ from trainer.errors import DataError, DiskFull, StorageError
 from trainer.paths import expanded
 from trainer.storage import LocalStore, Store, crc32c, open_store
 from trainer.storage.limits import naming, told
-
-_LABELS = "labels.npy"
+from trainer.survey.files import LABELS as _LABELS
 
 
 def prepare(

@@ -7,10 +7,7 @@ of neighbouring images by range reads. Any other shards of tf.train.Example are 
 
 import io
 import re
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +19,8 @@ from trainer.data.look import File, Look
 from trainer.data.records import frames, raw_images
 from trainer.data.sources import Images, ImageSource, Labels, Shape, check_shape, checked_ids, problem
 from trainer.errors import ObjectMissing
-from trainer.paths import expanded
 from trainer.storage import Stat, Store, crc32c, open_store
+from trainer.survey.files import listed, nothing_matches, place_of
 
 _OURS = re.compile(r"shard-\d{5}-of-(\d{5})\.tfrecord")
 
@@ -94,13 +91,6 @@ class ShardSource(ImageSource):
         return raw_images(self.name, shard.name, records, count, self.shape)
 
 
-class Place(NamedTuple):
-    """Where a pattern looks."""
-
-    folder: str
-    pattern: str
-
-
 def open_shards(glob: str, shape: Shape | None, cache_blocks: int, look: Look) -> ImageSource:
     """The shards that a pattern matches. Examples: ``tfrecord:data/faces``, ``tfrecord:gs://b/x/*.tfrecord``.
 
@@ -116,7 +106,7 @@ def open_shards(glob: str, shape: Shape | None, cache_blocks: int, look: Look) -
     name = look.name
     place = place_of(name, glob)
     store = open_store(place.folder)
-    there = {found.name: found for found in listed(store, place.pattern)}
+    there = {found.name: found for found in listed(store, place.pattern, look.leave_out)}
     pinned_index = None if look.pinned is None else index_json.NAME in look.pinned
     try:
         if pinned_index is False:  # the shards had no index when the run began, and need none
@@ -126,45 +116,23 @@ def open_shards(glob: str, shape: Shape | None, cache_blocks: int, look: Look) -
         shards = [there[shard] for shard in look.choose(there)]
         _refuse_unfinished(name, store, [shard.name for shard in shards])
         if not shards:
-            raise problem(name, f"nothing in {store.url} matches {place.pattern}") from None
+            raise nothing_matches(name, store.url, place.pattern) from None
         from trainer.data.examples import open_examples
 
         return open_examples(store, shards, shape, look)
     look.saw(index_json.NAME, content)
     look.check()  # before the shards are compared with another index than the run's
     index = index_json.parse_index(name, f"{store.url}/{index_json.NAME}", content)
-    also = [index.labels.name] if look.labels and index.labels and store.stat(index.labels.name) else []
+    labels_there = look.labels and index.labels is not None and store.stat(index.labels.name) is not None
+    also = [index.labels.name] if index.labels and labels_there else []
     shards_there = {shard for shard in there if ".tfrecord" in shard} | {shard.name for shard in index.shards}
     chosen = look.choose({*(shards_there & there.keys()), *also, index_json.NAME})
     _compare(look, store, index, {shard: there[shard] for shard in chosen if shard in there})
-    labels = _read_labels(look, store, index) if look.labels else None
+    labels = _read_labels(look, store, index) if labels_there else None
+    if index.labels and look.labels and not labels_there:
+        look.no_labels(f"{index.labels.name} is in {index_json.NAME} but missing")
     check_shape(name, index.shape, shape)
     return ShardSource(name, store, index, shape, cache_blocks, labels)
-
-
-def listed(store: Store, pattern: str) -> Iterator[Stat]:
-    """The files of a folder that a pattern matches, the set's index left out."""
-    # Only what can match is listed: a bucket's folder may hold much else.
-    literal = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
-    for found in store.list(literal):
-        matches = fnmatchcase(found.name, pattern) or found.name == pattern
-        if matches and "/" not in found.name and found.name != index_json.NAME:
-            yield found
-
-
-def place_of(name: str, glob: str) -> Place:
-    """The folder and the pattern of the names in it."""
-    remote = glob.startswith("gs://")
-    path = glob if remote else str(Path(expanded(glob)))
-    folder, slash, last = path.removeprefix("gs://").rpartition("/")
-    names_files = any(mark in last for mark in "*?[") or ".tfrecord" in last
-    if Path(path).is_dir() or not (names_files or Path(path).is_file()):
-        folder, last = path.removeprefix("gs://").rstrip("/") or slash, "*.tfrecord*"
-    if any(mark in folder for mark in "*?"):
-        raise problem(name, f"wildcards in the folder {folder}, expected them in the file's name only")
-    if remote:
-        return Place(f"gs://{folder}", last)
-    return Place(folder or slash or ".", last)
 
 
 def _refuse_unfinished(name: str, store: Store, names: list[str]) -> None:

@@ -1,24 +1,25 @@
 """What a source of images is, and what all sources share: their errors, labels and checks of shape."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.errors import AccessError, DataError
-from trainer.paths import expanded
-from trainer.storage.limits import told
+from trainer.errors import DataError
+from trainer.survey.files import local_path, problem, reading
+from trainer.survey.shapes import Shape, by, check_shape
 
 Images = NDArray[np.uint8]
 """uint8 [N, H, W, C], 0 black to 255 white."""
 Labels = NDArray[np.int64]
 """int64 [N], positions in the source's `label_names`."""
-Shape = tuple[int, int, int]
-"""Height, width and channels."""
+
+__all__ = [
+    "ArraySource", "Damage", "ImageSource", "Images", "Labels", "Shape", "by", "check_shape", "checked_ids",
+    "local_path", "problem", "reading", "require_labels", "require_streamable", "tidy_labels",
+    "to_unit_range", "unstreamable",
+]  # fmt: skip
 
 # Whole numbers below this stay as they are and are named by their digits; others are numbered by rank.
 _PLAIN_LABELS = 65536
@@ -143,12 +144,7 @@ class Damage(DataError):
 
     def __init__(self, name: str, where: str, why: str) -> None:
         super().__init__(str(problem(name, f"{where} {why}")))
-        self.why = " ".join(why.split())
-
-
-def problem(name: str, text: str) -> DataError:
-    """The error to raise about a source: one line that begins with its name."""
-    return DataError(f"data.source {name}: {' '.join(text.split())}")
+        self.where, self.why = where, " ".join(why.split())
 
 
 def checked_ids(ids: NDArray[np.integer[Any]], count: int) -> NDArray[np.integer[Any]]:
@@ -157,21 +153,6 @@ def checked_ids(ids: NDArray[np.integer[Any]], count: int) -> NDArray[np.integer
     if ids.size and (ids.min() < 0 or ids.max() >= count):
         raise IndexError(f"image ids {ids.min()} to {ids.max()} in a set of {count} images")
     return ids
-
-
-def check_shape(name: str, shape: Shape, wanted: Shape | None) -> None:
-    """Raise `DataError` unless the set's images have the shape the model needs (None: any with C 1 or 3)."""
-    if shape[2] not in (1, 3):
-        raise problem(name, f"images are {by(shape)}, expected 1 channel (grey) or 3 (RGB)")
-    if wanted is not None and shape != wanted:
-        fields = zip(("height", "width", "channels"), shape, strict=True)
-        settings = " ".join(f"image.{field}={value}" for field, value in fields)
-        raise problem(name, f"images are {by(shape)}, the model needs {by(wanted)}; set {settings}")
-
-
-def by(shape: tuple[int, ...]) -> str:
-    """A shape for people: 28x28x1."""
-    return "x".join(str(size) for size in shape)
 
 
 def tidy_labels(name: str, values: NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
@@ -242,32 +223,6 @@ def unstreamable(name: str, why: str) -> DataError:
         f"cannot be streamed ({why}); run 'python -m trainer data prepare {name} tfrecord:<folder>' "
         "and use its shards, or set data.placement=memory",
     )
-
-
-def local_path(name: str, text: str) -> Path:
-    """The existing file or folder that a source names.
-
-    Raises:
-        DataError: it does not exist.
-    """
-    path = Path(expanded(text, name.partition(":")[0] + ":"))
-    if not path.exists():
-        raise problem(name, f"{path} does not exist")
-    return path
-
-
-@contextmanager
-def reading(name: str, path: str | Path) -> Iterator[None]:
-    """Say what the operating system says about a local file as `AccessError` or `DataError`."""
-    try:
-        yield
-    except PermissionError as error:
-        where = error.filename or path
-        raise AccessError(f"data.source {name}: {where} may not be read: permission denied") from error
-    except OSError as error:
-        if found := told(error, f"data.source {name}"):  # and nothing is wrong with the file
-            raise found from error
-        raise problem(name, f"{error.filename or path} cannot be read: {error.strerror or error}") from error
 
 
 def to_unit_range(images: Any) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trainer.data.look import Look
 from trainer.data.sources import Images, ImageSource, Shape
 from trainer.grid import tile
 
@@ -37,13 +38,14 @@ class Summary:
     """Files that cannot be read, and why; they are counted, and nothing else of them is."""
 
 
-def show(source: ImageSource) -> Summary:
-    """Count and measure a set; every image is read once, and the damaged ones are told.
+def show(source: ImageSource, look: Look | None = None) -> Summary:
+    """Count and measure a set; every image is read once, and the damaged ones are told, with those of `look`.
 
     Raises:
-        DataError: a set that is not a folder of images is damaged.
+        DataError: a set of one file or of prepared shards is damaged.
     """
     levels: set[int] = set()
+    lost = dict(look.damaged) if look else {}
     damaged: dict[str, str] = {}
     for start in range(0, source.count, _CHUNK):
         images, broken = source.attempt(np.arange(start, min(start + _CHUNK, source.count)))
@@ -53,14 +55,14 @@ def show(source: ImageSource) -> Summary:
     levels = levels or {0}
     return Summary(
         source=source.name,
-        count=source.count,
+        count=source.count + len(lost),
         shape=source.shape,
         value_range=(min(levels), max(levels)),
         labels=_count_labels(source),
         nbytes=source.nbytes,
         streamable=source.streamable,
         notes=_oddities(levels) if not damaged else [],
-        damaged=damaged,
+        damaged=lost | damaged,
     )
 
 

@@ -65,15 +65,26 @@ class Claim:
         try:
             if new:
                 self._put(layout.RUN, run_json(spec, self._moment()), if_generation=0)
-            elif self._store.stat(layout.RUN) is None:
-                with suppress(PreconditionFailed):  # of a firing whose pods never began: they expect it now
-                    self._put(layout.RUN, run_json(spec, self._moment()), if_generation=0)
+            else:
+                self._renew(spec)
             self._put(layout.CLUSTER, record.to_json(), if_generation=self._generation)
         except PreconditionFailed:
             if new:
                 raise taken(self._path) from None
             raise RunAlive(f"run '{self._path.name}': somebody else resumes it in this moment") from None
         self._put(layout.MANIFESTS, manifests.encode())
+
+    def _renew(self, spec: RunSpec) -> None:
+        """Write the record of a run that no trainer has begun, where there is none or it says otherwise."""
+        there = self._store.stat(layout.RUN)
+        before = _content(self._store, layout.RUN) if there else None
+        run = _parsed(before)
+        if before is not None and (not is_claimed(run) or run.get("config") == _begun(spec)["config"]):
+            return
+        self._before[layout.RUN] = before
+        with suppress(PreconditionFailed):  # a trainer has begun it in this moment
+            created = str(run.get("created") or self._moment())
+            self._put(layout.RUN, run_json(spec, created), if_generation=there.generation if there else 0)
 
     def _moment(self) -> str:
         """Now by the bucket's clock, to the microsecond: no two claims are of the same bytes."""
@@ -119,12 +130,22 @@ def run_json(spec: RunSpec, created: str) -> bytes:
 
     `created` is by the bucket's clock.
     """
+    return json.dumps({**_begun(spec), "created": created}, indent=2).encode()
+
+
+def is_claimed(run: Mapping[str, Any]) -> bool:
+    """Whether a ``run.json`` is a launcher's, and no trainer has begun the run."""
+    versions = run.get("versions")
+    return isinstance(versions, dict) and "launcher" in versions and "python" not in versions
+
+
+def _begun(spec: RunSpec) -> dict[str, Any]:
     config = spec.config()
     # Left out unless asked for, so that an image of an older trainer, which does not know it, reads the rest.
     unasked = {"warm_start"} if config.warm_start == WarmStart() else None
-    begun = {
+    return {
         "format": layout.FORMAT,
-        "created": created,
+        "created": None,
         "preset": spec.preset,
         "overrides": list(spec.overrides),
         "world_size": spec.workers,
@@ -134,7 +155,6 @@ def run_json(spec: RunSpec, created: str) -> bytes:
         "versions": {"launcher": metadata.version("gantry")},
         "config": config.model_dump(mode="json", exclude=unasked),
     }
-    return json.dumps(begun, indent=2).encode()
 
 
 def mark(job: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,6 +195,13 @@ def _content(store: Store, name: str) -> bytes | None:
     with suppress(ObjectMissing):
         return store.read(name)
     return None
+
+
+def _parsed(content: bytes | None) -> dict[str, Any]:
+    with suppress(ValueError):
+        found = json.loads(content or b"")
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def _generation(store: Store, name: str) -> int:

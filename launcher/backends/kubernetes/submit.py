@@ -52,8 +52,10 @@ class Submitted(NamedTuple):
     context: str
 
 
-def start(spec: RunSpec, *, resuming: bool) -> Submitted:
+def start(spec: RunSpec, *, resuming: bool, ready: Callable[[], object] = lambda: None) -> Submitted:
     """Submit the next attempt of a run; returns when the cluster has all of it, long before it trains.
+
+    `ready` is called when the cluster would take it, before anything is written.
 
     Raises:
         RunExists: a new run was asked for and there is one of that name.
@@ -68,6 +70,7 @@ def start(spec: RunSpec, *, resuming: bool) -> Submitted:
             check_idle(previous)
         attempt = claim.next_attempt() if resuming else 1
         manifests = _judged(api, spec, attempt, resuming)
+        ready()
     try:
         job = _submit(api, manifests, claim, spec, attempt, resuming)
     except AlreadyExists as error:

@@ -36,6 +36,7 @@ from trainer.storage.limits import naming
 
 _POLL_SECONDS = 0.05
 _TRIES = 100
+_BEFORE_A_RUN = (layout.LEASE, layout.DATA)  # what a trainer by hand may leave that came to no record
 _SUPERVISOR_START_SECONDS = 60  # a tenth of a second when the machine is idle
 
 WorkerCommand = Callable[[RunSpec, int], list[str]]
@@ -91,9 +92,16 @@ def check_root(root: str) -> None:
 
 
 def start(
-    spec: RunSpec, *, resuming: bool, command: WorkerCommand = trainer_command, grace_seconds: float = 60.0
+    spec: RunSpec,
+    *,
+    resuming: bool,
+    command: WorkerCommand = trainer_command,
+    grace_seconds: float = 60.0,
+    ready: Callable[[], object] = lambda: None,
 ) -> Started:
     """Start the next attempt of a run and return once its supervisor has taken over.
+
+    `ready` is called when the name is ours, before any process is started.
 
     Raises:
         RunAlive: an attempt is under way.
@@ -111,6 +119,7 @@ def start(
         try:
             with naming(spec.path.url), held_to_start(spec.path) as (lock, previous):
                 _check_still(spec.path, resuming)
+                ready()
                 return Started(spec.path, _launch(spec, record, previous, lock), made)
         except NoSuchRun:
             if resuming:
@@ -219,7 +228,7 @@ def check_new(path: RunPath) -> None:
     check_idle(path)
     if (folder / layout.RUN).exists():
         raise _taken(path)
-    if read_record(store) is None and next(store.list(), None) is not None:
+    if read_record(store) is None and any(found.name not in _BEFORE_A_RUN for found in store.list()):
         raise _taken(path)
 
 

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -55,9 +55,11 @@ class LocalBackend:
         self._command = command
         self._grace_seconds = grace_seconds
 
-    def submit(self, spec: RunSpec) -> attempts.Started:
+    def submit(self, spec: RunSpec, ready: Callable[[], object] = lambda: None) -> attempts.Started:
         """Start a new run; returns when its supervisor has taken over, long before it trains."""
-        return attempts.start(spec, resuming=False, command=self._command, grace_seconds=self._grace_seconds)
+        return attempts.start(
+            spec, resuming=False, command=self._command, grace_seconds=self._grace_seconds, ready=ready
+        )
 
     def check_new(self, spec: RunSpec) -> None:
         """Refuse what `submit` would refuse."""

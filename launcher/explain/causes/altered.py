@@ -1,4 +1,4 @@
-"""What somebody changed behind a run's back: its folder was emptied, its Job was given more pods."""
+"""What somebody changed behind a run's back: its folder was emptied, its data, its Job's number of pods."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -36,6 +36,27 @@ def lost(facts: Facts) -> Finding | None:
         what = f"run.json of {facts.name}, the record without which nothing can be continued, is gone"
     sentence = f"{what}: somebody has emptied {facts.path.url}"
     return Finding(sentence, evidence(facts, said), _anew(facts))
+
+
+def changed_data(facts: Facts) -> Finding | None:
+    """Files that the run began with are gone or others, or the list of them is."""
+    files = r"(\d+) of (\d+) files that the run began with (?:is|are) (gone|not what [^:]*): (.*?); put "
+    said = find(facts, files, r"data\.json is gone, which lists the data")
+    if not said:
+        return None
+    if said.match.re.groups:
+        count, total, how, names = said.match.groups()
+        be = "is" if count == "1" else "are"
+        what = (
+            f"{count} of the {counted(int(total), 'file')} that {facts.name} began with {be} {how}: {names}"
+        )
+    else:
+        what = f"data.json of {facts.name}, the list of the files that it began with, is gone"
+    fix = again.resume(facts, "--accept-changed-data").noting(
+        "goes on with what is there now; with the files put back, resume without it; a new run may begin "
+        "with these weights (rerun --warm-start)"
+    )
+    return Finding(f"{what}: a run trains on the data that it began with", evidence(facts, said), fix)
 
 
 def more_pods(facts: Facts) -> Finding | None:
@@ -104,6 +125,13 @@ def _of_words(words: Sequence[str]) -> Mapping[str, Any]:
 
 
 ALTERED = (
+    Cause(
+        "data-changed",
+        "The run's data is not what it began with",
+        "Exit code 2: files that data.json lists are gone or have changed, or data.json itself is gone",
+        "The files back and resume; or resume with `--accept-changed-data`; or a new run with `--warm-start`",
+        changed_data,
+    ),
     Cause(
         "run-lost",
         "The run's folder was emptied",

@@ -10,9 +10,9 @@ A run looks this up once and writes down what it found; see `trainer.data.pin`.
 
 from pathlib import Path
 
-from trainer.data.sources import problem
 from trainer.paths import expanded
 from trainer.storage import open_store
+from trainer.survey.files import problem
 
 LATEST = "latest"
 _KINDS = ("idx", "npz", "images", "tfrecord")
