@@ -56,6 +56,7 @@ def train(
         RunLost: the run's record, or all of its checkpoints, were there and are gone.
         Diverged: a loss or a gradient became NaN or Inf.
         PeerLost: another worker is gone.
+        ComputeFailed: TensorFlow, a device or its library failed in this worker.
         StorageAway: storage did not answer for too long; everything up to the newest checkpoint is safe.
         StorageError: the disk is full; everything up to the newest checkpoint is safe.
     """
