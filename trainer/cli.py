@@ -14,7 +14,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from trainer import config as configuration
-from trainer import layout, surroundings
+from trainer import layout, surroundings, voice
 from trainer.data_cli import app as data_app
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
 from trainer.paths import expanded
@@ -333,19 +333,13 @@ def _load_tensorflow() -> None:
     """
     _find_tensorflow()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with _notes() as notes:
-        os.dup2(notes.fileno(), 2)
+    with _notes() as notes, voice.stderr_as(notes.fileno()) as stderr:
         try:
             importlib.import_module("tensorflow")
         except BaseException:
             notes.seek(0)
             os.write(stderr, notes.read())
             raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def _notes() -> BinaryIO:

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from trainer.errors import GantryError, PeerLost, Stopped
 from trainer.stops import STOPS, say
+from trainer.voice import complain
 from trainer.watchdog import print_stacks
 
 Keep = Callable[[GantryError], object]
@@ -71,7 +72,7 @@ class Emergency:
             say(str(error))
             STOPS.leave()
         try:
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            complain(f"error: {error}")
             sys.stdout.flush()
         finally:  # a supervisor that is gone has closed both
             os._exit(error.exit_code)

@@ -11,6 +11,7 @@ from trainer.errors import GantryError, RunLost
 from trainer.fence import FencedStore
 from trainer.patience import Outage, PatientStore
 from trainer.storage import Store
+from trainer.voice import say as say
 
 
 class Hold(NamedTuple):
@@ -59,8 +60,3 @@ def tell_lost(store: Store, error: GantryError, *, pod: bool) -> None:
         if pod and not any(store.stat(name) for name in (layout.STATUS, layout.CLUSTER)):
             return
         status.amend(store, state="failed", message=str(error), lost=True)
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    print(text, flush=True)

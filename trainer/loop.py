@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from trainer import checkpoints, feed, guard, layout, origin, strategy
-from trainer.chief import KEEP_SECONDS, About, Chief
+from trainer.chief import About, Chief
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.data import ImageSource
@@ -26,7 +26,7 @@ from trainer.step import Feed, State, Stepper
 from trainer.stopping import StopFlag
 from trainer.stops import Ended
 from trainer.storage import Store
-from trainer.supervision import Supervision
+from trainer.supervision import KEEP_SECONDS, Supervision
 from trainer.watchdog import Watchdog
 
 _CALL_SECONDS = 1.0  # how long one call of the stepper should last: a stop or a status waits for its end

@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from trainer.voice import say
+
 
 def line(metrics: dict[str, Any], steps: int, eta_seconds: float | None) -> str:
     """``step/steps [D loss | D accuracy real/fake] [G loss]`` with speed and time left."""
@@ -49,7 +51,7 @@ class ProgressPrinter:
         if self._bar:
             self._bar.console.print(text, highlight=False, markup=False)
         else:
-            print(text, flush=True)
+            say(text)
 
     def close(self) -> None:
         """Leave the terminal as it was."""

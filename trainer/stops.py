@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
+from trainer import voice
 from trainer.errors import EXIT_RESTART
 
 _MEANT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -115,7 +116,7 @@ def signal_name(number: int) -> str:
 def say(text: str) -> None:
     """Print a line, if anybody is left who reads it."""
     with suppress(OSError, ValueError, AttributeError):
-        print(text, flush=True)
+        voice.say(text)
 
 
 def end(text: str = "") -> None:
