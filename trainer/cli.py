@@ -14,7 +14,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from trainer import config as configuration
-from trainer import layout, surroundings, voice
+from trainer import layout, scratch, surroundings, voice
 from trainer.data_cli import app as data_app
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
 from trainer.paths import expanded
@@ -309,7 +309,7 @@ def leave(code: int) -> Any:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # a full disk, say, that output goes to
             stream.flush()
-    os._exit(code)
+    scratch.leave(code)
 
 
 def _find_tensorflow() -> None:
@@ -321,7 +321,7 @@ def _find_tensorflow() -> None:
     """
     if find_spec("tensorflow") is None:
         raise ConfigError("TensorFlow is not installed; run: pip install 'gantry[trainer]'")
-    surroundings.check_scratch()
+    scratch.begin()
 
 
 def _load_tensorflow() -> None:

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from trainer import scratch
 from trainer.errors import AccessError, DataError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def prepare(
     from trainer import data
     from trainer.data.sources import by
 
+    scratch.begin()  # each shard is written there on its way
     look = data.Look(skip_damaged=skip_damaged, labels=labels)
     console = Console(stderr=True)
     columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())

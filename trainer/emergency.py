@@ -6,13 +6,13 @@ hears signals (asked to stop, with nothing to save). The first one ends the proc
 to its writer is kept before that, unless the lease is lost.
 """
 
-import os
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from trainer.errors import GantryError, PeerLost, Stopped
+from trainer.scratch import leave
 from trainer.stops import STOPS, say
 from trainer.voice import complain
 from trainer.watchdog import print_stacks
@@ -75,7 +75,7 @@ class Emergency:
             complain(f"error: {error}")
             sys.stdout.flush()
         finally:  # a supervisor that is gone has closed both
-            os._exit(error.exit_code)
+            leave(error.exit_code)
 
 
 def listen_to_supervisor(emergency: Emergency) -> None:

@@ -8,7 +8,6 @@ inherits that, which is right for trainers: they ask for their signals themselve
 SIGINT and SIGHUP stay ignored where they were when the process began: a shell's background job, nohup(1).
 """
 
-import os
 import signal
 import sys
 import threading
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-from trainer import voice
+from trainer import scratch, voice
 from trainer.errors import EXIT_RESTART
 
 _MEANT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -86,7 +85,7 @@ class Stops:
         """End the process: by way of the main thread, or, when that does not come, without it."""
         self.interrupt()
         time.sleep(_TIDY_SECONDS)
-        os._exit(self.code)
+        scratch.leave(self.code)
 
     def _wait(self, heard: set[signal.Signals]) -> None:
         while True:
@@ -128,7 +127,7 @@ def end(text: str = "") -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    os._exit(STOPS.code)
+    scratch.leave(STOPS.code)
 
 
 def _heard() -> set[signal.Signals]:
