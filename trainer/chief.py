@@ -94,7 +94,7 @@ class Chief:
         """The run took its last step: export and write the result."""
         self._writer.drain()
         self._hold.outage.somebody_waits = lambda: True
-        step, lines = self._config.steps, self._metrics.lines
+        step, lines = self._config.steps, self._metrics.all_lines(self._store)
         self._export_generator()
         self._draw_curves(lines)
         elapsed = time.monotonic() - self._started
