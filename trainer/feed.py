@@ -54,8 +54,14 @@ class ImageStream:
 
 
 def on_devices(strategy: tf.distribute.Strategy, images: np.ndarray) -> Any:
-    """The whole set on each of this process' devices.
+    """The whole set on each of this process' devices, so that no step fetches its images from another.
 
     Not a variable: under several workers that would send the chief's copy over the network.
     """
-    return strategy.experimental_distribute_values_from_function(lambda _: tf.constant(images))
+    devices = iter(strategy.extended.worker_devices)  # asked for in this order, one for each local replica
+
+    def here(_: object) -> tf.Tensor:
+        with tf.device(next(devices)):
+            return tf.constant(images)
+
+    return strategy.experimental_distribute_values_from_function(here)
