@@ -134,6 +134,7 @@ def _accepted(old: Pin, new: Pin, accept: Accept, say: Say) -> Pin:
 
 
 def _tell(source: ImageSource, found: Look, say: Say) -> None:
+    odd = oddities(source)  # before a word, as storage may not answer and all of it be told again
     size = "x".join(map(str, source.shape))
     count = len(set(source.labels.tolist())) if source.labels is not None else 0
     say(
@@ -141,7 +142,7 @@ def _tell(source: ImageSource, found: Look, say: Say) -> None:
     )
     for line in found.lines():
         say(f"note: data.source {source.name}: {line}")
-    for line in oddities(source):
+    for line in odd:
         say(f"warning: data.source {source.name}: {line}")
 
 

@@ -26,10 +26,15 @@ class Hold(NamedTuple):
     lease: lease.Lease
 
 
+def outage(config: RunConfig) -> Outage:
+    """Whether a storage is away, with the run's patience."""
+    return Outage(config.recovery.storage_patience_seconds, say)
+
+
 def patient(store: Store, config: RunConfig) -> tuple[PatientStore, Outage]:
     """The store with the run's patience, and what is known of its absence."""
-    outage = Outage(config.recovery.storage_patience_seconds, say)
-    return PatientStore(store, outage), outage
+    known = outage(config)
+    return PatientStore(store, known), known
 
 
 def take(store: Store, config: RunConfig, team: str) -> Hold:
@@ -40,11 +45,11 @@ def take(store: Store, config: RunConfig, team: str) -> Hold:
         LeaseLost: the process that we replace does not go away.
         StorageAway: storage does not answer.
     """
-    waiting, outage = patient(store, config)
+    waiting, away = patient(store, config)
     name = os.environ.get("GANTRY_POD") or socket.gethostname()
     # Renewed by the store itself: waiting there would be the lease's end.
     held = lease.acquire(store, name, team, say=say, asking=waiting)
-    return Hold(FencedStore(waiting, held), FencedStore(store, held), outage, held)
+    return Hold(FencedStore(waiting, held), FencedStore(store, held), away, held)
 
 
 def tell_lost(store: Store, error: GantryError, *, pod: bool) -> None:

@@ -12,6 +12,7 @@ from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.dataset import Accept, Dataset
 from trainer.errors import ConfigError
+from trainer.patience import ask
 from trainer.record import Record
 from trainer.storage import Store, open_store
 from trainer.supervision import Supervision
@@ -60,6 +61,7 @@ def open_run(config: RunConfig, options: Options, team: Cluster) -> Opening:
 
     Raises:
         UserError: the configuration, the data or the run's folder is wrong.
+        StorageAway: storage, the run's or the data's, did not answer for too long.
         RunLost: the run's record, or all of its checkpoints, were there and are gone.
     """
     try:
@@ -79,7 +81,8 @@ def open_run(config: RunConfig, options: Options, team: Cluster) -> Opening:
     pin = dataset.pinned(store, known if team.is_chief else record.read(store), options.accept_changed_data)
     accept = Accept(options.accept_changed_data, attempt)
     say = guard.say if team.is_chief else _quiet
-    return Opening(config, options, raw, store, known, dataset.look(config, pin, accept, say))
+    data = ask(guard.outage(config), lambda: dataset.look(config, pin, accept, say))
+    return Opening(config, options, raw, store, known, data)
 
 
 def _quiet(text: str) -> None:
