@@ -22,7 +22,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # The first of these that works; docker without an engine does not.
 BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || command -v podman || command -v buildah || echo docker)
 BUILD = $(BUILDER) build $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
-	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
+	--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git describe --always --abbrev=40 --exclude='*' --dirty) \
 	--build-arg SOURCE=$(shell git remote get-url origin 2>/dev/null || echo unknown)
 
 N ?= 4

@@ -11,7 +11,7 @@ from launcher.lookup import Found
 from launcher.spec import KUBERNETES, RunSpec, make_spec
 from launcher.status import read_json
 from trainer import layout
-from trainer.config import RunConfig, conflicts
+from trainer.config import RunConfig, conflicts, may_change
 
 # A checkpoint may have to wait for one that is on its way, and then the log's end is uploaded.
 _GRACE_FACTOR, _GRACE_MARGIN = 2, 20
@@ -31,7 +31,7 @@ def resumed_spec(
     refused, say.
 
     Raises:
-        UserError: a value other than a higher `steps` and `recovery` would change, or nothing says how it
+        UserError: a value would change that is no higher `steps` and not `may_change`, or nothing says how it
             began.
     """
     run = read_json(found.store, layout.RUN)
@@ -41,8 +41,8 @@ def resumed_spec(
     begun = fields.pop("overrides", ())
     before = tuple(begun)
     if run is not None:  # it knows the first attempt's alone of what any attempt may change
-        patience = (override for override in begun if override.startswith("recovery."))
-        before = merge(begun_with(found, run), tuple(patience))
+        free = (override for override in begun if may_change(override.partition("=")[0]))
+        before = merge(begun_with(found, run), tuple(free))
     for key, value in changes.items():
         if value is not None:
             fields[key] = {**fields.get(key, {}), **value} if isinstance(value, dict) else value

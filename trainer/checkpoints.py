@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -79,15 +80,8 @@ def complete_steps(store: Store) -> list[int]:
 
     Sums are not computed here: `read` does that for the one checkpoint it reads.
     """
-    sizes: dict[str, int] = {stat.name: stat.size for stat in store.list("checkpoints/")}
-    steps = sorted(
-        {step for name in sizes if (step := layout.checkpoint_step(name)) is not None}, reverse=True
-    )
-    return [
-        step
-        for step in steps
-        if sizes.get(layout.checkpoint_manifest(step)) and _is_whole(store, step, sizes)
-    ]
+    sizes = _sizes(store)
+    return [step for step in _with_manifest(sizes) if _is_whole(store, step, sizes)]
 
 
 def newest(store: Store, warn: Callable[[str], None]) -> Checkpoint | None:
@@ -159,22 +153,36 @@ def prune(store: Store, keep: int, keep_every: int) -> list[int]:
     """Remove all but the newest `keep` complete checkpoints and those at multiples of `keep_every`.
 
     The newest complete one always stays. What never became complete is removed once a newer one is: only
-    one process writes checkpoints, and it is past them.
+    one process writes checkpoints, and it is past them. Manifests are read until `keep` complete ones are
+    found, however many there are; of multiples of `keep_every` it is enough that they have one.
 
     Returns:
         The steps that were removed.
     """
-    complete = complete_steps(store)
-    if not complete:
+    sizes = _sizes(store)
+    whole = (step for step in _with_manifest(sizes) if _is_whole(store, step, sizes))
+    spared = {*islice(whole, max(1, keep))}
+    if not spared:
         return []
-    spared = set(complete[: max(1, keep)])
+    newest_one = max(spared)
     if keep_every:
-        spared |= {step for step in complete if step % keep_every == 0}
-    found = {layout.checkpoint_step(stat.name) for stat in store.list("checkpoints/")}
-    removed = sorted(step for step in found if step is not None and step < complete[0] and step not in spared)
+        spared |= {step for step in _with_manifest(sizes) if step % keep_every == 0}
+    found = {layout.checkpoint_step(name) for name in sizes}
+    removed = sorted(step for step in found if step is not None and step < newest_one and step not in spared)
     for step in removed:
         discard(store, step)
     return removed
+
+
+def _sizes(store: Store) -> dict[str, int]:
+    """Size of everything that lies among the checkpoints, by its name."""
+    return {stat.name: stat.size for stat in store.list("checkpoints/")}
+
+
+def _with_manifest(sizes: Mapping[str, int]) -> list[int]:
+    """Steps that have a manifest, newest first; claims have none."""
+    steps = {step for name in sizes if (step := layout.checkpoint_step(name)) is not None}
+    return sorted((step for step in steps if sizes.get(layout.checkpoint_manifest(step))), reverse=True)
 
 
 def _manifests(store: Store) -> dict[int, int]:

@@ -21,11 +21,10 @@ from trainer.progress import ProgressPrinter, line
 from trainer.samples import GridSampler
 from trainer.status import StatusWriter, now
 from trainer.step import State
-from trainer.supervision import Supervision
+from trainer.supervision import KEEP_SECONDS, Supervision
 from trainer.wording import several
 from trainer.writer import BackgroundWriter
 
-KEEP_SECONDS = 60.0  # at most, for what is in flight when a peer is lost; as long as a pod's grace
 STOP_SECONDS = 5.0  # of a pod's grace that no checkpoint gets: the call of steps before it, the end after it
 _SEGMENT_SECONDS = 5.0  # between two writes of the current metrics segment; a bucket allows one a second
 
@@ -96,7 +95,7 @@ class Chief:
         """The run took its last step: export and write the result."""
         self._writer.drain()
         self._hold.outage.somebody_waits = lambda: True
-        step, lines = self._config.steps, self._metrics.lines
+        step, lines = self._config.steps, self._metrics.all_lines(self._store)
         self._export_generator()
         self._draw_curves(lines)
         elapsed = time.monotonic() - self._started

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from trainer import config as configuration
-from trainer import layout, surroundings
+from trainer import layout, scratch, surroundings
 from trainer.data_cli import app as data_app
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
 from trainer.paths import expanded
 from trainer.quiet import find_tensorflow, load_tensorflow
-from trainer.stops import Ended, end, say
+from trainer.stops import Ended, end
 from trainer.storage.limits import told as exhausted
+from trainer.voice import say
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
@@ -316,4 +317,4 @@ def leave(code: int) -> Any:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # a full disk, say, that output goes to
             stream.flush()
-    os._exit(code)
+    scratch.leave(code)

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from trainer import scratch
 from trainer.errors import AccessError, DataError
 from trainer.storage.limits import told
 
@@ -73,6 +74,7 @@ def prepare(
     from trainer.data.sources import by
     from trainer.wording import several
 
+    scratch.begin()  # each shard is written there on its way
     look = data.Look(skip_damaged=skip_damaged, labels=labels)
     console = Console(stderr=True)
     columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())

@@ -137,11 +137,12 @@ def _accepted(old: Pin, new: Pin, accept: Accept, say: Say) -> Pin:
 
 
 def _tell(config: RunConfig, source: ImageSource, found: Look, say: Say) -> None:
+    odd = oddities(source)  # before a word, as storage may not answer and all of it be told again
     count = len(set(source.labels.tolist())) if source.labels is not None else 0
     say(headline(source.name, source.count, source.shape, count))
     for line in found.lines():
         say(f"note: data.source {source.name}: {line}")
-    for line in [*warnings(config, source.count, len(found.coloured)), *oddities(source)]:
+    for line in [*warnings(config, source.count, len(found.coloured)), *odd]:
         say(f"warning: data.source {source.name}: {line}")
 
 

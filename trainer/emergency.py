@@ -6,14 +6,15 @@ hears signals (asked to stop, with nothing to save). The first one ends the proc
 to its writer is kept before that, unless the lease is lost.
 """
 
-import os
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from trainer.errors import GantryError, PeerLost, Stopped
-from trainer.stops import STOPS, say
+from trainer.scratch import leave
+from trainer.stops import STOPS
+from trainer.voice import complain, say
 from trainer.watchdog import print_stacks
 
 Keep = Callable[[GantryError], object]
@@ -71,11 +72,10 @@ class Emergency:
             say(str(error))
             STOPS.leave()
         try:
-            with suppress(OSError):  # a full disk, or a supervisor that is gone
-                print(f"error: {error}", file=sys.stderr, flush=True)
+            complain(f"error: {error}")
             sys.stdout.flush()
-        finally:
-            os._exit(error.exit_code)
+        finally:  # a supervisor that is gone has closed both
+            leave(error.exit_code)
 
 
 def listen_to_supervisor(emergency: Emergency) -> None:

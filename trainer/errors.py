@@ -20,6 +20,7 @@
     ├── LeaseLost             42   another process has taken the run over from us
     ├── CheckpointDamaged      1   a checkpoint whose files are not those of its manifest
     ├── Diverged               1   NaN or Inf in a loss or a gradient
+    ├── ComputeFailed          1   TensorFlow, a device or its library failed in this worker itself
     ├── PeerLost              42   another worker is gone: restart me and I resume
     └── Stopped               42   asked to stop before there was anything to save
 
@@ -115,6 +116,10 @@ class CheckpointDamaged(GantryError):
 
 class Diverged(GantryError):
     """A loss or a gradient became NaN or Inf."""
+
+
+class ComputeFailed(GantryError):
+    """TensorFlow, a device or its library failed in this worker; the text is what it said."""
 
 
 class PeerLost(GantryError):

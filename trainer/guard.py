@@ -10,9 +10,9 @@ from trainer.config import RunConfig
 from trainer.errors import GantryError, RunLost
 from trainer.fence import FencedStore
 from trainer.patience import Outage, PatientStore
-from trainer.stops import say as say
 from trainer.storage import Store
 from trainer.storage.limits import Reserve
+from trainer.voice import say as say
 
 
 class Hold(NamedTuple):
@@ -35,10 +35,15 @@ class Hold(NamedTuple):
         self.lease.release()
 
 
+def outage(config: RunConfig) -> Outage:
+    """Whether a storage is away, with the run's patience."""
+    return Outage(config.recovery.storage_patience_seconds, say)
+
+
 def patient(store: Store, config: RunConfig) -> tuple[PatientStore, Outage]:
     """The store with the run's patience, and what is known of its absence."""
-    outage = Outage(config.recovery.storage_patience_seconds, say)
-    return PatientStore(store, outage), outage
+    known = outage(config)
+    return PatientStore(store, known), known
 
 
 def take(store: Store, config: RunConfig, team: str) -> Hold:
@@ -50,7 +55,7 @@ def take(store: Store, config: RunConfig, team: str) -> Hold:
         StorageAway: storage does not answer.
         Exhausted: there is no room for a run.
     """
-    waiting, outage = patient(store, config)
+    waiting, away = patient(store, config)
     name = os.environ.get("GANTRY_POD") or socket.gethostname()
     # Renewed by the store itself: waiting there would be the lease's end.
     held = lease.acquire(store, name, team, say=say, asking=waiting)
@@ -60,7 +65,7 @@ def take(store: Store, config: RunConfig, team: str) -> Hold:
     except GantryError:
         held.release()
         raise
-    return Hold(FencedStore(waiting, held), FencedStore(store, held), outage, held, reserve)
+    return Hold(FencedStore(waiting, held), FencedStore(store, held), away, held, reserve)
 
 
 def tell_lost(store: Store, error: GantryError, *, pod: bool) -> None:

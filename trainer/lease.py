@@ -25,7 +25,7 @@ from trainer.storage import Stat, Store
 
 BEAT_SECONDS = 3.0  # a bucket allows one write a second to one object
 EXPIRY_SECONDS = 15.0  # four beats may be lost
-_RELEASE_SECONDS = 5.0
+RELEASE_SECONDS = 5.0  # at most, to give it back
 _POLL_SECONDS = 1.0
 _LOOKS = 6
 _LOOK_PAUSE_SECONDS = 0.5
@@ -81,7 +81,7 @@ class Lease:
         self._done.set()
         giving = threading.Thread(target=self._give_back, name="lease", daemon=True)
         giving.start()
-        giving.join(_RELEASE_SECONDS)  # storage may be away
+        giving.join(RELEASE_SECONDS)  # storage may be away
 
     def _give_back(self) -> None:
         with self._lock, suppress(GantryError):

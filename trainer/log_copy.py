@@ -20,12 +20,13 @@ _RETRY_SECONDS = 1.0  # once the log is at its end and somebody waits
 
 
 class LogCopy:
-    """One pod's log. `write`, `say` and `tick` are for one thread."""
+    """One pod's log. `say` may be called from any thread, `write`, `tick` and `close` from one."""
 
     def __init__(self, store: Store, attempt: int, worker: int, output: int = 1) -> None:
         self._output = output
         self._queue = SegmentQueue()
         self._lock = threading.Lock()  # of the queue
+        self._lines = threading.RLock()  # of the output: a line is whole, whoever says it
         self._at_line_start = True
         self._notes: deque[str] = deque()
         self._sender = _Sender(store, attempt, worker)
@@ -41,7 +42,8 @@ class LogCopy:
 
     def say(self, text: str) -> None:
         """Add a line of our own."""
-        self._emit((b"" if self._at_line_start else b"\n") + text.encode() + b"\n")
+        with self._lines:
+            self._emit((b"" if self._at_line_start else b"\n") + text.encode() + b"\n")
 
     def tick(self) -> None:
         """Say what the thread has to say, where that does not cut a line in two."""
@@ -64,11 +66,12 @@ class LogCopy:
     def _emit(self, data: bytes) -> None:
         if not data:
             return
-        self._print(data)
-        self._at_line_start = data.endswith(b"\n")
-        with self._lock:
-            self._queue.append(data)
-            closed = self._queue.has_closed
+        with self._lines:
+            self._print(data)
+            self._at_line_start = data.endswith(b"\n")
+            with self._lock:
+                self._queue.append(data)
+                closed = self._queue.has_closed
         if closed:
             self._wake.set()
 

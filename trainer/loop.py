@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from trainer import checkpoints, feed, guard, layout, origin, strategy
-from trainer.chief import KEEP_SECONDS, About, Chief
+from trainer.chief import About, Chief
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.data import ImageSource
@@ -27,7 +27,7 @@ from trainer.stopping import StopFlag
 from trainer.stops import Ended
 from trainer.storage import Store
 from trainer.storage.limits import told
-from trainer.supervision import Supervision
+from trainer.supervision import KEEP_SECONDS, Supervision
 from trainer.watchdog import Watchdog
 from trainer.wording import several
 
@@ -76,13 +76,16 @@ class Loop:
         table = None if streaming else feed.on_devices(plan, source.load())
         adam_steps = self._warm.adam_steps if self._warm else 0
         self._stepper = Stepper(config, plan, self._state, Feed(table, source.count), adam_steps)
-        # A worker also waits in its collective while the chief waits for storage.
-        patience = 0 if team.is_chief else config.recovery.storage_patience_seconds
+        # A worker also waits in its collective while the chief waits for storage, and all do for images.
+        waits = streaming or not team.is_chief
+        patience = config.recovery.storage_patience_seconds if waits else 0
         self._stall_seconds = config.recovery.stall_seconds + patience
 
     def train(self, stop: StopFlag) -> int:
         """Take all steps that are left; the chief also writes what the run leaves behind."""
         stop.doing("the first steps were traced")
+        if self._stream:  # who is to save does not wait for more images
+            stop.then(partial(self._stream.outage.hurry, 0))
         if self._hold is None:
             step = self._take_steps(stop, lambda *_: None)
             self._emergency.calm()
@@ -123,7 +126,8 @@ class Loop:
 
     def _take_steps(self, stop: StopFlag, after_call: Callable[[int, dict[str, float]], None]) -> int:
         """Steps until the end or until some worker is asked to stop; returns the steps taken altogether."""
-        step, proposal, pace = self._first_step, 1, _Pace()
+        step, proposal = self._first_step, 1
+        pace = _Pace(min(_MOST_STEPS, self._stream.most_steps) if self._stream else _MOST_STEPS)
         with Watchdog(self._stall_seconds, self._emergency.stalled) as watchdog:
             watchdog.beat()
             while step < self._config.steps:
@@ -221,7 +225,9 @@ class Loop:
 class _Pace:
     """Measures steps, to propose calls of about a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        """`most`: steps that one call may take."""
+        self._most = most
         self._seconds_per_step: float | None = None
         self._calls = 0
 
@@ -229,7 +235,7 @@ class _Pace:
         """Steps that the next call but one should take."""
         if self._seconds_per_step is None:
             return 1
-        return min(_MOST_STEPS, max(1, int(_CALL_SECONDS / self._seconds_per_step)))
+        return min(self._most, max(1, int(_CALL_SECONDS / self._seconds_per_step)))
 
     @contextlib.contextmanager
     def timed(self, count: int) -> Iterator[None]:

@@ -12,6 +12,7 @@ from trainer.cluster import Cluster
 from trainer.config import RunConfig
 from trainer.dataset import Accept, Dataset
 from trainer.errors import ConfigError, DataError
+from trainer.patience import ask
 from trainer.record import Record
 from trainer.storage import Store, open_store
 from trainer.supervision import Supervision
@@ -60,6 +61,7 @@ def open_run(config: RunConfig, options: Options, team: Cluster) -> Opening:
 
     Raises:
         UserError: the configuration, the data or the run's folder is wrong.
+        StorageAway: storage, the run's or the data's, did not answer for too long.
         RunLost: the run's record, or all of its checkpoints, were there and are gone.
     """
     try:
@@ -80,7 +82,7 @@ def open_run(config: RunConfig, options: Options, team: Cluster) -> Opening:
     accept = Accept(options.accept_changed_data, attempt)
     say = guard.say if team.is_chief else _quiet
     try:
-        data = dataset.look(config, pin, accept, say)
+        data = ask(guard.outage(config), lambda: dataset.look(config, pin, accept, say))
     except DataError as error:
         raise survey.blamed(error, options.preset, options.overrides) from None
     return Opening(config, options, raw, store, known, data)

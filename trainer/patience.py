@@ -68,6 +68,31 @@ class Outage:
         self._say(f"storage is back after {away:.0f} s")
 
 
+def ask(outage: Outage, call: Callable[[], T]) -> T:
+    """What a call says that asks storage, asked again while that is away.
+
+    Raises:
+        StorageAway: it was for too long.
+    """
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        began = time.monotonic()
+        try:
+            answer = call()
+        except (ObjectMissing, PreconditionFailed):
+            outage.answered()
+            raise
+        except Exhausted:
+            raise
+        except StorageError as error:
+            outage.failed(error, began)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        else:
+            outage.answered()
+            return answer
+
+
 class PatientStore:
     """A `Store` whose failures that may pass are waited out; see `Outage` for how long.
 
@@ -132,20 +157,4 @@ class PatientStore:
         self._ask(lambda: self._store.delete(name, if_generation))
 
     def _ask(self, call: Callable[[], T]) -> T:
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            began = time.monotonic()
-            try:
-                answer = call()
-            except (ObjectMissing, PreconditionFailed):
-                self._outage.answered()
-                raise
-            except Exhausted:
-                raise
-            except StorageError as error:
-                self._outage.failed(error, began)
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-            else:
-                self._outage.answered()
-                return answer
+        return ask(self._outage, call)

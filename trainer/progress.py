@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trainer.stops import say
+from trainer.voice import say
 
 
 def line(metrics: dict[str, Any], steps: int, eta_seconds: float | None) -> str:

@@ -7,7 +7,7 @@ import tempfile
 from importlib.util import find_spec
 from typing import BinaryIO
 
-from trainer import surroundings
+from trainer import scratch, voice
 from trainer.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def find_tensorflow() -> None:
     """
     if find_spec("tensorflow") is None:
         raise ConfigError("TensorFlow is not installed; run: pip install 'gantry[trainer]'")
-    surroundings.check_scratch()
+    scratch.begin()
 
 
 def load_tensorflow() -> None:
@@ -34,19 +34,13 @@ def load_tensorflow() -> None:
         return
     find_tensorflow()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with _notes() as notes:
-        os.dup2(notes.fileno(), 2)
+    with _notes() as notes, voice.stderr_as(notes.fileno()) as stderr:
         try:
             importlib.import_module("tensorflow")
         except BaseException:
             notes.seek(0)
             os.write(stderr, notes.read())
             raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def _notes() -> BinaryIO:

@@ -7,16 +7,15 @@ adds what only it knows, the versions and the revision that run.
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainer import config as configuration
 from trainer import layout, lost
 from trainer.config import RunConfig
 from trainer.errors import ConfigError, ObjectMissing, RunLost, UserError
+from trainer.revision import revision
 from trainer.status import now
 from trainer.storage import Store
 
@@ -136,7 +135,7 @@ def write(
             **begun,
             "seed": config.seed,
             "versions": _versions(),
-            "git_revision": _git_revision(),
+            "git_revision": revision(os.environ),
             "config": config.model_dump(mode="json"),
         }
         _put(store, values, 0)
@@ -161,17 +160,23 @@ def _completed(old: Record, begun: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **missing,
         "versions": (old.values.get("versions") or {}) | _versions(),
-        "git_revision": old.values.get("git_revision") or _git_revision(),
+        "git_revision": old.values.get("git_revision") or revision(os.environ),
     }
 
 
 def _extended(old: Record, config: RunConfig) -> dict[str, Any]:
-    """The configuration of a run that is to take more steps than it was begun with."""
+    """The configuration of a run that goes on with more steps, or other values that change no result."""
     if old.config == config:
         return {}
-    if _as_begun(old.config, config) == config:  # the path alone is said otherwise
-        return {"config": config.model_dump(mode="json")}
-    return {"config": config.model_dump(mode="json"), "extended": now()}
+    found: dict[str, Any] = {"config": config.model_dump(mode="json")}
+    changed = configuration.difference(
+        _as_begun(old.config, config), config
+    )  # the path may be said otherwise
+    if changed.pop("steps", None):
+        found["extended"] = now()
+    if changed:
+        found["changed"] = [*(old.values.get("changed") or ()), {"at": now(), "values": changed}]
+    return found
 
 
 def _put(store: Store, values: dict[str, Any], generation: int) -> None:
@@ -186,22 +191,3 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _git_revision() -> str | None:
-    """Revision of the source that runs, as the image says or git; None for an installed wheel."""
-    stated = os.environ.get("GANTRY_GIT_REVISION", "")
-    if stated not in ("", "unknown"):
-        return stated
-    folder = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=5,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None

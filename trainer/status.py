@@ -11,10 +11,11 @@ from typing import Any
 
 from trainer import layout
 from trainer.errors import GantryError, RunLost
-from trainer.stops import say
 from trainer.storage import Store
+from trainer.voice import say
 
 _SECONDS = 5.0  # between two writes; a bucket allows one write a second to one object
+CLOSE_SECONDS = 5.0  # at most, for a write that is under way when the last one is due
 
 
 def now() -> str:
@@ -84,7 +85,7 @@ class StatusWriter:
         """Write the last status of this process, stopped, failed or finished, and return it."""
         self._done = True
         self._wake.set()
-        self._thread.join(_SECONDS)  # it may be waiting for a store that is away
+        self._thread.join(CLOSE_SECONDS)  # it may be waiting for a store that is away
         self.update(state=state, message=message, eta_seconds=0 if state == "finished" else None, **values)
         if not self._thread.is_alive():
             self._write()

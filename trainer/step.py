@@ -140,7 +140,7 @@ class Stepper:
         self._play: Callable[..., Any] = (
             tf.function(self._play_game, jit_compile=True) if whole else self._play_game
         )
-        self._run = tf.function(self._run_steps)
+        self._run = tf.function(self._run_steps, input_signature=self._signature())
 
     def __call__(self, first: int, count: int, stop: bool, propose: int, images: Any = None) -> Outcome:
         """Take `count` steps, of which the first is step `first` (from 0).
@@ -157,7 +157,7 @@ class Stepper:
             tf.constant(first, tf.int64),
             tf.constant(count, tf.int64),
             tf.constant([float(stop), float(propose)]),
-            images,
+            *(() if images is None else (images,)),
         )
         self._state.tally = tally
         *sums, steps = tally.numpy().tolist()
@@ -173,8 +173,19 @@ class Stepper:
             next_count=max(1, int(next_count)),
         )
 
+    def _signature(self) -> list[tf.TensorSpec]:
+        """Of `_run_steps`: one trace for every count of steps, streamed ones included."""
+        streamed = self._local_shape(len(self._strategy.extended.worker_devices))
+        return [
+            tf.TensorSpec((len(SUMS) + 1,), tf.float64),
+            tf.TensorSpec((), tf.int64),
+            tf.TensorSpec((), tf.int64),
+            tf.TensorSpec((2,), tf.float32),
+            *([tf.TensorSpec((None, *streamed), tf.uint8)] if self._feed.table is None else []),
+        ]
+
     def _run_steps(
-        self, tally: tf.Tensor, first: tf.Tensor, count: tf.Tensor, wishes: tf.Tensor, images: Any
+        self, tally: tf.Tensor, first: tf.Tensor, count: tf.Tensor, wishes: tf.Tensor, images: Any = None
     ) -> Any:
         chosen = self._chosen(first, count)
         bad = tf.constant([-1, 0], tf.int64)

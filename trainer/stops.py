@@ -8,7 +8,6 @@ inherits that, which is right for trainers: they ask for their signals themselve
 SIGINT and SIGHUP stay ignored where they were when the process began: a shell's background job, nohup(1).
 """
 
-import os
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
+from trainer import scratch, voice
 from trainer.errors import EXIT_RESTART
 
 _MEANT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -85,7 +85,7 @@ class Stops:
         """End the process: by way of the main thread, or, when that does not come, without it."""
         self.interrupt()
         time.sleep(_TIDY_SECONDS)
-        os._exit(self.code)
+        scratch.leave(self.code)
 
     def _wait(self, heard: set[signal.Signals]) -> None:
         while True:
@@ -112,22 +112,16 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def say(text: str) -> None:
-    """Print a line, if anybody is left who reads it."""
-    with suppress(OSError, ValueError, AttributeError):
-        print(text, flush=True)
-
-
 def end(text: str = "") -> None:
     """What is done about `Ended`: leave with the code that says so."""
     if text:
-        say(text)
+        voice.say(text)
     elif STOPS.code == EXIT_RESTART:
-        say(f"stopped ({signal_name(STOPS.asked)}) before it began; start again to go on")
+        voice.say(f"stopped ({signal_name(STOPS.asked)}) before it began; start again to go on")
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    os._exit(STOPS.code)
+    scratch.leave(STOPS.code)
 
 
 def _heard() -> set[signal.Signals]:

@@ -10,20 +10,39 @@ from tensorflow.python.eager import context as eager_context
 
 from trainer import unlocked
 from trainer.cluster import Cluster
-from trainer.errors import PeerLost, UserError, some
+from trainer.errors import ComputeFailed, PeerLost, UserError, some
 
 _REGISTER_SECONDS = 600  # a pod may wait for a node; TensorFlow's own hour is too long to sit unnoticed
 _PART_SECONDS = 30  # all come within milliseconds, as the collective before is over for all at once
 
-# How a collective fails when a worker at its other end is gone.
-_LOST = (
+# How a collective fails when a worker at its other end is gone: always so, and with what else fails so too.
+_PEERS_ALONE = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.UnknownError,
+)
+_PEERS_OR_OURS = (tf.errors.InternalError, tf.errors.FailedPreconditionError, tf.errors.UnknownError)
+_LOST = (*_PEERS_ALONE, *_PEERS_OR_OURS)
+
+# Words of the transport between workers, and of the services that watch over them.
+_OF_PEERS = re.compile(
+    r"collective ops is aborted|incarnation|was probably restarted|heartbeat|coordination|barrier|grpc"
+    r"|\brpc\b|connect|socket|recvmsg|recvbuf|goaway|broken pipe|unreachable|remote process exited"
+    r"|network error|cancelled|timed out|deadline exceeded|tasks have crashed",
+    re.IGNORECASE,
+)
+# Words of a device, of its libraries and of the compiler: restarting with the peers mends none of these.
+_OF_DEVICES = re.compile(
+    r"cuda|cudnn|cublas|cufft|cusolver|\bdnn\b|blas\b|\bgpus?\b|\brocm|\bhip|miopen|nvrtc|nvlink|ptxas"
+    r"|libdevice|\bxla|\bhlo\b|jit compil|stream executor|convolution algorithm|out of memory|\boom\b"
+    r"|resource_exhausted|failed to allocate|dst tensor is not initialized|\becc\b|device driver",
+    re.IGNORECASE,
+)
+# Names of nodes and devices, whatever words they hold.
+_NAMES = re.compile(r"\[\[.*?\]\]|\[Op:[^\]]*\]|/job:\S+")
+_REPORTED = re.compile(
+    r"(?:error reported from|from remote target) /job:\w+(?:/replica:\d+)?/task:(\d+)", re.I
 )
 
 # The coordination service's way to say which workers were silent for too long: a line for each below.
@@ -31,6 +50,8 @@ _SILENT = re.compile(r"stopped sending heartbeats\)?:\n((?:/job:\S+/task:\d+\n?)
 
 # Lines of an error's text that say where in the graph it happened rather than what.
 _GRAPH_LINES = ("Graph execution error", "Detected at node", "Node:", "node ", "  ", "<stack traces")
+
+_TEXT_LETTERS = 1000  # of what a device says, which is all that there is to find its reason by
 
 
 def set_threads(threads: int | None) -> None:
@@ -51,6 +72,7 @@ def connect(cluster: Cluster, heartbeat_seconds: int) -> tf.distribute.Strategy:
     Raises:
         PeerLost: a peer did not come within ten minutes.
         UserError: the address in TF_CONFIG cannot be listened on.
+        ComputeFailed: a device or its library failed.
     """
     if cluster.alone:
         gpus = tf.config.list_logical_devices("GPU")
@@ -61,11 +83,12 @@ def connect(cluster: Cluster, heartbeat_seconds: int) -> tf.distribute.Strategy:
     unlocked.install()
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
-    except tf.errors.UnknownError as error:
-        raise UserError(
-            f"TF_CONFIG: cannot listen on {cluster.addresses[cluster.index]}: {first_line(error)}"
-        ) from error
     except _LOST as error:
+        if "Could not start gRPC server" in _text(error):
+            address = cluster.addresses[cluster.index]
+            raise UserError(f"TF_CONFIG: cannot listen on {address}: {first_line(error)}") from error
+        if not is_of_peers(error, cluster.index):
+            raise _ours(error, cluster) from error
         raise PeerLost(f"the {cluster.workers} workers did not all come: {first_line(error)}") from error
 
 
@@ -99,22 +122,52 @@ def part(cluster: Cluster) -> None:
 
 @contextmanager
 def peers(cluster: Cluster) -> Iterator[None]:
-    """Say of a failed collective that a peer is lost; alone, errors stay what they are."""
+    """Say of a failed collective that a peer is lost, of a failed device what it says; alone, nothing.
+
+    Raises:
+        PeerLost: another worker is gone.
+        ComputeFailed: what failed is this worker's own.
+    """
     try:
         yield
     except _LOST as error:
         if cluster.alone:
             raise
+        if not is_of_peers(error, cluster.index):
+            raise _ours(error, cluster) from error
         raise PeerLost(
             f"worker {cluster.index} lost a peer: {_silent(error) or first_line(error)}"
         ) from error
 
 
+def is_of_peers(error: tf.errors.OpError, index: int) -> bool:
+    """Whether an error of TensorFlow's means, for worker `index`, that another worker is gone.
+
+    Its kind does not tell: InternalError is a broken connection and a broken GPU, so that its text decides.
+    """
+    text = " ".join(_telling(error))
+    if (reported := _REPORTED.search(text)) and int(reported[1]) != index:
+        return True  # whatever failed there
+    if _OF_DEVICES.search(_NAMES.sub("", text)):
+        return False
+    return isinstance(error, _PEERS_ALONE) or bool(_OF_PEERS.search(text))
+
+
+def _ours(error: tf.errors.OpError, cluster: Cluster) -> ComputeFailed:
+    text = " ".join(_telling(error))[:_TEXT_LETTERS]
+    return ComputeFailed(f"worker {cluster.index}: {type(error).__name__}: {text}")
+
+
 def first_line(error: BaseException) -> str:
     """What went wrong, without the graph that TensorFlow prints around it."""
+    return _telling(error)[0][:200]
+
+
+def _telling(error: BaseException) -> list[str]:
+    """The lines of an error that say what went wrong, at least one."""
     lines = _text(error).splitlines()
     telling = [line.strip() for line in lines if line.strip() and not line.startswith(_GRAPH_LINES)]
-    return (telling or [type(error).__name__])[0][:200]
+    return telling or [type(error).__name__]
 
 
 def _text(error: BaseException) -> str:

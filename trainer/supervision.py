@@ -7,6 +7,8 @@ _SUPERVISED, _ATTEMPT = "GANTRY_SUPERVISED", "GANTRY_ATTEMPT_NAME"
 _RESTARTS, _BECAUSE = "GANTRY_RESTARTS", "GANTRY_RESTARTED_BECAUSE"
 _BEGUN = "GANTRY_BEGUN"
 GRACE = "GANTRY_GRACE_SECONDS"
+KEEP_SECONDS = 60.0
+"""What a trainer that has lost its peers may take for what is in flight; as long as a pod's grace."""
 
 
 class Supervision(NamedTuple):

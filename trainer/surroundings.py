@@ -15,7 +15,6 @@ import os
 import re
 import stat
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
@@ -130,19 +129,6 @@ def check_folder() -> None:
         os.getcwd()  # noqa: PTH109 - Path.cwd() is the same
     except FileNotFoundError:
         raise AccessError("the working folder was removed: change to one that is there") from None
-
-
-def check_scratch() -> None:
-    """Refuse to begin where nothing can be written on its way to a store.
-
-    Raises:
-        AccessError: no folder for temporary files can be written to.
-    """
-    try:
-        tempfile.gettempdir()
-    except FileNotFoundError as error:
-        text = f"scratch folder: {error.strerror}; set TMPDIR to one that can be written to"
-        raise AccessError(text) from None
 
 
 def typed_lines(environ: Mapping[str, str]) -> list[str]:

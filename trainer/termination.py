@@ -3,6 +3,7 @@
 https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
 """
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,14 +19,16 @@ class LastLines:
     """Remembers of a log the last line that begins with ``error:``, and the last line of all."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._error = self._last = self._rest = b""
 
     def feed(self, data: bytes) -> None:
         """Hear the next bytes of the log."""
-        *lines, rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._end(line)
-        self._rest = _drawn(rest)[:_MOST_BYTES]
+        with self._lock:
+            *lines, rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                self._end(line)
+            self._rest = _drawn(rest)[:_MOST_BYTES]
 
     def message(self, code: int) -> str:
         """What to say about a process that left with this code; empty when there is nothing to say."""

@@ -5,7 +5,7 @@ What a run was told is in `Options`, what it is in `RunConfig`; the loop itself 
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from trainer import cluster, dataset, guard, index, layout, origin, record, strategy, surroundings
 from trainer.cluster import Cluster
 from trainer.config import RunConfig
+from trainer.data import Pin
 from trainer.dataset import Accept, Dataset
 from trainer.emergency import Emergency
 from trainer.errors import ConfigError, GantryError, RunLost, Stopped, UserError
@@ -22,6 +23,7 @@ from trainer.layout import RunPath
 from trainer.loop import Loop, Material
 from trainer.opening import Opening, Options, open_run
 from trainer.origin import Origin
+from trainer.patience import ask
 from trainer.record import Record
 from trainer.status import amend
 from trainer.stopping import StopFlag
@@ -57,6 +59,7 @@ def train(
         RunLost: the run's record, or all of its checkpoints, were there and are gone.
         Diverged: a loss or a gradient became NaN or Inf.
         PeerLost: another worker is gone.
+        ComputeFailed: TensorFlow, a device or its library failed in this worker.
         StorageAway: storage did not answer for too long; everything up to the newest checkpoint is safe.
         Exhausted: a disk is full or read-only, or too many files are open; the newest checkpoint is whole.
     """
@@ -149,7 +152,8 @@ def _with_peers(
         # From here on what the run begins from is written down.
         print_of = data.pin.number
         if strategy.agree(plan, team, print_of) != print_of:
-            data = dataset.look(config, dataset.read(mine.store), Accept(), lambda _: None)
+            pin = dataset.read(mine.store)
+            data = _look(config, pin, lambda _: None)
         begins = begins or origin.read(mine.store, config)
         material = Material(
             mine.store, mine.hold, data.source, data.streaming, options.path, begins.warm, keeper
@@ -221,4 +225,8 @@ def _settled(
     pin = dataset.pinned(store, known, options.accept_changed_data)
     if pin is None or pin.number == data.pin.number or options.accept_changed_data:
         return data
-    return dataset.look(config, pin, Accept(), guard.say)
+    return _look(config, pin, guard.say)
+
+
+def _look(config: RunConfig, pin: Pin, say: Callable[[str], None]) -> Dataset:
+    return ask(guard.outage(config), lambda: dataset.look(config, pin, Accept(), say))

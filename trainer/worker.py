@@ -25,16 +25,19 @@ from trainer.errors import (
 )
 from trainer.indexed_job import Member
 from trainer.layout import RunPath
+from trainer.lease import RELEASE_SECONDS
 from trainer.log_copy import LogCopy
 from trainer.rendezvous import Alone, Caller, Generation, Host, Meeting
-from trainer.status import amend, finished_steps
+from trainer.status import CLOSE_SECONDS, amend, finished_steps
 from trainer.stops import Ended
 from trainer.storage import Store, open_store
-from trainer.supervision import Supervision
+from trainer.supervision import KEEP_SECONDS, Supervision
 from trainer.supervisor import Supervisor
 
 _LAST_UPLOAD_SECONDS = 20.0  # of the pod's grace, for the end of the log
-_CHIEF_KEEP_SECONDS = 75.0  # the trainer's own limit for what is in flight is 60 s
+_SLACK_SECONDS = 15.0  # for a trainer on a loaded node to come from one of its limits to the next
+# The chief's: what is in flight, its last status, its line in the index and its lease, each with its limit.
+_CHIEF_KEEP_SECONDS = KEEP_SECONDS + CLOSE_SECONDS + index.CLOSE_SECONDS + RELEASE_SECONDS + _SLACK_SECONDS
 _KEEP_SECONDS = 5.0  # of a trainer that has nothing to save
 _BIND_SECONDS = 30.0  # the pod that this one replaces may not be quite gone
 

@@ -20,13 +20,13 @@ from launcher.commands.common import (
     print_data,
 )
 from launcher.commands.place import place_of
+from launcher.wording import short_revision
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from launcher.compare import Comparison
 
-_REVISION = 12  # characters of a revision, as git shortens it in a large repository
 _LONGEST = 120  # characters of a picture's name that is made of the runs'
 
 
@@ -152,7 +152,7 @@ def _differences(found: "Comparison") -> "Table":
     for difference in found.differences:
         values = [value_text(value) for value in difference.values]
         if difference.key == "git_revision":
-            values = [value[:_REVISION] for value in values]
+            values = [short_revision(value) for value in values]
         table.add_row(Text(difference.key), *map(Text, values))
     return table
 

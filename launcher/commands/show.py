@@ -19,7 +19,7 @@ from launcher.commands.common import (
 from launcher.commands.compare import value_text
 from launcher.commands.place import place_of
 from launcher.durations import spoken
-from launcher.wording import counted
+from launcher.wording import counted, short_revision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -148,7 +148,7 @@ def _origin(found: "Shown") -> "list[tuple[str, str]]":
 
 
 def _source(found: "Shown") -> str:
-    parts = [f"git {found.git_revision[:12]}"] if found.git_revision else []
+    parts = [f"git {short_revision(found.git_revision)}"] if found.git_revision else []
     known = [name for name in _VERSIONS if name in found.versions]
     others = [name for name in found.versions if name not in _VERSIONS]
     parts += [f"{name} {found.versions[name]}" for name in [*known, *others]]

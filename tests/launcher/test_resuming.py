@@ -73,10 +73,11 @@ def test_more_memory_than_before(found):
     assert resumed_spec(found(), (), memory="16Gi").memory == "16Gi"
 
 
-def test_patience_may_change_and_is_kept(found):
-    first = resumed_spec(found(), ("recovery.heartbeat_seconds=20",))
+def test_what_changes_no_result_may_change_and_is_kept(found):
+    first = resumed_spec(found(), ("recovery.heartbeat_seconds=20", "checkpoints.keep=9"))
     assert first.config().recovery.heartbeat_seconds == 20
-    assert resumed_spec(found(first), ("steps=20000",)).config().recovery.heartbeat_seconds == 20
+    second = resumed_spec(found(first), ("steps=20000",)).config()
+    assert (second.recovery.heartbeat_seconds, second.checkpoints.keep) == (20, 9)
 
 
 @pytest.mark.parametrize("override", ["steps=5", "batch_size=2"])

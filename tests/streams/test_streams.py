@@ -171,6 +171,15 @@ def test_the_first_latents_of_a_grid_are_the_same_whatever_its_size(count):
     )
 
 
+def test_latents_that_are_drawn_at_once_have_the_bits_of_each_drawn_by_itself(monkeypatch):
+    plain, calls = tf.random.stateless_normal, []
+    key = 4 * 16 + 1  # the seed and the purpose
+    rows = [plain((9,), tf.constant([key, row], tf.int64), alg="philox").numpy() for row in range(300)]
+    monkeypatch.setattr(tf.random, "stateless_normal", lambda *a, **b: calls.append(a) or plain(*a, **b))
+    assert streams.sample_latents(4, 300, 9).numpy().tobytes() == np.stack(rows).tobytes()
+    assert len(calls) < 5  # and no operation of Python's for each
+
+
 def test_the_streams_are_those_of_the_runs_that_exist():
     """Whoever changes these numbers ends the promise that an older checkpoint resumes into the same bits."""
     assert indices(0, 0, 8, 5000, 16384).tolist() == [1050, 1985, 4999, 1006, 4138, 519, 4549, 1373]

@@ -162,6 +162,16 @@ def test_pruning_keeps_the_newest_and_every_kth_whole_one(
     assert checkpoints.complete_steps(store)[:1] == whole[:1]
 
 
+@pytest.mark.parametrize("kept", [6, 60])
+def test_pruning_reads_as_many_manifests_as_are_to_be_found_whole(gcs_root, gcs_proxy, kept):
+    store = open_store(gcs_root)
+    for step in range(10, 10 * kept + 10, 10):
+        checkpoints.save(store, step, {"x": tf.constant(1.0)})
+    before = len(gcs_proxy.requests)
+    assert checkpoints.prune(store, 3, 10) == []
+    assert len(gcs_proxy.requests) - before == 4  # a listing, and a manifest for each of the newest
+
+
 class Dying(LocalStore):
     """A folder whose owner dies after a number of writes or removals."""
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.cluster import Cluster, check_port, from_environment
-from trainer.errors import PeerLost, UserError
-from trainer.strategy import first_line, peers
+from trainer.errors import EXIT_FAILED, ComputeFailed, PeerLost, UserError
+from trainer.strategy import first_line, is_of_peers, peers
 
 
 def tf_config(workers, index, kind="worker"):
@@ -96,3 +96,52 @@ def test_workers_that_tensorflow_calls_silent_are_named(tasks, named):
         peers(Cluster(("a:1", "b:1"), 0)),
     ):
         raise tf.errors.UnavailableError(None, None, text)
+
+
+TASK_1 = "/job:worker/replica:0/task:1"
+RESET = "Restart your program to reset."
+errors = tf.errors
+OF_PEERS = [
+    (errors.UnavailableError, f"Collective ops is aborted by: failed to connect to all addresses\n{RESET}"),
+    (errors.InternalError, "Collective ops is aborted by: Socket closed\nThe error could be from a previous"),
+    (errors.UnknownError, "Stream removed\nAdditional GRPC error information from remote target "
+     f"{TASK_1} while calling /tensorflow.WorkerService/RecvBuf:"),
+    (errors.FailedPreconditionError, f"Device {TASK_1}/device:GPU:0 current incarnation doesn't match with "
+     "one in the group. This usually means this worker has restarted but the collective leader hasn't, or"),
+    (errors.FailedPreconditionError, "RecvBuf expects a different device incarnation: 1 vs. 2. Your worker "
+     f'job ("{TASK_1}") was probably restarted. Check your worker job for the reason why it was restarted.'),
+    (errors.InternalError, "NCCL: remote process exited or there was a network error. Set NCCL_DEBUG=WARN"),
+    (errors.InternalError, f"Error reported from {TASK_1}: CUDA error: an illegal memory access"),
+    (errors.CancelledError, "[_Derived_]RecvAsync is cancelled.\n\t [[{{node xla_cluster/cuda_oom}}]]"),
+    (errors.AbortedError, "Barrier gantry-part timed out"),
+]  # fmt: skip
+OURS = [
+    (errors.InternalError, "CUDA runtime implicit initialization on GPU:0 failed. Status: out of memory"),
+    (errors.InternalError, "Failed to copy memory: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access"),
+    (errors.InternalError, "cuDNN launch failure : input shape ([64,64,16,16])\n\t [[{{node conv2d}}]]"),
+    (errors.InternalError, "Attempting to perform BLAS operation using StreamExecutor without BLAS support"),
+    (errors.InternalError, f"Failed copying input tensor from {TASK_1}/device:CPU:0 to {TASK_1}/device:GPU:0 "
+     "in order to run _EagerConst: Dst tensor is not initialized."),
+    (errors.InternalError, "NCCL: unhandled cuda error (run with NCCL_DEBUG=INFO for details)"),
+    (errors.InternalError, "libdevice not found at ./libdevice.10.bc"),
+    (errors.UnknownError, "Failed to get convolution algorithm. This is probably because cuDNN failed"),
+    (errors.FailedPreconditionError, "DNN library is not found."),
+    (errors.InternalError, "Collective ops is aborted by: RESOURCE_EXHAUSTED: Out of memory while"),
+    (errors.AbortedError, "Collective ops is aborted by: XLA compilation requires a fixed tensor list"),
+    (errors.InternalError, f"Error reported from /job:worker/replica:0/task:0: CUDA error: {RESET}"),
+    (errors.FailedPreconditionError, "Could not find variable dense/kernel. It may be uninitialized."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "text"), OF_PEERS)
+def test_what_the_transport_and_the_services_say_is_a_lost_peer(kind, text):
+    assert is_of_peers(kind(None, None, text), 0)
+
+
+@pytest.mark.parametrize(("kind", "text"), OURS)
+def test_what_a_device_or_the_compiler_says_is_this_workers_own_failure(kind, text):
+    with pytest.raises(ComputeFailed) as failure, peers(Cluster(("a:1", "b:1"), 0)):
+        raise kind(None, None, f"Graph execution error:\n\nDetected at node x\n  File xla\n{text}")
+    assert failure.value.exit_code == EXIT_FAILED
+    told = " ".join(text.replace("\t", "").split())
+    assert str(failure.value) == f"worker 0: {kind.__name__}: {told}"

@@ -47,6 +47,37 @@ def test_a_lost_peer_keeps_what_there_is_says_so_and_leaves():
     assert err == "error: worker 1 is gone\n"
 
 
+def test_lines_of_many_threads_are_whole():
+    code = """
+from trainer.voice import say
+together = [threading.Thread(target=lambda: [say("x" * 50) for _ in range(400)]) for _ in range(8)]
+[each.start() for each in together], [each.join() for each in together]
+emergency.peer_lost("enough")
+"""
+    _, out, _ = leave(code)
+    assert out.count("x" * 50) == 3200 and len(out) == 3201
+
+
+def test_a_word_of_the_supervisor_while_tensorflow_loads_is_said(tmp_path):
+    """It is imported with stderr held back; here it is one that never comes to an end."""
+    (tmp_path / "tensorflow.py").write_text("import time\nprint('imported', flush=True)\ntime.sleep(600)")
+    code = f"""
+from trainer import cli
+sys.path.insert(0, {str(tmp_path)!r})
+listen_to_supervisor(emergency)
+cli._load_tensorflow()
+"""
+    with child(code) as process:
+        assert process.stdout.readline() == b"imported\n"
+        process.stdin.write(b"worker 1 is gone\n")
+        process.stdin.flush()
+        try:
+            _, err = process.communicate(timeout=DEADLINE_SECONDS)
+        finally:
+            process.kill()
+    assert (process.returncode, err) == (42, b"error: worker 1 is gone\n")
+
+
 def test_a_stall_prints_the_stacks_of_all_threads_keeps_and_leaves():
     code, out, err = leave("""
 def forlorn():

@@ -58,7 +58,7 @@ class Away:
 
 
 def test_an_index_that_does_not_answer_holds_nobody_up(monkeypatch):
-    monkeypatch.setattr(keeper, "_CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(keeper, "CLOSE_SECONDS", 0.1)
     store, said = Away(), []
     kept = IndexKeeper(store, "run", RECORD, said.append)
     kept.tell({"state": "running"}, {})

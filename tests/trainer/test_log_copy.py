@@ -173,3 +173,18 @@ def test_nobody_listening_to_stdout_is_no_reason_to_stop(store):
     copy.write(b"line\n")
     copy.close(60)
     assert copied(store) == b"line\n"
+
+
+def test_lines_that_two_threads_say_are_whole(store, printed):
+    copy = LogCopy(store, 1, 0, printed[0])
+    beside = [threading.Thread(target=lambda: [copy.say("y" * 40) for _ in range(300)]) for _ in range(2)]
+    for thread in beside:
+        thread.start()
+    for _ in range(300):
+        copy.write(b"half a line, ")
+    for thread in beside:
+        thread.join()
+    copy.close(60)
+    lines = printed[1]().splitlines()
+    assert lines.count(b"y" * 40) == 600
+    assert {line.replace(b"half a line, ", b"") for line in lines} == {b"", b"y" * 40}

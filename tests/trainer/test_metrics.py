@@ -45,6 +45,34 @@ def test_however_often_it_was_cut_off_the_lines_are_those_of_one_go(tmp_path_fac
     }
 
 
+class Counting(LocalStore):
+    """A folder that counts what is asked of it."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.asked = []
+
+    def read(self, name, start=0, length=None):
+        self.asked.append(("read", name))
+        return super().read(name, start, length)
+
+    def list(self, prefix=""):
+        self.asked.append(("list", prefix))
+        return super().list(prefix)
+
+
+@pytest.mark.parametrize("segments", [2, 40])
+def test_going_on_reads_one_segment_however_many_there_are(tmp_path, segments):
+    store = Counting(tmp_path)
+    play(store, 5, 1, 0, 5 * segments - 2)
+    store.asked.clear()
+    log = MetricsLog.resume(store, 5, 5 * segments - 2)
+    assert [kind for kind, _ in store.asked] == ["list", "read"]
+    log.append({"step": 5 * segments - 1})
+    assert log.current_segment()[1].count(b"\n") == 4
+    assert [each["step"] for each in log.all_lines(store)] == list(range(1, 5 * segments))
+
+
 def test_tasks_run_in_order_and_an_error_comes_back_once_and_stops_the_rest():
     writer, done = BackgroundWriter(), []
     for number in range(20):

@@ -5,8 +5,10 @@ import uuid
 
 import pytest
 
+from tests.support.runs import run_here
 from tests.support.teams import SMALL, Team, outcome
-from trainer import patience
+from trainer import config, feed, patience
+from trainer.data import open_source, prepare
 from trainer.errors import (
     EXIT_RESTART,
     AccessError,
@@ -247,3 +249,43 @@ def test_an_outage_that_is_too_long_ends_a_run_and_a_short_one_delays_it_both_wi
         assert team.wait() == [0], team.log()
         assert team.log().count("storage is back after ") == 1
     assert outcome(store, 60) == outcome(undisturbed(1), 60)
+
+
+@pytest.fixture
+def streamed(gcs_root, gcs_proxy):
+    """Options of a run on this disk whose images are streamed from a bucket behind the proxy."""
+    prepare("digits", f"tfrecord:{gcs_root}/digits", shard_images=512)
+    return (f"data.source=tfrecord:{gcs_root}/digits", "data.placement=stream", "data.shuffle_window=256")
+
+
+def stream(options):
+    """The images of a run, as its training takes them."""
+    resolved = config.resolve("mlp", options)
+    source = open_source(resolved.data.source, resolved.image.shape, cache_blocks=2)
+    return feed.ImageStream(source, resolved, 0, 1, 0)
+
+
+def test_a_bucket_of_the_data_that_is_away_when_a_run_begins_is_waited_for(
+    streamed, gcs_proxy, tmp_path, capsys
+):
+    """A status that the client library does not try again stands for its two minutes of trying."""
+    away = gcs_proxy.answer(501, method="GET", contains="index.json", times=3)
+    assert run_here(tmp_path, *streamed) == 0
+    said = capsys.readouterr().out
+    assert away.used == 3 and said.count("data.source tfrecord:") == 1
+    assert said.count("warning: storage does not answer") == said.count("storage is back after") == 1
+    away = gcs_proxy.answer(501, method="GET", contains="index.json", times=None)
+    with pytest.raises(StorageAway, match=r"storage has been away for .*index\.json") as failure:
+        run_here(tmp_path, *streamed, "recovery.storage_patience_seconds=1", run="other")
+    assert failure.value.exit_code == EXIT_RESTART
+
+
+def test_a_bucket_of_the_data_that_is_away_in_training_is_waited_for(streamed, gcs_proxy, capsys):
+    expected = stream(streamed).take(40)
+    away = gcs_proxy.answer(501, method="GET", contains="shard-", skip=1, times=3)
+    assert (stream(streamed).take(40) == expected).all()
+    said = capsys.readouterr().out
+    assert away.used == 3 and said.count("warning: storage does not answer") == 1
+    gcs_proxy.answer(501, method="GET", contains="shard-", skip=1, times=None)
+    with pytest.raises(StorageAway, match=r"storage has been away for .*shard-"):
+        stream((*streamed, "recovery.storage_patience_seconds=1")).take(40)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trainer import config, record
-from trainer.errors import PreconditionFailed, UserError
+from trainer.errors import ConfigError, PreconditionFailed, UserError
 
 MLP = config.resolve("mlp", ())
 ABOUT = {"preset": "mlp", "overrides": [], "world_size": 2}
@@ -74,6 +74,33 @@ def test_a_claimed_run_can_be_completed_and_extended_at_once(store):
     record.write(store, longer, record.check(store, longer, fresh=False), BEGUN, **ABOUT)
     found = read(store)
     assert found["config"]["steps"] == MLP.steps + 1 and "extended" in found and "python" in found["versions"]
+
+
+def test_what_changes_no_result_may_change_at_any_time_and_is_recorded(store):
+    record.write(store, MLP, None, BEGUN, **ABOUT)
+    free = {
+        "checkpoints.keep": 7, "checkpoints.keep_every": 500, "metrics.print_every_steps": 10,
+        "data.placement": "memory", "data.memory_limit_mb": 9, "recovery.stall_seconds": 60,
+    }  # fmt: skip
+    for number, (key, value) in enumerate(free.items(), 1):
+        known = record.check(store, MLP, fresh=False)
+        known = known._replace(config=MLP)
+        other = config.resolve("mlp", [f"{key}={value}"])
+        record.check(store, other, fresh=False)
+        record.write(store, other, known, BEGUN, **ABOUT)
+        found = read(store)
+        assert [*found["changed"][-1]["values"]] == [key] and len(found["changed"]) == number
+        assert found["changed"][-1]["values"][key][1] == value and "extended" not in found
+        assert found["config"] == other.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    "override", ["metrics.every_steps=7", "checkpoints.every_steps=7", "xla=off", "seed=3"]
+)
+def test_what_changes_a_result_may_not(store, override):
+    record.write(store, MLP, None, BEGUN, **ABOUT)
+    with pytest.raises(ConfigError, match=f"{override.partition('=')[0]} .*only steps may grow"):
+        record.check(store, config.resolve("mlp", [override]), fresh=False)
 
 
 @pytest.mark.parametrize("claimed", [False, True])

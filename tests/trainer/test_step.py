@@ -84,6 +84,25 @@ def test_many_steps_in_one_call_are_the_same_steps(preset):
         assert variable.numpy().tobytes() == at_once.variables()[name].numpy().tobytes(), name
 
 
+def test_streamed_calls_of_every_length_are_one_trace_and_give_the_tables_bits():
+    resolved, in_memory, run = stepper("mlp", "xla=off")
+    expected = run(0, 10, False, 1).metrics
+    strategy = connect(Cluster(), 10)
+    with strategy.scope():
+        state = State(resolved)
+    streamed, step = Stepper(resolved, strategy, state, Feed(None, len(IMAGES))), 0
+    for count in (1, 3, 2, 4):
+        ids = streams.indices(
+            resolved.seed, tf.constant(step, tf.int64), 8, len(IMAGES), resolved.data.shuffle_window, count
+        )
+        outcome = streamed(step, count, False, 1, IMAGES[ids.numpy()].reshape(count, 8, 28, 28, 1))
+        step += count
+    assert outcome.metrics == expected
+    for name, variable in in_memory.variables().items():
+        assert variable.numpy().tobytes() == state.variables()[name].numpy().tobytes(), name
+    assert streamed._run.experimental_get_tracing_count() == 1
+
+
 def test_a_line_has_the_means_of_its_steps_wherever_they_were_cut():
     _, state, run = stepper("mlp", "xla=off")
     begun = {name: tensor.numpy() for name, tensor in state.tensors().items()}

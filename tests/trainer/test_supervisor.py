@@ -4,10 +4,11 @@ from collections import deque
 
 import pytest
 
-from trainer import supervisor
+from trainer import index, lease, status, supervisor, worker
 from trainer.child import Ending
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, RunLost
 from trainer.rendezvous import Alone
+from trainer.supervision import KEEP_SECONDS
 from trainer.supervisor import Patience, Supervisor
 
 LOST = Ending(EXIT_RESTART, "worker 1's trainer died of SIGKILL")
@@ -186,3 +187,8 @@ def test_a_new_pod_of_the_chief_tells_at_once_and_goes_on_counting():
     expected = "worker 0, the chief, has a new pod; all workers go on from step 40 (restart 3)"
     assert world.told[0] == ("restarting", expected, 3)
     assert [restarts for _, restarts, _ in world.runs] == [3, 4]
+
+
+def test_a_chief_that_has_to_leave_is_given_all_that_its_own_limits_allow():
+    limits = (KEEP_SECONDS, status.CLOSE_SECONDS, index.CLOSE_SECONDS, lease.RELEASE_SECONDS)
+    assert worker._CHIEF_KEEP_SECONDS - sum(limits) >= 10

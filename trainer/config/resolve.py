@@ -29,6 +29,13 @@ _MISSING = object()
 _NOTHING = ("", "~", "null", "Null", "NULL")  # as YAML has it, for a text that may be left out
 _SOURCE = "data.source"
 _WHOLE = re.compile(r"[+-]?\d+(?:\.\d*)?[eE]\+?1?\d|[+-]?\d+\.0*")  # a number as science writes it
+_FREE = frozenset({
+    "checkpoints.keep", "checkpoints.keep_every",  # what is there already is pruned by the new rule
+    "metrics.print_every_steps",
+    "data.placement", "data.memory_limit_mb",  # sets in memory and streamed ones give the same bits
+    # Decided when a run begins, or when a person accepts data that has changed.
+    "data.skip_damaged", "warm_start.required",
+})  # fmt: skip
 
 
 def preset_names() -> list[str]:
@@ -134,17 +141,19 @@ def difference(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
 def conflicts(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
     """What keeps a run that was begun as `old` from going on as `new`: `difference`, less what may change.
 
-    `steps` may grow, and `recovery` says nothing about the result. What `data.skip_damaged` leaves out is
-    decided when a run begins, or when a person accepts data that has changed.
+    `steps` may grow, and what `may_change` any time.
     """
     found = difference(old, new)
     return {
         key: values
         for key, values in found.items()
-        if not key.startswith("recovery.")
-        and key != "data.skip_damaged"
-        and not (key == "steps" and new.steps > old.steps)
+        if not may_change(key) and not (key == "steps" and new.steps > old.steps)
     }
+
+
+def may_change(key: str) -> bool:
+    """Whether a resumed run may have another value there: one that changes no weight, line or grid of it."""
+    return key.startswith("recovery.") or key in _FREE
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

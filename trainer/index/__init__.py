@@ -2,9 +2,10 @@
 
 from trainer.index.book import Snapshot, finished, load, look, read, rebuild, remove, update
 from trainer.index.entry import Entry, Source, describe
-from trainer.index.keeper import IndexKeeper, refresh
+from trainer.index.keeper import CLOSE_SECONDS, IndexKeeper, refresh
 
 __all__ = [
+    "CLOSE_SECONDS",
     "Entry",
     "IndexKeeper",
     "Snapshot",

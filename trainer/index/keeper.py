@@ -12,7 +12,7 @@ from trainer.index.book import look, update
 from trainer.index.entry import Entry, describe
 from trainer.storage import Store
 
-_CLOSE_SECONDS = 5.0  # at most, for the last entry: storage may be away, or fifty others write theirs
+CLOSE_SECONDS = 5.0  # at most, for the last entry: storage may be away, or fifty others write theirs
 
 Say = Callable[[str], object]
 
@@ -41,9 +41,9 @@ class IndexKeeper:
         with self._changed:
             self._done = True
             self._changed.notify()
-        self._thread.join(_CLOSE_SECONDS)
+        self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            self._complain(f"not done within {_CLOSE_SECONDS:.0f} s")
+            self._complain(f"not done within {CLOSE_SECONDS:.0f} s")
 
     def _work(self) -> None:
         while True:
@@ -75,4 +75,4 @@ def refresh(store: Store, run: str, say: Say) -> None:
 
     thread = threading.Thread(target=write, name="index", daemon=True)
     thread.start()
-    thread.join(_CLOSE_SECONDS)
+    thread.join(CLOSE_SECONDS)
