@@ -161,11 +161,15 @@ class Chief:
 
     def _draw_curves(self, lines: list[dict[str, Any]]) -> None:
         try:
-            content = loss_curves(lines)
+            content = loss_curves(lines, self._title())
         except NotDrawn as error:
             self._printer.say(f"warning: {layout.LOSS_CURVES} was not drawn: {error}")
             return
         self._store.write(layout.LOSS_CURVES, content)
+
+    def _title(self) -> str:
+        """The run's own name and its experiment's."""
+        return "/".join(self._store.url.rstrip("/").split("/")[-2:])
 
     def _write_segment(self) -> None:
         if not self._metrics.lines:

@@ -266,14 +266,17 @@ def sample(
 
     Example: python -m trainer sample --run-dir runs/digits/first --count 64 --out grid.png
     """
-    out = Path(expanded(str(out), "--out"))
-    load_tensorflow()
-    from trainer import generate
+    from trainer import drawing
     from trainer.storage import open_store
 
-    generate.check_target(out)
-    request = generate.Request(step, seed, count, truncation, interpolate)
-    generate.write(generate.generate(open_store(run_dir), request), out)
+    out = Path(expanded(str(out), "--out"))
+    drawing.check_target(out)
+    request, store = drawing.Request(step, seed, count, truncation, interpolate), open_store(run_dir)
+    drawing.check(store, request)  # before the seconds that TensorFlow takes to load
+    load_tensorflow()
+    from trainer.generate import generate
+
+    drawing.write(generate(store, request), out, way=interpolate is not None)
     print(out)
 
 

@@ -3,11 +3,12 @@
 No picture is worth a run. What a library of pictures does when it is imported, and what it finds in
 folders, fonts and variables, stays in that process, as does how it ends: the run's own lives on.
 
-``python -m trainer.plots`` reads lines of metrics as a list in JSON from stdin and writes a PNG to stdout.
+``python -m trainer.plots`` reads a title and lines of metrics in JSON from stdin and writes a PNG to stdout.
 """
 
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 from trainer import surroundings
 from trainer.errors import GantryError
 
+_GUESSING = math.log(2)  # both losses where D says 1/2 of every image (Goodfellow et al. 2014, section 4.1)
 _SECONDS = 120.0  # it takes 1 on an idle machine; a library that builds its list of fonts takes some more
 
 
@@ -23,8 +25,8 @@ class NotDrawn(GantryError):
     """There is no picture; the text is one line that says why."""
 
 
-def loss_curves(lines: list[dict[str, Any]]) -> bytes:
-    """A PNG of both losses and the discriminator's accuracies against steps.
+def loss_curves(lines: list[dict[str, Any]], title: str) -> bytes:
+    """A PNG of both losses and the discriminator's accuracies against steps, under a title.
 
     Raises:
         NotDrawn: whatever the reason.
@@ -32,7 +34,7 @@ def loss_curves(lines: list[dict[str, Any]]) -> bytes:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "trainer.plots"],
-            input=json.dumps(lines).encode(),
+            input=json.dumps([title, lines]).encode(),
             capture_output=True,
             cwd=surroundings.PLAIN,
             env=surroundings.environment(os.environ),
@@ -47,27 +49,34 @@ def loss_curves(lines: list[dict[str, Any]]) -> bytes:
     return done.stdout
 
 
-def draw(lines: list[dict[str, Any]]) -> bytes:
+def draw(title: str, lines: list[dict[str, Any]]) -> bytes:
     """The picture as a PNG, drawn in this process."""
     surroundings.import_matplotlib()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    figure.suptitle(title.replace("$", r"\$"))  # between two of which it would be mathematics
     losses, accuracies = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     steps = [line["step"] for line in lines]
     _curve(losses, steps, [line["d_loss"] for line in lines], "discriminator")
     _curve(losses, steps, [line["g_loss"] for line in lines], "generator")
     losses.set_ylabel("loss")
+    _level(losses, _GUESSING, "D guesses")
     _curve(accuracies, steps, [100 * line["d_accuracy_real"] for line in lines], "on real images")
     _curve(accuracies, steps, [100 * line["d_accuracy_fake"] for line in lines], "on generated images")
-    accuracies.axhline(50, color="grey", linewidth=0.8, linestyle=":")  # a discriminator that only guesses
+    _level(accuracies, 50, "D guesses")
     accuracies.set(ylabel="D accuracy (%)", xlabel="step", ylim=(-2, 102))
     for axes in (losses, accuracies):
-        axes.legend(loc="best", frameon=False)
+        # Beside the curves, of which it would cover some wherever it lay among them.
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         axes.grid(alpha=0.3)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
     return content.getvalue()
+
+
+def _level(axes: Any, value: float, label: str) -> None:
+    axes.axhline(value, color="grey", linewidth=0.9, linestyle=":", label=label)
 
 
 def _curve(axes: Any, steps: list[int], values: list[float], label: str) -> None:
@@ -79,4 +88,4 @@ def _curve(axes: Any, steps: list[int], values: list[float], label: str) -> None
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(draw(json.load(sys.stdin)))
+    sys.stdout.buffer.write(draw(*json.load(sys.stdin)))

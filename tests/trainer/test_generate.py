@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.support.runs import run_here
+from trainer.drawing import Request, check_target, columns_of, write
 from trainer.errors import ConfigError, UserError
-from trainer.generate import Request, check_target, generate, truncate, write
+from trainer.generate import generate, truncate
 from trainer.storage import open_store
 
 
@@ -78,3 +79,19 @@ def test_a_request_out_of_range_is_refused(run, request_, message):
 def test_a_target_in_no_folder_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no folder"):
         check_target(tmp_path / "absent" / "grid.png")
+
+
+@pytest.mark.parametrize(
+    ("count", "way", "columns"),
+    [
+        (1, False, 1),
+        (10, False, 5),
+        (10, True, 10),
+        (13, False, 4),
+        (15, False, 5),
+        (25, False, 5),
+        (100, True, 10),
+    ],
+)
+def test_a_grid_has_no_holes_where_it_need_not_and_a_way_is_one_row(count, way, columns):
+    assert columns_of(count, way) == columns
