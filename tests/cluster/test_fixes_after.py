@@ -33,11 +33,16 @@ class After:
         return json.loads(self.fixing.launcher(*words, *self.where, "-o", "json").stdout)
 
     def began(self, job):
-        """Whether a Job's pod runs, awaited; of a Job in a queue, whether it waits there."""
+        """Whether a Job's pod runs, awaited; of a Job in a queue, whether it waits there.
+
+        Of one with a deadline of seconds, whether it has another: a busy node makes no pod by then.
+        """
         if self.run in QUEUED:
             return self.kubectl.get("job", job)["spec"]["suspend"]
-        # Of a made-up account, and of a deadline of seconds, pods begin and soon end.
-        others = ("Succeeded", "Failed") if self.run in ("nobody", "late") else ("Succeeded",)
+        if self.run == "late":
+            return self.kubectl.get("job", job)["spec"]["activeDeadlineSeconds"] > 2
+        # Of a made-up account, pods begin and soon end.
+        others = ("Succeeded", "Failed") if self.run == "nobody" else ("Succeeded",)
         return running(self.kubectl, job, PATIENCE_SECONDS, *others)
 
 
@@ -69,7 +74,8 @@ def there(at, commands, before):
         spec = json.loads(open_store(f"{at.where[-1]}/gan/{new}").read("cluster.json"))["spec"]
         changed = [word for word in words if "=" in word]
         assert all(word in json.dumps(spec) for word in changed if "VALUE" not in word and "URL" not in word)
-        return f"a new run {'waits in its queue' if at.run in QUEUED else 'begins, and its pod runs'}"
+        said = {"late": "has a longer deadline"} | dict.fromkeys(QUEUED, "waits in its queue")
+        return f"a new run {said.get(at.run, 'begins, and its pod runs')}"
     if verb == "resume":
         job = f"{at.run}-r2"
         assert at.began(job)
