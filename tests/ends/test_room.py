@@ -65,10 +65,12 @@ def play(tmp_path):
     """Starts programs of ours, and ends what is left of them."""
     started = []
 
-    def start(*words, env=None, output=None):
+    def start(*words, env=None, output=None, files=None):
         argv = ["-m", *words]
         if output:  # a file, as of ``> log 2>&1``
             argv = ["-c", _INTO, str(output), *argv]
+        if files:  # as of ``ulimit -n``
+            argv = ["-c", _LIMITED, str(files), *argv]
         process = Asked(*argv, env=env)
         started.append(process)
         return process
@@ -87,6 +89,13 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
 
 
+_LIMITED = """\
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, 2 * (int(sys.argv[1]),))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
 class Run:
     """A run of the root, by hand or by the launcher."""
 
@@ -98,9 +107,9 @@ class Run:
         where = ("--root", self.root, "--run", "one", "--threads", "1")
         return self.play("trainer", "train", *NAMES, *where, *set_flags(SETS), **more)
 
-    def submit(self):
+    def submit(self, files=None):
         where = ("--root", self.root, "--name", "one", "--threads", "1")
-        return self.play("launcher", "submit", *NAMES, *where, *set_flags(SETS))
+        return self.play("launcher", "submit", *NAMES, *where, *set_flags(SETS), files=files)
 
     def launcher(self, verb, *more, code=0):
         """What a verb of the launcher says of it; fails unless it leaves with `code`."""
@@ -166,8 +175,9 @@ def test_a_full_disk_under_a_run_of_the_launcher(disk, play, undisturbed):
     assert written["ended"] and written["exit_code"] == 1
     assert (run.status["state"], FULL in run.status["message"]) == ("failed", True)
     assert run.explained()[0] == "disk-full"
-    disk.fill()
-    assert FULL in run.launcher("resume", code=1), "it must not be tried while nothing has changed"
+    assert run.launcher("resume", code=1).startswith("error: "), (
+        "it must not be tried while nothing has changed"
+    )
     disk.make_room()
     run.launcher("resume")
     run.ends_as(undisturbed, "a disk is full: run, logs and the record of the supervisor")
@@ -210,6 +220,12 @@ def test_a_run_that_has_no_room_is_not_begun(disk, play, verb):
     run = Run(play, disk.folder / "runs")
     ended(getattr(run, verb)(), f"{FULL} (make room there)")
     assert [path.name for path in disk.folder.rglob("*")] == ["ballast"]
+
+
+def test_a_supervisor_that_may_open_too_few_files_starts_nothing(play, tmp_path):
+    run = Run(play, tmp_path / "runs")
+    ended(run.submit(files=9), "did not start: ")
+    assert not run.folder.exists()
 
 
 @pytest.mark.ends

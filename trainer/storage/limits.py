@@ -15,6 +15,7 @@ from trainer.errors import DiskFull, DiskReadOnly, Exhausted, GantryError, TooMa
 from trainer.storage.base import UNFINISHED
 
 RESERVE_BYTES = 64 << 10  # status, index, lease and the launcher's record take 4 KiB each, a last line less
+_LEAST_BYTES = 4 * RESERVE_BYTES  # for what a run writes before its first checkpoint, and what it keeps
 _RESERVE = f"{UNFINISHED}reserve"
 _SPARE_FILES = 8  # three of a write, and as many of the status' and the index' threads
 
@@ -92,7 +93,7 @@ def naming(where: object = None) -> Iterator[None]:
 
 
 def trouble(folder: Path) -> Exhausted | None:
-    """Why the disk of a folder, which need not be there yet, would take no `Reserve` now; None if it would.
+    """Why the disk of a folder, which need not be there yet, would take no run now; None if it would.
 
     Asked by a file without a name, which leaves nothing behind: the flags and counts of a file system know
     nothing of quotas, nor of a disk that failed, which ext4 goes on calling writable (Linux 6.18).
@@ -103,7 +104,7 @@ def trouble(folder: Path) -> Exhausted | None:
     try:
         descriptor = os.open(place, os.O_TMPFILE | os.O_WRONLY)
         try:
-            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            os.posix_fallocate(descriptor, 0, _LEAST_BYTES)
         finally:
             os.close(descriptor)
     except AttributeError:  # not on Linux

@@ -274,4 +274,6 @@ def _launch(spec: RunSpec, record: LocalRecord, previous: LocalRecord | None, lo
     supervisor.wait()  # or it would hold the lock for a moment more
     said = f"it {ending(supervisor.returncode)}"
     lines = log.read_text(errors="replace").strip().splitlines() or [said]
-    raise GantryError(f"the supervisor of run '{folder.name}' did not start: {lines[-1]}")
+    raise GantryError(
+        f"the supervisor of run '{folder.name}' did not start: {lines[-1].removeprefix('error: ')}"
+    )
