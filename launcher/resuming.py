@@ -2,6 +2,7 @@
 
 import math
 import sys
+from contextlib import suppress
 from typing import Any
 
 from launcher.asked import asked, begun_with, configuration, merge
@@ -11,7 +12,8 @@ from launcher.lookup import Found
 from launcher.spec import KUBERNETES, RunSpec, make_spec
 from launcher.status import read_json
 from trainer import layout
-from trainer.config import RunConfig, conflicts, may_change
+from trainer.config import RunConfig, conflicts, may_change, resolve
+from trainer.errors import ConfigError
 
 # A checkpoint may have to wait for one that is on its way, and then the log's end is uploaded.
 _GRACE_FACTOR, _GRACE_MARGIN = 2, 20
@@ -42,7 +44,8 @@ def resumed_spec(
     before = tuple(begun)
     if run is not None:  # it knows the first attempt's alone of what any attempt may change
         free = (override for override in begun if may_change(override.partition("=")[0]))
-        before = merge(begun_with(found, run), tuple(free))
+        more = _more_steps(configuration(found, run).steps, begun)
+        before = merge(begun_with(found, run), (*free, *more))
     for key, value in changes.items():
         if value is not None:
             fields[key] = {**fields.get(key, {}), **value} if isinstance(value, dict) else value
@@ -59,6 +62,15 @@ def resumed_spec(
         spec = spec.going_on_from(begun_as)
         _check_unchanged(begun_as, spec.config(), found.path.name)
     return spec.accepting_changed_data() if accept_changed_data else spec
+
+
+def _more_steps(known: int, begun: tuple[str, ...]) -> tuple[str, ...]:
+    """The steps that the newest attempt was to take, where its trainer has not written them down."""
+    asked_for = [override for override in begun if override.startswith("steps=")][-1:]
+    with suppress(ConfigError):
+        if asked_for and resolve("mlp", asked_for).steps > known:
+            return tuple(asked_for)
+    return ()
 
 
 def _check_not_lost(found: Found) -> None:

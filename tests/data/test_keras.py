@@ -1,5 +1,9 @@
 """Keras's sets, without a network: one line that says so; with one, the training images."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -19,6 +23,32 @@ def test_a_failed_download_is_one_line(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr()
     assert "not in" in said.err and "downloading it" in said.err
     assert said.out == ""
+
+
+def test_a_failed_download_prints_no_notes_of_tensorflow(tmp_path):
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer", "data", "prepare", "keras:mnist", f"tfrecord:{tmp_path}/out"],
+        env={**os.environ, **nowhere, "no_proxy": "", "KERAS_HOME": str(tmp_path / "keras")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("Downloading data from https:")]
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [line.partition(": ")[0] for line in lines if line.strip()] == ["keras:mnist", "error"], lines
+
+
+def test_a_shape_that_cannot_be_is_refused_before_keras_is_imported():
+    code = (
+        "import sys; from trainer.data import open_source; from trainer.errors import DataError\n"
+        "try:\n    open_source('keras:cifar10', (28, 28, 1))\n"
+        "except DataError as error:\n    assert 'images are 32x32x3' in str(error)\n"
+        "else:\n    raise SystemExit('taken')\n"
+        "assert 'keras' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize(("which", "shape"), [("mnist", (28, 28)), ("cifar10", (32, 32, 3))])

@@ -80,6 +80,14 @@ def test_what_changes_no_result_may_change_and_is_kept(found):
     assert (second.recovery.heartbeat_seconds, second.checkpoints.keep) == (20, 9)
 
 
+def test_steps_that_a_refused_attempt_was_to_take_are_kept(found):
+    first = resumed_spec(found(), ("steps=20000",))
+    assert resumed_spec(found(first), ()).config().steps == 20000  # run.json still says 10000
+    assert resumed_spec(found(first), ("steps=30000",)).config().steps == 30000
+    here = found(make_spec("mlp", ("steps=7",), "one", image="reg/gantry:1", root="gs://runs/gan"))
+    assert resumed_spec(here, ()).config().steps == 10000
+
+
 @pytest.mark.parametrize("override", ["steps=5", "batch_size=2"])
 def test_what_would_make_it_another_run_may_not(found, override):
     with pytest.raises(SpecError, match=f"--set {override}: expected"):
