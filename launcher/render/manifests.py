@@ -7,7 +7,9 @@ object of an attempt is named after the Job, and every selector chooses this att
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from launcher.check import quantity
 from launcher.errors import SpecError
+from launcher.footprint import scratch_mib
 from launcher.kubeconfig import DEFAULT_NAMESPACE, current
 from launcher.render.kustomize import load
 from launcher.render.paths import Manifest
@@ -21,6 +23,8 @@ NAME, INSTANCE, PART_OF, MANAGED_BY = (
 ATTEMPT, ROOT = "gantry/attempt", "gantry/root"
 JOB_NAME = "batch.kubernetes.io/job-name"  # which the Job's controller puts on each pod
 CONTAINER = "trainer"
+SCRATCH = "tmp"
+"""Name of the volume for temporary files."""
 _POD = "spec.template.spec"
 TRAINER = f"{_POD}.containers[name={CONTAINER}]"
 # Keys by which a pod names another object of its namespace.
@@ -170,6 +174,7 @@ def fill_job(job: Manifest, spec: RunSpec, attempt: int, service: str, words: Se
     if spec.service_account is not None:
         job.put(f"{_POD}.serviceAccountName", spec.service_account)
     _fill_container(job, spec, attempt, service, words)
+    _raise_scratch(job, spec)
 
 
 def _fill_container(job: Manifest, spec: RunSpec, attempt: int, service: str, words: Sequence[str]) -> None:
@@ -197,6 +202,22 @@ def _fill_container(job: Manifest, spec: RunSpec, attempt: int, service: str, wo
     given = _given(spec)
     kept = [entry for entry in job.get(f"{TRAINER}.env") if entry.get("name") not in given]
     job.set(f"{TRAINER}.env", [*kept, *(given[name] for name in sorted(given))])
+
+
+def _raise_scratch(job: Manifest, spec: RunSpec) -> None:
+    """Raise the bound on the disk for temporary files, where there is one, for the run's checkpoints.
+
+    No request goes with it: on a node that does not measure its disk, as under `kind` without root, a pod
+    that asks for any is never placed.
+    """
+    for volume in job.get(_POD).get("volumes") or []:
+        folder = volume.get("emptyDir") or {}
+        if volume.get("name") != SCRATCH or "sizeLimit" not in folder or folder.get("medium"):
+            continue
+        stated = quantity(str(folder["sizeLimit"]))
+        needed = scratch_mib(spec.config())
+        if stated is not None and stated < needed << 20:
+            folder["sizeLimit"] = f"{needed}Mi"
 
 
 def _given(spec: RunSpec) -> dict[str, dict[str, Any]]:
