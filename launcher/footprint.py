@@ -16,6 +16,7 @@ _TENSORFLOW_BYTES = 600 * _MIB  # imported
 _WORKING_BYTES = 300 * _MIB  # graphs, the compiler, threads, the picture of the losses at the end
 _FIRST_PROCESS_BYTES = 70 * _MIB  # of a pod
 _IN_FLIGHT = 2  # checkpoints that wait for the bucket before training does
+_CACHES_BYTES, _ON_THE_WAY = 2048 * _MIB, 4
 _STEP_MIB = 256  # to which what to ask for is rounded
 _KNOWN_SETS = {"digits": 5_000, "keras:mnist": 60_000, "keras:fashion_mnist": 60_000,
                "keras:cifar10": 50_000, "keras:cifar100": 50_000}  # fmt: skip
@@ -57,6 +58,17 @@ def footprint(config: RunConfig, workers: int, gpus: int = 0, *, pods: bool) -> 
     needs["checkpoints_in_flight"] = _IN_FLIGHT * found.checkpoint_bytes
     needs["data"] = data
     return Footprint(needs, sum(replica.values()) + data if gpus else None)
+
+
+def scratch_mib(config: RunConfig) -> int:
+    """What a worker's folder for temporary files may take, in MiB, rounded up: a bound and no request.
+
+    A checkpoint on its way there or back, the export and what is being removed, each at most a checkpoint's
+    size; and 2 GiB for what libraries keep in a pod's home folder, which is the same: Keras' sets (340 MB)
+    and CUDA's cache of kernels (1 GiB). A pod beyond its bound is evicted.
+    """
+    needed = _CACHES_BYTES + _ON_THE_WAY * sizes(config).checkpoint_bytes
+    return math.ceil(needed / _MIB / _STEP_MIB) * _STEP_MIB
 
 
 def data_bytes(config: RunConfig) -> int | None:

@@ -82,6 +82,8 @@ class RunStatus:
     replaced is one of the reasons."""
     storage: str | None = None
     """What is wrong with the run's storage while training goes on without it, None when nothing is."""
+    health: str | None = None
+    """What is wrong with the game of its networks, though it trains on; None when nothing is seen."""
     lost: bool = False
     """Whether it failed because its record or its checkpoints were taken away, so that nothing can go on."""
     created: str | None = None
@@ -201,6 +203,7 @@ def assemble(
             "world_size": files.run.get("world_size"),
             "trainer_restarts": said.get("restarts") or 0,
             "storage": said.get("storage") if live else None,
+            "health": said.get("health"),
             "lost": bool(said.get("lost")) and state.name == FAILED,
             "created": files.run.get("created"),
             **more,

@@ -13,6 +13,7 @@ from trainer import checkpoints, guard, layout, lost
 from trainer.config import RunConfig
 from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost, RunLost
 from trainer.guard import Hold
+from trainer.health import Game
 from trainer.index import IndexKeeper
 from trainer.metrics import MetricsLog
 from trainer.networks import export, portable_generator
@@ -48,6 +49,7 @@ class Chief:
         self._config, self._hold, self._state, self._about = config, hold, state, about
         self._store = store = hold.store
         self._metrics = MetricsLog.resume(store, config.checkpoints.every_steps, step)
+        self._game, self._health = Game(step, self._metrics.lines), ""
         self._grid = GridSampler(config, state.networks.generator)
         self._writer = BackgroundWriter()
         hold.outage.somebody_waits = lambda: self._writer.somebody_waits
@@ -56,6 +58,7 @@ class Chief:
             "attempt": told.attempt or None,
             "restarts": told.restarts,
             "restarted_because": told.because or None,
+            "health": None,
             "checkpoint_step": step or None,  # the newest that there is: one that is not found later was lost
         }
         self._status = StatusWriter(hold.status, config.steps, step, lambda: hold.outage.line, **more)
@@ -106,6 +109,7 @@ class Chief:
             "images": step * self._config.batch_size,
             "workers": self._about.workers,
             "metrics": lines[-1] if lines else None,
+            "health": self._health or None,
             "checkpoint": layout.checkpoint_folder(step),
             "attempt": {  # of this process alone
                 "first_step": self._first_step,
@@ -140,12 +144,23 @@ class Chief:
         entry: dict[str, Any] = {"step": step, "images": step * self._config.batch_size, **metrics}
         entry["images_per_second"] = round(images_per_second, 1)
         self._metrics.append(entry)
+        self._judge(entry)
         eta = (self._config.steps - step) * self._config.batch_size / images_per_second
         self._status.update(
             images_per_second=entry["images_per_second"], eta_seconds=round(eta, 1), metrics=metrics
         )
         if self._due(step, self._config.metrics.print_every_steps):
             self._printer.say(line(entry, self._config.steps, eta))
+
+    def _judge(self, entry: dict[str, Any]) -> None:
+        """Say once that the game of the two networks is over, and when it is one again."""
+        health = self._game.add(entry)
+        if health and not self._health:
+            guard.say(f"warning: step {entry['step']}: {health}")
+        elif self._health and not health:
+            guard.say(f"note: step {entry['step']}: G and D play again")
+        self._health = health or ""
+        self._status.update(health=health)
 
     def _draw(self, step: int) -> None:
         images = self._grid.images()

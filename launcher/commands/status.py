@@ -91,7 +91,7 @@ def _watch(states: "Iterable[RunStatus]", output: OutputFormat) -> None:
         return
     told: object = None
     for now in states:
-        news = (now.state, now.explanation, now.step, now.workers, bool(now.storage))
+        news = (now.state, now.explanation, now.step, now.workers, bool(now.storage), bool(now.health))
         if news == told:
             continue
         told = news
@@ -132,6 +132,8 @@ def describe(now: "RunStatus") -> list[str]:
         lines.append(f"  saved at step {now.checkpoint_step}, {ago(now.checkpoint_age_seconds)}{took}")
     if now.storage:
         lines.append(f"  storage {now.storage}")
+    if now.health:
+        lines.append(f"  warning: {now.health}")
     if now.resumable:
         lines.append("  " + runs.way_on(now))
     return lines

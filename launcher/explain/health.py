@@ -24,10 +24,10 @@ _NO_POD_SECONDS = 60.0  # the controller makes 500 pods in a quarter of this
 def sentence_of(facts: Facts) -> str:
     """One sentence about a run that is well; what its pods were given unasked may do it harm all the same."""
     now = facts.status
-    if now.state == FINISHED:
-        return f"{facts.name} is finished at step {now.step}"
-    otherwise = harmful(facts)
-    return _standing(facts) + (f"; but {otherwise}" if otherwise else "")
+    over = now.state == FINISHED
+    told = f"{facts.name} is finished at step {now.step}" if over else _standing(facts)
+    otherwise = now.health or (None if over else harmful(facts))
+    return told + (f"; but {otherwise}" if otherwise else "")
 
 
 def _standing(facts: Facts) -> str:

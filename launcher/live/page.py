@@ -92,6 +92,8 @@ def _header(page: Page, width: int) -> list[RenderableType]:
         _line((", ".join(_about(now)), "dim")),
         _progress(now, width),
     ]
+    if now.health:
+        lines.append(_line((f"warning: {now.health}", "yellow")))
     if now.storage:
         lines.append(_line((f"storage {now.storage}", "yellow")))
     if page.problem:

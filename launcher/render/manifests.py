@@ -7,7 +7,9 @@ object of an attempt is named after the Job, and every selector chooses this att
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from launcher.check import quantity
 from launcher.errors import SpecError
+from launcher.footprint import scratch_mib
 from launcher.kubeconfig import DEFAULT_NAMESPACE, current
 from launcher.render.kustomize import load
 from launcher.render.paths import Manifest
@@ -23,6 +25,8 @@ VERSION = "app.kubernetes.io/version"
 ATTEMPT, ROOT = "gantry/attempt", "gantry/root"
 JOB_NAME = "batch.kubernetes.io/job-name"  # which the Job's controller puts on each pod
 CONTAINER = "trainer"
+SCRATCH = "tmp"
+"""Name of the volume for temporary files."""
 _POD = "spec.template.spec"
 TRAINER = f"{_POD}.containers[name={CONTAINER}]"
 # Keys by which a pod names another object of its namespace.
@@ -173,6 +177,7 @@ def fill_job(job: Manifest, spec: RunSpec, attempt: int, service: str, words: Se
     if spec.service_account is not None:
         job.put(f"{_POD}.serviceAccountName", spec.service_account)
     _fill_container(job, spec, attempt, service, words)
+    _raise_scratch(job, spec)
 
 
 def _fill_container(job: Manifest, spec: RunSpec, attempt: int, service: str, words: Sequence[str]) -> None:
@@ -209,6 +214,22 @@ def _carry(job: Manifest, spec: RunSpec) -> None:
     if not any(entry.get("name") == CONFIG for entry in entries):
         job.set(f"{TRAINER}.env", [*entries, {"name": CONFIG, "value": ""}])
     job.set(f"{TRAINER}.env[name={CONFIG}].value", literal(spec.carried()))
+
+
+def _raise_scratch(job: Manifest, spec: RunSpec) -> None:
+    """Raise the bound on the disk for temporary files, where there is one, for the run's checkpoints.
+
+    No request goes with it: on a node that does not measure its disk, as under `kind` without root, a pod
+    that asks for any is never placed.
+    """
+    for volume in job.get(_POD).get("volumes") or []:
+        folder = volume.get("emptyDir") or {}
+        if volume.get("name") != SCRATCH or "sizeLimit" not in folder or folder.get("medium"):
+            continue
+        stated = quantity(str(folder["sizeLimit"]))
+        needed = scratch_mib(spec.config())
+        if stated is not None and stated < needed << 20:
+            folder["sizeLimit"] = f"{needed}Mi"
 
 
 def _given(spec: RunSpec) -> dict[str, dict[str, Any]]:

@@ -225,7 +225,7 @@ class Failures:
 
 def _small_disk(job: str) -> str:
     small = "emptyDir:\n          medium: Memory\n          sizeLimit: 1Mi\n"
-    return job.replace("emptyDir: {}\n", small, 1)
+    return job.replace("emptyDir:\n          sizeLimit: 2304Mi\n", small, 1)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """The frame of explain: runs that are well, one that nobody understands, and how they are asked about."""
 
+import dataclasses
 import json
 import re
 
 import pytest
 
 from launcher import runs
+from launcher.commands.status import describe
 from launcher.errors import Forbidden, NoSuchRun
 from launcher.explain import diagnose, explain, explained
 from launcher.explain.base import Cause, Finding, first
@@ -38,6 +40,20 @@ def test_a_run_that_is_well_or_on_its_way(found, sentence):
     here = diagnose(found)
     assert (here.healthy, here.cause, here.fix, here.evidence) == (True, None, None, ())
     assert here.sentence == sentence
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (local("finished", [0], {}, {"step": 60}), "run 'one' is finished at step 60"),
+        (facts(job(1), [pod(0)], said=said(step=20, steps=60)), "run 'one' trains, step 20 of 60"),
+    ],
+)
+def test_a_game_that_is_over_is_said_of_a_run_that_trains_or_is_finished(found, sentence):
+    lost = "D has won since step 10: its loss is 0.0000"
+    here = diagnose(dataclasses.replace(found, status=dataclasses.replace(found.status, health=lost)))
+    assert (here.healthy, here.sentence) == (True, f"{sentence}; but {lost}")
+    assert f"  warning: {lost}" in describe(dataclasses.replace(found.status, health=lost))
 
 
 def test_a_pod_that_does_not_come_is_not_well():

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from launcher import templates
 from launcher.cli import main
+from launcher.footprint import scratch_mib
 from launcher.render import job_name, render, to_yaml
 from launcher.render.manifests import literal
 from launcher.spec import make_spec
+from trainer.config import resolve
 from trainer.errors import UserError
+from trainer.sizes import sizes
 
 
 def spec(overrides=(), **values):
@@ -135,6 +138,35 @@ def test_gpus_bring_their_toleration(values, gpus):
     assert container(job)["resources"]["limits"].get("nvidia.com/gpu") == gpus
     keys = [toleration["key"] for toleration in job["spec"]["template"]["spec"]["tolerations"]]
     assert ("nvidia.com/gpu" in keys) is (gpus is not None)
+
+
+def scratch(job):
+    return next(each for each in job["spec"]["template"]["spec"]["volumes"] if each["name"] == "tmp")[
+        "emptyDir"
+    ]
+
+
+def test_the_disk_for_temporary_files_is_bounded_with_room_for_the_checkpoints():
+    assert scratch(rendered()["Job"]) == {"sizeLimit": "2304Mi"}
+    wide = ("network.generator_units=[8192,8192]", "network.discriminator_units=[8192,8192]")
+    config = resolve("mlp", wide)
+    given = scratch(render(make_spec("mlp", wide, "one", root="gs://bucket/gan", image="i:1", workers=2))[0])
+    mebibytes = int(given["sizeLimit"].removesuffix("Mi"))
+    assert mebibytes == scratch_mib(config) and mebibytes % 256 == 0
+    assert mebibytes << 20 >= (2 << 30) + 4 * sizes(config).checkpoint_bytes
+
+
+@pytest.mark.parametrize(
+    "own", ["{}", "{medium: Memory, sizeLimit: 1Mi}", "{sizeLimit: 9Gi}"], ids=["none", "memory", "larger"]
+)
+def test_another_bound_in_a_folder_of_ones_own_stays(tmp_path, own):
+    folder = tmp_path / "k8s"
+    shutil.copytree(templates.folder(None), folder)
+    before = (folder / "job.yaml").read_text()
+    after = before.replace("emptyDir:\n          sizeLimit: 2304Mi\n", f"emptyDir: {own}\n", 1)
+    assert after != before
+    (folder / "job.yaml").write_text(after)
+    assert scratch(rendered(manifests=str(folder))["Job"]) == yaml.safe_load(own)
 
 
 def test_memory_that_is_asked_for_wins_over_a_profile_s():
