@@ -29,7 +29,7 @@ N ?= 4
 SEED ?= 1
 JOBS ?= 1
 
-.PHONY: help demo test chaos fuzz test-cluster test-fixes test-surroundings test-ends lint format bench lock image image-gpu clean
+.PHONY: help demo test check chaos fuzz test-cluster test-fixes test-surroundings test-ends lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -77,6 +77,9 @@ lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
+
+check: lint ## lint and the tests that start no process and import no TensorFlow: for every save
+	$(BIN)/pytest -q -n 2 --durations=3 @tests/pure.txt
 
 format: .venv/dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff format .
