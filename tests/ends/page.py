@@ -24,8 +24,8 @@ without a terminal and in one (tty). {stamp}.
 ## Room
 
 What came to an end under a run that had saved: a real disk, filled, mounted read-only or made to fail, or a
-limit of open files. Each said what it was, left with 1 (42 where somebody stopped it), and, when there was
-room again, ended in the bits of a run that nothing had happened to.
+limit of open files. Each said what it was, left with 1 (42 where a stop could still be saved), and, when
+there was room again, ended in the bits of a run that nothing had happened to.
 
 {rooms}
 """
