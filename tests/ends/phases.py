@@ -19,6 +19,7 @@ from tests.support.flags import set_flags
 from tests.support.proxy import Proxy
 from tests.support.teams import SMALL, free_ports
 from tests.trainer.pods import arguments, environment
+from trainer import config, layout
 from trainer.storage import Store, open_store
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
@@ -164,6 +165,8 @@ def _trains(*sets: str) -> Callable[[Stage], tuple[int, str]]:
 
 
 def _samples(stage: Stage) -> tuple[int, str]:
+    run = {"format": layout.FORMAT, "config": config.resolve("mlp").model_dump(mode="json")}
+    open_store(stage.root).write(layout.RUN, json.dumps(run).encode())
     process = stage.start("-m", "trainer", "sample", "--run-dir", stage.root, "--out", "grid.png")
     process.until(lambda: has_tensorflow(process.pid))
     return _end(stage, process)

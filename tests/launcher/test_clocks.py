@@ -155,7 +155,7 @@ def begun(store, state="running", pods_clock=timedelta(), submitted=False, **mor
 
 def settled(text):
     """What was printed, without how many seconds ago something was."""
-    return re.sub(r" +", " ", re.sub(r"\b\d+ (s|min) ago", "N s ago", text))
+    return re.sub(r" +", " ", re.sub(r"\b(\d+ min )?\d+ (s|min) ago", "N s ago", text))
 
 
 @contextmanager

@@ -62,10 +62,10 @@ def test_a_word_of_the_supervisor_while_tensorflow_loads_is_said(tmp_path):
     """It is imported with stderr held back; here it is one that never comes to an end."""
     (tmp_path / "tensorflow.py").write_text("import time\nprint('imported', flush=True)\ntime.sleep(600)")
     code = f"""
-from trainer import cli
+from trainer.quiet import load_tensorflow
 sys.path.insert(0, {str(tmp_path)!r})
 listen_to_supervisor(emergency)
-cli._load_tensorflow()
+load_tensorflow()
 """
     with child(code) as process:
         assert process.stdout.readline() == b"imported\n"
