@@ -285,7 +285,9 @@ def test_a_bucket_of_the_data_that_is_away_in_training_is_waited_for(streamed, g
     away = gcs_proxy.answer(501, method="GET", contains="shard-", skip=1, times=3)
     assert (stream(streamed).take(40) == expected).all()
     said = capsys.readouterr().out
-    assert away.used == 3 and said.count("warning: storage does not answer") == 1
+    # Once, or twice where a read beside it was answered in between.
+    told = said.count("warning: storage does not answer")
+    assert away.used == 3 and 1 <= told == said.count("storage is back after")
     gcs_proxy.answer(501, method="GET", contains="shard-", skip=1, times=None)
     with pytest.raises(StorageAway, match=r"storage has been away for .*shard-"):
         stream((*streamed, "recovery.storage_patience_seconds=1")).take(40)
