@@ -55,6 +55,7 @@ def _can_be_changed(cron, kubectl):
     assert {change["path"] for change in changes} == {
         "spec.startingDeadlineSeconds",
         "spec.jobTemplate.spec.template.spec.containers[name=trainer].args",
+        "spec.jobTemplate.spec.template.spec.containers[name=trainer].env[name=GANTRY_CONFIG].value",
     }
     refused = cron("update", "twice", *new, check=False)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)

@@ -145,7 +145,7 @@ CASES = {
     "cpu": ("insufficient-cpu", ["worker 0", "3 cores"], "Pod/cpu-0-", "rerun gan/cpu --cpu"),
     "memory": ("insufficient-memory", ["100Gi of memory"], "Pod/memory-0-", "--memory"),
     "gpu": ("no-gpu", ["no node has GPUs", "asks for 1"], "Pod/gpu-0-", "rerun gan/gpu --gpus 0"),
-    "disk": ("insufficient-other", ["900Ti of ephemeral-storage"], "Pod/disk-0-", "describe nodes"),
+    "disk": ("insufficient-other", ["ephemeral-storage"], "Pod/disk-0-", "describe nodes"),
     "taint": ("taint", ["gantry.test/team=others:NoSchedule"], "Pod/taint-0-", "toleration"),
     "selector": ("node-selector", ["disk=ssd"], "Pod/selector-0-", "kubectl label node"),
     "affinity": ("affinity", ["required node affinity", "ssd"], "Pod/affinity-0-", "preferred"),

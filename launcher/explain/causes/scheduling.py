@@ -68,9 +68,8 @@ def _short(facts: Facts, pod: Unplaced, resource: str) -> Finding:
     if most:
         sentence += f": the largest node that it may go to has {_said(resource, most)}"
     else:
-        sentence = (
-            f"no node has {_PLURALS.get(resource, resource)}, and worker {pod.worker} asks for {asked:f}"
-        )
+        what = _PLURALS.get(resource, resource)
+        sentence = f"no node has {what}, and worker {pod.worker} asks for {shown(resource, asked)}"
     return Finding(sentence, seen, _smaller(facts, resource, most))
 
 
