@@ -12,7 +12,7 @@ from launcher.lookup import Found
 from launcher.spec import KUBERNETES, RunSpec, make_spec
 from launcher.status import read_json
 from trainer import layout
-from trainer.config import RunConfig, conflicts, may_change, resolve
+from trainer.config import RunConfig, conflicts, may_change, overlaid
 from trainer.errors import ConfigError
 
 # A checkpoint may have to wait for one that is on its way, and then the log's end is uploaded.
@@ -39,12 +39,15 @@ def resumed_spec(
     run = read_json(found.store, layout.RUN)
     if run is None:
         _check_not_lost(found)
+    known = None if run is None else configuration(found, run)
     fields = _asked(found, run)
     begun = fields.pop("overrides", ())
     before = tuple(begun)
-    if run is not None:  # it knows the first attempt's alone of what any attempt may change
+    if (
+        run is not None and known is not None
+    ):  # it knows the first attempt's alone of what any attempt may change
         free = (override for override in begun if may_change(override.partition("=")[0]))
-        more = _more_steps(configuration(found, run).steps, begun)
+        more = _more_steps(known, begun)
         before = merge(begun_with(found, run), (*free, *more))
     for key, value in changes.items():
         if value is not None:
@@ -57,18 +60,17 @@ def resumed_spec(
         merge(before, overrides),
         **fields | {"name": found.path.name, "root": found.path.root, "experiment": found.path.experiment},
     )
-    if run is not None and not is_claimed(run):
-        begun_as = configuration(found, run)
-        spec = spec.going_on_from(begun_as)
-        _check_unchanged(begun_as, spec.config(), found.path.name)
+    if run and known and not is_claimed(run):
+        spec = spec.going_on_from(known)
+        _check_unchanged(known, spec.config(), found.path.name)
     return spec.accepting_changed_data() if accept_changed_data else spec
 
 
-def _more_steps(known: int, begun: tuple[str, ...]) -> tuple[str, ...]:
+def _more_steps(known: RunConfig, begun: tuple[str, ...]) -> tuple[str, ...]:
     """The steps that the newest attempt was to take, where its trainer has not written them down."""
     asked_for = [override for override in begun if override.startswith("steps=")][-1:]
     with suppress(ConfigError):
-        if asked_for and resolve("mlp", asked_for).steps > known:
+        if asked_for and overlaid(known, asked_for).steps > known.steps:
             return tuple(asked_for)
     return ()
 
