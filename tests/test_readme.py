@@ -2,11 +2,10 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.readme import blocks
+from tests.support.readme import blocks, paste
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -16,17 +15,7 @@ def test_every_block_can_be_pasted(tmp_path):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GANTRY_")}
     environment |= {"XDG_CONFIG_HOME": str(tmp_path / "config"), "KUBECONFIG": str(tmp_path / "none")}
     script = "\n".join(blocks(cluster=False))
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-x"],
-        input=script,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    paste(script, tmp_path, environment)
     made = {"learning.gif", "both.svg", "first.html", "sweep.yaml", "grid.png", "way.png", "examples.png"}
     assert made <= {path.name for path in tmp_path.iterdir()}
     assert (tmp_path / "out/samples/300.png").exists()

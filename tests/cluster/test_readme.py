@@ -1,13 +1,12 @@
 """README.md's blocks of commands about a cluster, pasted one after another into a shell."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
-from tests.support.readme import blocks
+from tests.support.readme import blocks, paste
 
 
 def test_every_block_can_be_pasted(own_cluster, namespace, bucket, kubectl, tmp_path):
@@ -29,17 +28,7 @@ def test_every_block_can_be_pasted(own_cluster, namespace, bucket, kubectl, tmp_
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}",
     }
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-x"],
-        input=script,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    said = paste(script, tmp_path, environment)
     assert [*(tmp_path / "out/samples").iterdir()]
     assert kubectl("get", "cronjobs", "-o=name").stdout == ""
-    assert "run 'first'" in done.stdout + done.stderr
+    assert "run 'first'" in said
