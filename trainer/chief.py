@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from trainer import checkpoints, guard, layout, lost
 from trainer.config import RunConfig
 from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost, RunLost
@@ -71,6 +73,11 @@ class Chief:
         self._segment_written = time.monotonic()
         self._line_step, self._line_time = step, time.monotonic()
         self._started, self._first_step, self._stalled = time.monotonic(), step, 0.0
+
+    def begin(self, real: np.ndarray) -> None:
+        """Draw what there is before the first step: real images, uint8 [n, …], and what new weights make."""
+        self._writer.submit(lambda: self._write_grid(layout.REAL_GRID, real))
+        self._draw(0)
 
     def after_call(self, step: int, metrics: dict[str, float]) -> None:
         """Do what is due after `step` steps; `metrics` are means over those since the last line."""

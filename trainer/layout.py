@@ -92,6 +92,10 @@ def checkpoint_step(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+REAL_GRID = "samples/real.png"
+"""Grid of real images, to compare the samples with."""
+
+
 def sample_grid(step: int) -> str:
     """Grid of samples from fixed latents after `step` steps."""
     return f"samples/{step}.png"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from trainer import checkpoints, feed, guard, layout, origin, strategy
@@ -21,6 +22,8 @@ from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, Gantr
 from trainer.guard import Hold
 from trainer.index import IndexKeeper
 from trainer.origin import WarmStart
+from trainer.patience import ask
+from trainer.samples import first_images
 from trainer.status import amend, finished_steps, saved_step
 from trainer.step import Feed, State, Stepper
 from trainer.stopping import StopFlag
@@ -73,7 +76,10 @@ class Loop:
         self._stream = None
         if streaming:
             self._stream = feed.ImageStream(source, config, team.index, team.workers, self._first_step)
-        table = None if streaming else feed.on_devices(plan, source.load())
+        images = None if streaming else source.load()
+        begins = self._hold is not None and self._first_step == 0
+        self._real = self._first_images(source, images) if begins else None
+        table = None if images is None else feed.on_devices(plan, images)
         adam_steps = self._warm.adam_steps if self._warm else 0
         self._stepper = Stepper(config, plan, self._state, Feed(table, source.count), adam_steps)
         # A worker also waits in its collective while the chief waits for storage, and all do for images.
@@ -97,6 +103,8 @@ class Loop:
         about = About(self._team.workers, self._supervision, self._entry)
         chief = Chief(self._config, self._hold, self._state, self._first_step, about)
         self._emergency.keep_with(chief.fail)
+        if self._real is not None:
+            chief.begin(self._real)
         stop.then(partial(self._hold.outage.hurry, KEEP_SECONDS))
         try:
             with strategy.peers(self._team):
@@ -150,6 +158,14 @@ class Loop:
                     break
         stop.take_on()
         return step
+
+    def _first_images(self, source: ImageSource, images: np.ndarray | None) -> np.ndarray:
+        """Those that are drawn beside the grid, of the set in memory or of the stream's storage."""
+        chosen = first_images(self._config, source.count)
+        if images is not None:
+            taken: np.ndarray = images[chosen]
+            return taken
+        return ask(guard.outage(self._config), partial(source.read, chosen))
 
     def _restore(self) -> int:
         """Agree on the newest whole checkpoint and load it; returns the steps taken before."""

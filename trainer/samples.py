@@ -24,6 +24,17 @@ def sampler(generator: Callable[..., tf.Tensor]) -> Callable[[tf.Tensor], np.nda
     return lambda latents: run(latents).numpy()
 
 
+def first_images(config: RunConfig, count: int) -> np.ndarray:
+    """Which of a set's `count` images stand beside the grid: the first that training sees, int64 [n].
+
+    `n` is the grid's places, or `count` where that is less.
+    """
+    places = min(config.samples.rows * config.samples.columns, count)
+    window = config.data.shuffle_window
+    chosen: np.ndarray = streams.indices(config.seed, tf.constant(0, tf.int64), places, count, window).numpy()
+    return chosen
+
+
 class GridSampler:
     """Draws the run's grid; the latents stay the same from its first step to its last."""
 

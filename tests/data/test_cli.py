@@ -5,13 +5,15 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
 from trainer.data import example_grid, open_source, show
 from trainer.data_cli import app
 from trainer.errors import AccessError, DataError
-from trainer.grid import encode_png, tile
+from trainer.grid import LEAST_SIDE, MOST_SIDE, encode_png, scale, tile
 
 
 def run(*arguments):
@@ -25,9 +27,26 @@ def test_the_summary_counts(small):
     assert summary.labels == {str(label): 125 for label in range(9)} | {"9": 75}
 
 
+def small_again(grid):
+    """A grid as it was before each of its pixels was drawn as a square of many."""
+    for times in range(min(grid.shape[:2]), 0, -1):
+        small = grid[::times, ::times]
+        if np.array_equal(small.repeat(times, 0).repeat(times, 1), grid):
+            return small
+    raise AssertionError("never")
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000))
+def test_a_grid_is_enlarged_by_whole_pixels_until_it_can_be_looked_at(height, width):
+    times = scale(height, width)
+    shorter, longer = sorted((times * height, times * width))
+    assert times == 1 or longer <= MOST_SIDE
+    assert shorter >= LEAST_SIDE or longer + max(height, width) > MOST_SIDE
+
+
 def test_tiles_lie_row_by_row_with_margins():
     images = np.arange(1, 6, dtype=np.uint8).reshape(5, 1, 1, 1) * np.ones((5, 3, 4, 1), np.uint8)
-    grid = tile(images, 2, 3)
+    grid = small_again(tile(images, 2, 3))
     assert grid.shape == (2 * 5 + 2, 3 * 6 + 2, 1)
     assert (grid[2:5, 8:12] == 2).all() and (grid[7:10, 2:6] == 4).all()
     assert (grid[:, :2] == 255).all() and (grid[5:7] == 255).all() and (grid[7:, 14:] == 255).all()
@@ -44,7 +63,7 @@ def test_a_png_holds_the_pixels_and_always_the_same_bytes(channels):
 
 
 def test_the_grid_shows_the_whole_set(digits):
-    grid = example_grid(digits, 1, 10)
+    grid = small_again(example_grid(digits, 1, 10))
     np.testing.assert_array_equal(grid[2:30, 2:30], digits.load()[0])
     np.testing.assert_array_equal(grid[2:30, -30:-2], digits.load()[-1])
 
@@ -54,7 +73,7 @@ def test_show_prints_and_draws(small, tmp_path):
     result = run("show", small[0], "--out", out, "--rows", 3, "--columns", 4)
     assert result.exit_code == 0
     assert "1200 of 8x6x1" in result.stdout and "9: 75" in result.stdout
-    assert Image.open(out).size == (4 * 8 + 2, 3 * 10 + 2)
+    assert Image.open(out).size == (13 * (4 * 8 + 2), 13 * (3 * 10 + 2))
 
 
 def test_show_as_json(small):

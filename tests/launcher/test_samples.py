@@ -269,7 +269,9 @@ def test_the_command_draws_and_copies_nothing(run, call, desk):
     done = call("--print")
     assert done.returncode == 0
     *rows, told = done.stdout.splitlines()
-    assert len(rows) == 11  # 22 pixels, two in each line
+    assert len(rows) == 100 and {len(row) for row in rows} == {
+        200
+    }  # two pixels below one another in each cell
     assert told.startswith("step 1000, drawn ")
     assert list(desk.iterdir()) == []
 

@@ -1,5 +1,6 @@
 """What a run leaves behind, and what it refuses, in one process."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -46,7 +47,12 @@ def finished(tmp_path_factory):
 def test_a_run_leaves_what_the_design_lists(finished):
     names = {stat.name for stat in finished.list()}
     assert {"run.json", "status.json", "result.json", "export/generator.keras", "export/loss.png"} <= names
-    assert {name for name in names if name.startswith("samples/")} == {"samples/6.png", "samples/12.png"}
+    assert {name for name in names if name.startswith("samples/")} == {
+        "samples/real.png",
+        "samples/0.png",
+        "samples/6.png",
+        "samples/12.png",
+    }
     assert checkpoints.complete_steps(finished) == [12, 8, 4]
     assert {name for name in names if name.startswith("metrics/")} == {
         "metrics/1.jsonl", "metrics/5.jsonl", "metrics/9.jsonl"}  # fmt: skip
@@ -93,6 +99,24 @@ def test_the_exported_generator_opens_without_gantry_and_draws_the_last_grid(fin
 
     images = to_bytes(generator(streams.sample_latents(0, 25, 100), training=False)).numpy()
     assert encode_png(tile(images, 5, 5)) == finished.read("samples/12.png")
+
+
+def test_beside_the_grids_lie_real_images_and_what_new_weights_drew(finished):
+    from trainer.config import RunConfig
+    from trainer.data import open_source
+    from trainer.grid import encode_png, tile
+    from trainer.samples import first_images
+
+    config = RunConfig.model_validate(json.loads(finished.read("run.json"))["config"])
+    source = open_source("digits", None)
+    chosen = first_images(config, source.count)
+    assert len(set(chosen.tolist())) == 25 and chosen.max() > 25
+    assert finished.read("samples/real.png") == encode_png(tile(source.read(chosen), 5, 5))
+    few = first_images(config, 7)
+    assert sorted(few.tolist()) == list(range(7))
+    before = Image.open(io.BytesIO(finished.read("samples/0.png")))
+    assert before.size == (456, 456)  # 152 pixels, three times
+    assert finished.read("samples/0.png") != finished.read("samples/6.png")
 
 
 def test_the_loss_curves_are_a_readable_picture(finished, tmp_path):
