@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.backends.kubernetes.api import Api
-from launcher.backends.kubernetes.labels import of_job
+from launcher.backends.kubernetes.labels import CONTAINER, of_job
 from launcher.backends.kubernetes.pods import PodStatus, newest_pods, pod_status
 from launcher.backends.kubernetes.submit import create_all, remove_all
 from launcher.doctor import probe
@@ -23,7 +23,7 @@ from launcher.doctor.probe import DONE
 from launcher.doctor.probed import PODS, Probed, Steps, results
 from launcher.errors import ApiRejected, ClusterLost
 from launcher.render import render
-from launcher.render.manifests import CONTAINER, literal
+from launcher.render.manifests import literal
 
 _DEADLINE_SECONDS = 600  # of the Job itself, whatever becomes of this process
 _MARGIN_SECONDS = 60  # the least by which the deadline comes after the end of waiting

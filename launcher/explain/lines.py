@@ -6,8 +6,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from launcher.backends.kubernetes.api import Api
-from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.kinds import kind_of
+from launcher.backends.kubernetes.labels import CONTAINER
 from launcher.backends.kubernetes.log_lines import SECOND, stamped
 from launcher.backends.kubernetes.pods import newest_pods
 from launcher.errors import Transient

@@ -8,11 +8,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from launcher.backends.kubernetes.labels import ROOT
 from launcher.errors import SpecError
 from launcher.kubeconfig import current
 from launcher.render.kustomize import lay_over, load
 from launcher.render.manifests import (
-    ROOT,
     TRAINER,
     arguments,
     fill_child,

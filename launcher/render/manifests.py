@@ -7,6 +7,16 @@ object of an attempt is named after the Job, and every selector chooses this att
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from launcher.backends.kubernetes.labels import (
+    ATTEMPT,
+    CONTAINER,
+    INSTANCE,
+    JOB_NAME,
+    MANAGED_BY,
+    NAME,
+    PART_OF,
+    ROOT,
+)
 from launcher.check import quantity
 from launcher.errors import SpecError
 from launcher.footprint import scratch_mib
@@ -18,13 +28,7 @@ from launcher.templates import check_profiles, folder
 from trainer import __version__, surroundings
 from trainer.config import VARIABLE as CONFIG
 
-NAME, INSTANCE, PART_OF, MANAGED_BY = (
-    f"app.kubernetes.io/{key}" for key in ("name", "instance", "part-of", "managed-by")
-)
 VERSION = "app.kubernetes.io/version"
-ATTEMPT, ROOT = "gantry/attempt", "gantry/root"
-JOB_NAME = "batch.kubernetes.io/job-name"  # which the Job's controller puts on each pod
-CONTAINER = "trainer"
 SCRATCH = "tmp"
 """Name of the volume for temporary files."""
 _POD = "spec.template.spec"

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from launcher import secrecy
-from launcher.backends.kubernetes.endings import CONTAINER
-from launcher.backends.kubernetes.labels import QUEUE, SPEC, annotation
+from launcher.backends.kubernetes.labels import CONTAINER, QUEUE, SPEC, annotation
 from launcher.backends.kubernetes.pods import variables
 from launcher.backends.kubernetes.record import template_of
 from launcher.check import RESERVED, cores, quantity

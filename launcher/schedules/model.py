@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.labels import (
+    CONTAINER,
     PART_OF,
     ROOT,
     SINCE,

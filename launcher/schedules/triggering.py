@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.api import Object
-from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import run_of, triggered_run
+from launcher.backends.kubernetes.labels import CONTAINER, run_of, triggered_run
 from launcher.errors import AlreadyExists, SpecError
 from launcher.places import Place
 from launcher.schedules.controlling import firings

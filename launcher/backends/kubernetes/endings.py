@@ -6,10 +6,10 @@ Each returns a reason, and the rest of a sentence that begins with "worker i".
 from collections.abc import Mapping
 from typing import Any
 
+from launcher.backends.kubernetes.labels import CONTAINER
 from launcher.backends.kubernetes.wording import because, error_line, last_line, one_line
 from trainer.errors import EXIT_DONE, EXIT_RESTART, EXIT_USER
 
-CONTAINER = "trainer"
 _KILLED, _STOPPED, _RUNTIME = 137, 143, 255
 _MEANINGS = {
     EXIT_USER: "a mistake in the configuration or the data",

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from launcher.backends.kubernetes.endings import CONTAINER
 from trainer import firing_names
 from trainer.layout import LABEL, RunPath
 
 APP = "gantry"
+CONTAINER = "trainer"
+"""Of a pod: the one that trains."""
 NAME, INSTANCE = "app.kubernetes.io/name", "app.kubernetes.io/instance"
 PART_OF, MANAGED_BY = "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"
 ATTEMPT = "gantry/attempt"

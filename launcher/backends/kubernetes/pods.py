@@ -5,14 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from launcher.backends.kubernetes.endings import (
-    CONTAINER,
-    conditions_of,
-    ending,
-    leaving,
-    node_is_lost,
-)
-from launcher.backends.kubernetes.labels import COMPLETION_INDEX
+from launcher.backends.kubernetes.endings import conditions_of, ending, leaving, node_is_lost
+from launcher.backends.kubernetes.labels import COMPLETION_INDEX, CONTAINER
 from launcher.backends.kubernetes.wording import about, because, event_time, one_line
 from trainer.errors import EXIT_DONE
 

@@ -7,9 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from launcher.asked import submit_words
-from launcher.backends.kubernetes.endings import CONTAINER
 from launcher.backends.kubernetes.jobs import workers_of
-from launcher.backends.kubernetes.labels import SPEC, annotation
+from launcher.backends.kubernetes.labels import CONTAINER, SPEC, annotation
 from launcher.backends.kubernetes.pods import pod_status, variables
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes import again

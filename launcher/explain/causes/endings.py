@@ -2,7 +2,8 @@
 
 import signal
 
-from launcher.backends.kubernetes.endings import CONTAINER, disruption, ending
+from launcher.backends.kubernetes.endings import disruption, ending
+from launcher.backends.kubernetes.labels import CONTAINER
 from launcher.backends.kubernetes.wording import about
 from launcher.check import quantity
 from launcher.explain.base import Cause, Evidence, Finding

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from launcher.backends.kubernetes.endings import CONTAINER
+from launcher.backends.kubernetes.labels import CONTAINER
 from launcher.backends.kubernetes.pods import variables
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes import again

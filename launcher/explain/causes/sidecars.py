@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from launcher.backends.kubernetes.endings import CONTAINER, ending
+from launcher.backends.kubernetes.endings import ending
 from launcher.backends.kubernetes.jobs import workers_of
+from launcher.backends.kubernetes.labels import CONTAINER
 from launcher.backends.kubernetes.pods import containers, held_by, runs
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.evidence import from_condition, from_container, present

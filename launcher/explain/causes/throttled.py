@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from launcher.backends.kubernetes.admitted import CPU_LIMIT, Change, changes
-from launcher.backends.kubernetes.endings import CONTAINER
+from launcher.backends.kubernetes.labels import CONTAINER
 from launcher.backends.kubernetes.requests import amounts
 from launcher.explain.base import Cause, Evidence, Finding
 from launcher.explain.causes.again import submit

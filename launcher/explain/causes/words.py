@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from launcher.backends.kubernetes.endings import CONTAINER
+from launcher.backends.kubernetes.labels import CONTAINER
 from launcher.backends.kubernetes.wording import one_line
 from launcher.explain.base import Evidence
 from launcher.explain.evidence import from_container, from_log, from_status
