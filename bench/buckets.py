@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.gcs import GcsServer
-from trainer import layout
 from trainer.config import resolve
+from trainer.run import layout
 
 EXPERIMENT, SCHEDULE = "gan", "nightly"
 _FIGURES = ("d_loss", "d_loss_real", "d_loss_fake", "g_loss", "d_accuracy_real", "d_accuracy_fake")

@@ -16,12 +16,12 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from launcher.backends.kubernetes.api import Api, connect
-from launcher.backends.kubernetes.labels import APP, ATTEMPT, INSTANCE, NAME, PART_OF, ROOT
-from launcher.backends.kubernetes.logs import PodLogs
-from launcher.backends.kubernetes.ours import Own
-from launcher.follow import LogLine
-from trainer.layout import RunPath
+from launcher.backends.kubernetes.client.api import Api, connect
+from launcher.backends.kubernetes.logs.job_logs import PodLogs
+from launcher.backends.kubernetes.status.ours import Own
+from launcher.records.follow import LogLine
+from launcher.render.labels import APP, ATTEMPT, INSTANCE, NAME, PART_OF, ROOT
+from trainer.run.layout import RunPath
 from trainer.storage import LocalStore
 
 _JOB = "follow-latency"

@@ -8,10 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from bench.contestant import serve
-from trainer import cluster, describe, feed, strategy
 from trainer.config import RunConfig, resolve
 from trainer.data import open_source
-from trainer.step import Feed, State, Stepper
+from trainer.environment import tf_config
+from trainer.networks import describe
+from trainer.training import input_pipeline, strategy
+from trainer.training.step import Feed, State, Stepper
 
 
 class Loop:
@@ -84,16 +86,16 @@ def main() -> None:
 
 
 def compete(options: argparse.Namespace) -> None:
-    """Build everything as `trainer.train` does, compile, warm up, serve."""
+    """Build everything as `trainer.training.train` does, compile, warm up, serve."""
     config = resolve(options.preset, options.overrides)
-    team = cluster.from_environment(os.environ)
-    cluster.check_port(team)
+    team = tf_config.from_environment(os.environ)
+    tf_config.check_port(team)
     strategy.set_threads(options.threads)
     plan = strategy.connect(team, config.recovery.heartbeat_seconds)
     with plan.scope():
         state = State(config)
     images = images_for(config, options.images)
-    stepper = Stepper(config, plan, state, Feed(feed.on_devices(plan, images), len(images)))
+    stepper = Stepper(config, plan, state, Feed(input_pipeline.on_devices(plan, images), len(images)))
     loop = Loop(config, stepper)
     loop(options.warm)
     commands: dict[str, Callable[[int], object]] = {"run": loop}

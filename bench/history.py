@@ -6,7 +6,7 @@ from bench.buckets import EXPERIMENT, SCHEDULE, bucket, past
 from bench.command import Report, timed
 from bench.report import Goal, Section, table
 from bench.setting import Setting
-from trainer import index
+from trainer.run import index
 from trainer.storage import open_store
 
 _GOAL_SECONDS = 5.0

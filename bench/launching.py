@@ -19,7 +19,7 @@ from bench.follow_latency import measure
 from bench.report import Goal, Section, table
 from bench.rounds import Spread, ratios, spread
 from bench.setting import Setting
-from launcher.backends.kubernetes.api import Api, connect
+from launcher.backends.kubernetes.client.api import Api, connect
 from tests.cluster.harness.access import find
 
 _HELP_SECONDS, _RENDER_SECONDS, _SUBMIT_SECONDS, _FOLLOW_SECONDS = 0.13, 0.35, 1.0, 0.5

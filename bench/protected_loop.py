@@ -14,13 +14,14 @@ from pathlib import Path
 
 from bench.contestant import serve
 from bench.gantry_loop import Loop, images_for
-from trainer import feed, guard, strategy
-from trainer.cluster import Cluster
 from trainer.config import RunConfig, resolve
-from trainer.emergency import Emergency
-from trainer.step import Feed, State, Stepper
+from trainer.environment.tf_config import Cluster
+from trainer.run import ownership
 from trainer.storage import open_store
-from trainer.watchdog import Watchdog
+from trainer.training import input_pipeline, strategy
+from trainer.training.abort import Emergency
+from trainer.training.step import Feed, State, Stepper
+from trainer.training.watchdog import Watchdog
 
 
 def main() -> None:
@@ -34,7 +35,9 @@ def main() -> None:
     with plan.scope():
         state = State(config)
     images = images_for(config, 0)
-    loop = Loop(config, Stepper(config, plan, state, Feed(feed.on_devices(plan, images), len(images))))
+    loop = Loop(
+        config, Stepper(config, plan, state, Feed(input_pipeline.on_devices(plan, images), len(images)))
+    )
     loop(20)
     run = protected(loop, config, folder) if who == "with" else loop
     serve({"run": run})
@@ -44,7 +47,7 @@ def main() -> None:
 def protected(loop: Loop, config: RunConfig, folder: Path) -> Callable[[int], None]:
     """The same loop with everything of a run's protection at work until this process ends."""
     emergency = Emergency()
-    hold = guard.take(open_store(str(folder / "protected")), config, "bench")
+    hold = ownership.take(open_store(str(folder / "protected")), config, "bench")
     hold.lease.when_lost(emergency.lease_lost)
     watchdog = Watchdog(config.recovery.stall_seconds, emergency.stalled)
     command = [sys.executable, "-m", "bench.protected_loop", "supervise", str(folder)]
@@ -64,11 +67,11 @@ def protected(loop: Loop, config: RunConfig, folder: Path) -> Callable[[int], No
 
 def supervise(folder: Path) -> None:
     """A chief's pod and a peer with trainers that do nothing, until the contestant is gone."""
-    from trainer.child import Child, Requests
-    from trainer.indexed_job import Member
-    from trainer.log_copy import LogCopy
-    from trainer.rendezvous import Caller, Host
-    from trainer.rendezvous.ports import free_port
+    from trainer.pod.indexed_job import Member
+    from trainer.pod.log_uploader import LogCopy
+    from trainer.pod.rendezvous import Caller, Host
+    from trainer.pod.rendezvous.ports import free_port
+    from trainer.pod.trainer_process import Child, Requests
 
     port, requests = free_port(), Requests()
     host = Host(Member("bench", "bench", 0, 2, port, 1, "bench-0"), port, 10)

@@ -25,11 +25,11 @@ from bench.contestant import ContestantFailed
 from bench.report import Goal, Section, table
 from bench.setting import Setting
 from bench.simulated import Simulated, in_parallel, simulated
-from launcher.backends.kubernetes.claim import run_json
-from launcher.backends.kubernetes.record import ClusterRecord
-from launcher.spec import RunSpec, make_spec
+from launcher.backends.kubernetes.jobs.claim import run_json
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
+from launcher.spec.runspec import RunSpec, make_spec
 from tests.cluster.harness.access import Cluster, find
-from trainer import index, layout
+from trainer.run import index, layout
 from trainer.storage import open_store
 
 _SECONDS, _REQUESTS, _MEGABYTES = 2.0, 3, 200.0  # that a report may take

@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from launcher.backends.kubernetes.api import Api, Object, connect
+from launcher.backends.kubernetes.client.api import Api, Object, connect
 from launcher.render import render
-from launcher.spec import RunSpec
+from launcher.spec.runspec import RunSpec
 from tests.cluster.harness.access import Cluster
 from tests.cluster.harness.binaries import KWOK
 from tests.cluster.harness.processes import Service, recorded_service, wait_until

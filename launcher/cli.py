@@ -35,10 +35,10 @@ from launcher.commands.tensorboard import tensorboard
 from launcher.commands.wait import wait
 from launcher.commands.watch import watch
 from launcher.errors import EXIT_CTRL_C, Interrupted
-from launcher.hints import remember
+from launcher.spec.next_commands import remember
+from trainer.environment.surroundings import check_folder, output_failed, settle_streams
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
 from trainer.storage.limits import told
-from trainer.surroundings import check_folder, output_failed, settle_streams
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(

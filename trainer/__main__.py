@@ -8,8 +8,8 @@ if not sys.flags.safe_path and sys.path[0] != os.path.dirname(os.path.dirname(os
     del sys.path[0]
 
 
+from trainer.environment.stop_signals import STOPS, Ended, end
 from trainer.errors import EXIT_RESTART
-from trainer.stops import STOPS, Ended, end
 
 try:  # a signal may come as soon as somebody listens
     STOPS.listen(EXIT_RESTART if sys.argv[1:2] in (["train"], ["worker"]) else None)

@@ -11,14 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from trainer import config as configuration
-from trainer import layout, scratch, surroundings
-from trainer.data_cli import app as data_app
+from trainer.console.printing import say
+from trainer.data.cli import app as data_app
+from trainer.environment import scratch, surroundings
+from trainer.environment.paths import expanded
+from trainer.environment.quiet import find_tensorflow, load_tensorflow
+from trainer.environment.stop_signals import Ended, end
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
-from trainer.paths import expanded
-from trainer.quiet import find_tensorflow, load_tensorflow
-from trainer.stops import Ended, end
+from trainer.run import layout
 from trainer.storage.limits import told as exhausted
-from trainer.voice import say
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
@@ -134,7 +135,7 @@ def describe(
     except ValueError as error:
         raise ConfigError(str(error)) from None
     load_tensorflow()
-    from trainer import describe as description
+    from trainer.networks import describe as description
 
     found = description.describe(resolved, replicas)
     if output is Format.TEXT:
@@ -166,13 +167,13 @@ def train(
 
     Example: python -m trainer train --preset mlp --root runs --experiment digits --run first
     """
-    from trainer import cluster, supervision
-    from trainer.emergency import Emergency, listen_to_supervisor
-    from trainer.stopping import StopFlag
+    from trainer.environment import supervision, tf_config
+    from trainer.training.abort import Emergency, listen_to_supervisor
+    from trainer.training.stopping import StopFlag
 
     received = configuration.receive(preset, overrides or (), os.environ)
     path = layout.run_path(root, experiment, run)
-    team = cluster.from_environment(os.environ)
+    team = tf_config.from_environment(os.environ)
     told, emergency = supervision.from_environment(os.environ), Emergency()
     stop = StopFlag(emergency)
     if told.supervised:  # before the seconds that TensorFlow takes to load
@@ -181,7 +182,7 @@ def train(
         for line in (*received.notes, *surroundings.typed_lines(os.environ)):
             say(line)
     found = surroundings.recorded(os.environ, threads)  # before libraries add variables of their own
-    from trainer.opening import Options, open_run
+    from trainer.training.opening import Options, open_run
 
     given = tuple(overrides or ())
     options = Options(
@@ -192,7 +193,7 @@ def train(
     opening = open_run(received.config, options, team)  # before the seconds that TensorFlow takes to load
     stop.doing("TensorFlow was imported")
     load_tensorflow()
-    from trainer import train as training
+    from trainer.training import train as training
 
     leave(training.train(received.config, options, team, emergency, stop, opening))
 
@@ -228,11 +229,11 @@ def worker(
 
     Example: python -m trainer worker --preset mlp --root gs://bucket/gan --experiment digits --run first
     """
-    from trainer import firing, termination
-    from trainer import worker as pod
+    from trainer.pod import scheduled_run, termination
+    from trainer.pod import worker as pod
 
     with termination.explained(os.environ):
-        fired = firing.identify(run, schedule, os.environ)
+        fired = scheduled_run.identify(run, schedule, os.environ)
         arguments = ["--preset", preset, "--root", root, "--experiment", experiment, *fired.arguments()]
         for override in overrides or ():
             arguments += ["--set", override]
@@ -266,7 +267,7 @@ def sample(
 
     Example: python -m trainer sample --run-dir runs/digits/first --count 64 --out grid.png
     """
-    from trainer import drawing
+    from trainer.sampling import drawing
     from trainer.storage import open_store
 
     out = Path(expanded(str(out), "--out"))
@@ -274,7 +275,7 @@ def sample(
     request, store = drawing.Request(step, seed, count, truncation, interpolate), open_store(run_dir)
     drawing.check(store, request)  # before the seconds that TensorFlow takes to load
     load_tensorflow()
-    from trainer.generate import generate
+    from trainer.sampling.generate import generate
 
     drawing.write(generate(store, request), out, way=interpolate is not None)
     print(out)

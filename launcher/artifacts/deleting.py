@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from launcher.artifacts.crew import Crew
 from launcher.artifacts.listing import Listing
-from trainer import layout
+from trainer.run import layout
 from trainer.storage import Stat, Store
 
 _JOBS = 8  # a bucket answers one delete in some 30 ms whatever its size

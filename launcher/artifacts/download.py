@@ -8,7 +8,7 @@ from pathlib import Path
 from launcher.artifacts.crew import Crew
 from launcher.artifacts.fetching import COPIED, GONE, UNCHANGED, Fetched, Fetcher
 from launcher.artifacts.listing import Listing
-from launcher.artifacts.places import Destination
+from launcher.artifacts.paths import Destination
 from launcher.artifacts.selecting import Plan, Selection
 from trainer.storage import LocalStore, Stat, Store
 

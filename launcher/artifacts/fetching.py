@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import google_crc32c
 
-from launcher.artifacts.places import Destination, part_path
+from launcher.artifacts.paths import Destination, part_path
 from trainer.errors import ObjectMissing, StorageError
 from trainer.storage import Stat, Store, crc32c
 from trainer.storage.base import CHUNK_BYTES

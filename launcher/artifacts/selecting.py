@@ -1,8 +1,8 @@
 """Which files of a run a download takes.
 
-A checkpoint without a manifest, or with an empty one, does not exist (see `trainer.layout`): its files may
-still be on their way, or stay unfinished for ever, so they are never taken. The manifests are fetched after
-everything else, so that the law holds in the local folder too, wherever the download is cut off.
+A checkpoint without a manifest, or with an empty one, does not exist (see `trainer.run.layout`): its files
+may still be on their way, or stay unfinished for ever, so they are never taken. The manifests are fetched
+after everything else, so that the law holds in the local folder too, wherever the download is cut off.
 """
 
 from collections import Counter
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from launcher.artifacts.listing import Listing, check_kinds, kind_of
-from launcher.artifacts.places import local_path
+from launcher.artifacts.paths import local_path
 from launcher.errors import SpecError
-from trainer import layout
+from trainer.run import layout
 from trainer.storage import Stat
 
 _OF_A_STEP = frozenset({"checkpoints", "samples"})

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from launcher.follow import LogLine
-from launcher.hints import command_line
-from launcher.lookup import Found
-from launcher.spec import RunSpec
-from launcher.status import Files, RunStatus
-from trainer.layout import RunPath
+from launcher.records.follow import LogLine
+from launcher.records.run_folder import Found
+from launcher.records.status import Files, RunStatus
+from launcher.spec.next_commands import command_line
+from launcher.spec.runspec import RunSpec
+from trainer.run.layout import RunPath
 
 
 class Known(NamedTuple):

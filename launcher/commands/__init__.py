@@ -1,1 +1,1 @@
-"""The commands: they parse, call `launcher.runs` and print."""
+"""The commands: they parse, call `launcher.runs.verbs` and print."""

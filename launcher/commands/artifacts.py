@@ -54,9 +54,9 @@ def list_(
 
     Example: launcher artifacts list demo-20260102-x7k2 --only samples,export
     """
-    from launcher import runs
+    from launcher.runs import verbs
 
-    found = runs.list_artifacts(place_of(root, context, namespace), run, kinds(only))
+    found = verbs.list_artifacts(place_of(root, context, namespace), run, kinds(only))
     if output is not OutputFormat.text:
         print_data(found, output)
     elif found:
@@ -103,11 +103,11 @@ def download(
 
     Example: launcher artifacts download demo-20260102-x7k2 --to results --only samples,export
     """
-    from launcher import runs
+    from launcher.runs import verbs
 
     shown = sys.stderr.isatty() and output is OutputFormat.text and not quiet
     with _bar(run, shown) as advance:
-        done = runs.download_artifacts(
+        done = verbs.download_artifacts(
             place_of(root, context, namespace),
             run,
             to,

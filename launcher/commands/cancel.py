@@ -20,12 +20,12 @@ def cancel(
 
     Example: launcher cancel demo-20260102-x7k2
     """
-    from launcher import runs
+    from launcher.runs import verbs
 
-    ended = runs.cancel(place_of(root, context, namespace), run, kill=now)
+    ended = verbs.cancel(place_of(root, context, namespace), run, kill=now)
     if output is not OutputFormat.text:
         print_data(ended, output)
     elif ended.resumable:
-        typer.echo(f"run '{ended.run}' is {ended.state}: {runs.way_on(ended)}")
+        typer.echo(f"run '{ended.run}' is {ended.state}: {verbs.way_on(ended)}")
     else:
         typer.echo(f"run '{ended.run}' is {ended.state} at step {ended.step}")

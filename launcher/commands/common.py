@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from launcher import durations
 from launcher.commands.completion import complete_run
-from launcher.hints import DEFAULT_ROOT
-from trainer import __version__, surroundings
-from trainer.paths import expanded
+from launcher.spec import durations
+from launcher.spec.next_commands import DEFAULT_ROOT
+from trainer import __version__
+from trainer.environment import surroundings
+from trainer.environment.paths import expanded
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from launcher.spec import RunSpec
+    from launcher.spec.runspec import RunSpec
 
 _WIDE = 200  # columns of a table that no terminal limits
 
@@ -34,7 +35,7 @@ class OutputFormat(StrEnum):
 
 def complete_context(incomplete: str) -> list[str]:
     """Contexts of the kubeconfig, for the shell's completion."""
-    from launcher.kubeconfig import context_names
+    from launcher.spec.kubeconfig import context_names
 
     return [name for name in context_names() if name.startswith(incomplete)]
 
@@ -44,7 +45,7 @@ def at_home(path: Path | None) -> Path | None:
     return Path(expanded(str(path))) if path is not None else None
 
 
-# Options that may come from a settings' file as well have no default here: `launcher.settings` knows it.
+# Options that may come from a settings' file as well have no default here: `launcher.spec.settings` knows it.
 Root = Annotated[
     str | None,
     typer.Option(

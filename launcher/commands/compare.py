@@ -25,7 +25,7 @@ from launcher.wording import short_revision
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from launcher.compare import Comparison
+    from launcher.looking.compare import Comparison
 
 _LONGEST = 120  # characters of a picture's name that is made of the runs'
 
@@ -75,10 +75,10 @@ def compare(
 
     Example: launcher compare first gs://bucket/gan/faces/second --x images --out both.svg
     """
-    from launcher.compare import compare as compare_runs
-    from launcher.compare import draw
-    from launcher.compare.picture import check_installed
-    from launcher.localfile import check_folder, write_file
+    from launcher.local_file import check_folder, write_file
+    from launcher.looking.compare import compare as compare_runs
+    from launcher.looking.compare import draw
+    from launcher.looking.compare.picture import check_installed
 
     check_installed()
     kind = _kind(out)
@@ -94,8 +94,8 @@ def compare(
 
 
 def _kind(out: Path | None) -> str:
-    from launcher.compare.picture import SUFFIXES
     from launcher.errors import SpecError
+    from launcher.looking.compare.picture import SUFFIXES
 
     if out is None:
         return "png"

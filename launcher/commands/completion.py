@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from launcher.places import Place
+    from launcher.runs.find import Place
 
 PATIENCE_SECONDS = 2.0
 
@@ -68,7 +68,7 @@ def _place(params: dict[str, Any]) -> "Place":
 
     place = place_of(params.get("root"), params.get("context"), params.get("namespace"))
     if "://" in (place.root or ""):
-        import trainer.index
+        import trainer.run.index
         import trainer.storage.gcs  # noqa: F401
     return place
 
@@ -78,18 +78,18 @@ def _import_client(place: "Place") -> None:
     if place.has_cluster:
         import kubernetes.client  # noqa: F401
 
-        import launcher.backends.kubernetes.observe  # noqa: F401
+        import launcher.backends.kubernetes.status.observe  # noqa: F401
 
 
 def _add_runs(place: "Place", incomplete: str, found: Names) -> None:
-    from launcher.hints import DEFAULT_ROOT
+    from launcher.spec.next_commands import DEFAULT_ROOT
 
     names = _RunNames(incomplete, found)
     with contextlib.suppress(Exception):  # where there is no root, there may be a cluster
         _of_root(place.root or DEFAULT_ROOT, names)
     if place.root is None and place.has_cluster:
-        from launcher.backends.kubernetes.labels import run_of
-        from launcher.backends.kubernetes.observe import jobs
+        from launcher.backends.kubernetes.status.observe import jobs
+        from launcher.render.labels import run_of
 
         for path in map(run_of, jobs(place.connect())):
             if path:
@@ -102,7 +102,7 @@ def _of_root(root: str, names: "_RunNames") -> None:
     store = open_store(root)
     for experiment in [names.experiment] if names.experiment else store.folders():
         if "://" in root:  # one object, and perhaps all that there is time for
-            from trainer import index
+            from trainer.run import index
 
             with contextlib.suppress(Exception):
                 for name in list(index.read(open_store(f"{root.rstrip('/')}/{experiment}"))):
@@ -135,7 +135,7 @@ class _RunNames:
 
 
 def _add_schedules(place: "Place", incomplete: str, found: Names) -> None:
-    from launcher.backends.kubernetes.labels import MANAGED
+    from launcher.render.labels import MANAGED
 
     if place.has_cluster:
         items = place.connect().list("CronJob", MANAGED)["items"]

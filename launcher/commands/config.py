@@ -25,7 +25,7 @@ def show(flags: RunFlags, output: Output = TEXT) -> None:
 
     Example: launcher config show -f run.yaml --workers 4
     """
-    from launcher.settings import shown
+    from launcher.spec.settings import shown
 
     found = shown(flags.settings())
     if output is not OutputFormat.text:

@@ -21,7 +21,7 @@ from launcher.wording import counted
 
 if TYPE_CHECKING:
     from launcher.artifacts import Artifact
-    from launcher.status import RunStatus
+    from launcher.records.status import RunStatus
 
 
 def delete(
@@ -44,12 +44,12 @@ def delete(
 
     Example: launcher delete demo-20260102-x7k2 --artifacts
     """
-    from launcher import runs
+    from launcher.runs import verbs
 
     place = place_of(root, context, namespace)
     if artifacts and not yes:
-        _ask(runs.status(place, run), runs.list_artifacts(place, run), force)
-    done = runs.delete(place, run, artifacts=artifacts, force=force)
+        _ask(verbs.status(place, run), verbs.list_artifacts(place, run), force)
+    done = verbs.delete(place, run, artifacts=artifacts, force=force)
     if output is not OutputFormat.text:
         print_data(done._asdict(), output)
         return

@@ -11,9 +11,9 @@ from launcher.commands.options import RunFlags, with_run_flags
 from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
-    from launcher.difference import Difference
-    from launcher.places import Place
-    from launcher.settings import Layered
+    from launcher.diagnosis.diff import Difference
+    from launcher.runs.find import Place
+    from launcher.spec.settings import Layered
 
 _COLOURS = (("---", "bold"), ("+++", "bold"), ("@@", "cyan"), ("-", "red"), ("+", "green"))
 _NOT_HERE = ("name", "experiment", "backend")
@@ -42,7 +42,7 @@ def diff(
     Example: launcher diff nightly -f run.yaml --image REGISTRY/gantry:0.2.0 -o json
     """
     from launcher.errors import SpecError
-    from launcher.settings import flag_of, given
+    from launcher.spec.settings import flag_of, given
 
     said = flags.of_run()
     for field in _NOT_HERE:
@@ -62,7 +62,7 @@ def diff(
 
 def _difference(place: "Place", name: str, settings: "Layered") -> "Difference":
     """Of the run of that name, else of the schedule."""
-    from launcher.difference import diff_run
+    from launcher.diagnosis.diff import diff_run
     from launcher.errors import CannotAsk, NoSuchRun, NoSuchSchedule
 
     try:

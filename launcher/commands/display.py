@@ -5,16 +5,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from launcher.commands.common import number
-from launcher.durations import spoken
+from launcher.spec.durations import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.text import Text
 
-    from launcher.follow import LogLine
-    from launcher.runs import Update
-    from launcher.status import RunStatus
+    from launcher.records.follow import LogLine
+    from launcher.records.status import RunStatus
+    from launcher.runs.verbs import Update
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 

@@ -10,7 +10,7 @@ from launcher.commands.common import TEXT, Output, OutputFormat, console, note, 
 from launcher.commands.options import RunFlags, with_run_flags
 
 if TYPE_CHECKING:
-    from launcher.doctor import Report
+    from launcher.diagnosis.doctor import Report
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 EXIT_WELL, EXIT_NOT_WELL = 0, 1
@@ -43,7 +43,7 @@ def doctor(
 
     Example: launcher doctor --image REGISTRY/gantry:0.1.0 --root gs://bucket/gan --workers 4 --gpus 1 --deep
     """
-    from launcher.doctor import examine, subject_of
+    from launcher.diagnosis.doctor import examine, subject_of
     from launcher.errors import SpecError
 
     if timeout < 1:

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from launcher.commands.common import size
-from launcher.durations import spoken
+from launcher.spec.durations import spoken
 from launcher.wording import counted
 
 if TYPE_CHECKING:
-    from launcher.estimate import Estimate
+    from launcher.diagnosis.estimate import Estimate
 
 _MARKS = {True: "yes", False: "no", None: "?"}
 _WIDE = 12

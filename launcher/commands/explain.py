@@ -11,7 +11,7 @@ from launcher.commands.completion import complete_run_or_schedule
 from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
-    from launcher.explain import Diagnosis, Fix
+    from launcher.diagnosis.explain import Diagnosis, Fix
 
 _EXIT_NOT_WELL = 1
 
@@ -51,8 +51,8 @@ def explain(
 
     Example: launcher explain demo-20260102-x7k2 --apply
     """
+    from launcher.diagnosis.explain import explain as explain_it
     from launcher.errors import SpecError
-    from launcher.explain import explain as explain_it
 
     if apply and output is not OutputFormat.text:
         raise SpecError(f"--output {output.value}: expected text with --apply, as the command prints its own")

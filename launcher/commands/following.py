@@ -15,8 +15,8 @@ from launcher.commands.display import log_stream, make_display, write_lines
 
 if TYPE_CHECKING:
     from launcher.backends.base import Started
-    from launcher.follow import LogLine
-    from launcher.runs import Outcome
+    from launcher.records.follow import LogLine
+    from launcher.runs.verbs import Outcome
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ERROR = "error: "
@@ -80,7 +80,7 @@ def watch(started: "Started", output: OutputFormat) -> None:
     Raises:
         UserError, RunFailed, RunInterrupted: it did not finish.
     """
-    from launcher.hints import command_line
+    from launcher.spec.next_commands import command_line
 
     try:
         _show(started, output)
@@ -95,13 +95,13 @@ def _show(started: "Started", output: OutputFormat, stops: StopRequests | None =
 
     These are returned: the outcome says one of them, and nothing is to be said twice.
     """
-    from launcher import runs
+    from launcher.runs import verbs
 
     told, path = 0, started.path
     errors: list[LogLine] = []
     where = (path.root, f"{path.experiment}/{path.name}")
     with make_display(log_stream(output is not OutputFormat.text), path.name) as display:
-        for update in runs.follow(*where):
+        for update in verbs.follow(*where):
             if stops and stops.hung_up:
                 return errors
             last = [line for line in update.lines if stops and line.text.startswith(_ERROR)]
@@ -109,7 +109,7 @@ def _show(started: "Started", output: OutputFormat, stops: StopRequests | None =
             display.show(update._replace(lines=[line for line in update.lines if line not in last]))
             if stops and stops.count > told and update.status.live:
                 told = stops.count
-                runs.request_stop(*where, kill=told > 1)
+                verbs.request_stop(*where, kill=told > 1)
                 note(
                     "killing the workers"
                     if told > 1
@@ -120,17 +120,17 @@ def _show(started: "Started", output: OutputFormat, stops: StopRequests | None =
 
 def _leave_behind(started: "Started") -> None:
     """The terminal is gone: ask the workers to save and stop, as Ctrl-C does, and leave."""
-    from launcher import runs
+    from launcher.runs import verbs
 
     path = started.path
-    runs.request_stop(path.root, f"{path.experiment}/{path.name}", kill=False)
+    verbs.request_stop(path.root, f"{path.experiment}/{path.name}", kill=False)
     raise typer.Exit(_EXIT_HUNG_UP)
 
 
 def _end(started: "Started", output: OutputFormat, errors: "Sequence[LogLine]" = ()) -> None:
-    from launcher import runs
+    from launcher.runs import verbs
 
-    outcome = runs.finish(started)
+    outcome = verbs.finish(started)
     unsaid = [line for line in errors if line.text.removeprefix(_ERROR).strip() not in outcome.text]
     write_lines(log_stream(output is not OutputFormat.text), unsaid)
     if output is not OutputFormat.text:
@@ -153,12 +153,12 @@ def _leave(outcome: "Outcome") -> None:
 
 def report_detached(started: "Started", output: OutputFormat) -> None:
     """Say how a run that goes on by itself is found again."""
-    from launcher import runs
-    from launcher.hints import command_line
+    from launcher.runs import verbs
+    from launcher.spec.next_commands import command_line
 
     path = started.path
     if output is not OutputFormat.text:
-        print_data(runs.status(path.root, f"{path.experiment}/{path.name}"), output)
+        print_data(verbs.status(path.root, f"{path.experiment}/{path.name}"), output)
         return
     typer.echo(path.name)
     note(

@@ -20,7 +20,7 @@ from launcher.commands.common import (
 from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
-    from launcher.status import RunStatus
+    from launcher.records.status import RunStatus
 
 Experiment = Annotated[
     str | None,
@@ -80,15 +80,15 @@ def list_(
 
     Example: launcher list --experiment faces --sort -step --limit 10
     """
-    from launcher import runs
     from launcher.errors import SpecError
-    from launcher.ordering import arranged
+    from launcher.runs import verbs
+    from launcher.runs.sorting import arranged
 
     place = place_of(root, context, namespace)
     states = [word.strip() for word in (state or "").split(",") if word.strip()]
     if all_namespaces and namespace is not None:
         raise SpecError(f"--namespace {namespace}: expected none with --all-namespaces")
-    every = runs.list_runs(place, experiment, all_namespaces)
+    every = verbs.list_runs(place, experiment, all_namespaces)
     found = arranged(every, sort=sort, reverse=reverse, states=states, limit=limit)
     if output is not OutputFormat.text:
         print_data(found, output)
@@ -102,7 +102,7 @@ def list_(
 def table(found: "list[RunStatus]", sort: str | None = None, owners: bool = False) -> list[str]:
     """Runs as lines, with a column for what they are sorted by; `owners` adds where and whose they are."""
     from launcher.commands.table import lines
-    from launcher.ordering import is_figure, value_of
+    from launcher.runs.sorting import is_figure, value_of
 
     key = (sort or "").removeprefix("-")
     more = [key] if is_figure(sort) or key == "created" else []

@@ -23,7 +23,7 @@ from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
     from launcher.backends.base import LogChoice
-    from launcher.places import Place
+    from launcher.runs.find import Place
 
 
 def logs(
@@ -52,16 +52,16 @@ def logs(
 
     Example: launcher logs demo-20260102-x7k2 --follow --worker 0
     """
-    from launcher import runs
+    from launcher.runs import verbs
 
     place = place_of(root, context, namespace)
-    choice = runs.LogChoice(worker, tail, since, attempt)
+    choice = verbs.LogChoice(worker, tail, since, attempt)
     if follow:
         _follow(place, run, choice, output)
         return
     from launcher.commands.display import write_lines
 
-    lines = runs.logs(place, run, choice)
+    lines = verbs.logs(place, run, choice)
     if output is OutputFormat.text:
         write_lines(sys.stdout, lines)
     else:
@@ -69,9 +69,9 @@ def logs(
 
 
 def _follow(place: "Place", run: str, choice: "LogChoice", output: OutputFormat) -> None:
-    from launcher import runs
     from launcher.commands.display import make_display
     from launcher.errors import SpecError
+    from launcher.runs import verbs
 
     if choice.attempt is not None:
         raise SpecError(f"--attempt {choice.attempt}: expected none with --follow, which follows the newest")
@@ -80,5 +80,5 @@ def _follow(place: "Place", run: str, choice: "LogChoice", output: OutputFormat)
             f"--output {output.value}: expected text with --follow, which has no end to close a list at"
         )
     with make_display(sys.stdout, run) as display:
-        for update in runs.follow(place, run, choice):
+        for update in verbs.follow(place, run, choice):
             display.show(update)

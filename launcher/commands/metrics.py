@@ -13,7 +13,7 @@ from launcher.commands.place import place_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from launcher.curves import Curves
+    from launcher.looking.curves import Curves
 
 _NAMED_DAMAGES = 3
 
@@ -49,8 +49,8 @@ def metrics(
 
     Example: launcher metrics demo-20260102-x7k2 --csv > losses.csv
     """
-    from launcher.curves import read_curves
-    from launcher.places import find
+    from launcher.looking.curves import read_curves
+    from launcher.runs.find import find
 
     found = read_curves(find(place_of(root, context, namespace), run).store)
     if found.damaged:

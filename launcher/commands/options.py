@@ -25,8 +25,8 @@ from launcher.commands.common import (
 )
 
 if TYPE_CHECKING:
-    from launcher.settings import Layered
-    from launcher.spec import RunSpec
+    from launcher.spec.runspec import RunSpec
+    from launcher.spec.settings import Layered
 
 P = ParamSpec("P")
 Flags = TypeVar("Flags", bound="RunFlags")
@@ -39,7 +39,7 @@ def _preset_names(incomplete: str) -> list[str]:
 
 
 def _profile_names(incomplete: str) -> list[str]:
-    from launcher.templates import profile_names
+    from launcher.spec.templates import profile_names
 
     return [name for name in profile_names() if name.startswith(incomplete)]
 
@@ -234,7 +234,7 @@ class RunFlags:
         Raises:
             SpecError: a file has a mistake.
         """
-        from launcher.settings import layered
+        from launcher.spec.settings import layered
 
         given = self.of_run()
         return layered(given, given.pop("file"))
@@ -245,8 +245,8 @@ class RunFlags:
         Raises:
             UserError: a value is wrong, or the kubeconfig has no such context.
         """
-        from launcher.kubeconfig import current
-        from launcher.settings import spec_from
+        from launcher.spec.kubeconfig import current
+        from launcher.spec.settings import spec_from
 
         spec = spec_from(self.settings())
         if spec.context is not None and spec.backend != "local":  # which asks no cluster

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from launcher.places import Place
+    from launcher.runs.find import Place
 
 
 def place_of(root: str | None, context: str | None, namespace: str | None) -> "Place":
@@ -16,10 +16,10 @@ def place_of(root: str | None, context: str | None, namespace: str | None) -> "P
         SpecError: there is no context of the name that was typed. One in ``gantry.yaml``, which may have been
             written elsewhere, matters only to what asks a cluster.
     """
-    from launcher.hints import remember
-    from launcher.kubeconfig import check_context
-    from launcher.places import Place
-    from launcher.settings import defaults
+    from launcher.runs.find import Place
+    from launcher.spec.kubeconfig import check_context
+    from launcher.spec.next_commands import remember
+    from launcher.spec.settings import defaults
 
     if context is not None:
         check_context(context)

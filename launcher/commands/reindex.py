@@ -17,10 +17,10 @@ def reindex(root: Root = None, experiment: Experiment = None, output: Output = T
 
     Example: launcher reindex --root gs://bucket/gan --experiment faces
     """
-    from launcher import runs
+    from launcher.runs import verbs
 
     place = place_of(root, None, None)
-    done = runs.reindex(place, experiment)
+    done = verbs.reindex(place, experiment)
     if output is not OutputFormat.text:
         print_data([each._asdict() for each in done], output)
     for each in done if output is OutputFormat.text else ():

@@ -49,7 +49,7 @@ def report(
 
     Example: launcher report gan/demo-20260102-x7k2 --root gs://bucket/gan --out demo.html
     """
-    from launcher.report import write_report
+    from launcher.looking.report import write_report
 
     done = write_report(place_of(root, context, namespace), run, out)
     if output is not OutputFormat.text:

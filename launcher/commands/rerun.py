@@ -60,8 +60,8 @@ def rerun(
 
     Example: launcher rerun demo-20260102-x7k2 --replace --memory 8Gi --unset env.LEVEL --watch
     """
-    from launcher import rerunning
-    from launcher.settings import given
+    from launcher.runs import rerunning
+    from launcher.spec.settings import given
 
     said = flags.of_run()
     settings = given(said, said.pop("file"))

@@ -92,11 +92,11 @@ def resume(
 
     Example: launcher resume demo-20260102-x7k2 --set steps=8000
     """
-    from launcher import runs
-    from launcher.settings import given
+    from launcher.runs import verbs
+    from launcher.spec.settings import given
 
     place = place_of(root, context, namespace)
-    local = runs.locate(place, run).backend.name == "local"
+    local = verbs.locate(place, run).backend.name == "local"
     changes: dict[str, Any] = {"workers": workers, "threads": threads, "image": image, "memory": memory}
     changes["grace_seconds"] = grace_seconds
     changes["accept_changed_data"] = accept_changed_data
@@ -105,10 +105,10 @@ def resume(
 
     def start() -> "Started":
         if replace:
-            from launcher import rerunning
+            from launcher.runs import rerunning
 
             return rerunning.resume(place, run, overrides or (), **changes)
-        return runs.resume(place, run, overrides or (), abandon=abandon, **changes)
+        return verbs.resume(place, run, overrides or (), abandon=abandon, **changes)
 
     if local and not detach:
         run_in_foreground(start, output)

@@ -22,8 +22,8 @@ from launcher.commands.common import (
 from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
-    from launcher.lookup import Found
-    from launcher.samples import Film, Grid
+    from launcher.looking.samples import Film, Grid
+    from launcher.records.run_folder import Found
 
 
 def samples(
@@ -75,8 +75,8 @@ def samples(
 
     Example: launcher samples demo-20260102-x7k2 --gif learning.gif --numbers --fps 12
     """
-    from launcher.places import find
-    from launcher.samples import choose, list_grids
+    from launcher.looking.samples import choose, list_grids
+    from launcher.runs.find import find
 
     _check(step, draw, open_, gif, output)
     program = _viewer() if open_ else None
@@ -108,13 +108,13 @@ def _check(step: int | None, draw: bool, open_: bool, gif: Path | None, output: 
 
 
 def _viewer() -> str:
-    from launcher.samples.viewer import viewer
+    from launcher.looking.samples.viewer import viewer
 
     return viewer()
 
 
 def _film(found: "Found", gif: Path, fps: float, numbers: bool, output: OutputFormat) -> "Film":
-    from launcher.samples import make_film
+    from launcher.looking.samples import make_film
 
     film = make_film(found, gif, fps, numbers=numbers)
     if film.damaged:
@@ -126,7 +126,7 @@ def _film(found: "Found", gif: Path, fps: float, numbers: bool, output: OutputFo
 
 
 def _draw(found: "Found", grid: "Grid") -> None:
-    from launcher.samples.blocks import blocks
+    from launcher.looking.samples.blocks import blocks
 
     screen = console()
     screen.print(blocks(found.store.read(grid.name), grid.name, screen.width))
@@ -136,8 +136,8 @@ def _draw(found: "Found", grid: "Grid") -> None:
 def _copy(
     found: "Found", grid: "Grid", to: Path, program: str | None, output: OutputFormat
 ) -> dict[str, Any]:
-    from launcher.samples import fetch
-    from launcher.samples.viewer import show
+    from launcher.looking.samples import fetch
+    from launcher.looking.samples.viewer import show
 
     fetched = fetch(found, grid, to)
     if output is TEXT:

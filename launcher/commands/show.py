@@ -18,7 +18,7 @@ from launcher.commands.common import (
 )
 from launcher.commands.compare import value_text
 from launcher.commands.place import place_of
-from launcher.durations import spoken
+from launcher.spec.durations import spoken
 from launcher.wording import counted, short_revision
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from launcher.show import Shown
+    from launcher.looking.show import Shown
 
 _NAMED_DAMAGES = 10
 _VERSIONS = ("gantry", "python", "tensorflow", "tensorflow-cpu", "keras", "numpy")
@@ -45,7 +45,7 @@ def show(
 
     Example: launcher show faces/nightly-20260102-0300 -o json
     """
-    from launcher.show import show as show_run
+    from launcher.looking.show import show as show_run
 
     found = show_run(place_of(root, context, namespace), run)
     if output is not TEXT:
@@ -127,7 +127,7 @@ def _sizes(kinds: "Sequence[tuple[str, int]]") -> str:
 
 
 def _warm_start(found: "Shown") -> str:
-    from launcher.compare.differences import warm_start_text
+    from launcher.looking.compare.differences import warm_start_text
 
     return warm_start_text(found.warm_start) or ""
 
@@ -221,7 +221,7 @@ def _moment(text: Any) -> str:
 
     How long ago it was is not said: it is by the clock of whoever wrote it, which nobody can read from here.
     """
-    from launcher.states import parse_time
+    from launcher.records.states import parse_time
 
     time = parse_time(text)
     return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"

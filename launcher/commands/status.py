@@ -19,12 +19,12 @@ from launcher.commands.common import (
 )
 from launcher.commands.completion import complete_run
 from launcher.commands.place import place_of
-from launcher.durations import spoken
-from trainer.layout import LATEST
+from launcher.spec.durations import spoken
+from trainer.run.layout import LATEST
 
 if TYPE_CHECKING:
-    from launcher.places import Place
-    from launcher.status import RunStatus, WorkerStatus
+    from launcher.records.status import RunStatus, WorkerStatus
+    from launcher.runs.find import Place
 
 _SHOWN_WORKERS = 8  # more than fit a screen are summed up; -o json has all
 
@@ -56,26 +56,26 @@ def status(
 
     Example: launcher status demo-20260102-x7k2 --watch
     """
-    from launcher import runs
+    from launcher.runs import verbs
 
     place = place_of(root, context, namespace)
     if watch:
-        _watch((_explained(place, now) for now in runs.watch(place, run)), output)
+        _watch((_explained(place, now) for now in verbs.watch(place, run)), output)
     elif output is OutputFormat.text:
         sys.stdout.write(
-            "".join(f"{line}\n" for line in describe(_explained(place, runs.status(place, run))))
+            "".join(f"{line}\n" for line in describe(_explained(place, verbs.status(place, run))))
         )
     else:
-        print_data(_explained(place, runs.status(place, run)), output)
+        print_data(_explained(place, verbs.status(place, run)), output)
 
 
 def _explained(place: "Place", now: "RunStatus") -> "RunStatus":
     """The same with the cause, as `launcher explain` finds it, of a run that failed."""
-    from launcher.states import FAILED, INTERRUPTED
+    from launcher.records.states import FAILED, INTERRUPTED
 
     if now.state not in (FAILED, INTERRUPTED):
         return now
-    from launcher.explain import explained
+    from launcher.diagnosis.explain import explained
 
     return explained(place, now)
 
@@ -113,7 +113,7 @@ def _redraw(states: "Iterable[RunStatus]") -> None:
 
 def describe(now: "RunStatus") -> list[str]:
     """A run in a few lines."""
-    from launcher import runs
+    from launcher.runs import verbs
 
     lines = [f"{now.experiment}/{now.run}: {now.state}" + (f", {now.explanation}" if now.explanation else "")]
     if now.step is not None:
@@ -135,7 +135,7 @@ def describe(now: "RunStatus") -> list[str]:
     if now.health:
         lines.append(f"  warning: {now.health}")
     if now.resumable:
-        lines.append("  " + runs.way_on(now))
+        lines.append("  " + verbs.way_on(now))
     return lines
 
 

@@ -13,7 +13,7 @@ from launcher.commands.options import RunFlags, with_run_flags
 
 if TYPE_CHECKING:
     from launcher.backends.base import Started
-    from launcher.spec import RunSpec
+    from launcher.spec.runspec import RunSpec
 
     Starting = Callable[[Callable[[], object]], Started]
     """Starts a run, and calls what it is given just before anything is written or sent."""
@@ -69,13 +69,13 @@ def submit(
 
     Example: launcher submit -f run.yaml --workers 8 --estimate
     """
-    from launcher import runs
     from launcher.errors import nothing_sent
+    from launcher.runs import verbs
 
     with nothing_sent():
         spec = flags.spec()
     how = How(detach=detach, follow=follow, dry_run=dry_run, estimate=estimate, quiet=quiet, output=output)
-    begin(spec, lambda ready: runs.submit(spec, ready=ready), how)
+    begin(spec, lambda ready: verbs.submit(spec, ready=ready), how)
 
 
 class How(NamedTuple):
@@ -124,7 +124,7 @@ def _saying(spec: "RunSpec", how: How) -> "Callable[[], object]":
     Raises:
         DataError: the trainer would refuse it.
     """
-    from launcher.surveying import data_lines
+    from launcher.runs.data_survey import data_lines
 
     lines = data_lines(spec)
     return _nothing if how.quiet or not lines else lambda: note("\n".join(lines))
@@ -142,9 +142,9 @@ def _begin_on_cluster(spec: "RunSpec", start: "Starting", how: How) -> None:
         manifests = render(spec)  # before the client is loaded: a mistake in k8s/ shows at once
     if how.dry_run is not None:
         if how.dry_run is DryRun.server:
-            from launcher import runs
+            from launcher.runs import verbs
 
-            runs.dry_run(spec)
+            verbs.dry_run(spec)
         sys.stdout.write((to_json if how.output is OutputFormat.json else to_yaml)(manifests))
         return
     with nothing_sent():  # what was sent before a Ctrl-C, `start` has told
@@ -163,7 +163,7 @@ def _report(started: "Started", output: OutputFormat, *, quiet: bool) -> None:
 
 
 def _estimate(spec: "RunSpec", output: OutputFormat) -> None:
-    from launcher.estimate import estimate
+    from launcher.diagnosis.estimate import estimate
 
     found = estimate(spec)
     if output is not OutputFormat.text:

@@ -89,7 +89,7 @@ def sweep(
 def _plan(flags: SweepFlags, max_parallel: int | None) -> "Plan":
     from launcher import sweeps
     from launcher.errors import SpecError
-    from launcher.kubeconfig import current
+    from launcher.spec.kubeconfig import current
     from launcher.sweeps.file import read_sweep
 
     if flags.file is None:
@@ -159,7 +159,7 @@ def _told(row: "Row", figures: list[str]) -> list[str]:
 def _sorted(result: "Result", sort: str | None) -> "list[Row]":
     """Rows by a figure; those that have not begun last. A figure that none has must not cost the table."""
     from launcher.errors import SpecError
-    from launcher.ordering import arranged
+    from launcher.runs.sorting import arranged
 
     try:
         order = [run.run for run in arranged(result.statuses, sort=sort)] if sort else []

@@ -13,7 +13,7 @@ from launcher.commands.common import Context, Namespace, Root, Runs, at_home, no
 from launcher.commands.place import place_of
 
 if TYPE_CHECKING:
-    from launcher.tensorboard import Logs
+    from launcher.looking.tensorboard import Logs
 
 _LOOK_SECONDS = 5.0  # between two looks at the runs; a trainer writes its lines as often
 
@@ -58,7 +58,7 @@ def tensorboard(
 
     Example: launcher tensorboard demo-20260102-x7k2 --export events
     """
-    from launcher import tensorboard as boards
+    from launcher.looking import tensorboard as boards
 
     place = place_of(root, context, namespace)
     if export is not None:

@@ -16,7 +16,7 @@ from launcher.commands.common import (
     whole_seconds,
 )
 from launcher.commands.place import place_of
-from launcher.durations import spoken
+from launcher.spec.durations import spoken
 
 _EXIT_FAILED, _EXIT_TIME_UP = 1, 4
 
@@ -44,16 +44,16 @@ def wait(
 
     Example: launcher wait demo-20260102-x7k2 --timeout 2h
     """
-    from launcher import runs
-    from launcher.states import FINISHED
+    from launcher.records.states import FINISHED
+    from launcher.runs import verbs
 
     place = place_of(root, context, namespace)
-    now = runs.wait(place, run, timeout)
+    now = verbs.wait(place, run, timeout)
     if now is None:
         typer.echo(f"run '{run}' has not ended after {spoken(timeout)}", err=True)
         raise typer.Exit(_EXIT_TIME_UP)
     if now.state != FINISHED:
-        from launcher.explain import explained
+        from launcher.diagnosis.explain import explained
 
         now = explained(place, now)
     if output is OutputFormat.text:

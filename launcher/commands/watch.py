@@ -23,11 +23,11 @@ def watch(run: Run, root: Root = None, context: Context = None, namespace: Names
     from rich.console import Console
 
     from launcher.backends.base import way_on
-    from launcher.explain import explained
-    from launcher.hints import command_line
-    from launcher.live import Feed, check_terminal, draw, show
-    from launcher.places import locate
-    from launcher.states import FINISHED
+    from launcher.diagnosis.explain import explained
+    from launcher.looking.tui import Feed, check_terminal, draw, show
+    from launcher.records.states import FINISHED
+    from launcher.runs.find import locate
+    from launcher.spec.next_commands import command_line
 
     screen = Console(highlight=False)
     typed = {"--root": root, "--context": context, "-n": namespace}

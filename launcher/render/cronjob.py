@@ -8,10 +8,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from launcher.backends.kubernetes.labels import ROOT
 from launcher.errors import SpecError
-from launcher.kubeconfig import current
 from launcher.render.kustomize import lay_over, load
+from launcher.render.labels import ROOT
 from launcher.render.manifests import (
     TRAINER,
     arguments,
@@ -23,8 +22,9 @@ from launcher.render.manifests import (
     rename,
 )
 from launcher.render.paths import Manifest
-from launcher.spec import RunSpec
-from launcher.templates import check_profiles, folder
+from launcher.spec.kubeconfig import current
+from launcher.spec.runspec import RunSpec
+from launcher.spec.templates import check_profiles, folder
 
 FOLDER = "cronjob"
 SCHEDULE, SPEC, TIMING, WORKERS = (f"gantry/{key}" for key in ("schedule", "spec", "timing", "workers"))

@@ -16,7 +16,7 @@ import yaml
 
 from launcher.errors import SpecError
 from launcher.render.paths import Manifest
-from launcher.templates import COMPONENTS, KUSTOMIZATION
+from launcher.spec.templates import COMPONENTS, KUSTOMIZATION
 
 _READ = ("resources", "components", "patches")
 _PASSED_OVER = ("apiVersion", "kind", "images")

@@ -7,7 +7,9 @@ object of an attempt is named after the Job, and every selector chooses this att
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launcher.backends.kubernetes.labels import (
+from launcher.errors import SpecError
+from launcher.render.kustomize import load
+from launcher.render.labels import (
     ATTEMPT,
     CONTAINER,
     INSTANCE,
@@ -17,16 +19,15 @@ from launcher.backends.kubernetes.labels import (
     PART_OF,
     ROOT,
 )
-from launcher.check import quantity
-from launcher.errors import SpecError
-from launcher.footprint import scratch_mib
-from launcher.kubeconfig import DEFAULT_NAMESPACE, current
-from launcher.render.kustomize import load
 from launcher.render.paths import Manifest
-from launcher.spec import RunSpec
-from launcher.templates import check_profiles, folder
-from trainer import __version__, surroundings
+from launcher.spec.footprint import scratch_mib
+from launcher.spec.kubeconfig import DEFAULT_NAMESPACE, current
+from launcher.spec.runspec import RunSpec
+from launcher.spec.templates import check_profiles, folder
+from launcher.spec.validation import quantity
+from trainer import __version__
 from trainer.config import VARIABLE as CONFIG
+from trainer.environment import surroundings
 
 VERSION = "app.kubernetes.io/version"
 SCRATCH = "tmp"

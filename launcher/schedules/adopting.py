@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from launcher import secrecy
-from launcher.backends.kubernetes.labels import CONTAINER, QUEUE, SPEC, annotation
-from launcher.backends.kubernetes.pods import variables
-from launcher.backends.kubernetes.record import template_of
-from launcher.check import RESERVED, cores, quantity
+from launcher.backends.kubernetes.jobs.record import template_of
+from launcher.backends.kubernetes.status.pods import variables
+from launcher.render.labels import CONTAINER, QUEUE, SPEC, annotation
 from launcher.schedules.model import path_of
-from launcher.spec import KUBERNETES, RunSpec
+from launcher.spec import redaction
+from launcher.spec.runspec import KUBERNETES, RunSpec
+from launcher.spec.validation import RESERVED, cores, quantity
 
 _GPU = "nvidia.com/gpu"
 # Of the folder k8s/, where nobody has said otherwise.
@@ -136,7 +136,7 @@ def _environment(template: Mapping[str, Any], before: Mapping[str, Any]) -> dict
             if _said(name, value, before.get("env") or {}) is not None:
                 env[name] = value
     # What is there in plain text has been said to be no secret.
-    plain = [name for name, value in env.items() if secrecy.looks_secret(name, value)]
+    plain = [name for name, value in env.items() if redaction.looks_secret(name, value)]
     known = [name for name in before.get("env_plain") or () if name in env]
     return {"env": env, "env_secrets": hidden, "env_plain": list(dict.fromkeys([*known, *plain]))}
 

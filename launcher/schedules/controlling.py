@@ -4,15 +4,15 @@ import time
 from datetime import datetime
 from typing import NamedTuple
 
-from launcher.backends.kubernetes.api import Api, Object
-from launcher.backends.kubernetes.cancellation import announce_cancel
-from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import of_schedule, run_of
-from launcher.places import Place
+from launcher.backends.kubernetes.client.api import Api, Object
+from launcher.backends.kubernetes.jobs.cancellation import announce_cancel
+from launcher.backends.kubernetes.status.jobs import is_stopped
+from launcher.records.states import parse_time
+from launcher.render.labels import of_schedule, run_of
+from launcher.runs.find import Place
 from launcher.schedules.cronline import CronLine
-from launcher.schedules.finding import Found, find
+from launcher.schedules.find import Found, find
 from launcher.schedules.model import ScheduleStatus, asked_timing, since, status_of, suspend_patch, timing_of
-from launcher.states import parse_time
 from trainer.errors import GantryError
 from trainer.storage import open_store
 

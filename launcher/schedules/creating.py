@@ -7,21 +7,21 @@ then it may fire. One delete of the CronJob takes all of it back.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from launcher.backends.kubernetes.api import Api, Object, connect
-from launcher.backends.kubernetes.owner import owner_of, sign
-from launcher.backends.kubernetes.permissions import ROLE, RULES, missing
-from launcher.backends.kubernetes.preflight import preflight
-from launcher.backends.kubernetes.submit import TAKEN_BACK, owned, placed
-from launcher.check import HOST_NAME, LAST_ATTEMPT, FieldError, name_limit, refuse
+from launcher.backends.kubernetes.client.api import Api, Object, connect
+from launcher.backends.kubernetes.client.permissions import ROLE, RULES, missing
+from launcher.backends.kubernetes.jobs.owner import owner_of, sign
+from launcher.backends.kubernetes.jobs.preflight import preflight
+from launcher.backends.kubernetes.jobs.submit import TAKEN_BACK, owned, placed
 from launcher.errors import AlreadyExists, Forbidden, Interrupted, SpecError, nothing_sent
-from launcher.hints import schedule_line
 from launcher.render.cronjob import Cluster, Timing, render_schedule
+from launcher.runs.warm_start import check_warm_start
 from launcher.schedules.cronline import CronLine
-from launcher.schedules.finding import is_ours, not_ours, time_of
-from launcher.settings import Layered, spec_from
-from launcher.spec import RunSpec
-from launcher.warm_start import check_warm_start
-from launcher.yamlfile import Setting
+from launcher.schedules.find import is_ours, not_ours, time_of
+from launcher.spec.next_commands import schedule_line
+from launcher.spec.runspec import RunSpec
+from launcher.spec.settings import Layered, spec_from
+from launcher.spec.validation import HOST_NAME, LAST_ATTEMPT, FieldError, name_limit, refuse
+from launcher.spec.yaml_file import Setting
 from trainer.errors import GantryError
 from trainer.storage import open_store
 

@@ -10,25 +10,25 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from launcher.backends.kubernetes import replacing
-from launcher.backends.kubernetes.cancellation import was_cancelled
-from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import annotation, firing_due, firing_time, run_of, schedule_of
-from launcher.backends.kubernetes.observe import jobs as all_jobs
-from launcher.backends.kubernetes.reading import Readable
+from launcher.backends.kubernetes.jobs import replacing
+from launcher.backends.kubernetes.jobs.cancellation import was_cancelled
+from launcher.backends.kubernetes.status.jobs import is_stopped
+from launcher.backends.kubernetes.status.observe import jobs as all_jobs
+from launcher.backends.kubernetes.status.reading import Readable
 from launcher.errors import CannotAsk, NoSuchSchedule
-from launcher.hints import DEFAULT_ROOT
-from launcher.listing import Jobs, stand
-from launcher.lookup import experiments
-from launcher.places import Place
-from launcher.schedules.finding import Found, check_name, find, time_of
+from launcher.records.run_folder import experiments
+from launcher.records.states import FAILED, FINISHED, INTERRUPTED, STOPPED, parse_time
+from launcher.records.status import RunStatus, read_json
+from launcher.render.labels import annotation, firing_due, firing_time, run_of, schedule_of
+from launcher.runs.find import Place
+from launcher.runs.table import Jobs, stand
+from launcher.schedules.find import Found, check_name, find, time_of
 from launcher.schedules.missed import Busy, Known, Missed, missed
 from launcher.schedules.model import path_of, since, suspensions, timing_of
-from launcher.states import FAILED, FINISHED, INTERRUPTED, STOPPED, parse_time
-from launcher.status import RunStatus, read_json
-from trainer import index, layout
-from trainer.index import Entry
-from trainer.layout import RunPath
+from launcher.spec.next_commands import DEFAULT_ROOT
+from trainer.run import index, layout
+from trainer.run.index import Entry
+from trainer.run.layout import RunPath
 from trainer.storage import open_store
 
 MISSED = "missed"

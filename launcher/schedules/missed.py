@@ -12,11 +12,11 @@ from email.utils import parsedate_to_datetime
 from itertools import takewhile
 from typing import Any
 
-from launcher.backends.kubernetes.wording import event_time, one_line
+from launcher.backends.kubernetes.status.wording import event_time, one_line
+from launcher.records.states import parse_time
 from launcher.render.cronjob import Timing
 from launcher.schedules.cronline import CronLine
 from launcher.schedules.model import Span
-from launcher.states import parse_time
 
 MOST = 5_000  # due times that are looked at; half a second
 _ON_ITS_WAY = timedelta(seconds=30)  # the controller comes within seconds, and makes the Job a moment later

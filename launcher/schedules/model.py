@@ -8,7 +8,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from launcher.backends.kubernetes.labels import (
+from launcher.records.states import parse_time
+from launcher.render.cronjob import FIELDS, Timing, timing_json
+from launcher.render.labels import (
     CONTAINER,
     PART_OF,
     ROOT,
@@ -19,11 +21,9 @@ from launcher.backends.kubernetes.labels import (
     annotation,
     firing_run,
 )
-from launcher.check import FieldError
-from launcher.render.cronjob import FIELDS, Timing, timing_json
 from launcher.schedules.cronline import CronLine
-from launcher.states import parse_time
-from trainer.layout import RunPath
+from launcher.spec.validation import FieldError
+from trainer.run.layout import RunPath
 from trainer.storage.clock import age
 
 _KEPT = 20  # suspensions of the past

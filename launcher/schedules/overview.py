@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from launcher.backends.kubernetes.labels import SPEC, run_of
 from launcher.errors import NoSuchRun
-from launcher.hints import schedule_line
-from launcher.places import Place
+from launcher.render.labels import SPEC, run_of
+from launcher.runs.find import Place
 from launcher.schedules.adopting import asked_of
 from launcher.schedules.controlling import firings
 from launcher.schedules.cronline import CronLine
-from launcher.schedules.finding import Found, all_schedules, cron_command, find, time_of
+from launcher.schedules.find import Found, all_schedules, cron_command, find, time_of
 from launcher.schedules.history import Firing, of_found, recorded
 from launcher.schedules.model import ScheduleStatus, edited, path_of, status_of, timing_of
-from trainer.layout import RunPath
+from launcher.spec.next_commands import schedule_line
+from trainer.run.layout import RunPath
 
 _SHOWN = 5
 

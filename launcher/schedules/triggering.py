@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from launcher.backends.kubernetes.api import Object
-from launcher.backends.kubernetes.jobs import is_stopped
-from launcher.backends.kubernetes.labels import CONTAINER, run_of, triggered_run
+from launcher.backends.kubernetes.client.api import Object
+from launcher.backends.kubernetes.status.jobs import is_stopped
 from launcher.errors import AlreadyExists, SpecError
-from launcher.places import Place
+from launcher.render.labels import CONTAINER, run_of, triggered_run
+from launcher.runs.find import Place
 from launcher.schedules.controlling import firings
-from launcher.schedules.finding import find
+from launcher.schedules.find import find
 from launcher.schedules.model import path_of
-from trainer.layout import RunPath
+from trainer.run.layout import RunPath
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _MANUAL = {"cronjob.kubernetes.io/instantiate": "manual"}

@@ -11,23 +11,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from launcher.backends.kubernetes.api import Object
-from launcher.backends.kubernetes.judgement import note_pods
-from launcher.backends.kubernetes.labels import SINCE, SPEC, TIMING, annotation, schedule_of
-from launcher.backends.kubernetes.record import template_of
-from launcher.backends.kubernetes.submit import owned
-from launcher.difference import Difference, against_cluster, laid_over
-from launcher.difference.objects import object_name
+from launcher.backends.kubernetes.client.api import Object
+from launcher.backends.kubernetes.jobs.judgement import note_pods
+from launcher.backends.kubernetes.jobs.record import template_of
+from launcher.backends.kubernetes.jobs.submit import owned
+from launcher.diagnosis.diff import Difference, against_cluster, laid_over
+from launcher.diagnosis.diff.objects import object_name
 from launcher.errors import NoSuchSchedule, SpecError
-from launcher.places import Place
 from launcher.render.cronjob import Cluster, Timing, render_schedule
+from launcher.render.labels import SINCE, SPEC, TIMING, annotation, schedule_of
 from launcher.render.paths import steps
+from launcher.runs.find import Place
 from launcher.schedules.adopting import asked_of
 from launcher.schedules.creating import check_schedule_name, check_timing
-from launcher.schedules.finding import Found, cron_command, find
+from launcher.schedules.find import Found, cron_command, find
 from launcher.schedules.model import asked_timing, path_of, suspension_notes, timing_of
-from launcher.settings import Layered, flag_of
-from launcher.spec import RunSpec
+from launcher.spec.runspec import RunSpec
+from launcher.spec.settings import Layered, flag_of
 
 _IDENTITY = ("name", "experiment", "root", "backend")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from yaml import MappingNode, Node, SequenceNode
 
 from launcher.errors import SpecError
-from launcher.yamlfile import Reader, Setting, compose, shown
+from launcher.spec.yaml_file import Reader, Setting, compose, shown
 
 MOST = 1000
 """Runs that a sweep may have."""

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from launcher.backends.local.processes import available_cores
 from launcher.errors import SpecError
-from launcher.settings import Layered, layered, spec_from
-from launcher.spec import RunSpec
+from launcher.spec.runspec import RunSpec
+from launcher.spec.settings import Layered, layered, spec_from
+from launcher.spec.yaml_file import OVERRIDES, Setting
 from launcher.sweeps.file import Point, Sweep
-from launcher.yamlfile import OVERRIDES, Setting
-from trainer import layout
 from trainer.errors import UserError
+from trainer.run import layout
 
 
 class Member(NamedTuple):

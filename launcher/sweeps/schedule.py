@@ -6,7 +6,7 @@ Pure policy over a `World`, so that it is tested with runs that are lists of sta
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from launcher.status import RunStatus
+from launcher.records.status import RunStatus
 from launcher.sweeps.planning import Member
 
 

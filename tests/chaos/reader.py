@@ -10,8 +10,8 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 
-from trainer import layout
 from trainer.errors import ObjectMissing
+from trainer.run import layout
 from trainer.storage import Stat, Store
 
 _PAUSE_SECONDS = 0.05

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.chaos.reader import Reader
-from trainer import layout
+from trainer.run import layout
 from trainer.storage import crc32c, open_store
 
 

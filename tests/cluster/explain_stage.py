@@ -17,12 +17,12 @@ from unittest.mock import patch
 
 import yaml
 
-from launcher import templates
-from launcher.backends.kubernetes.labels import SINCE
-from launcher.backends.kubernetes.permissions import always_needed
+from launcher.backends.kubernetes.client.permissions import always_needed
 from launcher.cli import main
 from launcher.render.cronjob import Timing, render_schedule
-from launcher.spec import make_spec
+from launcher.render.labels import SINCE
+from launcher.spec import templates
+from launcher.spec.runspec import make_spec
 from tests.cluster.flags import on
 from tests.cluster.harness.access import Cluster
 from tests.cluster.kubectl import Kubectl

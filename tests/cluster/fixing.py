@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from launcher import templates
+from launcher.spec import templates
 from tests.cluster.harness.access import Cluster
 from tests.cluster.kubectl import Kubectl
 

@@ -10,7 +10,7 @@ from tests.cluster.schedules import NEVER
 from tests.cluster.test_fixes import desk, fixing
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
-from trainer import index
+from trainer.run import index
 from trainer.storage import open_store
 
 __all__ = ["desk", "fixing"]

@@ -8,8 +8,8 @@ from tests.cluster.flags import on
 from tests.cluster.waiting import first_checkpoint
 from tests.support.flags import set_flags
 from tests.support.teams import SMALL
-from trainer import layout
 from trainer.errors import EXIT_DONE, EXIT_USER
+from trainer.run import layout
 from trainer.storage import open_store
 
 PATIENCE_SECONDS = 240.0

@@ -8,7 +8,7 @@ from tests.cluster.test_explain_altered import ENDLESS
 from tests.cluster.test_fixes import desk, fixing
 from tests.cluster.waiting import first_checkpoint
 from tests.support.flags import set_flags
-from trainer import layout
+from trainer.run import layout
 from trainer.storage import open_store
 
 __all__ = ["desk", "fixing"]

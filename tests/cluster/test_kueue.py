@@ -12,8 +12,8 @@ from tests.cluster.test_fixes import desk, fixing
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
 from tests.support.teams import SMALL
-from trainer.layout import is_complete
-from trainer.metrics import TIMING, read_lines
+from trainer.run.layout import is_complete
+from trainer.run.metrics_log import TIMING, read_lines
 from trainer.storage import open_store
 
 __all__ = ["desk", "fixing"]

@@ -9,16 +9,16 @@ from collections import defaultdict
 
 import pytest
 
-from launcher.backends.kubernetes import log_pods, log_stream
-from launcher.backends.kubernetes.api import connect
-from launcher.backends.kubernetes.labels import APP, ATTEMPT, INSTANCE, NAME, PART_OF, ROOT
-from launcher.backends.kubernetes.logs import Begin, PodLogs, read_logs
-from launcher.backends.kubernetes.ours import Own
+from launcher.backends.kubernetes.client.api import connect
+from launcher.backends.kubernetes.logs import job_pods, stream
+from launcher.backends.kubernetes.logs.job_logs import Begin, PodLogs, read_logs
+from launcher.backends.kubernetes.status.ours import Own
 from launcher.errors import SpecError
-from launcher.follow import LogLine
+from launcher.records.follow import LogLine
+from launcher.render.labels import APP, ATTEMPT, INSTANCE, NAME, PART_OF, ROOT
 from tests.cluster.pods import python
 from tests.cluster.relay import Relay
-from trainer.layout import RunPath, worker_log_segment
+from trainer.run.layout import RunPath, worker_log_segment
 from trainer.storage import open_store
 
 HEADER = "import os; pod = os.environ['POD']; i = os.environ['JOB_COMPLETION_INDEX']\n"
@@ -241,8 +241,8 @@ def test_connections_that_are_cut_again_and_again(run, relay):
 
 
 def test_a_connection_that_is_half_dead_is_noticed(run, relay, monkeypatch):
-    monkeypatch.setattr(log_stream, "_SILENT_SECONDS", 3.0)
-    monkeypatch.setattr(log_pods, "_WATCH_SECONDS", 3.0)
+    monkeypatch.setattr(stream, "_SILENT_SECONDS", 3.0)
+    monkeypatch.setattr(job_pods, "_WATCH_SECONDS", 3.0)
     run.start(printing(100, 0.1))
     with run.follow(relay.api) as logs:
         lines = follow_to_end(logs, until=lambda lines: len(lines) > 10)

@@ -6,8 +6,8 @@ import shutil
 import pytest
 import yaml
 
-from launcher import templates
 from launcher.render import render, to_yaml
+from launcher.spec import templates
 from tests.launcher.test_manifests import (
     SPECS,
     kustomized,

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from launcher.backends.kubernetes.jobs import verdict
+from launcher.backends.kubernetes.status.jobs import verdict
 from tests.cluster.explain_stage import cluster_wide
 from tests.cluster.fixing import tell
 from tests.cluster.flags import on

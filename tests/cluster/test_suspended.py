@@ -16,7 +16,7 @@ AWAY = ("--image", "127.0.0.1:9/gantry:1", "--preset", "mlp", "--cpu", "10m", "-
 # The launcher dies in the instant in which it would let the Job go.
 DIES = """
 import os, sys
-from launcher.backends.kubernetes.api import Api
+from launcher.backends.kubernetes.client.api import Api
 Api.patch = lambda *given, **more: os._exit(9)
 from launcher.cli import main
 main(sys.argv[1:])

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from trainer import layout
+from trainer.run import layout
 from trainer.storage import Store
 
 _PAUSE_SECONDS = 1.0  # an answer of `launcher status` takes a second of a processor that others wait for

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import layout
 from trainer.errors import UserError
+from trainer.run import layout
 from trainer.storage import check_name
 
 steps = st.integers(0, 10**12)

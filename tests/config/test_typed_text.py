@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.render.text import to_yaml
-from launcher.settings import layered, spec_from
-from launcher.spec import make_spec
+from launcher.spec.runspec import make_spec
+from launcher.spec.settings import layered, spec_from
 from launcher.sweeps import plan
 from launcher.sweeps.file import read_sweep
 from trainer.config import placed, resolve

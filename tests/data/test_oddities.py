@@ -5,11 +5,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from trainer import dataset
 from trainer.config import resolve
-from trainer.data import oddities, open_source
-from trainer.data_cli import app
-from trainer.dataset import Accept
+from trainer.data import dataset, oddities, open_source
+from trainer.data.cli import app
+from trainer.data.dataset import Accept
 
 KINDS = [
     ((70, 70), "every value is 70: there is nothing to learn but one shade"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.conftest import COUNT, assert_one_line
-from trainer import streams
+from trainer import randomness
 from trainer.data import open_source, prepare
 from trainer.data.blocks import BlockCache
 from trainer.data.index import parse_index
@@ -90,14 +90,14 @@ def test_any_ids_are_read_as_they_are_loaded(shards, small, ids, cache_blocks):
     source, store = counting(shards, cache_blocks)
     ids = np.array(ids, np.int64)
     np.testing.assert_array_equal(source.read(ids), small[1][ids])
-    assert len(store.reads) == len(set(ids // streams.BLOCK))  # one range read for each block
+    assert len(store.reads) == len(set(ids // randomness.BLOCK))  # one range read for each block
 
 
 def test_streaming_follows_the_order_of_training_and_reads_each_block_once_an_epoch(shards, small):
     window, batch, steps = 512, 48, COUNT // 48
-    source, store = counting(shards, cache_blocks=2 * window // streams.BLOCK)
+    source, store = counting(shards, cache_blocks=2 * window // randomness.BLOCK)
     for step in range(steps):
-        ids = streams.indices(7, tf.constant(step, tf.int64), batch, COUNT, window).numpy()
+        ids = randomness.indices(7, tf.constant(step, tf.int64), batch, COUNT, window).numpy()
         np.testing.assert_array_equal(source.read(ids), small[1][ids])
     assert len(store.reads) == len(set(store.reads)) == 5
 

@@ -11,10 +11,9 @@ from PIL import Image
 
 from tests.data.conftest import assert_one_line
 from tests.data.test_examples import encoded, write
-from trainer import dataset
 from trainer.config import resolve
-from trainer.data import Look, open_source, pixels, prepare
-from trainer.dataset import Accept
+from trainer.data import Look, dataset, open_source, pixels, prepare
+from trainer.data.dataset import Accept
 from trainer.errors import DataError
 from trainer.storage import open_store
 from trainer.survey import ENDINGS, survey

@@ -19,7 +19,8 @@ from tests.support.flags import set_flags
 from tests.support.proxy import Proxy
 from tests.support.teams import SMALL, free_ports
 from tests.trainer.pods import arguments, environment
-from trainer import config, layout
+from trainer import config
+from trainer.run import layout
 from trainer.storage import Store, open_store
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")

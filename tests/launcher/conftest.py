@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from launcher import runs
 from launcher.backends.local.living import is_alive, send
 from launcher.backends.local.record import read_record
-from launcher.spec import make_spec
+from launcher.runs import verbs
+from launcher.spec.runspec import make_spec
 from tests.launcher.waiting import wait_until
 from trainer.config import resolve
 from trainer.storage import LocalStore
@@ -53,7 +53,7 @@ def submit(root, fake):
 
     def start(*plan, name="one", grace_seconds=60.0):
         spec = make_spec("mlp", name=name, root=root, workers=len(plan))
-        return runs.submit(spec, command=fake(*plan), grace_seconds=grace_seconds)
+        return verbs.submit(spec, command=fake(*plan), grace_seconds=grace_seconds)
 
     return start
 

@@ -7,15 +7,15 @@ from datetime import timedelta
 import pytest
 
 from launcher.backends.kubernetes.backend import worker_status
-from launcher.backends.kubernetes.observe import Seen, join
-from launcher.explain import Facts, diagnose
-from launcher.explain.facts import Line
-from launcher.status import RunStatus, WorkerStatus
+from launcher.backends.kubernetes.status.observe import Seen, join
+from launcher.diagnosis.explain import Facts, diagnose
+from launcher.diagnosis.explain.facts import Line
+from launcher.records.status import RunStatus, WorkerStatus
 from tests.launcher.fixes import check_fix
 from tests.launcher.kubernetes_objects import BEGAN, ages, ended, pod, stamp
 from trainer.config import resolve
 from trainer.errors import EXIT_USER, PeerLost
-from trainer.indexed_job import Member, wait_for_peers
+from trainer.pod.indexed_job import Member, wait_for_peers
 
 LATER = 20.0  # seconds after the Job was created
 MISTAKE = [("FailureTarget", "PodFailurePolicy", "failed with exit code 2 matching FailJob rule at index 1")]

@@ -4,11 +4,11 @@ import dataclasses
 
 import typer
 
-from launcher import templates
-from launcher.asked import laid_over
 from launcher.cli import app
 from launcher.commands.options import RunFlags
-from launcher.settings import Layered, given, spec_from
+from launcher.runs.recorded import laid_over
+from launcher.spec import templates
+from launcher.spec.settings import Layered, given, spec_from
 
 # What a person would fill in, longest names first.
 FILLED = {

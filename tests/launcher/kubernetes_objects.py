@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from launcher.backends.kubernetes.observe import Ages
+from launcher.backends.kubernetes.status.observe import Ages
 
 BEGAN = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from launcher.backends.kubernetes.kinds import kind_by_plural
+from launcher.backends.kubernetes.client.kinds import kind_by_plural
 
 _PATH = re.compile(r"/apis?/(?:[^/]+/)?v1[^/]*(?:/namespaces/([^/]+))?/([a-z]+)(?:/([^/]+))?(?:/(log))?")
 _JOB_UID = "batch.kubernetes.io/controller-uid"

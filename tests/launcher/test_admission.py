@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.admitted import CPU_LIMIT, changes
-from launcher.backends.kubernetes.judgement import passes, room, worker_pod
-from launcher.backends.kubernetes.requests import shortages
-from launcher.backends.kubernetes.room import even, fewer, fitting, used_by, workers_within
+from launcher.backends.kubernetes.capacity.admitted import CPU_LIMIT, changes
+from launcher.backends.kubernetes.capacity.requests import shortages
+from launcher.backends.kubernetes.capacity.room import even, fewer, fitting, used_by, workers_within
+from launcher.backends.kubernetes.jobs.judgement import passes, room, worker_pod
 from launcher.render import render
 from launcher.render.cronjob import Cluster, Timing, render_schedule
-from launcher.spec import make_spec
+from launcher.spec.runspec import make_spec
 
 
 def spec(preset="mlp", overrides=(), **values):

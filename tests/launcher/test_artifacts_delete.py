@@ -6,7 +6,7 @@ import pytest
 
 from launcher.artifacts import delete_files
 from launcher.artifacts.crew import Crew
-from launcher.lookup import find_run
+from launcher.records.run_folder import find_run
 from trainer.errors import AccessError
 from trainer.storage import open_store
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from launcher.artifacts import download_files, list_files
-from launcher.artifacts.places import UNFINISHED, part_path
+from launcher.artifacts.paths import UNFINISHED, part_path
 from launcher.errors import SpecError
 from tests.launcher.waiting import wait_until
 from trainer.errors import AccessError, StorageError

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launcher.artifacts import download_files
-from launcher.artifacts.places import Destination, local_path, part_path
+from launcher.artifacts.paths import Destination, local_path, part_path
 from trainer.errors import AccessError
 from trainer.storage import LocalStore, Stat
 
@@ -129,7 +129,7 @@ def test_a_file_that_is_a_link_is_refused_or_replaced_and_never_written_through(
 
 
 def test_more_folders_than_are_remembered(tmp_path, monkeypatch):
-    monkeypatch.setattr("launcher.artifacts.places._FOLDERS", 2)
+    monkeypatch.setattr("launcher.artifacts.paths._FOLDERS", 2)
     place = Destination(tmp_path / "out")
     for number in range(5):
         assert place.enter(f"{number}/a").parent.is_dir()

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.asking import Jobs
-from launcher.backends.kubernetes.owner import owner_of, sign
-from launcher.backends.kubernetes.reading import read_jobs
-from launcher.backends.kubernetes.record import ClusterRecord, record_of
+from launcher.backends.kubernetes.jobs.owner import owner_of, sign
+from launcher.backends.kubernetes.jobs.record import ClusterRecord, record_of
+from launcher.backends.kubernetes.status.reading import read_jobs
 from launcher.commands.list import table
 from launcher.errors import ApiRejected, ClusterUnreachable, Forbidden, NotLoggedIn
-from launcher.places import Place
-from launcher.standing import by_job
+from launcher.runs.find import Place
+from launcher.runs.job_lookup import Jobs
+from launcher.runs.summary import by_job
 from tests.launcher.kubernetes_objects import BEGAN, job
-from trainer.layout import RunPath
+from trainer.run.layout import RunPath
 
 SERVER = "https://a:6443"
 ROOT = "gs://runs/gan"

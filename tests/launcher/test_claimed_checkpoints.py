@@ -2,11 +2,11 @@
 
 import pytest
 
-from launcher import runs
 from launcher.artifacts import delete_files, download_files
 from launcher.errors import SpecError
-from launcher.status import newest_checkpoint
-from trainer import layout
+from launcher.records.status import newest_checkpoint
+from launcher.runs import verbs
+from trainer.run import layout
 
 FILES = {
     "run.json": b"{}",
@@ -48,7 +48,7 @@ def test_the_newest_checkpoint_is_one_that_is_complete(claimed):
 def test_a_run_goes_on_from_a_complete_one(past_run, root):
     folder = past_run(files=("checkpoints/10/manifest.json", "checkpoints/20/manifest.json"))
     (folder / "checkpoints/20/manifest.json").write_bytes(b"")
-    assert runs.status(root, "past").checkpoint_step == 10
+    assert verbs.status(root, "past").checkpoint_step == 10
 
 
 def test_a_download_leaves_it_out(claimed, tmp_path):

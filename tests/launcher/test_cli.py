@@ -13,10 +13,10 @@ import typer
 from launcher.cli import app, main
 from launcher.commands.common import size
 from launcher.commands.display import BarDisplay, PlainDisplay, make_display
-from launcher.follow import LogLine
-from launcher.hints import command_line
-from launcher.runs import Update, list_runs
-from trainer.layout import RunPath
+from launcher.records.follow import LogLine
+from launcher.runs.verbs import Update, list_runs
+from launcher.spec.next_commands import command_line
+from trainer.run.layout import RunPath
 
 HEAVY = (
     "tensorflow",

@@ -15,14 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher import runs
-from launcher.backends.kubernetes.observe import Ages, Seen, join
-from launcher.backends.kubernetes.record import ClusterRecord
-from launcher.lookup import Found
-from launcher.places import Place
-from launcher.schedules.finding import time_of
-from launcher.show.run import next_steps
-from launcher.states import (
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
+from launcher.backends.kubernetes.status.observe import Ages, Seen, join
+from launcher.looking.show.run import next_steps
+from launcher.records.run_folder import Found
+from launcher.records.states import (
     ALL_STATES,
     FINISHED,
     INTERRUPTED,
@@ -35,10 +32,13 @@ from launcher.states import (
     by_status,
     unasked,
 )
+from launcher.runs import verbs
+from launcher.runs.find import Place
+from launcher.schedules.find import time_of
 from tests.launcher.kubernetes_objects import BEGAN, ages, job, pod, said
 from tests.support.clock import HOURS_WRONG, shifted
 from trainer.errors import GantryError
-from trainer.layout import RunPath
+from trainer.run.layout import RunPath
 from trainer.storage import LocalStore, open_store
 
 offsets = st.timedeltas(timedelta(days=-4000), timedelta(days=4000))
@@ -231,9 +231,9 @@ def test_a_run_whose_cluster_cannot_be_asked_stands_the_same_in_list_and_status(
     then = time.time() - seconds
     os.utime(tmp_path / "runs/gan/there/status.json", (then, then))
     place = Place(root=root)
-    [listed] = runs.list_runs(place)
+    [listed] = verbs.list_runs(place)
     assert "files alone" in capsys.readouterr().err
-    told = runs.status(place, "there")
+    told = verbs.status(place, "there")
     assert (listed.state, listed.explanation) == (told.state, told.explanation)
     assert (told.state, told.asked, told.resumable) == (state, False, False)
     assert "the cluster cannot be asked: no cluster reachable" in told.explanation
@@ -260,7 +260,7 @@ def test_a_run_of_another_machine_in_a_shared_folder_is_under_way_if_it_writes_m
     tmp_path, monkeypatch, hours
 ):
     """Its machine's clock dates its files, and nobody can read that one from here."""
-    monkeypatch.setattr("launcher.status.is_written.__defaults__", (1.5,))
+    monkeypatch.setattr("launcher.records.status.is_written.__defaults__", (1.5,))
     store = LocalStore(tmp_path / "runs/gan/far")
     begun(store)
     put(store, "lease.json", {"holder": {"host": "elsewhere"}})
@@ -268,13 +268,13 @@ def test_a_run_of_another_machine_in_a_shared_folder_is_under_way_if_it_writes_m
     file = tmp_path / "runs/gan/far/status.json"
     os.utime(file, (when, when))
     root = str(tmp_path / "runs")
-    quiet = runs.status(root, "far")
+    quiet = verbs.status(root, "far")
     assert (quiet.state, quiet.age_seconds, quiet.checkpoint_age_seconds) == (UNKNOWN, None, None)
     assert "no clock tells how long ago" in quiet.explanation
-    assert [run.state for run in runs.list_runs(root)] == [UNKNOWN]
+    assert [run.state for run in verbs.list_runs(root)] == [UNKNOWN]
     timer = threading.Timer(0.7, lambda: os.utime(file, (when + 5, when + 5)))
     timer.start()
-    assert runs.status(root, "far").state == RUNNING
+    assert verbs.status(root, "far").state == RUNNING
     timer.join()
 
 
@@ -284,6 +284,6 @@ def test_a_run_of_this_machine_is_dated_by_its_clock(tmp_path, state, seconds):
     begun(store, state)
     then = time.time() - seconds
     os.utime(tmp_path / "runs/gan/mine/status.json", (then, then))
-    told = runs.status(str(tmp_path / "runs"), "mine")
+    told = verbs.status(str(tmp_path / "runs"), "mine")
     assert told.state == state
     assert seconds <= told.age_seconds < seconds + 60

@@ -9,12 +9,12 @@ import os
 
 import pytest
 
-from launcher.backends.kubernetes import plugin as plugins
-from launcher.backends.kubernetes.claim import Claim
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.client import plugin as plugins
+from launcher.backends.kubernetes.jobs.claim import Claim
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.cli import main
 from launcher.render import render, to_yaml
-from launcher.spec import make_spec
+from launcher.spec.runspec import make_spec
 from tests.launcher.api_server import (
     CONTEXT,
     NAMESPACE,

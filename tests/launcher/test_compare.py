@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from launcher.cli import main
-from launcher.compare import compare, draw
-from launcher.compare.picture import running_means
 from launcher.errors import NotInstalled, SpecError
-from launcher.places import Place
+from launcher.looking.compare import compare, draw
+from launcher.looking.compare.picture import running_means
+from launcher.runs.find import Place
 from trainer.config import resolve
 
 

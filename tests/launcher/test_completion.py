@@ -10,7 +10,7 @@ import pytest
 
 from tests.launcher.run_folder import put
 from tests.launcher.waiting import wait_until
-from trainer import index
+from trainer.run import index
 from trainer.storage import open_store
 
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from launcher.cli import main
-from trainer import index
-from trainer.index import Entry, Source
+from trainer.run import index
+from trainer.run.index import Entry, Source
 from trainer.storage import LocalStore
 
 FLAGS = ("--preset", "mlp", "--root", "gs://bucket/gan", "--image", "registry/gantry:0.1.0", "-n", "gan")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.curves import CurveReader, Curves, Points, figures, read_curves, thin
-from trainer.metrics import MetricsLog
+from launcher.looking.curves import CurveReader, Curves, Points, figures, read_curves, thin
+from trainer.run.metrics_log import MetricsLog
 from trainer.storage import LocalStore
 
 

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher import settings
-from launcher.backends.kubernetes.claim import Claim
-from launcher.backends.kubernetes.owner import sign
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.jobs.claim import Claim
+from launcher.backends.kubernetes.jobs.owner import sign
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.cli import main
-from launcher.difference import compare, laid_over
+from launcher.diagnosis.diff import compare, laid_over
 from launcher.errors import SpecError
 from launcher.render import render, to_yaml
 from launcher.render.cronjob import Cluster, Timing, render_schedule
-from launcher.spec import make_spec
+from launcher.spec import settings
+from launcher.spec.runspec import make_spec
 from tests.launcher.terminal import Terminal
 from trainer.storage import open_store
 
@@ -219,7 +219,7 @@ def test_where_the_cluster_cannot_be_asked_the_folder_tells(capfd, submitted, de
 
 _SHOW = """
 from launcher.commands.diff import write_difference
-from launcher.difference import Difference
+from launcher.diagnosis.diff import Difference
 lines = ["--- a", "+++ b", "@@ -1 +1 @@", "-  image: [old]", "+  image: [new]", " same"]
 write_difference(Difference([], lines))
 """

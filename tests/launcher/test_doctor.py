@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher import settings
-from launcher.backends.kubernetes.pods import pod_status
-from launcher.doctor import FAIL, OK, WARN, Report, Result, examine, probe, subject_of
-from launcher.doctor.clock import judged
-from launcher.doctor.deep import probe_manifests, unfinished
-from launcher.doctor.probed import Probed
-from launcher.doctor.probed import results as pods_results
-from launcher.doctor.storage import results, storage
+from launcher.backends.kubernetes.status.pods import pod_status
+from launcher.diagnosis.doctor import FAIL, OK, WARN, Report, Result, examine, probe, subject_of
+from launcher.diagnosis.doctor.clock import judged
+from launcher.diagnosis.doctor.deep import probe_manifests, unfinished
+from launcher.diagnosis.doctor.probed import Probed
+from launcher.diagnosis.doctor.probed import results as pods_results
+from launcher.diagnosis.doctor.storage import results, storage
+from launcher.spec import settings
 from tests.launcher.kubernetes_objects import pod
 from tests.support.teams import free_ports
 from trainer.storage import LocalStore, open_store

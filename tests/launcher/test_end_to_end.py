@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import runs
+from launcher.runs import verbs
 from tests.launcher.waiting import wait_until
 from tests.support.flags import set_flags
 
@@ -39,7 +39,7 @@ def wait_for(root):
 
     def wait(name, condition):
         return wait_until(
-            lambda: condition(runs.status(root, name)), f"{name} as it should", every_seconds=0.5
+            lambda: condition(verbs.status(root, name)), f"{name} as it should", every_seconds=0.5
         )
 
     return wait

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.capacity import fits, gpus
-from launcher.backends.kubernetes.fitting import Nodes, fit_in_quota, fit_on_nodes
-from launcher.backends.kubernetes.requests import requests_of, shortages, shown
-from launcher.estimate import Duration, bucket_growth, estimate
+from launcher.backends.kubernetes.capacity.fitting import Nodes, fit_in_quota, fit_on_nodes
+from launcher.backends.kubernetes.capacity.nodes import fits, gpus
+from launcher.backends.kubernetes.capacity.requests import requests_of, shortages, shown
+from launcher.diagnosis.estimate import Duration, bucket_growth, estimate
 from launcher.render import render
-from launcher.spec import make_spec
-from trainer import index
+from launcher.spec.runspec import make_spec
 from trainer.config import resolve
-from trainer.sizes import sizes
+from trainer.networks.sizes import sizes
+from trainer.run import index
 from trainer.storage import open_store
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from launcher.backends.kubernetes.labels import SPEC
-from launcher.explain import diagnose
+from launcher.diagnosis.explain import diagnose
+from launcher.render.labels import SPEC
 from tests.launcher.explaining import MISTAKE, answer, facts, failed, local, with_env
 from tests.launcher.kubernetes_objects import ended, job, pod, said
 

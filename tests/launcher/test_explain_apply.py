@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher import runs
 from launcher.backends.local.living import send
 from launcher.backends.local.record import LocalRecord, Process, read_record
+from launcher.runs import verbs
 from tests.launcher.run_folder import put
 from tests.launcher.waiting import wait_until
 from trainer.storage import LocalStore
@@ -31,7 +31,7 @@ def cut_off(submit, root):
     record = read_record(store)
     for process in (record.supervisor, *record.processes):
         send(process, signal.SIGKILL)
-    wait_until(lambda: not runs.status(root, "one").live, "the end")
+    wait_until(lambda: not verbs.status(root, "one").live, "the end")
     return root
 
 
@@ -48,7 +48,7 @@ def test_what_is_shown_is_run_as_it_stands(launcher, cut_off):
     command = [*MODULE, "explain", "one", "--root", cut_off, "--apply", "--yes"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:  # the real trainer, which has much to do
-            wait_until(lambda: runs.status(cut_off, "one").attempt == 2, "the second attempt")
+            wait_until(lambda: verbs.status(cut_off, "one").attempt == 2, "the second attempt")
             wait_until(lambda: len(read_record(LocalStore(f"{cut_off}/gan/one")).processes) == 1, "a worker")
         finally:
             process.send_signal(signal.SIGINT)
@@ -63,7 +63,7 @@ def test_without_a_terminal_nobody_is_asked_and_nothing_runs(launcher, cut_off):
     assert done.returncode == 2
     assert "expected --yes too" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert runs.status(cut_off, "one").attempt == 1
+    assert verbs.status(cut_off, "one").attempt == 1
 
 
 def test_on_a_terminal_no_is_no(cut_off):
@@ -76,7 +76,7 @@ def test_on_a_terminal_no_is_no(cut_off):
     os.close(own)
     assert process.returncode == 1
     assert b"Run it? [y/N]" in out
-    assert runs.status(cut_off, "one").attempt == 1
+    assert verbs.status(cut_off, "one").attempt == 1
 
 
 def test_what_a_person_has_to_fill_in_is_not_run(launcher, root):
@@ -94,7 +94,7 @@ def test_what_a_person_has_to_fill_in_is_not_run(launcher, root):
     assert "VALUE" in found["by_hand"]
     done = launcher("explain", "one", "--root", root, "--apply", "--yes")
     assert (done.returncode, done.stderr) == (1, "not applied: VALUE in it is yours to fill in\n")
-    assert [each.run for each in runs.list_runs(root)] == ["one"]
+    assert [each.run for each in verbs.list_runs(root)] == ["one"]
 
 
 def test_the_command_s_own_exit_code_is_the_answer(launcher, cut_off):

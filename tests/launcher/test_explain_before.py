@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.matching import attracted, selected, untolerated
-from launcher.explain import diagnose
-from launcher.explain.facts import KUEUE
+from launcher.backends.kubernetes.capacity.matching import attracted, selected, untolerated
+from launcher.diagnosis.explain import diagnose
+from launcher.diagnosis.explain.facts import KUEUE
 from tests.launcher.explaining import answer, facts
 from tests.launcher.kubernetes_objects import condition, event, job, pod, said, stamp, waiting
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from launcher.explain import Diagnosis, Evidence, Fix, ScheduleFacts, diagnose_schedule
-from launcher.explain.schedule_facts import Firing
+from launcher.diagnosis.explain import Diagnosis, Evidence, Fix, ScheduleFacts, diagnose_schedule
+from launcher.diagnosis.explain.schedule_facts import Firing
 from tests.launcher.fixes import check_fix
-from trainer.layout import RunPath
+from trainer.run.layout import RunPath
 
 NOW = datetime(2026, 11, 25, 3, 30, tzinfo=UTC)
 DUE = datetime(2026, 11, 25, 3, 10, tzinfo=UTC)

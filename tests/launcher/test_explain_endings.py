@@ -2,9 +2,9 @@
 
 import pytest
 
-from launcher.explain import diagnose
-from launcher.explain.causes.words import words
-from launcher.footprint import footprint
+from launcher.diagnosis.explain import diagnose
+from launcher.diagnosis.explain.causes.words import words
+from launcher.spec.footprint import footprint
 from tests.launcher.explaining import MISTAKE, TOO_MANY, answer, facts, failed, local, with_env
 from tests.launcher.kubernetes_objects import job, pod, said
 from trainer.config import resolve

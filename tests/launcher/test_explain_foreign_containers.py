@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes import stop, submit, watch
 from launcher.backends.kubernetes.backend import worker_status
-from launcher.backends.kubernetes.log_pods import Pods
-from launcher.backends.kubernetes.observe import Seen
-from launcher.backends.kubernetes.ours import Own
+from launcher.backends.kubernetes.jobs import stop, submit
+from launcher.backends.kubernetes.logs.job_pods import Pods
+from launcher.backends.kubernetes.status import watch
+from launcher.backends.kubernetes.status.observe import Seen
+from launcher.backends.kubernetes.status.ours import Own
 from launcher.commands.status import describe
 from launcher.errors import RunAlive
-from launcher.states import (
+from launcher.records.states import (
     FAILED,
     FINISHED,
     LIVE_STATES,
@@ -28,7 +29,7 @@ from launcher.states import (
 from tests.launcher.explaining import answer, facts, standing
 from tests.launcher.kubernetes_objects import ended, job, pod, said, stamp, waiting
 from tests.launcher.test_kubernetes_observe import at
-from trainer.layout import RunPath
+from trainer.run.layout import RunPath
 
 RUNS = {"running": {"startedAt": stamp(1)}}
 DONE = said("finished")

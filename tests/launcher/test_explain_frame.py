@@ -6,14 +6,14 @@ import re
 
 import pytest
 
-from launcher import runs
 from launcher.commands.status import describe
+from launcher.diagnosis.explain import diagnose, explain, explained
+from launcher.diagnosis.explain.base import Cause, Finding, first
+from launcher.diagnosis.explain.evidence import from_condition, from_container, from_event, utc
+from launcher.diagnosis.explain.gathering import Asking
+from launcher.diagnosis.explain.lines import last_lines
 from launcher.errors import Forbidden, NoSuchRun
-from launcher.explain import diagnose, explain, explained
-from launcher.explain.base import Cause, Finding, first
-from launcher.explain.evidence import from_condition, from_container, from_event, utc
-from launcher.explain.gathering import Asking
-from launcher.explain.lines import last_lines
+from launcher.runs import verbs
 from tests.launcher.explaining import facts, local, standing
 from tests.launcher.kubernetes_objects import condition, ended, event, job, pod, said, stamp, waiting
 from trainer.storage import LocalStore
@@ -132,7 +132,7 @@ def test_the_last_lines_of_a_long_log(tmp_path):
 
 def test_a_run_of_this_machine(submit, root, launcher):
     submit("exit:1")
-    assert runs.wait(root, "one", 60).state == "failed"
+    assert verbs.wait(root, "one", 60).state == "failed"
     done = launcher("explain", "one", "--root", root, "-o", "json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["healthy"], found["kind"], found["state"]) == (1, False, "run", "failed")

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from launcher.diagnosis.explain.facts import KUEUE
+from launcher.diagnosis.explain.kueue import place_facts, workload_facts
 from launcher.errors import ApiRejected, ClusterLost, NotFound
-from launcher.explain.facts import KUEUE
-from launcher.explain.kueue import place_facts, workload_facts
 from tests.launcher.kubernetes_objects import job
 
 GROUP, PLACES = "kueue.x-k8s.io", "visibility.kueue.x-k8s.io"

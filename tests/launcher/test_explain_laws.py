@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.explain import Fix, diagnose
-from launcher.explain.causes import CAUSES
-from launcher.spec import make_spec
+from launcher.diagnosis.explain import Fix, diagnose
+from launcher.diagnosis.explain.causes import CAUSES
+from launcher.spec.runspec import make_spec
 from tests.launcher.explaining import LATE, MISTAKE, TOO_MANY, facts, failed, unresolved, with_env
 from tests.launcher.fixes import check_fix, check_rerun, filled, parse
 from tests.launcher.kubernetes_objects import condition, ended, event, job, pod, said, waiting

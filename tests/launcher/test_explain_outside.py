@@ -2,7 +2,7 @@
 
 import pytest
 
-from launcher.explain import diagnose
+from launcher.diagnosis.explain import diagnose
 from tests.launcher.explaining import LATE, MISTAKE, TOO_MANY, answer, facts, failed, local
 from tests.launcher.kubernetes_objects import condition, event, job, pod, said
 

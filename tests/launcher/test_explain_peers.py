@@ -4,13 +4,13 @@ import threading
 
 import pytest
 
-from launcher.explain import diagnose
-from launcher.explain.causes.policies import forbidden
+from launcher.diagnosis.explain import diagnose
+from launcher.diagnosis.explain.causes.policies import forbidden
 from launcher.render import render
-from launcher.spec import make_spec
+from launcher.spec.runspec import make_spec
 from tests.launcher.explaining import TOO_MANY, answer, facts, failed, unresolved
 from tests.launcher.kubernetes_objects import job, pod, said, stamp
-from trainer.watchdog import Watchdog
+from trainer.training.watchdog import Watchdog
 
 RESUME = "launcher resume gan/one"
 
@@ -124,7 +124,7 @@ def test_a_stall_names_worker_and_limit():
     logs = {
         1: [
             "Thread 0x1 (most recent call first):",
-            '  File "/app/trainer/feed.py", line 61 in take',
+            '  File "/app/trainer/training/input_pipeline.py", line 61 in take',
             f"error: {reasons[0]}",
         ]
     }
@@ -136,7 +136,7 @@ def test_a_stall_names_worker_and_limit():
     cause, sentence, _, objects = answer(here)
     assert cause == "stalled"
     assert "worker 1 took no step for 0 s" in sentence and "recovery.stall_seconds" in sentence
-    assert any("trainer/feed.py" in each.text for each in diagnose(here).evidence)
+    assert any("trainer/training/input_pipeline.py" in each.text for each in diagnose(here).evidence)
     assert "worker-1's log" in objects
     silent = facts(job(2), [pod(0), pod(1)], said=said("running"), seconds=300)
     assert answer(silent)[0] == "stalled"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from launcher.explain import diagnose
+from launcher.diagnosis.explain import diagnose
 from tests.launcher.explaining import answer, facts
 from tests.launcher.kubernetes_objects import event, job, pod, waiting
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.replacing import replaced_by
+from launcher.backends.kubernetes.jobs.replacing import replaced_by
 from launcher.render.cronjob import Timing
 from launcher.schedules.missed import Known, missed
 from tests.launcher.explaining import answer, facts, standing

@@ -24,9 +24,9 @@ from tests.support.refusing import Metadata, Refusing
 from trainer import errors
 from trainer.data.registry import open_source
 from trainer.errors import AccessError, StorageAway, StorageError
-from trainer.patience import Outage
 from trainer.storage import open_store
 from trainer.storage.limits import told
+from trainer.storage.retrying import Outage
 
 
 @pytest.mark.parametrize("status", [403, 404])

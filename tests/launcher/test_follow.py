@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from launcher.follow import LogLine, LogReader, last_error, log_workers, pod_of
-from trainer.layout import worker_log, worker_log_segment
+from launcher.records.follow import LogLine, LogReader, last_error, log_workers, pod_of
+from trainer.run.layout import worker_log, worker_log_segment
 
 HEADER = "pod one-{}-x: worker {} of 2, attempt 1"
 

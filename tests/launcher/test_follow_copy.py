@@ -2,10 +2,10 @@
 
 import pytest
 
-from launcher.backends.kubernetes.log_copy import Copy
-from launcher.follow import first_line
+from launcher.backends.kubernetes.logs.stored_copy import Copy
+from launcher.records.follow import first_line
 from trainer.errors import StorageError
-from trainer.layout import worker_log_segment
+from trainer.run.layout import worker_log_segment
 
 
 def header(pod):

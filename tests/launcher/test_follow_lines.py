@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.log_lines import (
+from launcher.backends.kubernetes.logs.exact_lines import (
     SECOND,
     Joiner,
     StampedLine,

@@ -9,9 +9,17 @@ import pytest
 import yaml
 
 from launcher.backends.kubernetes.backend import context_of
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.errors import CannotAsk, SpecError
-from launcher.kubeconfig import Context, access, check_context, context_names, contexts, current, paths
+from launcher.spec.kubeconfig import (
+    Context,
+    access,
+    check_context,
+    context_names,
+    contexts,
+    current,
+    paths,
+)
 from tests.launcher.kubectl import KUBECTL, needs_kubectl
 
 

@@ -6,11 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.jobs import attempt_of, is_stopped, missing_workers, verdict, workers_of
-from launcher.backends.kubernetes.kinds import kind_of
-from launcher.backends.kubernetes.labels import MANAGED, belongs, of_run
-from launcher.backends.kubernetes.preflight import check_version, needed
-from launcher.backends.kubernetes.rejections import rejection
+from launcher.backends.kubernetes.client.kinds import kind_of
+from launcher.backends.kubernetes.client.rejections import rejection
+from launcher.backends.kubernetes.jobs.preflight import check_version, needed
+from launcher.backends.kubernetes.status.jobs import (
+    attempt_of,
+    is_stopped,
+    missing_workers,
+    verdict,
+    workers_of,
+)
 from launcher.errors import (
     AlreadyExists,
     ApiFailed,
@@ -25,9 +30,10 @@ from launcher.errors import (
     Transient,
     Unsupported,
 )
+from launcher.render.labels import MANAGED, belongs, of_run
 from tests.launcher.kubernetes_objects import job
 from trainer.errors import EXIT_USER
-from trainer.layout import RunPath
+from trainer.run.layout import RunPath
 
 
 def status(message, reason="", **details):

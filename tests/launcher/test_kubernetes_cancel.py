@@ -6,18 +6,18 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from launcher.backends.kubernetes import stop
 from launcher.backends.kubernetes.backend import KubernetesBackend
-from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
-from launcher.backends.kubernetes.observe import Seen, join
-from launcher.backends.kubernetes.ours import Own
-from launcher.backends.kubernetes.record import ClusterRecord
-from launcher.lookup import Found
-from launcher.states import FAILED, FINISHED, STOPPED, STOPPING
+from launcher.backends.kubernetes.jobs import stop
+from launcher.backends.kubernetes.jobs.cancellation import announce_cancel, was_cancelled
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
+from launcher.backends.kubernetes.status.observe import Seen, join
+from launcher.backends.kubernetes.status.ours import Own
+from launcher.records.run_folder import Found
+from launcher.records.states import FAILED, FINISHED, STOPPED, STOPPING
 from tests.launcher.kubernetes_objects import BEGAN, ages, ended, job, pod, said, stamp
-from trainer import layout
 from trainer.errors import AccessError
-from trainer.layout import RunPath
+from trainer.run import layout
+from trainer.run.layout import RunPath
 from trainer.storage import LocalStore
 
 CANCELLED = {"gantry/cancelled": stamp(5)}

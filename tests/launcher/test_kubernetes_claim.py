@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from launcher.backends.kubernetes.claim import Claim, mark, run_json
-from launcher.backends.kubernetes.record import ClusterRecord, read_record
+from launcher.backends.kubernetes.jobs.claim import Claim, mark, run_json
+from launcher.backends.kubernetes.jobs.record import ClusterRecord, read_record
 from launcher.errors import RunAlive, RunExists
 from launcher.render import render
 from launcher.render.cronjob import Timing, render_schedule
-from launcher.spec import make_spec
+from launcher.spec.runspec import make_spec
 from tests.launcher.kubernetes_objects import stamp
-from trainer import layout
 from trainer.config import validate
 from trainer.errors import GantryError
+from trainer.run import layout
 
 SPEC = make_spec(
     "mlp",

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from launcher.backends.kubernetes.backend import context_of
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.errors import ClusterUnreachable
 
 RECORD = ClusterRecord(1, "one", "team", "prod", "https://a:6443", 2, "2026-01-02T03:04:05Z", {})

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.observe import Seen, join
-from launcher.states import (
+from launcher.backends.kubernetes.status.observe import Seen, join
+from launcher.records.states import (
     FAILED,
     FINISHED,
     INTERRUPTED,

@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 
 from launcher.backends.kubernetes.backend import KubernetesBackend
-from launcher.backends.kubernetes.observe import Seen, join
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
+from launcher.backends.kubernetes.status.observe import Seen, join
 from launcher.commands.status import describe
-from launcher.lookup import Found
-from launcher.states import FAILED, PENDING, RESTARTING, RUNNING, STARTING
-from launcher.status import read_files
+from launcher.records.run_folder import Found
+from launcher.records.states import FAILED, PENDING, RESTARTING, RUNNING, STARTING
+from launcher.records.status import read_files
 from tests.launcher.kubernetes_objects import BEGAN, ages, condition, ended, event, job, pod, said, waiting
-from trainer.layout import RunPath
+from trainer.run.layout import RunPath
 
 RUNS = [pod(0), pod(1)]
 SUPERVISED = (

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from launcher.backends.kubernetes import plugin as plugins
-from launcher.backends.kubernetes import transport
-from launcher.backends.kubernetes.api import connect
+from launcher.backends.kubernetes.client import plugin as plugins
+from launcher.backends.kubernetes.client import transport
+from launcher.backends.kubernetes.client.api import connect
 from launcher.errors import (
     ApiFailed,
     ApiRejected,

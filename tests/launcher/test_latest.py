@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from launcher import lookup
 from launcher.errors import NoSuchRun
-from trainer import layout
-from trainer.index import Entry, update
+from launcher.records import run_folder
+from trainer.run import layout
+from trainer.run.index import Entry, update
 from trainer.storage import open_store
 
 
@@ -26,22 +26,22 @@ def begin(root, run, age, **record):
 def test_the_run_that_was_begun_last(tmp_path):
     root = str(tmp_path)
     with pytest.raises(NoSuchRun, match="no run 'latest'"):
-        lookup.find_run(root, "latest")
+        run_folder.find_run(root, "latest")
     begin(root, "gan/old", 50)
     begin(root, "gan/new", 10)
     begin(root, "faces/newest", 5)
     begin(root, "faces/older", 30)
-    found = lookup.find_run(root, "latest")
+    found = run_folder.find_run(root, "latest")
     assert (found.path.experiment, found.path.name) == ("faces", "newest")
-    assert lookup.find_run(root, "gan/latest").path.name == "new"
+    assert run_folder.find_run(root, "gan/latest").path.name == "new"
     with pytest.raises(NoSuchRun, match="no run 'nobody/latest'"):
-        lookup.find_run(root, "nobody/latest")
+        run_folder.find_run(root, "nobody/latest")
 
 
 def test_a_run_of_that_name_goes_first(tmp_path):
     begin(str(tmp_path), "gan/latest", 50)
     begin(str(tmp_path), "gan/new", 10)
-    assert lookup.find_run(str(tmp_path), "latest").path.name == "latest"
+    assert run_folder.find_run(str(tmp_path), "latest").path.name == "latest"
 
 
 def test_many_runs_are_told_by_the_index_and_those_that_it_lacks_are_asked_for(tmp_path, monkeypatch):
@@ -51,9 +51,9 @@ def test_many_runs_are_told_by_the_index_and_those_that_it_lacks_are_asked_for(t
         update(group, Entry(run=f"a{number:02d}", created=f"2026-01-01T00:00:{number:02d}+00:00"))
     begin(root, "gan/unknown", 0)
     asked = []
-    begun = lookup._begun
-    monkeypatch.setattr(lookup, "_begun", lambda store: asked.append(store.url) or begun(store))
-    assert lookup.find_run(root, "latest").path.name == "unknown"
+    begun = run_folder._begun
+    monkeypatch.setattr(run_folder, "_begun", lambda store: asked.append(store.url) or begun(store))
+    assert run_folder.find_run(root, "latest").path.name == "unknown"
     assert len(asked) <= 21
 
 

@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher import runs
-from launcher.backends.kubernetes.reading import Readable
+from launcher.backends.kubernetes.status.reading import Readable
 from launcher.commands.table import lines
 from launcher.errors import SpecError
-from launcher.listing import Jobs
-from launcher.ordering import arranged, value_of
-from launcher.places import Place
-from launcher.standing import look
-from launcher.status import RunStatus
+from launcher.records.status import RunStatus
+from launcher.runs import verbs
+from launcher.runs.find import Place
+from launcher.runs.sorting import arranged, value_of
+from launcher.runs.summary import look
+from launcher.runs.table import Jobs
 from tests.launcher.kubernetes_objects import BEGAN, job, stamp
-from trainer import index
-from trainer.index import Entry
-from trainer.layout import RunPath
+from trainer.run import index
+from trainer.run.index import Entry
+from trainer.run.layout import RunPath
 from trainer.storage import Inside, open_store
 
 CREATED, ENDED = BEGAN.isoformat(), (BEGAN + timedelta(minutes=5)).isoformat()
@@ -54,7 +54,7 @@ def counted(monkeypatch):
         stores.append(Counted(open_store(url)))
         return stores[-1]
 
-    monkeypatch.setattr("launcher.listing.open_store", opened)
+    monkeypatch.setattr("launcher.runs.table.open_store", opened)
     return lambda: [call for store in stores for call in store.asked]
 
 
@@ -82,7 +82,7 @@ def experiment(gcs_root):
 
 
 def test_a_run_that_has_ended_is_read_from_the_index_alone(experiment, gcs_root, counted):
-    found = {run.run: run for run in runs.list_runs(gcs_root)}
+    found = {run.run: run for run in verbs.list_runs(gcs_root)}
     states = {name: run.state for name, run in found.items()}
     assert states == {"a": "finished", "b": "failed", "c": "stopped", "d": "running"}
     assert (found["a"].step, found["d"].step) == (20, 7)  # the index's word, and the folder's own
@@ -98,26 +98,26 @@ def test_what_the_index_lacks_is_found_and_what_was_removed_is_not(experiment, g
     experiment.write("notes/todo.txt", b"no run")
     for name in ("run.json", "status.json"):
         experiment.delete(f"a/{name}")
-    assert {run.run for run in runs.list_runs(gcs_root)} == {"b", "c", "d", "new"}
-    assert {run.run for run in runs.list_runs(gcs_root, "faces")} == {"b", "c", "d", "new"}
-    assert runs.list_runs(gcs_root, "cats") == []
+    assert {run.run for run in verbs.list_runs(gcs_root)} == {"b", "c", "d", "new"}
+    assert {run.run for run in verbs.list_runs(gcs_root, "faces")} == {"b", "c", "d", "new"}
+    assert verbs.list_runs(gcs_root, "cats") == []
 
 
 def test_many_runs_that_an_index_lacks_are_told(gcs_root, capsys):
     store = open_store(f"{gcs_root}/faces")
     for number in range(51):
         write(store, f"run-{number}", "run.json", {"config": {"steps": 9}})
-    assert len(runs.list_runs(gcs_root)) == 51
+    assert len(verbs.list_runs(gcs_root)) == 51
     assert "51 runs are not in the index" in capsys.readouterr().err
-    assert runs.reindex(gcs_root) == [("faces", gcs_root, 51)]
-    runs.list_runs(gcs_root)
+    assert verbs.reindex(gcs_root) == [("faces", gcs_root, 51)]
+    verbs.list_runs(gcs_root)
     assert capsys.readouterr().err == ""
 
 
 def test_a_newer_attempt_counts_and_not_the_end_of_the_one_before(experiment, gcs_root):
     """A stopped run that was submitted again: its new Job is there before its trainer tells the index."""
     path, known = RunPath(gcs_root, "faces", "c"), index.read(experiment)["c"]
-    found = runs.locate(gcs_root, "faces/c").found
+    found = verbs.locate(gcs_root, "faces/c").found
     jobs = Jobs(Place(root=gcs_root))
     for status, state in (
         ({"active": 2}, "pending"),
@@ -143,13 +143,13 @@ def test_a_local_run_that_was_resumed_is_not_taken_for_ended(submit, root, tmp_p
     from tests.launcher.waiting import wait_until
 
     submit("train")
-    wait_until(lambda: runs.status(root, "one").state == "running", "the fake trainer runs")
+    wait_until(lambda: verbs.status(root, "one").state == "running", "the fake trainer runs")
     index.update(open_store(f"{root}/gan"), entry("one", "stopped"))
-    assert [run.state for run in runs.list_runs(root)] == ["running"]
+    assert [run.state for run in verbs.list_runs(root)] == ["running"]
     (tmp_path / "runs/gan/one/go").touch()
-    runs.wait(root, "one", 60)
+    verbs.wait(root, "one", 60)
     index.update(open_store(f"{root}/gan"), entry("one", "finished", metrics={"fid": 1.5}))
-    ended = runs.list_runs(root)[0]
+    ended = verbs.list_runs(root)[0]
     assert (ended.state, ended.backend, ended.metrics) == ("finished", "local", {"fid": 1.5})
 
 
@@ -157,10 +157,10 @@ def test_deleting_a_run_takes_it_out_of_the_index(past_run, root):
     for name in ("one", "two"):
         past_run(name)
     store = open_store(f"{root}/gan")
-    assert runs.reindex(root) == [("gan", root, 2)]
-    runs.delete(root, "one")
+    assert verbs.reindex(root) == [("gan", root, 2)]
+    verbs.delete(root, "one")
     assert set(index.read(store)) == {"one", "two"}
-    runs.delete(root, "one", artifacts=True)
+    verbs.delete(root, "one", artifacts=True)
     assert set(index.read(store)) == {"two"}
 
 

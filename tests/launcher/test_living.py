@@ -17,7 +17,7 @@ from launcher.backends.local.living import SUPERVISOR, Alive, alive, identify, i
 from launcher.backends.local.record import LocalRecord, Process
 from launcher.errors import Unsupported
 from tests.launcher.test_local_record import OLD
-from trainer import process as identity
+from trainer.environment import process as identity
 
 proc = pytest.mark.skipif(identity.machine() is None, reason="needs /proc")
 LONG = [sys.executable, "-c", "input()"]

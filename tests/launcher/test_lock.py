@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from launcher import runs
 from launcher.artifacts import delete_files
 from launcher.backends.local import attempts, holding, lock
 from launcher.backends.local.backend import LocalBackend
 from launcher.backends.local.living import is_alive
 from launcher.backends.local.record import read_record, write_record
 from launcher.errors import NoSuchRun, RunAlive, RunExists, Unsupported
-from launcher.lookup import Found, find_run
-from launcher.spec import make_spec
+from launcher.records.run_folder import Found, find_run
+from launcher.runs import verbs
+from launcher.spec.runspec import make_spec
 from tests.launcher.waiting import wait_until
-from trainer import holder, layout, lease
+from trainer.run import holder, layout, lease
 from trainer.storage import LocalStore, open_store
 
 
@@ -34,7 +34,7 @@ def impatient(monkeypatch):
 
 
 def running(started):
-    wait_until(lambda: runs.status(started.path.root, started.path.name).state == "running", "running")
+    wait_until(lambda: verbs.status(started.path.root, started.path.name).state == "running", "running")
     return read_record(LocalStore(started.path.url))
 
 
@@ -69,18 +69,18 @@ def test_orphans_that_cannot_be_told_still_hold_their_run(submit, root, fake):
     (worker,) = record.processes
     store = LocalStore(started.path.url)
     write_record(store, replace(record, processes=(replace(worker, started="1"),)))
-    found = runs.status(root, "one")
+    found = verbs.status(root, "one")
     assert (found.state, found.live) == ("running", True)
     assert "cannot be seen from here" in found.explanation
     with pytest.raises(RunAlive):
-        runs.resume(root, "one", command=fake("train"))
+        verbs.resume(root, "one", command=fake("train"))
     with pytest.raises(RunAlive):
-        runs.delete(root, "one", artifacts=True)
+        verbs.delete(root, "one", artifacts=True)
     with pytest.raises(Unsupported, match=rf"its lock is held by: {worker.pid}$"):
-        runs.cancel(root, "one")
+        verbs.cancel(root, "one")
     assert is_alive(worker)
     write_record(store, record)
-    assert runs.cancel(root, "one").state == "stopped"
+    assert verbs.cancel(root, "one").state == "stopped"
 
 
 def test_a_copy_of_a_living_run_does_not_reach_its_processes(submit, root):
@@ -91,12 +91,12 @@ def test_a_copy_of_a_living_run_does_not_reach_its_processes(submit, root):
     (worker,) = record.processes
     held = holder.describe("chief") | {"pid": worker.pid, "started": worker.started}
     (copy / layout.LEASE).write_text(json.dumps({"holder": held, "team": "r1", "token": "t", "beat": 3}))
-    assert runs.status(root, "two").state == "interrupted"
-    assert runs.cancel(root, "two").state == "interrupted"
-    runs.delete(root, "two", artifacts=True)
+    assert verbs.status(root, "two").state == "interrupted"
+    assert verbs.cancel(root, "two").state == "interrupted"
+    verbs.delete(root, "two", artifacts=True)
     assert not copy.exists()
     assert all(is_alive(process) for process in record.processes)
-    assert runs.status(root, "one").state == "running"
+    assert verbs.status(root, "one").state == "running"
 
 
 def test_a_run_whose_logs_were_removed_is_as_alive_as_before(submit, root, fake):
@@ -106,15 +106,15 @@ def test_a_run_whose_logs_were_removed_is_as_alive_as_before(submit, root, fake)
     folder = Path(started.path.url)
     shutil.rmtree(folder / "logs")
     assert not lock.is_held(folder)
-    assert runs.status(root, "one").state == "running"
+    assert verbs.status(root, "one").state == "running"
     with pytest.raises(RunAlive):
-        runs.delete(root, "one", artifacts=True)
+        verbs.delete(root, "one", artifacts=True)
     with pytest.raises(RunAlive), LocalBackend().held(found_in(root)):
         raise AssertionError
     with pytest.raises(RunAlive):
         begin(root, fake, "train", resuming=True)
     assert is_alive(record.supervisor)
-    assert runs.cancel(root, "one").state == "stopped"
+    assert verbs.cancel(root, "one").state == "stopped"
 
 
 def test_nothing_begins_while_files_are_removed(past_run, root, fake):
@@ -150,7 +150,7 @@ def test_a_name_is_free_when_nothing_is_left_of_its_run(root, fake, past_run):
     past_run("two")
     (Path(root) / "gan/two/run.json").unlink()
     with pytest.raises(RunExists):
-        runs.submit(make_spec("mlp", name="two", root=root), command=fake("train"))
+        verbs.submit(make_spec("mlp", name="two", root=root), command=fake("train"))
 
 
 def test_removals_and_starts_at_once_never_share_a_folder(root, fake, tmp_path):
@@ -160,7 +160,7 @@ def test_removals_and_starts_at_once_never_share_a_folder(root, fake, tmp_path):
     def remove():
         while not over.is_set():
             try:
-                runs.delete(root, "one", artifacts=True)
+                verbs.delete(root, "one", artifacts=True)
             except (RunAlive, NoSuchRun):
                 pass
             except BaseException as error:
@@ -200,7 +200,7 @@ def test_a_supervisor_whose_folder_was_removed_writes_into_no_other(submit, root
     os.kill(record.supervisor.pid, signal.SIGQUIT)
     wait_until(lambda: not is_alive(record.supervisor), "its end")
     assert read_record(LocalStore(second.path.url)).supervisor == new.supervisor
-    assert runs.status(root, "one").state == "running"
+    assert verbs.status(root, "one").state == "running"
 
 
 def test_a_folder_that_was_removed_is_not_made_again_for_a_record(submit):
@@ -238,7 +238,7 @@ def test_a_run_that_was_removed_meanwhile_is_not_begun_anew(past_run, root, fake
 
     monkeypatch.setattr(LocalBackend, "check_idle", remove)
     with pytest.raises(NoSuchRun, match=r"no run 'one' in .*gan any more"):
-        runs.resume(root, "one", command=fake("train"))
+        verbs.resume(root, "one", command=fake("train"))
     assert not folder.exists()
 
 
@@ -248,21 +248,21 @@ def test_a_run_on_another_machine_is_neither_stopped_nor_said_to_be(submit, root
     store = LocalStore(started.path.url)
     away = replace(record, machine="another-boot pid:[1]", installation="another", host="elsewhere")
     write_record(store, away)
-    found = runs.status(root, "one")
+    found = verbs.status(root, "one")
     assert (found.state, found.explanation) == ("running", "its processes are on elsewhere")
     with pytest.raises(Unsupported, match="its processes are on elsewhere"):
-        runs.cancel(root, "one")
+        verbs.cancel(root, "one")
     write_record(store, record)
-    runs.cancel(root, "one")
+    verbs.cancel(root, "one")
     wait_until(lambda: not lock.is_held(Path(started.path.url)), "the end of its supervisor")
     write_record(store, away)
     status = json.loads((Path(started.path.url) / "status.json").read_text())
     (Path(started.path.url) / "status.json").write_text(
         json.dumps(status | {"state": "running", "updated": "2026-01-02T03:04:05+00:00"})
     )
-    assert runs.status(root, "one").state == "unknown"  # no clock is both machines'
+    assert verbs.status(root, "one").state == "unknown"  # no clock is both machines'
     with pytest.raises(Unsupported, match=r"cancel it there, or, .*`launcher resume gan/one"):
-        runs.cancel(root, "one")
+        verbs.cancel(root, "one")
 
 
 HOLD = """
@@ -288,21 +288,21 @@ def by_hand(past_run, root):
 
 
 def test_a_trainer_by_hand_is_alive_as_long_as_its_process(by_hand, root, fake):
-    assert runs.status(root, "one").state == "running"
+    assert verbs.status(root, "one").state == "running"
     for verb in (
-        lambda: runs.delete(root, "one", artifacts=True),
-        lambda: runs.resume(root, "one", command=fake("train")),
+        lambda: verbs.delete(root, "one", artifacts=True),
+        lambda: verbs.resume(root, "one", command=fake("train")),
     ):
         with pytest.raises(RunAlive):
             verb()
     with pytest.raises(RunAlive, match="is being trained by by-hand"), LocalBackend().held(found_in(root)):
         raise AssertionError
     with pytest.raises(Unsupported, match="not started by this launcher"):
-        runs.cancel(root, "one")
+        verbs.cancel(root, "one")
     by_hand.kill()
     by_hand.wait()
-    assert runs.status(root, "one").state == "interrupted"
-    assert runs.delete(root, "one", artifacts=True).files == 3
+    assert verbs.status(root, "one").state == "interrupted"
+    assert verbs.delete(root, "one", artifacts=True).files == 3
 
 
 def test_a_trainer_that_cannot_be_judged_from_here_is_watched(by_hand, root, monkeypatch, capsys):
@@ -313,9 +313,9 @@ def test_a_trainer_that_cannot_be_judged_from_here_is_watched(by_hand, root, mon
     with pytest.raises(RunAlive, match="is being trained by by-hand"), LocalBackend().held(found):
         raise AssertionError
     assert "note: by-hand (process" in capsys.readouterr().err
-    assert runs.status(root, "one").state == "interrupted"  # by its words, which are old
+    assert verbs.status(root, "one").state == "interrupted"  # by its words, which are old
     with pytest.raises(Unsupported, match=r"whether by-hand .* still trains it cannot be known here"):
-        runs.cancel(root, "one")
+        verbs.cancel(root, "one")
     by_hand.kill()
     by_hand.wait()
     monkeypatch.setattr(lease, "EXPIRY_SECONDS", 0.5)

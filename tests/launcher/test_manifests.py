@@ -9,10 +9,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from launcher import templates
 from launcher.render import render, to_yaml
 from launcher.render.kustomize import load
-from launcher.spec import make_spec
+from launcher.spec import templates
+from launcher.spec.runspec import make_spec
 from tests.launcher.kubectl import KUBECTL, needs_kubectl
 
 REPOSITORY = Path(__file__).parents[2]

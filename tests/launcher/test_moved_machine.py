@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher import runs
+from launcher.runs import verbs
 from tests.launcher.waiting import wait_until
-from trainer import process as identity
+from trainer.environment import process as identity
 
 TEN_YEARS = 10 * 365 * 86400
 STEPS = (5, -5, 3600, -3600, TEN_YEARS, -TEN_YEARS)
@@ -79,7 +79,7 @@ def training(root, launcher):
     words = "submit --backend local --preset demo --set steps=100000 --name j --detach --root"
     begun = launcher(*words.split(), root)
     assert begun.returncode == 0, begun.stderr
-    wait_until(lambda: runs.status(root, "j").state == "running", "training")
+    wait_until(lambda: verbs.status(root, "j").state == "running", "training")
     return Path(root) / "gan" / "j"
 
 
@@ -103,7 +103,7 @@ def test_a_run_outlives_every_step_of_the_clock(training, root, moved):
     stopped = launcher("cancel", "j")
     assert (stopped.returncode, stopped.stderr) == (0, "")
     assert "is stopped: saved at step" in stopped.stdout
-    assert not any(worker.alive for worker in runs.status(root, "j").workers)
+    assert not any(worker.alive for worker in verbs.status(root, "j").workers)
     assert launcher("delete", "j", "--artifacts", "--yes").returncode == 0
     assert not training.exists()
 
@@ -114,35 +114,35 @@ def _launcher(*words):
 
 def test_a_run_is_stopped_from_its_machine_whatever_that_is_called(submit, root):
     submit("train")
-    wait_until(lambda: runs.status(root, "one").state == "running", "running")
+    wait_until(lambda: verbs.status(root, "one").state == "running", "running")
     done = _unshared("--uts", "sh", "-c", f"hostname renamed && {_launcher('cancel', 'one', '--root', root)}")
     assert (done.returncode, done.stderr) == (0, "")
-    assert runs.status(root, "one").state == "stopped"
+    assert verbs.status(root, "one").state == "stopped"
 
 
 def test_numbers_of_another_container_are_not_taken_for_ours(submit, root):
     """It shares the folder and the kernel: the lock is seen there, the processes are not."""
     submit("train")
-    wait_until(lambda: runs.status(root, "one").state == "running", "running")
+    wait_until(lambda: verbs.status(root, "one").state == "running", "running")
     there = ("--pid", "--fork", "--mount-proc", "sh", "-c")
-    verbs = {
+    refused = {
         "status one": (0, "one: running"),
         "cancel one": (2, "or in another container there; cancel it there"),
         "resume one": (2, "is running"),
         "delete one --artifacts --yes": (2, "is running"),
     }
-    for verb, (code, words) in verbs.items():
+    for verb, (code, words) in refused.items():
         done = _unshared(*there, _launcher(verb, "--root", root))
         assert done.returncode == code, (verb, done.stderr)
         assert words in done.stdout + done.stderr, verb
-    assert runs.status(root, "one").state == "running"
+    assert verbs.status(root, "one").state == "running"
 
 
 @pytest.mark.skipif(identity.installation() is None, reason="needs /etc/machine-id")
 def test_after_a_boot_a_run_is_interrupted(submit, root, tmp_path):
     """The numbers may be those of others by then, which are not reached."""
     started = submit("train")
-    wait_until(lambda: runs.status(root, "one").state == "running", "running")
+    wait_until(lambda: verbs.status(root, "one").state == "running", "running")
     shutil.copytree(started.path.url, Path(root) / "gan" / "two")  # as it is then: nobody holds its lock
     boot = tmp_path / "boot"
     boot.write_text("11111111-2222-3333-4444-555555555555\n")
@@ -152,4 +152,4 @@ def test_after_a_boot_a_run_is_interrupted(submit, root, tmp_path):
         assert done.returncode == 0, done.stderr
         assert "interrupted" in done.stdout
         assert "its processes are on" not in done.stdout
-    assert runs.status(root, "one").state == "running"
+    assert verbs.status(root, "one").state == "running"

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.api import connect
-from launcher.backends.kubernetes.labels import firing_run
-from launcher.backends.kubernetes.naming import other_job_name
-from launcher.backends.kubernetes.ours import Own, is_orphan
-from launcher.backends.kubernetes.record import ClusterRecord, read_record
+from launcher.backends.kubernetes.client.api import connect
+from launcher.backends.kubernetes.jobs.naming import other_job_name
+from launcher.backends.kubernetes.jobs.record import ClusterRecord, read_record
+from launcher.backends.kubernetes.status.ours import Own, is_orphan
 from launcher.cli import main
 from launcher.errors import NotFound
 from launcher.render import job_name, render
 from launcher.render.cronjob import Timing, render_schedule
-from launcher.spec import make_spec
+from launcher.render.labels import firing_run
+from launcher.spec.runspec import make_spec
 from tests.launcher.objects_server import serving
-from trainer import layout
-from trainer.layout import RunPath
+from trainer.run import layout
+from trainer.run.layout import RunPath
 from trainer.storage import open_store
 
 SETS = ("steps=60", "batch_size=12")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from launcher.backends.kubernetes.permissions import (
+from launcher.backends.kubernetes.client.permissions import (
     CLUSTER_ROLE,
     CLUSTER_RULES,
     ROLE,

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.labels import belongs, run_of
-from launcher.backends.kubernetes.record import ClusterRecord, record_of
+from launcher.backends.kubernetes.jobs.record import ClusterRecord, record_of
 from launcher.cli import main
 from launcher.errors import SpecError
-from launcher.lookup import Found
-from launcher.pod_metadata import check_pod_metadata
+from launcher.records.run_folder import Found
 from launcher.render import render
 from launcher.render.cronjob import Cluster, Timing, render_schedule
-from launcher.resuming import resumed_spec
-from launcher.settings import layered, recorded, spec_from
-from launcher.spec import RunSpec, make_spec
+from launcher.render.labels import belongs, run_of
+from launcher.runs.resuming import resumed_spec
+from launcher.spec.pod_metadata import check_pod_metadata
+from launcher.spec.runspec import RunSpec, make_spec
+from launcher.spec.settings import layered, recorded, spec_from
 from trainer.config import resolve
 from trainer.storage import LocalStore
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.explain import causes
+from launcher.diagnosis.explain import causes
 from launcher.reference import EXIT_CODES, MENDS, commands, examples, to_markdown
 
 DOCS = Path("docs")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launcher import runs
 from launcher.backends.local.backend import LocalBackend
-from launcher.spec import make_spec
+from launcher.runs import verbs
+from launcher.spec.runspec import make_spec
 from tests.data.test_examples import write
 from tests.launcher.waiting import wait_until
 from tests.support.flags import set_flags
@@ -108,8 +108,8 @@ def test_the_same_command_works_when_the_data_is_mended(launcher, root, tmp_path
     """With another seed too, as nothing of the first has begun; that one was refused with nobody there."""
     source, mend = pictures(tmp_path / "data")
     assert launcher(*words(source, root, "--detach")).returncode == 0
-    now = wait_until(lambda: (found := runs.status(root, "one")).over and found, "the refusal")
-    assert now.state == "failed" and "3.png" in runs.logs(root, "one")[-1].text
+    now = wait_until(lambda: (found := verbs.status(root, "one")).over and found, "the refusal")
+    assert now.state == "failed" and "3.png" in verbs.logs(root, "one")[-1].text
     assert is_free(source, root)
     mend()
     done = launcher(*words(source, root, "--set", "seed=3"))

@@ -9,15 +9,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher import templates
 from launcher.cli import main
-from launcher.footprint import scratch_mib
 from launcher.render import job_name, render, to_yaml
 from launcher.render.manifests import literal
-from launcher.spec import make_spec
+from launcher.spec import templates
+from launcher.spec.footprint import scratch_mib
+from launcher.spec.runspec import make_spec
 from trainer.config import resolve
 from trainer.errors import UserError
-from trainer.sizes import sizes
+from trainer.networks.sizes import sizes
 
 
 def spec(overrides=(), **values):

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from launcher import report
 from launcher.cli import main
-from launcher.curves import Curves
-from launcher.report.charts import draw, nice, running_mean
-from launcher.report.grids import evenly, read_grids
-from launcher.report.timeline import Event, parse, read_timeline, restart_steps
+from launcher.looking import report
+from launcher.looking.curves import Curves
+from launcher.looking.report.charts import draw, nice, running_mean
+from launcher.looking.report.grids import evenly, read_grids
+from launcher.looking.report.timeline import Event, parse, read_timeline, restart_steps
 from tests.launcher.run_folder import CREATED, picture, put, write_run
 from trainer.storage import LocalStore, open_store
 
@@ -306,4 +306,6 @@ def test_the_wheel_carries_the_page(tmp_path):
     )
     [wheel] = (tmp_path / "dist").iterdir()
     names = zipfile.ZipFile(wheel).namelist()
-    assert {f"launcher/report/{name}" for name in ("page.html.j2", "page.css", "page.js")} <= set(names)
+    assert {f"launcher/looking/report/{name}" for name in ("page.html.j2", "page.css", "page.js")} <= set(
+        names
+    )

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from launcher import report
+from launcher.looking import report
 from tests.launcher.run_folder import write_run
 
 EVIL = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"

@@ -7,12 +7,12 @@ import shlex
 import pytest
 import typer
 
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.cli import app
 from launcher.commands.options import RunFlags
-from launcher.lookup import find_run
-from launcher.report.reproduce import reproducible, submit_line
-from launcher.spec import make_spec
+from launcher.looking.report.reproduce import reproducible, submit_line
+from launcher.records.run_folder import find_run
+from launcher.spec.runspec import make_spec
 from tests.launcher.run_folder import put, write_run
 
 

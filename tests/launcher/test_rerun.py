@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from launcher import rerunning, runs, templates
-from launcher.backends.kubernetes.record import ClusterRecord
-from launcher.backends.kubernetes.references import named
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
+from launcher.backends.kubernetes.jobs.references import named
 from launcher.errors import RunExists, SpecError, Unsupported
-from launcher.places import Place
 from launcher.render import render
-from launcher.settings import given
-from launcher.spec import RunSpec, make_spec
+from launcher.runs import rerunning, verbs
+from launcher.runs.find import Place
+from launcher.spec import templates
+from launcher.spec.runspec import RunSpec, make_spec
+from launcher.spec.settings import given
 from tests.launcher.run_folder import put, write_run
 from tests.launcher.waiting import wait_until
 
@@ -172,14 +173,14 @@ def test_nothing_says_how_it_was_started(tmp_path):
 
 def test_a_local_run_keeps_what_it_was_asked_for(submit, root):
     submit("exit:0", "exit:0")
-    wait_until(lambda: not runs.status(root, "one").live, "the end")
+    wait_until(lambda: not verbs.status(root, "one").live, "the end")
     spec = rerunning.plan(root, "one", given({"workers": 1})).spec
     assert (spec.workers, spec.threads, spec.root, spec.preset) == (1, None, root, "mlp")
 
 
 def test_to_a_cluster_and_back(submit, root, recorded):
     submit("exit:0")
-    wait_until(lambda: not runs.status(root, "one").live, "the end")
+    wait_until(lambda: not verbs.status(root, "one").live, "the end")
     there = rerunning.plan(root, "one", given({"image": "reg/g:1"}), root="gs://b-1/gan").spec
     assert (there.backend, there.image, there.root) == ("kubernetes", "reg/g:1", "gs://b-1/gan")
     _, folder = recorded(threads=2)
@@ -206,19 +207,19 @@ def test_what_would_be_refused_stops_nothing(submit, root, fake):
     wait_until((Path(root) / "gan/one/run.json").exists, "what the run keeps")
     with pytest.raises(SpecError, match="--set seed=4: expected 0"):
         rerunning.resume(root, "one", ["seed=4"], command=fake("exit:0"))
-    assert runs.status(root, "one").live
-    assert [each.run for each in runs.list_runs(root)] == ["one"]
+    assert verbs.status(root, "one").live
+    assert [each.run for each in verbs.list_runs(root)] == ["one"]
 
 
 def test_one_that_lives_goes_on_beside_unless_it_is_to_be_replaced(submit, root, fake, capsys):
     submit("train")
     plan = rerunning.plan(root, "one", given({"name": "two"}))
     rerunning.begin(plan, command=fake("train"))
-    assert runs.status(root, "one").live and runs.status(root, "two").live
+    assert verbs.status(root, "one").live and verbs.status(root, "two").live
     plan = rerunning.plan(root, "two", given({"name": "three"}))
     rerunning.begin(plan, replace=True, command=fake("train"))
-    assert not runs.status(root, "two").live
-    assert runs.status(root, "three").live and runs.status(root, "one").live
+    assert not verbs.status(root, "two").live
+    assert verbs.status(root, "three").live and verbs.status(root, "one").live
     assert "run 'two' is stopped" in capsys.readouterr().err
 
 
@@ -242,7 +243,7 @@ def test_what_is_refused_after_the_stop_says_the_way_back(submit, root, fake, ca
 def test_resume_replaces_the_attempt_that_is_under_way(submit, root, fake):
     submit("train")
     rerunning.resume(root, "one", command=fake("train"))
-    now = runs.status(root, "one")
+    now = verbs.status(root, "one")
     assert (now.attempt, now.live) == (2, True)
 
 

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.backends.local.attempts import trainer_command
 from launcher.errors import SpecError, Unsupported
-from launcher.lookup import Found
+from launcher.records.run_folder import Found
 from launcher.render import render
-from launcher.resuming import resumed_spec
-from launcher.spec import make_spec
+from launcher.runs.resuming import resumed_spec
+from launcher.spec.runspec import make_spec
 from trainer.config import resolve
 from trainer.storage import LocalStore
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from launcher.render import render
-from launcher.spec import make_spec
+from launcher.spec.runspec import make_spec
 from trainer import __version__
 from trainer.config import resolve
 from trainer.config.carried import VARIABLE
@@ -96,7 +96,7 @@ def test_the_configuration_and_the_version_travel_with_the_job(tmp_path):
     assert job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/version"] == __version__
 
     # A copy of k8s/ from before it had a place for that.
-    from launcher import templates
+    from launcher.spec import templates
 
     shutil.copytree(templates.folder(), tmp_path / "own")
     path = tmp_path / "own/job.yaml"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher import runs
 from launcher.errors import NoSuchRun, SpecError
-from launcher.follow import LogLine, LogReader
+from launcher.records.follow import LogLine, LogReader
+from launcher.runs import verbs
 from trainer.errors import AccessError, UserError
 from trainer.storage import LocalStore
 
@@ -17,7 +17,7 @@ FILES = ("samples/10.png", "samples/20.png", "export/loss.png", "result.json", "
 
 def test_status_of_a_past_run(past_run, root):
     past_run(files=("checkpoints/10/manifest.json", "checkpoints/20/data", "checkpoints/9/manifest.json"))
-    found = runs.status(root, "past")
+    found = verbs.status(root, "past")
     assert (found.state, found.step, found.steps, found.preset) == ("finished", 20, 10000, "mlp")
     assert found.checkpoint_step == 10  # the one at 20 has no manifest and so does not exist
     assert found.eta_seconds is None
@@ -26,9 +26,9 @@ def test_status_of_a_past_run(past_run, root):
 
 def test_a_silent_run_is_interrupted(past_run, root):
     past_run(state="running", updated=(datetime.now(UTC) - timedelta(hours=1)).isoformat())
-    found = runs.status(root, "past")
+    found = verbs.status(root, "past")
     assert found.state == "interrupted"
-    assert runs.way_on(found).startswith("nothing is saved; go on with `launcher resume gan/past --root ")
+    assert verbs.way_on(found).startswith("nothing is saved; go on with `launcher resume gan/past --root ")
 
 
 def test_list_is_ordered_by_the_last_word_and_spans_experiments(past_run, root):
@@ -36,7 +36,7 @@ def test_list_is_ordered_by_the_last_word_and_spans_experiments(past_run, root):
     past_run("a", "other", updated="2026-01-02T00:00:00+00:00")
     past_run("c", updated="2025-01-01T00:00:00+00:00")
     (Path(root) / "gan" / "no-run").mkdir()
-    assert [(run.experiment, run.run) for run in runs.list_runs(root)] == [
+    assert [(run.experiment, run.run) for run in verbs.list_runs(root)] == [
         ("gan", "c"),
         ("gan", "b"),
         ("other", "a"),
@@ -44,13 +44,13 @@ def test_list_is_ordered_by_the_last_word_and_spans_experiments(past_run, root):
 
 
 def test_list_of_an_absent_root_is_empty(root):
-    assert runs.list_runs(root) == []
+    assert verbs.list_runs(root) == []
 
 
 def test_a_damaged_run_does_not_hide_the_others(past_run, root):
     past_run("good")
     (past_run("bad") / "status.json").write_text("{")
-    found = {run.run: run for run in runs.list_runs(root)}
+    found = {run.run: run for run in verbs.list_runs(root)}
     assert found["good"].state == "finished"
     assert found["bad"].state == "unknown"
     assert "status.json: damaged" in found["bad"].explanation
@@ -60,14 +60,14 @@ def test_runs_are_found_by_name_and_by_experiment(past_run, root):
     past_run("one", "a")
     past_run("one", "b")
     past_run("two", "b")
-    assert runs.status(root, "two").experiment == "b"
-    assert runs.status(root, "a/one").experiment == "a"
+    assert verbs.status(root, "two").experiment == "b"
+    assert verbs.status(root, "a/one").experiment == "a"
     with pytest.raises(SpecError, match=r"expected experiment/name.*a/one, b/one"):
-        runs.status(root, "one")
+        verbs.status(root, "one")
     with pytest.raises(NoSuchRun, match=r"nearest are.*b/two"):
-        runs.status(root, "a/two")
+        verbs.status(root, "a/two")
     with pytest.raises(UserError, match=r"experiment '\.\.'"):
-        runs.status(root, "../two")
+        verbs.status(root, "../two")
 
 
 def write_log(folder, worker, text, attempt=1):
@@ -82,19 +82,19 @@ def test_logs_of_chosen_workers_and_lines(past_run, root):
     write_log(past, 0, b"old\n")
     write_log(past, 0, b"a\nb\nc", attempt=2)
     write_log(past, 10, b"d\ne\n", attempt=2)
-    assert runs.logs(root, "past", tail=1) == [LogLine(0, "c"), LogLine(10, "e")]
-    assert runs.logs(root, "past", worker=10) == [LogLine(10, "d"), LogLine(10, "e")]
-    assert runs.logs(root, "past", attempt=1) == [LogLine(0, "old")]
-    assert runs.logs(root, "past", tail=0) == []
+    assert verbs.logs(root, "past", tail=1) == [LogLine(0, "c"), LogLine(10, "e")]
+    assert verbs.logs(root, "past", worker=10) == [LogLine(10, "d"), LogLine(10, "e")]
+    assert verbs.logs(root, "past", attempt=1) == [LogLine(0, "old")]
+    assert verbs.logs(root, "past", tail=0) == []
     with pytest.raises(SpecError, match="--worker 1: expected one of 0, 10"):
-        runs.logs(root, "past", worker=1)
+        verbs.logs(root, "past", worker=1)
 
 
 def test_a_run_without_logs(past_run, root):
     past_run()
-    assert runs.logs(root, "past") == []
+    assert verbs.logs(root, "past") == []
     with pytest.raises(SpecError, match="nothing is logged yet"):
-        runs.logs(root, "past", attempt=1)
+        verbs.logs(root, "past", attempt=1)
 
 
 def test_a_growing_log_gives_each_line_once(past_run):
@@ -114,34 +114,34 @@ def test_a_growing_log_gives_each_line_once(past_run):
 def test_a_past_run_is_followed_to_its_end_at_once(past_run, root):
     past = past_run()
     write_log(past, 0, b"a\nb")
-    (update,) = runs.follow(root, "past")
+    (update,) = verbs.follow(root, "past")
     assert [line.text for line in update.lines] == ["a", "b"]
 
 
 def test_artifacts_are_listed_by_kind(past_run, root):
     past_run(files=FILES)
-    names = [file.name for file in runs.list_artifacts(root, "past", ["samples", "result.json"])]
+    names = [file.name for file in verbs.list_artifacts(root, "past", ["samples", "result.json"])]
     assert names == ["result.json", "samples/10.png", "samples/20.png"]
-    assert {*FILES, "run.json", "status.json"} == {file.name for file in runs.list_artifacts(root, "past")}
+    assert {*FILES, "run.json", "status.json"} == {file.name for file in verbs.list_artifacts(root, "past")}
     with pytest.raises(SpecError, match=r"--only sample: the run has none; it has .*samples"):
-        runs.list_artifacts(root, "past", ["sample"])
+        verbs.list_artifacts(root, "past", ["sample"])
 
 
 def test_a_download_copies_what_differs(past_run, root, tmp_path):
     past = past_run(files=FILES)
     to = tmp_path / "out"
     reports = []
-    first = runs.download_artifacts(root, "past", to, ["samples", "export"], reports.append)
+    first = verbs.download_artifacts(root, "past", to, ["samples", "export"], reports.append)
     assert sorted(first.copied) == ["export/loss.png", "samples/10.png", "samples/20.png"]
     assert first.bytes == sum((past / name).stat().st_size for name in first.copied)
     assert sum(report.size for report in reports) == reports[0].total_bytes == first.bytes
     assert (to / "samples/10.png").read_bytes() == (past / "samples/10.png").read_bytes()
-    again = runs.download_artifacts(root, "past", to, ["samples"])
+    again = verbs.download_artifacts(root, "past", to, ["samples"])
     assert (again.copied, again.bytes, len(again.unchanged)) == ([], 0, 2)
     size = (to / "samples/10.png").stat().st_size
     (to / "samples/10.png").write_bytes(b"x" * size)  # the size tells nothing, the checksum does
     (to / "samples/20.png").write_bytes(b"half")
-    assert sorted(runs.download_artifacts(root, "past", to, ["samples"]).copied) == [
+    assert sorted(verbs.download_artifacts(root, "past", to, ["samples"]).copied) == [
         "samples/10.png",
         "samples/20.png",
     ]
@@ -154,7 +154,7 @@ def test_files_that_vanish_meanwhile_are_told(past_run, root, tmp_path):
     def vanish(transfer):
         (past / "samples/20.png").unlink(missing_ok=True)
 
-    done = runs.download_artifacts(root, "past", tmp_path / "out", ["samples"], vanish)
+    done = verbs.download_artifacts(root, "past", tmp_path / "out", ["samples"], vanish)
     assert (done.copied, done.gone) == (["samples/10.png"], ["samples/20.png"])
     assert not (tmp_path / "out/samples/20.png").exists()
 
@@ -169,7 +169,7 @@ def test_a_name_that_would_leave_the_folder_is_refused(past_run, root, tmp_path,
 
     monkeypatch.setattr(LocalStore, "list", forged)
     with pytest.raises(AccessError, match="evil"):
-        runs.download_artifacts(root, "past", tmp_path / "deep/out")
+        verbs.download_artifacts(root, "past", tmp_path / "deep/out")
     assert not (tmp_path / "deep").exists()
 
 
@@ -177,15 +177,15 @@ def test_a_download_onto_a_file_is_refused(past_run, root, tmp_path):
     past_run(files=FILES)
     (tmp_path / "out").touch()
     with pytest.raises(AccessError, match=r"--to .*out: is a file"):
-        runs.download_artifacts(root, "past", tmp_path / "out")
+        verbs.download_artifacts(root, "past", tmp_path / "out")
     (tmp_path / "dir/samples").mkdir(parents=True)
     (tmp_path / "dir/export").touch()
     with pytest.raises(AccessError, match=r"--to .*export"):
-        runs.download_artifacts(root, "past", tmp_path / "dir", ["export"])
+        verbs.download_artifacts(root, "past", tmp_path / "dir", ["export"])
 
 
 def test_status_is_json(past_run, root):
     past_run()
     from launcher.commands.common import _plain
 
-    assert json.loads(json.dumps(runs.status(root, "past"), default=_plain))["metrics"] == {"d_loss": 0.5}
+    assert json.loads(json.dumps(verbs.status(root, "past"), default=_plain))["metrics"] == {"d_loss": 0.5}

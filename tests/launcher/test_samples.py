@@ -16,14 +16,14 @@ from rich.console import Console
 
 from launcher.cli import main
 from launcher.errors import NotInstalled, SpecError, Unsupported
-from launcher.lookup import find_run
-from launcher.samples import choose, fetch, list_grids, make_film
-from launcher.samples.blocks import blocks, from_picture
-from launcher.samples.film import encode
-from launcher.samples.pictures import Damaged
-from launcher.samples.viewer import viewer
+from launcher.looking.samples import choose, fetch, list_grids, make_film
+from launcher.looking.samples.blocks import blocks, from_picture
+from launcher.looking.samples.film import encode
+from launcher.looking.samples.pictures import Damaged
+from launcher.looking.samples.viewer import viewer
+from launcher.records.run_folder import find_run
 from trainer.errors import AccessError, GantryError
-from trainer.grid import encode_png, tile
+from trainer.pictures.grid import encode_png, tile
 
 
 def grid(step, channels=1):

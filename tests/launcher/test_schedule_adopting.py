@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher.difference import laid_over
-from launcher.difference.objects import compare
+from launcher.diagnosis.diff import laid_over
+from launcher.diagnosis.diff.objects import compare
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.schedules.adopting import asked_of
 from launcher.schedules.model import asked_timing, edited, path_of, suspend_patch, timing_of
-from launcher.settings import Layered
-from launcher.spec import make_spec
-from trainer.layout import RunPath
+from launcher.spec.runspec import make_spec
+from launcher.spec.settings import Layered
+from trainer.run.layout import RunPath
 
 HERE = Cluster("gan", "kind", "https://cluster")
 TIMING = Timing("0 3 * * 1", "Europe/Paris", "Replace", 60, 1, 2)

@@ -10,8 +10,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from launcher import templates
-from launcher.backends.kubernetes.labels import (
+from launcher.backends.kubernetes.jobs.record import record_of
+from launcher.render import to_yaml
+from launcher.render.cronjob import Cluster, Timing, render_schedule
+from launcher.render.kustomize import load
+from launcher.render.labels import (
     belongs,
     firing_due,
     firing_run,
@@ -20,15 +23,12 @@ from launcher.backends.kubernetes.labels import (
     run_of,
     schedules_of,
 )
-from launcher.backends.kubernetes.record import record_of
-from launcher.render import to_yaml
-from launcher.render.cronjob import Cluster, Timing, render_schedule
-from launcher.render.kustomize import load
 from launcher.schedules.triggering import base36, manual_job
-from launcher.spec import RunSpec, make_spec
+from launcher.spec import templates
+from launcher.spec.runspec import RunSpec, make_spec
 from tests.launcher.kubectl import KUBECTL, needs_kubectl
-from trainer.firing import identify
-from trainer.layout import RunPath
+from trainer.pod.scheduled_run import identify
+from trainer.run.layout import RunPath
 
 PROFILES = templates.profile_names()
 HERE = Cluster("gan", "kind", "https://cluster")

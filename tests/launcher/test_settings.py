@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from launcher.cli import main
-from launcher.settings import defaults, layered, shown, spec_from, user_file
-from launcher.yamlfile import read_settings
+from launcher.spec.settings import defaults, layered, shown, spec_from, user_file
+from launcher.spec.yaml_file import read_settings
 from trainer.errors import UserError
 
 RUN = """\

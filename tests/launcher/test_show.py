@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from launcher import runs
-from launcher.backends.kubernetes.record import ClusterRecord
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.cli import main
-from launcher.places import Place
-from launcher.show import Setting, show
+from launcher.looking.show import Setting, show
+from launcher.runs import verbs
+from launcher.runs.find import Place
 from tests.support.runs import run_here
 from trainer.config import resolve
 from trainer.storage import LocalStore, open_store
@@ -200,24 +200,24 @@ def test_a_password_in_an_address_is_not_shown(rich_run, call):
 
 
 @pytest.mark.parametrize(
-    ("state", "verbs"),
+    ("state", "next_verbs"),
     [
         ("finished", ["samples", "report", "artifacts", "resume"]),
         ("running", ["watch", "logs", "cancel"]),
         ("failed", ["explain", "logs", "resume", "artifacts"]),
     ],
 )
-def test_the_commands_to_type_next_fit_the_state(rich_run, root, desk, state, verbs):
+def test_the_commands_to_type_next_fit_the_state(rich_run, root, desk, state, next_verbs):
     rich_run(state=state)
     found = show(Place(root), "one")
-    assert [each.command.split()[1] for each in found.next] == verbs
+    assert [each.command.split()[1] for each in found.next] == next_verbs
     assert all(f"--root {root}" in each.command for each in found.next)
 
 
 def test_a_live_local_run_is_shown(submit, root, desk):
     started = submit("train")
     (Path(started.path.url) / "go").touch()
-    runs.wait(root, "one")
+    verbs.wait(root, "one")
     found = show(Place(root), "one")
     assert found.started.attempt == 1
     assert found.started.exit_code == 0

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 
-from launcher.asked import merge
-from launcher.check import name_limit, quantity
-from launcher.hints import command_line
 from launcher.render import job_name
-from launcher.spec import RunSpec, default_name, make_spec
+from launcher.runs.recorded import merge
+from launcher.spec.next_commands import command_line
+from launcher.spec.runspec import RunSpec, default_name, make_spec
+from launcher.spec.validation import name_limit, quantity
 from trainer.errors import UserError
-from trainer.layout import RunPath, run_path
+from trainer.run.layout import RunPath, run_path
 
 CLUSTER = {"root": "gs://bucket/gan", "image": "registry/gantry:0.1.0"}
 DIGEST = "sha256:" + "0" * 64

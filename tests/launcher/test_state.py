@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from launcher.backends.local.living import Alive
 from launcher.backends.local.record import LocalRecord, Process
 from launcher.backends.local.state import join_state
-from launcher.states import LIVE_STATES, State, parse_time
+from launcher.records.states import LIVE_STATES, State, parse_time
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 STARTED = NOW - timedelta(minutes=5)

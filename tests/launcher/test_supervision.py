@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from launcher import runs
 from launcher.backends.local.living import is_alive
 from launcher.backends.local.record import read_record
 from launcher.errors import NoSuchRun, RunAlive, RunExists, SpecError
-from launcher.spec import make_spec
+from launcher.runs import verbs
+from launcher.spec.runspec import make_spec
 from tests.launcher.conftest import FAKE
 from tests.launcher.waiting import wait_until
 from trainer.errors import AccessError, GantryError, UserError
@@ -26,13 +26,13 @@ def record_of(started):
 
 def running(started):
     """Wait until the chief trains and every worker is written down."""
-    wait_until(lambda: runs.status(started.path.root, started.path.name).state == "running", "running")
+    wait_until(lambda: verbs.status(started.path.root, started.path.name).state == "running", "running")
     return wait_until(lambda: (r := record_of(started)) and len(r.processes) == r.workers and r, "the record")
 
 
 def to_the_end(started):
-    lines = [line for update in runs.follow(started.path.root, started.path.name) for line in update.lines]
-    return runs.finish(started), lines
+    lines = [line for update in verbs.follow(started.path.root, started.path.name) for line in update.lines]
+    return verbs.finish(started), lines
 
 
 def folder(started):
@@ -56,27 +56,27 @@ def test_a_run_is_followed_to_its_end(submit):
 def test_cancel_lets_the_workers_save(submit, root):
     started = submit("train", "train")
     running(started)
-    ended = runs.cancel(root, "one")
+    ended = verbs.cancel(root, "one")
     assert ended.state == "stopped"
     assert ended.checkpoint_step
-    outcome = runs.finish(started)
+    outcome = verbs.finish(started)
     assert outcome.exit_code == 42
     assert f"saved at step {ended.checkpoint_step}" in outcome.text
     assert "launcher resume gan/one" in outcome.text
-    assert runs.cancel(root, "one").state == "stopped"  # again: nothing to do and no error
+    assert verbs.cancel(root, "one").state == "stopped"  # again: nothing to do and no error
 
 
 def test_workers_that_do_not_listen_are_killed_after_their_grace(submit, root):
     started = submit("deaf", grace_seconds=0.2)
     running(started)
-    assert runs.cancel(root, "one").state == "stopped"
+    assert verbs.cancel(root, "one").state == "stopped"
     assert record_of(started).processes[0].exit_code == -signal.SIGKILL
 
 
 def test_cancel_now_does_not_wait_for_the_grace(submit, root):
     started = submit("deaf")
     running(started)
-    assert runs.cancel(root, "one", kill=True).state == "stopped"
+    assert verbs.cancel(root, "one", kill=True).state == "stopped"
     assert record_of(started).cancelled
 
 
@@ -106,7 +106,7 @@ def test_a_refused_run_leaves_nothing(submit, root):
 def test_a_refused_run_leaves_its_neighbours(submit, root, past_run):
     past_run("past")
     to_the_end(submit("exit:2"))
-    assert [run.run for run in runs.list_runs(root)] == ["past"]
+    assert [run.run for run in verbs.list_runs(root)] == ["past"]
 
 
 def test_a_run_that_had_begun_keeps_its_folder_when_refused(submit):
@@ -120,7 +120,7 @@ def test_a_run_that_had_begun_keeps_its_folder_when_refused(submit):
 
 def test_a_detached_run_that_was_refused_does_not_hold_its_name(submit, root):
     first = submit("exit:2")
-    wait_until(lambda: runs.status(root, "one").state == "failed")
+    wait_until(lambda: verbs.status(root, "one").state == "failed")
     again = submit("train")
     assert (first.record.attempt, again.record.attempt) == (1, 2)
     assert running(again).attempt == 2
@@ -129,7 +129,7 @@ def test_a_detached_run_that_was_refused_does_not_hold_its_name(submit, root):
 def test_a_living_run_is_not_started_twice(submit, root, fake):
     started = submit("train")
     running(started)
-    for start in (lambda: submit("train"), lambda: runs.resume(root, "one", command=fake("train"))):
+    for start in (lambda: submit("train"), lambda: verbs.resume(root, "one", command=fake("train"))):
         with pytest.raises(RunAlive, match=r"`launcher logs gan/one --follow.*`launcher cancel gan/one"):
             start()
 
@@ -139,7 +139,7 @@ def test_the_lock_alone_refuses_a_second_supervisor(submit, root, fake, monkeypa
     running(started)
     monkeypatch.setattr("launcher.backends.local.backend.check_idle", lambda path: None)
     with pytest.raises(RunAlive):
-        runs.resume(root, "one", command=fake("train"))
+        verbs.resume(root, "one", command=fake("train"))
     assert record_of(started).attempt == 1
 
 
@@ -152,8 +152,8 @@ def test_the_name_of_a_past_run_is_taken(past_run, submit):
 def test_resume_starts_the_next_attempt(submit, root, fake):
     started = submit("train", "train")
     running(started)
-    runs.cancel(root, "one")
-    again = runs.resume(root, "one", ["steps=20000"], workers=1, command=fake("train"))
+    verbs.cancel(root, "one")
+    again = verbs.resume(root, "one", ["steps=20000"], workers=1, command=fake("train"))
     assert (again.record.attempt, again.record.workers, again.record.ports) == (2, 1, ())
     assert again.record.overrides == ("steps=20000",)
     running(again)
@@ -161,9 +161,9 @@ def test_resume_starts_the_next_attempt(submit, root, fake):
     outcome, lines = to_the_end(again)
     assert outcome.exit_code == 0
     assert {line.worker for line in lines} == {0}
-    assert {line.worker for line in runs.logs(root, "one", attempt=1)} == {0}
+    assert {line.worker for line in verbs.logs(root, "one", attempt=1)} == {0}
     with pytest.raises(SpecError, match="expected one of 1, 2"):
-        runs.logs(root, "one", attempt=3)
+        verbs.logs(root, "one", attempt=3)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_resume_starts_the_next_attempt(submit, root, fake):
 def test_a_resumed_run_keeps_its_values(past_run, root, fake, override, words):
     past_run("one", state="stopped")
     with pytest.raises(SpecError, match=words):
-        runs.resume(root, "one", [override], command=fake("train"))
+        verbs.resume(root, "one", [override], command=fake("train"))
 
 
 def test_a_finished_run_needs_more_steps(past_run, root, fake):
@@ -180,7 +180,7 @@ def test_a_finished_run_needs_more_steps(past_run, root, fake):
     status = json.loads((past / "status.json").read_text()) | {"step": 10000}
     (past / "status.json").write_text(json.dumps(status))
     with pytest.raises(SpecError, match=r"finished at step 10000.*--set steps=20000"):
-        runs.resume(root, "one", command=fake("train"))
+        verbs.resume(root, "one", command=fake("train"))
 
 
 def test_steps_that_grew_stay_grown(past_run, root, fake):
@@ -188,7 +188,7 @@ def test_steps_that_grew_stay_grown(past_run, root, fake):
     run = json.loads((past / "run.json").read_text())
     run["config"]["steps"] = 12345  # as the trainer writes when a run was resumed with more
     (past / "run.json").write_text(json.dumps(run))
-    started = runs.resume(root, "one", command=fake("train"))
+    started = verbs.resume(root, "one", command=fake("train"))
     assert started.record.overrides == ("steps=12345",)
 
 
@@ -197,12 +197,12 @@ def test_orphans_are_found_and_ended(submit, root):
     record = running(started)
     os.kill(record.supervisor.pid, signal.SIGKILL)
     wait_until(lambda: not is_alive(record.supervisor))
-    found = runs.status(root, "one")
+    found = verbs.status(root, "one")
     assert found.state == "running"
     assert "worker 0, 1 lives" in found.explanation
     with pytest.raises(RunAlive):
         submit("train")
-    assert runs.cancel(root, "one").state == "stopped"
+    assert verbs.cancel(root, "one").state == "stopped"
     assert not any(is_alive(process) for process in record.processes)
 
 
@@ -211,8 +211,8 @@ def test_orphans_that_ended_by_themselves_can_be_resumed(submit, root, fake):
     record = running(started)
     os.kill(record.supervisor.pid, signal.SIGKILL)
     os.kill(record.processes[0].pid, signal.SIGKILL)
-    wait_until(lambda: runs.status(root, "one").state == "interrupted")
-    assert runs.resume(root, "one", command=fake("train")).record.attempt == 2
+    wait_until(lambda: verbs.status(root, "one").state == "interrupted")
+    assert verbs.resume(root, "one", command=fake("train")).record.attempt == 2
 
 
 def test_a_supervisor_that_cannot_start_says_why_and_leaves_nothing(submit, root, tmp_path, monkeypatch):
@@ -225,9 +225,9 @@ def test_a_supervisor_that_cannot_start_says_why_and_leaves_nothing(submit, root
 
 def test_workers_that_cannot_start_are_a_failure(root):
     spec = make_spec("mlp", name="one", root=root)
-    started = runs.submit(spec, command=lambda spec, threads: ["/no/such/program"])
-    wait_until(lambda: not runs.status(root, "one").live)
-    assert runs.status(root, "one").explanation == "its workers could not be started"
+    started = verbs.submit(spec, command=lambda spec, threads: ["/no/such/program"])
+    wait_until(lambda: not verbs.status(root, "one").live)
+    assert verbs.status(root, "one").explanation == "its workers could not be started"
     assert "No such file" in (folder(started) / "logs/1/supervisor.log").read_text()
 
 
@@ -239,28 +239,28 @@ def test_a_bucket_is_refused_by_the_local_backend():
 def test_a_root_that_is_a_file_is_refused(tmp_path, fake):
     (tmp_path / "file").touch()
     with pytest.raises(AccessError, match="is a file"):
-        runs.submit(make_spec("mlp", name="one", root=str(tmp_path / "file")), command=fake("train"))
+        verbs.submit(make_spec("mlp", name="one", root=str(tmp_path / "file")), command=fake("train"))
 
 
 def test_a_missing_tensorflow_is_named_before_anything_is_written(root, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'gantry\[trainer\]'"):
-        runs.submit(make_spec("mlp", name="one", root=root))
+        verbs.submit(make_spec("mlp", name="one", root=root))
     assert not Path(root).exists()
 
 
 def test_a_run_of_another_trainer_cannot_be_cancelled_here(past_run, root):
     past_run("one", state="running")
     with pytest.raises(UserError, match="not started by this launcher"):
-        runs.cancel(root, "one")
+        verbs.cancel(root, "one")
 
 
 def test_unknown_runs(root, past_run):
     with pytest.raises(NoSuchRun, match="holds no runs"):
-        runs.cancel(root, "one")
+        verbs.cancel(root, "one")
     past_run("demo-1")
     with pytest.raises(NoSuchRun, match="nearest are demo-1"):
-        runs.resume(root, "demo-2")
+        verbs.resume(root, "demo-2")
 
 
 FOREGROUND = """
@@ -269,7 +269,7 @@ import typer
 from launcher import cli, runs
 from launcher.commands.common import OutputFormat
 from launcher.commands.following import run_in_foreground
-from launcher.spec import make_spec
+from launcher.spec.runspec import make_spec
 
 fake, root, plan = sys.argv[1:]
 spec = make_spec("mlp", name="one", root=root, workers=2)
@@ -300,7 +300,7 @@ def foreground(root, fake):
 
 def is_running(root):
     try:
-        return runs.status(root, "one").state == "running"
+        return verbs.status(root, "one").state == "running"
     except NoSuchRun:
         return False
 
@@ -313,7 +313,7 @@ def test_ctrl_c_saves_and_stops(foreground, root, number):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 42
     assert "worker-0 | 1/1000 [D loss" in out
-    step = runs.status(root, "one").checkpoint_step
+    step = verbs.status(root, "one").checkpoint_step
     assert f"stopped; saved at step {step}; go on with `launcher resume gan/one" in err
     assert "Traceback" not in err
 
@@ -322,12 +322,12 @@ def test_a_second_ctrl_c_kills(foreground, root):
     process = foreground("deaf", "deaf")
     wait_until(lambda: is_running(root))
     process.send_signal(signal.SIGINT)
-    wait_until(lambda: runs.status(root, "one").state == "stopping")
+    wait_until(lambda: verbs.status(root, "one").state == "stopping")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 42
     assert "nothing is saved" in err
-    assert [worker.exit_code for worker in runs.status(root, "one").workers] == [-9, -9]
+    assert [worker.exit_code for worker in verbs.status(root, "one").workers] == [-9, -9]
 
 
 def test_a_killed_launcher_leaves_a_run_that_is_found_and_cancelled(foreground, root):
@@ -336,7 +336,7 @@ def test_a_killed_launcher_leaves_a_run_that_is_found_and_cancelled(foreground, 
     process.kill()
     process.communicate(timeout=60)
     assert is_running(root)
-    assert runs.cancel(root, "one").state == "stopped"
+    assert verbs.cancel(root, "one").state == "stopped"
 
 
 def test_a_failed_run_is_one_line_on_stderr(foreground, root):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from launcher.spec import make_spec
-from launcher.surveying import data_lines
+from launcher.runs.data_survey import data_lines
+from launcher.spec.runspec import make_spec
 from tests.data.test_survey import folder_of_pictures
 from trainer.data import prepare
 from trainer.errors import DataError

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher import runs, sweeps
+from launcher import sweeps
 from launcher.errors import SpecError
-from launcher.status import RunStatus
+from launcher.records.status import RunStatus
+from launcher.runs import verbs
 from launcher.sweeps.file import read_sweep
 from launcher.sweeps.planning import Member
 from launcher.sweeps.schedule import play
 from tests.launcher.waiting import wait_until
-from trainer import layout
 from trainer.errors import UserError
+from trainer.run import layout
 
 GRID = """\
 name: lr
@@ -226,7 +227,7 @@ def start(fake, monkeypatch):
     def submit(spec):
         with lock:
             monkeypatch.setenv("FAKE_CONFIG", json.dumps(spec.config().model_dump(mode="json")))
-            return runs.submit(spec, command=command)
+            return verbs.submit(spec, command=command)
 
     return submit
 
@@ -276,11 +277,11 @@ def test_a_run_of_the_name_with_other_values_is_not_taken_for_ours(plan, past_ru
 
 def test_a_failed_run_does_not_end_a_sweep_and_a_refused_one_does(plan, fake):
     crashing, refused = fake("exit:1"), fake("exit:2")
-    result = sweeps.go(plan(max_parallel=4), submit=lambda spec: runs.submit(spec, command=crashing))
+    result = sweeps.go(plan(max_parallel=4), submit=lambda spec: verbs.submit(spec, command=crashing))
     assert {row.state for row in result.rows} == {"failed"} and result.exit_code == 1
     assert result.refusal == ""
     other = plan(name="other", max_parallel=1)
-    result = sweeps.go(other, submit=lambda spec: runs.submit(spec, command=refused))
+    result = sweeps.go(other, submit=lambda spec: verbs.submit(spec, command=refused))
     assert [row.state for row in result.rows] == ["failed", "waiting", "waiting", "waiting"]
     assert result.refusal.startswith("other-1: ") and "data.source nowhere" in result.refusal
 

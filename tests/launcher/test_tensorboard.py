@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 from launcher.cli import main
-from launcher.tensorboard import tag
+from launcher.looking.tensorboard import tag
 from tests.launcher.run_folder import line, write_lines, write_run
 from tests.launcher.waiting import wait_until
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher.explain.causes import CAUSES, SCHEDULE_CAUSES
-from launcher.explain.table import COMMAND, page
+from launcher.diagnosis.explain.causes import CAUSES, SCHEDULE_CAUSES
+from launcher.diagnosis.explain.table import COMMAND, page
 
 ROOT = Path(__file__).parents[2]
 ALL = (*CAUSES, *SCHEDULE_CAUSES)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from launcher import runs
 from launcher.commands.options import RunFlags
 from launcher.errors import SpecError
-from launcher.settings import layered
-from launcher.spec import make_spec
-from launcher.warm_start import check_warm_start
+from launcher.runs import verbs
+from launcher.runs.warm_start import check_warm_start
+from launcher.spec.runspec import make_spec
+from launcher.spec.settings import layered
 from tests.support.runs import TINY
-from trainer import index
+from trainer.run import index
 from trainer.storage import open_store
 
 
@@ -103,6 +103,6 @@ def test_a_named_run_wants_a_complete_checkpoint(tmp_path):
 
 def test_nothing_is_left_behind_by_a_submit_that_has_nothing_to_begin_from(root):
     with pytest.raises(SpecError, match=r"warm_start\.required=false") as refusal:
-        runs.submit(make_spec("mlp", (*TINY, "warm_start.run=latest"), "new", root=root))
+        verbs.submit(make_spec("mlp", (*TINY, "warm_start.run=latest"), "new", root=root))
     assert refusal.value.exit_code == 2 and "\n" not in str(refusal.value)
     assert not Path(root).exists()

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import launcher
-from launcher import runs
-from launcher.curves import Curves
-from launcher.live import Feed, GridView, Page, Tail, draw
-from launcher.live.chart import Chart, means
-from launcher.lookup import Found, find_run
-from launcher.places import Located, locate
-from launcher.status import RunStatus, WorkerStatus
+from launcher.looking.curves import Curves
+from launcher.looking.tui import Feed, GridView, Page, Tail, draw
+from launcher.looking.tui.chart import Chart, means
+from launcher.records.run_folder import Found, find_run
+from launcher.records.status import RunStatus, WorkerStatus
+from launcher.runs import verbs
+from launcher.runs.find import Located, locate
 from tests.launcher.terminal import Terminal
-from trainer.grid import encode_png, tile
-from trainer.metrics import MetricsLog
+from trainer.pictures.grid import encode_png, tile
+from trainer.run.metrics_log import MetricsLog
 from trainer.storage import LocalStore
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
@@ -323,7 +323,7 @@ def test_a_live_run_is_drawn_and_every_way_out_gives_the_terminal_back(submit, w
     assert [terminal.leave() for terminal in watched[:3]] == [0, 130, 143]
     for terminal in (by_q, by_ctrl_c):
         assert "the run goes on; watch it again with `launcher watch gan/one" in terminal.text
-    assert runs.status(root, "one").state == "running"
+    assert verbs.status(root, "one").state == "running"
 
     (folder / "go").touch()
     assert to_the_end.leave() == 0
@@ -347,9 +347,9 @@ def test_a_run_that_is_over_is_drawn_once_with_the_exit_code_of_wait(past_run, w
 BROKEN = """
 import sys
 from rich.console import Console
-from launcher.live import Feed, show
-from launcher.live import screen
-from launcher.places import locate
+from launcher.looking.tui import Feed, show
+from launcher.looking.tui import screen
+from launcher.runs.find import locate
 
 screen.LOOK_SECONDS = 0.05
 feed = Feed(locate(sys.argv[1], "one"))

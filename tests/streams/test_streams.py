@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 tf = pytest.importorskip("tensorflow")
 
-from trainer import streams  # noqa: E402
+from trainer import randomness  # noqa: E402
 
-BLOCK = streams.BLOCK
+BLOCK = randomness.BLOCK
 fewer = settings(max_examples=25)
 seeds = st.integers(0, 2**31 - 1)
 windows = st.sampled_from([BLOCK, 2 * BLOCK, 4 * BLOCK])
@@ -20,7 +20,7 @@ def at(step: int) -> tf.Tensor:
 
 
 def indices(seed: int, step: int, batch: int, count: int, window: int) -> np.ndarray:
-    return streams.indices(seed, at(step), batch, count, window).numpy()
+    return randomness.indices(seed, at(step), batch, count, window).numpy()
 
 
 def epochs(seed: int, number: int, count: int, window: int) -> np.ndarray:
@@ -70,11 +70,11 @@ def test_the_images_of_a_window_come_from_as_many_blocks_as_it_holds(count, bloc
 
 @pytest.mark.parametrize("window", [2 * BLOCK, 16384])
 def test_a_graph_draws_what_eager_code_draws(window):
-    index = tf.function(lambda step: streams.indices(5, step, 96, 1000, window))
-    latents = tf.function(lambda step: streams.noise(5, step, 96, 7))
+    index = tf.function(lambda step: randomness.indices(5, step, 96, 1000, window))
+    latents = tf.function(lambda step: randomness.noise(5, step, 96, 7))
     for step in (0, 1, 10, 11, 10**6):
         np.testing.assert_array_equal(index(at(step)).numpy(), indices(5, step, 96, 1000, window))
-        np.testing.assert_array_equal(latents(at(step)).numpy(), streams.noise(5, at(step), 96, 7).numpy())
+        np.testing.assert_array_equal(latents(at(step)).numpy(), randomness.noise(5, at(step), 96, 7).numpy())
 
 
 def test_a_loop_in_a_graph_draws_what_single_steps_draw():
@@ -82,7 +82,7 @@ def test_a_loop_in_a_graph_draws_what_single_steps_draw():
     def several(first):
         found = tf.TensorArray(tf.int64, size=4)
         for i in tf.range(4, dtype=tf.int64):
-            found = found.write(tf.cast(i, tf.int32), streams.indices(5, first + i, 12, 1000, 512))
+            found = found.write(tf.cast(i, tf.int32), randomness.indices(5, first + i, 12, 1000, 512))
         return found.stack()
 
     expected = [indices(5, 80 + i, 12, 1000, 512) for i in range(4)]
@@ -91,23 +91,25 @@ def test_a_loop_in_a_graph_draws_what_single_steps_draw():
 
 @pytest.mark.parametrize("replicas", [1, 2, 3])
 def test_the_replicas_slices_together_are_the_global_batch(replicas):
-    drawn = [streams.indices(1, at(9), 12, 700, 512), streams.noise(1, at(9), 12, 5)]
+    drawn = [randomness.indices(1, at(9), 12, 700, 512), randomness.noise(1, at(9), 12, 5)]
     for whole in drawn:
         for numbers in (range(replicas), tf.range(replicas)):
-            parts = [streams.replica_slice(whole, replica, replicas) for replica in numbers]
+            parts = [randomness.replica_slice(whole, replica, replicas) for replica in numbers]
             assert all(part.shape[0] == 12 // replicas for part in parts)
             np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
 def test_each_replica_takes_the_same_slice_inside_a_graph():
-    whole = streams.noise(1, at(0), 12, 5)
-    cut = tf.function(lambda replica: streams.replica_slice(streams.noise(1, at(0), 12, 5), replica, 3))
+    whole = randomness.noise(1, at(0), 12, 5)
+    cut = tf.function(lambda replica: randomness.replica_slice(randomness.noise(1, at(0), 12, 5), replica, 3))
     parts = [cut(tf.constant(replica)).numpy() for replica in range(3)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
 def test_seeds_steps_and_epochs_differ():
-    noise = [streams.noise(seed, at(step), 2, 8).numpy().tobytes() for seed in range(20) for step in range(5)]
+    noise = [
+        randomness.noise(seed, at(step), 2, 8).numpy().tobytes() for seed in range(20) for step in range(5)
+    ]
     assert len(set(noise)) == 100
     orders = [epoch.tobytes() for seed in range(20) for epoch in epochs(seed, 3, 300, 256)]
     assert len(set(orders)) == 60
@@ -122,25 +124,27 @@ def test_seeds_and_epochs_that_share_their_low_bits_differ():
 
 
 def test_the_rows_of_one_batch_of_noise_differ():
-    assert len(np.unique(streams.noise(0, at(0), 64, 3).numpy(), axis=0)) == 64
+    assert len(np.unique(randomness.noise(0, at(0), 64, 3).numpy(), axis=0)) == 64
 
 
 def test_purposes_never_share_a_stream():
     """Keys of neighbouring seeds and of the purposes of one seed are all different."""
-    noise = [streams.noise(seed, at(row), 1, 8).numpy().tobytes() for seed in range(20) for row in range(3)]
-    grids = [row.tobytes() for seed in range(20) for row in streams.sample_latents(seed, 3, 8).numpy()]
+    noise = [
+        randomness.noise(seed, at(row), 1, 8).numpy().tobytes() for seed in range(20) for row in range(3)
+    ]
+    grids = [row.tobytes() for seed in range(20) for row in randomness.sample_latents(seed, 3, 8).numpy()]
     assert len(set(noise + grids)) == 120
 
 
 def test_the_largest_seed_and_a_far_step_work():
     seed, step = 2**31 - 1, 2**40
-    assert np.isfinite(streams.noise(seed, at(step), 2, 8)).all()
+    assert np.isfinite(randomness.noise(seed, at(step), 2, 8)).all()
     found = indices(seed, step, 64, 1000, 512)
     assert ((found >= 0) & (found < 1000)).all()
 
 
 def test_noise_is_standard_normal():
-    drawn = np.concatenate([streams.noise(0, at(step), 256, 100).numpy().ravel() for step in range(10)])
+    drawn = np.concatenate([randomness.noise(0, at(step), 256, 100).numpy().ravel() for step in range(10)])
     assert drawn.dtype == np.float32
     assert abs(drawn.mean()) < 0.01
     assert abs(drawn.std() - 1) < 0.01
@@ -167,7 +171,7 @@ def test_blocks_are_read_in_another_order_in_each_epoch():
 @pytest.mark.parametrize("count", [1, 5, 16])
 def test_the_first_latents_of_a_grid_are_the_same_whatever_its_size(count):
     np.testing.assert_array_equal(
-        streams.sample_latents(4, count, 9), streams.sample_latents(4, 16, 9)[:count]
+        randomness.sample_latents(4, count, 9), randomness.sample_latents(4, 16, 9)[:count]
     )
 
 
@@ -176,7 +180,7 @@ def test_latents_that_are_drawn_at_once_have_the_bits_of_each_drawn_by_itself(mo
     key = 4 * 16 + 1  # the seed and the purpose
     rows = [plain((9,), tf.constant([key, row], tf.int64), alg="philox").numpy() for row in range(300)]
     monkeypatch.setattr(tf.random, "stateless_normal", lambda *a, **b: calls.append(a) or plain(*a, **b))
-    assert streams.sample_latents(4, 300, 9).numpy().tobytes() == np.stack(rows).tobytes()
+    assert randomness.sample_latents(4, 300, 9).numpy().tobytes() == np.stack(rows).tobytes()
     assert len(calls) < 5  # and no operation of Python's for each
 
 
@@ -186,8 +190,8 @@ def test_the_streams_are_those_of_the_runs_that_exist():
     assert indices(0, 0, 8, 5000, 512).tolist() == [1991, 1985, 4424, 1792, 1986, 1835, 4549, 1842]
     assert indices(7, 1000, 8, 5000, 512).tolist() == [4631, 3005, 2855, 4750, 4688, 2865, 4714, 4786]
     # The last bit of a normal number may differ between processors, the bits it was made from may not.
-    np.testing.assert_allclose(streams.noise(0, at(0), 2, 4), NOISE, rtol=1e-5)
-    np.testing.assert_allclose(streams.sample_latents(0, 2, 4), LATENTS, rtol=1e-5)
+    np.testing.assert_allclose(randomness.noise(0, at(0), 2, 4), NOISE, rtol=1e-5)
+    np.testing.assert_allclose(randomness.sample_latents(0, 2, 4), LATENTS, rtol=1e-5)
 
 
 NOISE = [

@@ -3,9 +3,10 @@
 import signal
 from contextlib import contextmanager
 
-from trainer import config, layout
-from trainer.cluster import Cluster
-from trainer.train import Options, train
+from trainer import config
+from trainer.environment.tf_config import Cluster
+from trainer.run import layout
+from trainer.training.train import Options, train
 
 TINY = (
     "network.generator_units=[16]",

@@ -21,7 +21,7 @@ def start(file: Path) -> int:
 
 
 def tell(file: Path) -> None:
-    from trainer import surroundings
+    from trainer.environment import surroundings
 
     surroundings.settle()
     specs = {name: importlib.util.find_spec(name) for name in NAMES}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support.flags import set_flags
 from tests.support.teams import SMALL, Team, free_ports
-from trainer import layout
+from trainer.run import layout
 from trainer.storage import Store
 
 

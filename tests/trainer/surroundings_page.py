@@ -6,16 +6,17 @@ from pathlib import Path
 
 from tests.support.provenance import stamp
 from tests.trainer.surroundings import TABLE
-from trainer.surroundings import PLAIN, RULES, Rule
+from trainer.environment.surroundings import PLAIN, RULES, Rule
 
 _PAGE = """\
 <!-- Written by `make test-surroundings`. -->
 # Surroundings of a run
 
-What comes with a machine and could change a run, hang it or stop it is decided by `trainer/surroundings.py`,
-through which every process of ours passes. What is not on the list passes. A variable that was typed for the
-run (`launcher submit --env`) wins, and a line says so. Variables that pass and may change bits, and the
-threads, are in `run.json` as `surroundings`; a resume under others says so.
+What comes with a machine and could change a run, hang it or stop it is decided by
+`trainer/environment/surroundings.py`, through which every process of ours passes. What is not on the list
+passes. A variable that was typed for the run (`launcher submit --env`) wins, and a line says so. Variables
+that pass and may change bits, and the threads, are in `run.json` as `surroundings`; a resume under others
+says so.
 
 | variable | is | because |
 |---|---|---|

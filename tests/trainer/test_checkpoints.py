@@ -8,8 +8,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer import checkpoints
 from trainer.errors import CheckpointDamaged, PreconditionFailed, StorageError
+from trainer.run import checkpoints
 from trainer.storage import LocalStore, open_store
 
 DATA = "state.data-00000-of-00001"

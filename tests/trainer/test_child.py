@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from trainer.child import Child, Requests
 from trainer.errors import EXIT_RESTART
-from trainer.log_copy import LogCopy
+from trainer.pod.log_uploader import LogCopy
+from trainer.pod.trainer_process import Child, Requests
 from trainer.storage import open_store
 
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.cluster import Cluster, check_port, from_environment
+from trainer.environment.tf_config import Cluster, check_port, from_environment
 from trainer.errors import EXIT_FAILED, ComputeFailed, PeerLost, UserError
-from trainer.strategy import first_line, is_of_peers, peers
+from trainer.training.strategy import first_line, is_of_peers, peers
 
 
 def tf_config(workers, index, kind="worker"):

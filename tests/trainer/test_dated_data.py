@@ -224,7 +224,7 @@ def test_a_run_that_a_launcher_claimed_has_decided_nothing_yet(tmp_path, digits)
 
 def test_what_is_said_of_data_needs_no_tensorflow():
     """Whose import takes seconds: what a process says of its data comes before that."""
-    code = "import sys, trainer.opening, trainer.data.shards, trainer.data.examples\n"
+    code = "import sys, trainer.training.opening, trainer.data.shards, trainer.data.examples\n"
     code += "import trainer.data.example_proto\n"
     code += "from trainer.data import open_source, oddities; oddities(open_source('digits', None))\n"
     code += "assert not {'tensorflow', 'keras'} & set(sys.modules)"

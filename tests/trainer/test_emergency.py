@@ -10,7 +10,7 @@ DEADLINE_SECONDS = 60.0
 # The main thread never comes back, as in a collective whose peer hangs.
 CHILD = """
 import sys, threading, time
-from trainer.emergency import Emergency, listen_to_supervisor
+from trainer.training.abort import Emergency, listen_to_supervisor
 from trainer.errors import GantryError, LeaseLost, RunLost
 
 def keep(error):
@@ -49,7 +49,7 @@ def test_a_lost_peer_keeps_what_there_is_says_so_and_leaves():
 
 def test_lines_of_many_threads_are_whole():
     code = """
-from trainer.voice import say
+from trainer.console.printing import say
 together = [threading.Thread(target=lambda: [say("x" * 50) for _ in range(400)]) for _ in range(8)]
 [each.start() for each in together], [each.join() for each in together]
 emergency.peer_lost("enough")
@@ -62,7 +62,7 @@ def test_a_word_of_the_supervisor_while_tensorflow_loads_is_said(tmp_path):
     """It is imported with stderr held back; here it is one that never comes to an end."""
     (tmp_path / "tensorflow.py").write_text("import time\nprint('imported', flush=True)\ntime.sleep(600)")
     code = f"""
-from trainer.quiet import load_tensorflow
+from trainer.environment.quiet import load_tensorflow
 sys.path.insert(0, {str(tmp_path)!r})
 listen_to_supervisor(emergency)
 load_tensorflow()

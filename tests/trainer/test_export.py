@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainer import config, streams
-from trainer.networks import build, export, portable_generator
+from trainer import config, randomness
+from trainer.networks import export
+from trainer.networks.building import build, portable_generator
 
 PROJECT = Path(__file__).parents[2]
 OLDEST = PROJECT / ".venv-keras"  # made by make
@@ -34,7 +35,7 @@ def exported(request, tmp_path):
     generator = build(resolved).generator
     path = tmp_path / "generator.keras"
     export.save(portable_generator(resolved, generator.get_weights()), path)
-    latents = streams.sample_latents(0, 4, resolved.network.latent_size).numpy()
+    latents = randomness.sample_latents(0, 4, resolved.network.latent_size).numpy()
     return path, latents, generator(latents, training=False).numpy()
 
 

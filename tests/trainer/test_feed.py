@@ -7,15 +7,16 @@ import threading
 import numpy as np
 import pytest
 
-from trainer import config, feed
+from trainer import config
 from trainer.data import ImageSource
+from trainer.training import input_pipeline
 
 TWO_DEVICES = """
 import numpy as np, tensorflow as tf
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from trainer import config, feed
-from trainer.step import Feed, State, Stepper
+from trainer.training.step import Feed, State, Stepper
 
 images = np.arange(40 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(40, 28, 28, 1)
 strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
@@ -59,7 +60,7 @@ def test_what_is_read_ahead_is_bounded_in_bytes(edge, channels):
     shape = f"image.height={edge}", f"image.width={edge}", f"image.channels={channels}"
     resolved = config.resolve("mlp", ("batch_size=64", *shape))
     source = Large(resolved.image.shape)
-    stream = feed.ImageStream(source, resolved, 0, 1, 0)
+    stream = input_pipeline.ImageStream(source, resolved, 0, 1, 0)
     batch = 64 * edge * edge * channels
     first = stream.take(1)
     assert first.shape == (1, 64, *resolved.image.shape)
@@ -69,5 +70,5 @@ def test_what_is_read_ahead_is_bounded_in_bytes(edge, channels):
     assert stream._ready.qsize() * batch <= 128 << 20
     assert source.asked <= 64 * (stream._ready.maxsize + 2)  # one was taken, and one waits for a place
     assert stream.most_steps * batch <= 64 << 20
-    again = feed.ImageStream(Large(resolved.image.shape), resolved, 0, 1, 0)
+    again = input_pipeline.ImageStream(Large(resolved.image.shape), resolved, 0, 1, 0)
     assert (again.take(3)[0] == first[0]).all()

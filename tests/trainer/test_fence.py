@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from trainer import lease
 from trainer.errors import LeaseLost, PreconditionFailed, StorageError
-from trainer.fence import FencedStore
-from trainer.patience import Outage, PatientStore
+from trainer.run import lease
+from trainer.run.fenced_store import FencedStore
 from trainer.storage import open_store
+from trainer.storage.retrying import Outage, PatientStore
 
 
 @pytest.fixture(params=["local", "gs"])
@@ -204,7 +204,7 @@ def test_everything_that_changes_nothing_needs_no_lease(store, hold, tmp_path):
 
 
 def test_while_nobody_can_say_whose_the_lease_is_a_patient_store_waits(store, hold, monkeypatch):
-    monkeypatch.setattr("trainer.patience._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("trainer.storage.retrying._FIRST_PAUSE_SECONDS", 0.01)
     said, away = [], []
 
     class Flaky:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.record import ClusterRecord
-from trainer import firing, layout
+from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from trainer.errors import UserError
-from trainer.firing import Firing
+from trainer.pod import scheduled_run
+from trainer.pod.scheduled_run import Firing
+from trainer.run import layout
 from trainer.storage import open_store
 
 MINUTES = st.integers(26_297_280, 99_999_999)  # from 2020 to the year 2160
@@ -25,7 +26,7 @@ def template(**changes):
 
 
 def test_a_firing_is_called_after_the_minute_it_was_due():
-    found = firing.identify(None, "nightly", {"GANTRY_JOB": "nightly-29366100"})
+    found = scheduled_run.identify(None, "nightly", {"GANTRY_JOB": "nightly-29366100"})
     assert found == Firing("nightly-20251101-0300", "nightly", "2025-11-01T03:00:00+00:00")
     assert found.arguments() == [
         "--run", "nightly-20251101-0300", "--schedule", "nightly", "--scheduled", "2025-11-01T03:00:00+00:00",
@@ -34,7 +35,7 @@ def test_a_firing_is_called_after_the_minute_it_was_due():
 
 @given(minutes=MINUTES, other=MINUTES)
 def test_every_minute_has_a_run_of_its_own_and_says_its_time(minutes, other):
-    runs = [firing.identify(None, "a", {"GANTRY_JOB": f"a-{minute}"}) for minute in (minutes, other)]
+    runs = [scheduled_run.identify(None, "a", {"GANTRY_JOB": f"a-{minute}"}) for minute in (minutes, other)]
     assert (runs[0].run == runs[1].run) == (minutes == other)
     assert layout.LABEL.fullmatch(runs[0].run)
     due = datetime.fromisoformat(runs[0].scheduled)
@@ -43,9 +44,11 @@ def test_every_minute_has_a_run_of_its_own_and_says_its_time(minutes, other):
 
 
 def test_a_run_that_is_told_is_that_run():
-    assert firing.identify("first", None, {}) == Firing("first", None, None)
-    assert firing.identify("first", None, {}).arguments() == ["--run", "first"]
-    triggered = firing.identify("nightly-20251101-120000", "nightly", {"GANTRY_JOB": "nightly-tt51abc"})
+    assert scheduled_run.identify("first", None, {}) == Firing("first", None, None)
+    assert scheduled_run.identify("first", None, {}).arguments() == ["--run", "first"]
+    triggered = scheduled_run.identify(
+        "nightly-20251101-120000", "nightly", {"GANTRY_JOB": "nightly-tt51abc"}
+    )
     assert triggered == Firing("nightly-20251101-120000", "nightly", None)
 
 
@@ -63,19 +66,21 @@ def test_a_run_that_is_told_is_that_run():
 )
 def test_what_does_not_name_one_run_is_refused_with_its_value(run, schedule, job, words):
     with pytest.raises(UserError) as refusal:
-        firing.identify(run, schedule, {"GANTRY_JOB": job} if job else {})
+        scheduled_run.identify(run, schedule, {"GANTRY_JOB": job} if job else {})
     assert all(word in str(refusal.value) for word in words) and "\n" not in str(refusal.value)
 
 
 def test_the_first_pod_writes_where_the_run_is_and_the_next_leaves_it(store):
     environ = {"GANTRY_JOB": "nightly-29366100", "GANTRY_RECORD": template()}
-    firing.write_record(store, "nightly-20251101-0300", environ)
+    scheduled_run.write_record(store, "nightly-20251101-0300", environ)
     written = store.read("cluster.json")
     record = ClusterRecord.from_json(written, "here")
     assert (record.job, record.namespace, record.workers) == ("nightly-29366100", "ml", 2)
     assert record.spec == {"preset": "mlp", "name": "nightly-20251101-0300", "workers": 2}
     assert datetime.fromisoformat(record.submitted).tzinfo is not None
-    firing.write_record(store, "nightly-20251101-0300", environ | {"GANTRY_RECORD": template(context="x")})
+    scheduled_run.write_record(
+        store, "nightly-20251101-0300", environ | {"GANTRY_RECORD": template(context="x")}
+    )
     assert store.read("cluster.json") == written
 
 
@@ -87,7 +92,7 @@ def test_a_folder_of_another_job_is_refused_and_left_as_it_is(tmp_path, other):
     store.write("cluster.json", written)
     environ = {"GANTRY_JOB": "nightly-29366100", "GANTRY_RECORD": template()}
     with pytest.raises(UserError, match="'nightly-29366100' in namespace 'ml': expected a folder"):
-        firing.write_record(store, "nightly-20251101-0300", environ)
+        scheduled_run.write_record(store, "nightly-20251101-0300", environ)
     assert store.read("cluster.json") == written
 
 
@@ -95,17 +100,17 @@ def test_a_folder_of_another_job_is_refused_and_left_as_it_is(tmp_path, other):
 def test_a_damaged_record_is_left_to_those_who_need_it(tmp_path, damaged):
     store = open_store(str(tmp_path))
     store.write("cluster.json", damaged)
-    firing.write_record(store, "run", {"GANTRY_RECORD": template(), "GANTRY_JOB": "nightly-t1"})
+    scheduled_run.write_record(store, "run", {"GANTRY_RECORD": template(), "GANTRY_JOB": "nightly-t1"})
     assert store.read("cluster.json") == damaged
 
 
 def test_without_a_template_there_is_no_record(tmp_path):
     store = open_store(str(tmp_path))
-    firing.write_record(store, "run", {"GANTRY_JOB": "nightly-29366100"})
+    scheduled_run.write_record(store, "run", {"GANTRY_JOB": "nightly-29366100"})
     assert store.stat("cluster.json") is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"spec": null}', "7"])
 def test_a_template_that_is_none_is_refused_by_name(tmp_path, text):
     with pytest.raises(UserError, match="GANTRY_RECORD is "):
-        firing.write_record(open_store(str(tmp_path)), "run", {"GANTRY_RECORD": text})
+        scheduled_run.write_record(open_store(str(tmp_path)), "run", {"GANTRY_RECORD": text})

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.labels import (
+from launcher.render.labels import (
     belongs,
     firing_run,
     firing_time,
@@ -15,12 +15,12 @@ from launcher.backends.kubernetes.labels import (
     schedules_of,
     triggered_run,
 )
-from launcher.check import name_limit
 from launcher.schedules.creating import LONGEST_SUFFIX, check_schedule_name
-from launcher.spec import default_name
-from trainer import firing_names, layout
-from trainer.firing import identify
-from trainer.layout import RunPath
+from launcher.spec.runspec import default_name
+from launcher.spec.validation import name_limit
+from trainer.pod.scheduled_run import identify
+from trainer.run import firing_names, layout
+from trainer.run.layout import RunPath
 
 # Few letters, so that names collide, begin each other and look like dates.
 WORDS = st.from_regex(r"[abt012]([-abt012]{0,12}[abt012])?", fullmatch=True)

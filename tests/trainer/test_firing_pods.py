@@ -11,7 +11,7 @@ from tests.support.flags import set_flags
 from tests.support.teams import SMALL, Team
 from tests.trainer.pods import environment
 from tests.trainer.test_firing import template
-from trainer import firing_names, index
+from trainer.run import firing_names, index
 from trainer.storage import open_store
 
 MINUTES = 29366100  # since 1970: 2025-11-01 03:00 UTC

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.support.runs import run_here
-from trainer.drawing import Request, check_target, columns_of, write
 from trainer.errors import ConfigError, UserError
-from trainer.generate import generate, truncate
+from trainer.sampling.drawing import Request, check_target, columns_of, write
+from trainer.sampling.generate import generate, truncate
 from trainer.storage import open_store
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.support.runs import TINY, run_here
-from trainer.health import Game
+from trainer.training.health import Game
 
 GOES_ON = {"d_loss": 0.35, "g_loss": 1.9, "d_accuracy_real": 0.85, "d_accuracy_fake": 0.87}
 WON = {"d_loss": 0.0004, "g_loss": 9.0, "d_accuracy_real": 1.0, "d_accuracy_fake": 0.9995}

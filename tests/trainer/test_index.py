@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer import index
 from trainer.errors import UserError
-from trainer.index import Entry, Source
+from trainer.run import index
+from trainer.run.index import Entry, Source
 from trainer.storage import open_store
 
 MEMORY = (

@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from tests.support.runs import run_here
-from trainer import index
 from trainer.errors import Diverged, StorageError
-from trainer.index import IndexKeeper, keeper
+from trainer.run import index
+from trainer.run.index import IndexKeeper, keeper
 from trainer.storage import open_store
 
 RECORD = {"format": 1, "config": {"steps": 60}}

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import cluster, indexed_job
+from trainer.environment import tf_config
 from trainer.errors import EXIT_RESTART, PeerLost, UserError
-from trainer.indexed_job import from_environment, peer_seconds, wait_for_peers
+from trainer.pod import indexed_job
+from trainer.pod.indexed_job import from_environment, peer_seconds, wait_for_peers
 
 labels = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 
@@ -39,12 +40,12 @@ def test_all_pods_of_a_job_derive_one_list_of_addresses_and_each_its_own_place(
     assert {member.attempt for member in members} == {attempt}
     teams = [member.cluster for member in members]
     if workers == 1:
-        assert teams == [cluster.Cluster()]
+        assert teams == [tf_config.Cluster()]
         return
     assert len({team.addresses for team in teams}) == 1
     for member, team in zip(members, teams, strict=True):
         assert team.addresses[team.index] == f"{job}-{member.index}.{service}:{port}"
-        assert cluster.from_environment({"TF_CONFIG": cluster.tf_config(team)}) == team
+        assert tf_config.from_environment({"TF_CONFIG": tf_config.tf_config(team)}) == team
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import pytest
 
-from trainer import holder, layout, lease
 from trainer.errors import LeaseLost, RunHeld, RunLost, StorageError
+from trainer.run import holder, layout, lease
 from trainer.storage import open_store
 
 DEADLINE_SECONDS = 60.0

@@ -5,18 +5,19 @@ import threading
 
 import pytest
 
-from trainer import layout, log_copy
 from trainer.errors import AccessError, PreconditionFailed
-from trainer.log_copy import LogCopy
-from trainer.segments import SEGMENT_BYTES
+from trainer.pod import log_uploader
+from trainer.pod.log_segments import SEGMENT_BYTES
+from trainer.pod.log_uploader import LogCopy
+from trainer.run import layout
 from trainer.storage import open_store
 
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """No test waits for a beat, and none hangs on what it measures."""
-    monkeypatch.setattr(log_copy, "_BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(log_copy, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(log_uploader, "_BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(log_uploader, "_RETRY_SECONDS", 0.01)
 
 
 @pytest.fixture

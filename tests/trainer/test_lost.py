@@ -9,8 +9,9 @@ import pytest
 from tests.support.refusing import Refusing
 from tests.support.teams import SMALL, Team
 from tests.trainer.pods import Pods
-from trainer import config, layout, lost, record
+from trainer import config
 from trainer.errors import EXIT_RESTART, EXIT_USER, AccessError, RunLost
+from trainer.run import layout, lost, record
 from trainer.storage import open_store
 
 ENDLESS = (*SMALL, "steps=1000000")

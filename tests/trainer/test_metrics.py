@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.errors import StorageError
-from trainer.metrics import MetricsLog, read_lines
-from trainer.progress import duration, line
-from trainer.status import StatusWriter
+from trainer.run.metrics_log import MetricsLog, read_lines
+from trainer.run.status import StatusWriter
 from trainer.storage import LocalStore, open_store
-from trainer.writer import BackgroundWriter
+from trainer.training.background_writer import BackgroundWriter
+from trainer.training.progress import duration, line
 
 
 def play(store, segment, every, start, stop):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from trainer.environment.paths import at_home, expanded
 from trainer.errors import UserError
-from trainer.paths import at_home, expanded
 
 
 def test_only_a_leading_tilde_is_a_home_folder(monkeypatch):

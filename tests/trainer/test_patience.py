@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.runs import run_here
 from tests.support.teams import SMALL, Team, outcome
-from trainer import config, feed, patience
+from trainer import config
 from trainer.data import open_source, prepare
 from trainer.errors import (
     EXIT_RESTART,
@@ -18,17 +18,18 @@ from trainer.errors import (
     StorageAway,
     StorageError,
 )
-from trainer.patience import Outage, PatientStore
-from trainer.storage import LocalStore, gcs, open_store
-from trainer.writer import BackgroundWriter
+from trainer.storage import LocalStore, gcs, open_store, retrying
+from trainer.storage.retrying import Outage, PatientStore
+from trainer.training import input_pipeline
+from trainer.training.background_writer import BackgroundWriter
 
 DEADLINE_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(patience, "_FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(patience, "_LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retrying, "_LONGEST_PAUSE_SECONDS", 0.01)
 
 
 class Faulty:
@@ -262,7 +263,7 @@ def stream(options):
     """The images of a run, as its training takes them."""
     resolved = config.resolve("mlp", options)
     source = open_source(resolved.data.source, resolved.image.shape, cache_blocks=2)
-    return feed.ImageStream(source, resolved, 0, 1, 0)
+    return input_pipeline.ImageStream(source, resolved, 0, 1, 0)
 
 
 def test_a_bucket_of_the_data_that_is_away_when_a_run_begins_is_waited_for(

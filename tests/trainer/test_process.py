@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from trainer import process
+from trainer.environment import process
 
 pytestmark = pytest.mark.skipif(process.machine() is None, reason="needs /proc")
 

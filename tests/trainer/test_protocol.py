@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from trainer import checkpoints, layout, lease
 from trainer.errors import LeaseLost, ObjectMissing, PreconditionFailed
-from trainer.fence import FencedStore
+from trainer.run import checkpoints, layout, lease
+from trainer.run.fenced_store import FencedStore
 from trainer.storage import LocalStore, Stat, crc32c
 
 # Operations after which a reader sees something else.

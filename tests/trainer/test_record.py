@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from trainer import config, record
+from trainer import config
 from trainer.errors import ConfigError, PreconditionFailed, UserError
+from trainer.run import record
 
 MLP = config.resolve("mlp", ())
 ABOUT = {"preset": "mlp", "overrides": [], "world_size": 2}

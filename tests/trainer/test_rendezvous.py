@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.teams import free_ports
 from trainer.errors import EXIT_RESTART, PeerLost
-from trainer.indexed_job import Member
-from trainer.rendezvous import Caller, Host
-from trainer.rendezvous.channel import Channel
+from trainer.pod.indexed_job import Member
+from trainer.pod.rendezvous import Caller, Host
+from trainer.pod.rendezvous.channel import Channel
 
 DEADLINE = 30.0
 

@@ -6,15 +6,15 @@ import subprocess
 
 import pytest
 
-from trainer import revision
+from trainer.environment import revision
 
 
 @pytest.fixture
 def git(tmp_path):
     """A function that runs git in a repository of ours with a copy of the package's file."""
     top = tmp_path / "ours"
-    (top / "trainer").mkdir(parents=True)
-    shutil.copy(revision.__file__, top / "trainer")
+    (top / "trainer/environment").mkdir(parents=True)
+    shutil.copy(revision.__file__, top / "trainer/environment")
     (top / "pyproject.toml").write_text('[project]\nname = "gantry"\n')
 
     def run(*words, at=top):

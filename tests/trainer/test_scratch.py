@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.support.teams import Team, train
-from trainer import scratch
+from trainer.environment import scratch
 from trainer.errors import EXIT_RESTART, EXIT_USER
 
 IDLE = "from trainer import scratch\nscratch.begin()\nprint(flush=True)\ninput()\nscratch.leave(0)"

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import segments
-from trainer.segments import SEGMENT_BYTES, UNSENT_BYTES, SegmentQueue
+from trainer.pod import log_segments
+from trainer.pod.log_segments import SEGMENT_BYTES, UNSENT_BYTES, SegmentQueue
 
 chunks = st.lists(
     st.one_of(
@@ -37,8 +37,8 @@ class Shelf:
 
 @given(chunks, st.data())
 def test_segments_joined_are_the_log_whenever_they_are_written(pieces, data):
-    before = segments.SEGMENT_BYTES
-    segments.SEGMENT_BYTES = 64  # so that lines longer than a segment are tried too
+    before = log_segments.SEGMENT_BYTES
+    log_segments.SEGMENT_BYTES = 64  # so that lines longer than a segment are tried too
     try:
         queue, shelf, taken = SegmentQueue(), Shelf(), None
         for piece in pieces:
@@ -61,7 +61,7 @@ def test_segments_joined_are_the_log_whenever_they_are_written(pieces, data):
             assert len(content) <= 64
             assert content.endswith(b"\n") or b"\n" not in content  # a line longer than a segment
     finally:
-        segments.SEGMENT_BYTES = before
+        log_segments.SEGMENT_BYTES = before
 
 
 @given(st.lists(st.sampled_from([b"a", b"bc", b"d\n", b"\n", b"9%\r"]), max_size=30))

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer import checkpoints, layout
 from trainer.config import preset_names, resolve, validate
-from trainer.describe import describe
-from trainer.networks import build
-from trainer.sizes import sizes
-from trainer.step import State, trainable_names
+from trainer.networks.building import build
+from trainer.networks.describe import describe
+from trainer.networks.sizes import sizes
+from trainer.run import checkpoints, layout
 from trainer.storage import LocalStore
+from trainer.training.step import State, trainable_names
 
 
 def check(config):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import config, streams
-from trainer.cluster import Cluster
-from trainer.networks import SyncBatchNormalization, build, portable_generator
+from trainer import config, randomness
+from trainer.environment.tf_config import Cluster
+from trainer.networks.building import SyncBatchNormalization, build, portable_generator
 from trainer.networks.layers import UpConvolution
-from trainer.step import Feed, State, Stepper
-from trainer.strategy import connect
+from trainer.training.step import Feed, State, Stepper
+from trainer.training.strategy import connect
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)
 
@@ -28,9 +28,9 @@ def stepper(preset, *overrides):
 def page_step(resolved, generator, discriminator, time):
     """The page: D on real and fake, each half a loss, then G against the updated D with the same noise."""
     step = tf.constant(time - 1, tf.int64)
-    chosen = streams.indices(resolved.seed, step, 8, len(IMAGES), resolved.data.shuffle_window).numpy()
+    chosen = randomness.indices(resolved.seed, step, 8, len(IMAGES), resolved.data.shuffle_window).numpy()
     real = tf.constant(IMAGES[chosen], tf.float32) / 127.5 - 1
-    noise = streams.noise(resolved.seed, step, 8, resolved.network.latent_size)
+    noise = randomness.noise(resolved.seed, step, 8, resolved.network.latent_size)
     entropy = keras.losses.BinaryCrossentropy(from_logits=True)
     ones, zeros = tf.ones((8, 1)), tf.zeros((8, 1))
 
@@ -92,7 +92,7 @@ def test_streamed_calls_of_every_length_are_one_trace_and_give_the_tables_bits()
         state = State(resolved)
     streamed, step = Stepper(resolved, strategy, state, Feed(None, len(IMAGES))), 0
     for count in (1, 3, 2, 4):
-        ids = streams.indices(
+        ids = randomness.indices(
             resolved.seed, tf.constant(step, tf.int64), 8, len(IMAGES), resolved.data.shuffle_window, count
         )
         outcome = streamed(step, count, False, 1, IMAGES[ids.numpy()].reshape(count, 8, 28, 28, 1))
@@ -167,7 +167,7 @@ def test_parameters_are_those_of_the_papers_tables(preset, generator, discrimina
 def test_shapes_and_range(preset):
     resolved = config.resolve(preset)
     networks = build(resolved)
-    images = networks.generator(streams.noise(0, tf.constant(0, tf.int64), 3, 100), training=False)
+    images = networks.generator(randomness.noise(0, tf.constant(0, tf.int64), 3, 100), training=False)
     assert tuple(images.shape) == (3, *resolved.image.shape)
     assert float(tf.reduce_max(tf.abs(images))) <= 1
     assert tuple(networks.discriminator(images, training=False).shape) == (3, 1)
@@ -176,7 +176,7 @@ def test_shapes_and_range(preset):
 def test_the_portable_generator_draws_the_same_images():
     resolved = config.resolve("dcgan")
     trained = build(resolved).generator
-    latents = streams.sample_latents(1, 4, 100)
+    latents = randomness.sample_latents(1, 4, 100)
     copy = portable_generator(resolved, trained.get_weights())
     assert {type(layer).__module__.split(".")[0] for layer in copy.layers} == {"keras"}
     assert np.array_equal(copy(latents, training=False), trained(latents, training=False))

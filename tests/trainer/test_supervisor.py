@@ -4,12 +4,13 @@ from collections import deque
 
 import pytest
 
-from trainer import index, lease, status, supervisor, worker
-from trainer.child import Ending
+from trainer.environment.supervision import KEEP_SECONDS
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, RunLost
-from trainer.rendezvous import Alone
-from trainer.supervision import KEEP_SECONDS
-from trainer.supervisor import Patience, Supervisor
+from trainer.pod import supervisor, worker
+from trainer.pod.rendezvous import Alone
+from trainer.pod.supervisor import Patience, Supervisor
+from trainer.pod.trainer_process import Ending
+from trainer.run import index, lease, status
 
 LOST = Ending(EXIT_RESTART, "worker 1's trainer died of SIGKILL")
 DONE = Ending(EXIT_DONE, "")

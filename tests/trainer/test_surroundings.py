@@ -13,7 +13,7 @@ from tests.support import told
 from tests.support.flags import set_flags
 from tests.support.teams import Team, outcome
 from tests.trainer.surroundings import CLEAN, TABLE, Place, may_mount, together
-from trainer import surroundings
+from trainer.environment import surroundings
 from trainer.storage import open_store
 
 STEPS = 2

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import termination
 from trainer.errors import UserError
-from trainer.termination import LastLines
+from trainer.pod import termination
+from trainer.pod.termination import LastLines
 
 
 def message(log: bytes, code: int) -> str:

@@ -14,7 +14,6 @@ from PIL import Image
 
 from tests.support.runs import TINY, run_here
 from tests.support.teams import WILD
-from trainer import checkpoints
 from trainer.errors import (
     AccessError,
     ConfigError,
@@ -24,7 +23,8 @@ from trainer.errors import (
     StorageError,
     UserError,
 )
-from trainer.metrics import read_lines
+from trainer.run import checkpoints
+from trainer.run.metrics_log import read_lines
 from trainer.storage import open_store
 
 LINE = {
@@ -93,19 +93,19 @@ def test_the_exported_generator_opens_without_gantry_and_draws_the_last_grid(fin
     with zipfile.ZipFile(path) as archive:
         assert b"trainer" not in archive.read("config.json")
     generator = keras.models.load_model(path)
-    from trainer import streams
-    from trainer.grid import encode_png, tile
-    from trainer.samples import to_bytes
+    from trainer import randomness
+    from trainer.pictures.grid import encode_png, tile
+    from trainer.sampling.sampler import to_bytes
 
-    images = to_bytes(generator(streams.sample_latents(0, 25, 100), training=False)).numpy()
+    images = to_bytes(generator(randomness.sample_latents(0, 25, 100), training=False)).numpy()
     assert encode_png(tile(images, 5, 5)) == finished.read("samples/12.png")
 
 
 def test_beside_the_grids_lie_real_images_and_what_new_weights_drew(finished):
     from trainer.config import RunConfig
     from trainer.data import open_source
-    from trainer.grid import encode_png, tile
-    from trainer.samples import first_images
+    from trainer.pictures.grid import encode_png, tile
+    from trainer.sampling.sampler import first_images
 
     config = RunConfig.model_validate(json.loads(finished.read("run.json"))["config"])
     source = open_source("digits", None)

@@ -9,15 +9,16 @@ import tensorflow as tf
 
 from tests.support.runs import TINY, run_here
 from tests.support.teams import SMALL, train
-from trainer import checkpoints, config, index, origin, record
-from trainer.chief import Chief
+from trainer import config
 from trainer.data import open_source
 from trainer.errors import ConfigError, UserError
-from trainer.layout import run_path
-from trainer.metrics import TIMING, read_lines
-from trainer.origin import WarmStart
-from trainer.step import TALLY, Feed, State, Stepper
+from trainer.run import checkpoints, index, provenance, record
+from trainer.run.layout import run_path
+from trainer.run.metrics_log import TIMING, read_lines
+from trainer.run.provenance import WarmStart
 from trainer.storage import open_store
+from trainer.training.chief import Chief
+from trainer.training.step import TALLY, Feed, State, Stepper
 
 WARM = ("warm_start.run=latest", "warm_start.optimizer=kept")
 
@@ -146,7 +147,7 @@ def test_adam_is_kept_with_its_moments_and_its_count_of_steps(root):
     for count in (0, 12):
         state = State(resolved)
         shapes = {name: tuple(variable.shape) for name, variable in state.variables().items()}
-        begun = origin.first_values(path, resolved, warm, shapes)
+        begun = provenance.first_values(path, resolved, warm, shapes)
         assert same(begun, values(root, "first", 12))
         state.begin_with(begun)
         Stepper(resolved, plan, state, Feed(tf.constant(images), len(images)), count)(0, 1, False, 1)
@@ -195,9 +196,9 @@ def test_weights_that_do_not_fit_are_named_by_variable(root):
     path, resolved = run_path(str(root), "e", "new"), config.resolve("mlp", TINY)
     for wrong in (shapes | {name: (64, 16)}, shapes | {"generator/extra/kernel": (3,)}):
         with pytest.raises(ConfigError, match="run 'new' from run 'first' at step 12: generator/"):
-            origin.first_values(path, resolved, WarmStart("first", 12, "fresh"), wrong)
+            provenance.first_values(path, resolved, WarmStart("first", 12, "fresh"), wrong)
     with pytest.raises(ConfigError, match=r"checkpoints/4711/: manifest\.json is missing"):
-        origin.first_values(path, resolved, WarmStart("first", 4711, "fresh"), shapes)
+        provenance.first_values(path, resolved, WarmStart("first", 4711, "fresh"), shapes)
 
 
 def test_a_run_whose_weights_turn_out_not_to_fit_leaves_its_name_to_another(root):
@@ -241,11 +242,11 @@ def test_a_worker_that_does_not_come_to_see_the_decision_is_started_again(tmp_pa
     resolved = config.resolve("mlp", (*TINY, "warm_start.run=latest"))
     mine = open_store(str(tmp_path))
     with pytest.raises(UserError.__mro__[1], match="does not say what the run begins from") as failure:
-        origin.read(mine, resolved, pause=lambda _: None)
+        provenance.read(mine, resolved, pause=lambda _: None)
     assert failure.value.exit_code == 42
-    begun = origin.Origin(WarmStart("last", 8, "fresh", 0))
+    begun = provenance.Origin(WarmStart("last", 8, "fresh", 0))
     record.write(mine, resolved, None, begun.as_json())
-    assert origin.read(mine, resolved) == begun
+    assert provenance.read(mine, resolved) == begun
 
 
 def test_all_workers_begin_with_the_same_weights_and_the_same_data(tmp_path, digits_shards, undisturbed):

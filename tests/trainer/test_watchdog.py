@@ -11,10 +11,10 @@ import pytest
 
 from tests.support.runs import run_here
 from tests.support.teams import SMALL, WILD, Team
-from trainer import watchdog
 from trainer.errors import EXIT_RESTART, Diverged
 from trainer.storage import open_store
-from trainer.watchdog import Watchdog
+from trainer.training import watchdog
+from trainer.training.watchdog import Watchdog
 
 DEADLINE_SECONDS = 60.0
 
@@ -169,8 +169,8 @@ def end_of_watchdogs(others):
 
 CHILD = """
 import threading
-from trainer.emergency import Emergency
-from trainer.watchdog import Watchdog
+from trainer.training.abort import Emergency
+from trainer.training.watchdog import Watchdog
 
 def collective():
     threading.Event().wait()

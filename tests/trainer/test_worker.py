@@ -13,7 +13,7 @@ from tests.support.teams import SMALL, outcome
 from tests.trainer.pods import Pods, arguments, copied, environment
 from trainer import config
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
-from trainer.index import read as read_index
+from trainer.run.index import read as read_index
 from trainer.storage import open_store
 
 
@@ -228,7 +228,7 @@ def test_peers_that_do_not_come_are_named_in_the_log_and_the_pod_may_be_started_
 
 def test_the_first_process_of_a_pod_loads_neither_tensorflow_nor_numpy():
     code = (
-        "import sys, trainer.cli, trainer.worker, trainer.storage.gcs; "
+        "import sys, trainer.cli, trainer.pod.worker, trainer.storage.gcs; "
         "print(sorted({'tensorflow', 'keras', 'numpy', 'PIL'} & sys.modules.keys()))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

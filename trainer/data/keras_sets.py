@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from trainer import surroundings
 from trainer.data.look import Look
 from trainer.data.sources import ArraySource, Shape, problem
-from trainer.paths import at_home
-from trainer.quiet import load_tensorflow
+from trainer.environment import surroundings
+from trainer.environment.paths import at_home
+from trainer.environment.quiet import load_tensorflow
 from trainer.survey.shapes import KNOWN, check_shape
 
 _TIMEOUT_SECONDS = 30  # urllib, which Keras downloads with, would wait for ever

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from trainer.console.wording import several
 from trainer.data.sources import Labels, problem, tidy_labels, unstreamable
 from trainer.errors import DataError
 from trainer.storage import crc32c
 from trainer.survey.files import kind_of
 from trainer.survey.telling import left_out_text
-from trainer.wording import several
 
 NAMED = 10
 """Files that a message names before it says how many more there are."""

@@ -17,8 +17,8 @@ from trainer.data.look import Look
 from trainer.data.records import FRAME_BYTES, framed
 from trainer.data.registry import open_source
 from trainer.data.sources import ImageSource, Shape, problem
+from trainer.environment.paths import expanded
 from trainer.errors import DataError, DiskFull, StorageError
-from trainer.paths import expanded
 from trainer.storage import LocalStore, Store, crc32c, open_store
 from trainer.storage.limits import naming, told
 from trainer.survey.files import LABELS as _LABELS

@@ -7,7 +7,7 @@ import numpy as np
 
 from trainer.data.look import Look
 from trainer.data.sources import Images, ImageSource, Shape
-from trainer.grid import tile
+from trainer.pictures.grid import tile
 
 _CHUNK = 1024  # images looked at together: 12 MiB at 64x64 RGB, 100 MiB while they are counted
 _SAMPLE = 256  # images of a set whose values are looked at before a run
@@ -99,7 +99,7 @@ def example_grid(source: ImageSource, rows: int, columns: int) -> Images:
         columns: images beside one another.
 
     Returns:
-        uint8 [height, width, C]; see `trainer.grid.tile`. A set of fewer images leaves places empty.
+        uint8 [height, width, C]; see `trainer.pictures.grid.tile`. A set of fewer images leaves places empty.
     """
     wanted = min(rows * columns, source.count)
     ids = np.linspace(0, source.count - 1, wanted).astype(np.int64)

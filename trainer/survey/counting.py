@@ -14,6 +14,7 @@ from zipfile import BadZipFile, ZipFile
 
 from trainer.config import RunConfig
 from trainer.config.sources import absolute, parse_source
+from trainer.console.wording import several
 from trainer.errors import ObjectMissing
 from trainer.storage import LocalStore, Stat, Store, open_store
 from trainer.survey import files
@@ -21,7 +22,6 @@ from trainer.survey.colours import shows_colours
 from trainer.survey.latest import resolve
 from trainer.survey.shapes import KNOWN, Shape, check_shape
 from trainer.survey.telling import headline, left_out_text, warnings
-from trainer.wording import several
 
 _SAMPLE = 24  # pictures that are opened to see whether they have colours
 _MOST_PIXELS = 1 << 25  # of one of these

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from trainer.environment.paths import expanded
 from trainer.errors import AccessError, DataError
-from trainer.paths import expanded
 from trainer.storage import Stat, Store
 from trainer.storage.limits import told
 

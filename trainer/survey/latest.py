@@ -10,7 +10,7 @@ A run looks this up once and writes down what it found; see `trainer.data.pin`.
 
 from pathlib import Path
 
-from trainer.paths import expanded
+from trainer.environment.paths import expanded
 from trainer.storage import open_store
 from trainer.survey.files import problem
 

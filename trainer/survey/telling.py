@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from trainer.config import RunConfig
+from trainer.console.wording import several
 from trainer.errors import DataError
 from trainer.survey.shapes import Shape, by
-from trainer.wording import several
 
 _SOURCE = "data.source="
 

@@ -12,24 +12,22 @@ from functools import cached_property
 from typing import Any
 
 from launcher.backends.base import Jobs, LogChoice, Update
-from launcher.backends.kubernetes import observe, replacing, stop, submit
-from launcher.backends.kubernetes.api import Api, connect
-from launcher.backends.kubernetes.cancellation import announce_cancel, was_cancelled
-from launcher.backends.kubernetes.claim import sent_manifests
-from launcher.backends.kubernetes.latest import Latest
-from launcher.backends.kubernetes.log_stream import Begin
-from launcher.backends.kubernetes.logs import PodLogs, read_logs
-from launcher.backends.kubernetes.ours import Own, is_job_of
-from launcher.backends.kubernetes.pods import PodStatus
-from launcher.backends.kubernetes.record import ClusterRecord, keep_record
-from launcher.backends.kubernetes.watch import wait
+from launcher.backends.kubernetes.client.api import Api, connect
+from launcher.backends.kubernetes.jobs import replacing, stop, submit
+from launcher.backends.kubernetes.jobs.cancellation import announce_cancel, was_cancelled
+from launcher.backends.kubernetes.jobs.claim import sent_manifests
+from launcher.backends.kubernetes.jobs.record import ClusterRecord, keep_record
+from launcher.backends.kubernetes.logs.job_logs import PodLogs, read_logs
+from launcher.backends.kubernetes.logs.stream import Begin
+from launcher.backends.kubernetes.status import observe
+from launcher.backends.kubernetes.status.latest import Latest
+from launcher.backends.kubernetes.status.ours import Own, is_job_of
+from launcher.backends.kubernetes.status.pods import PodStatus
+from launcher.backends.kubernetes.status.watch import wait
 from launcher.errors import CannotAsk, ClusterUnreachable, SpecError
-from launcher.follow import LogLine, log_attempts
-from launcher.hints import command_line
-from launcher.kubeconfig import contexts
-from launcher.lookup import Found
-from launcher.spec import RunSpec
-from launcher.states import (
+from launcher.records.follow import LogLine, log_attempts
+from launcher.records.run_folder import Found
+from launcher.records.states import (
     FAILED,
     FINISHED,
     INTERRUPTED,
@@ -40,10 +38,13 @@ from launcher.states import (
     parse_time,
     unasked,
 )
-from launcher.status import Files, RunStatus, WorkerStatus, assemble, read_dated, read_files
-from launcher.stored_logs import stored_logs
-from trainer import layout
+from launcher.records.status import Files, RunStatus, WorkerStatus, assemble, read_dated, read_files
+from launcher.records.stored_logs import stored_logs
+from launcher.spec.kubeconfig import contexts
+from launcher.spec.next_commands import command_line
+from launcher.spec.runspec import RunSpec
 from trainer.errors import GantryError
+from trainer.run import layout
 
 _LINES_SECONDS = 0.25
 

@@ -24,13 +24,14 @@ from launcher.backends.local.processes import available_cores, ending, free_port
 from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
 from launcher.backends.local.supervise import supervisor_log
 from launcher.errors import NoSuchRun, NotInstalled, RunAlive, RunExists, Unsupported
-from launcher.hints import command_line
-from launcher.lookup import is_run
-from launcher.spec import RunSpec
-from trainer import layout, process, surroundings
+from launcher.records.run_folder import is_run
+from launcher.spec.next_commands import command_line
+from launcher.spec.runspec import RunSpec
 from trainer.config import VARIABLE as CONFIG
+from trainer.environment import process, surroundings
 from trainer.errors import GantryError
-from trainer.layout import RunPath
+from trainer.run import layout
+from trainer.run.layout import RunPath
 from trainer.storage import LocalStore, Store
 from trainer.storage.limits import naming
 

@@ -15,12 +15,10 @@ from launcher.backends.local.record import LocalRecord, read_record
 from launcher.backends.local.state import join_state, went_on_alone
 from launcher.backends.local.stopping import elsewhere, end_orphans, request_stop
 from launcher.errors import SpecError, Unsupported
-from launcher.follow import LogLine, LogReader, last_error, log_attempts
-from launcher.hints import command_line
-from launcher.lookup import Found
-from launcher.spec import RunSpec
-from launcher.states import FINISHED, INTERRUPTED, LIVE_STATES, UNKNOWN, State
-from launcher.status import (
+from launcher.records.follow import LogLine, LogReader, last_error, log_attempts
+from launcher.records.run_folder import Found
+from launcher.records.states import FINISHED, INTERRUPTED, LIVE_STATES, UNKNOWN, State
+from launcher.records.status import (
     Files,
     RunStatus,
     WorkerStatus,
@@ -29,10 +27,12 @@ from launcher.status import (
     read_files,
     read_json,
 )
-from launcher.stored_logs import last_lines, stored_logs
-from trainer import layout, lease
+from launcher.records.stored_logs import last_lines, stored_logs
+from launcher.spec.next_commands import command_line
+from launcher.spec.runspec import RunSpec
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
-from trainer.layout import RunPath
+from trainer.run import layout, lease
+from trainer.run.layout import RunPath
 from trainer.storage import LocalStore, Store, open_store
 from trainer.storage.limits import trouble
 

@@ -1,8 +1,8 @@
 """Who may begin, go on with or remove a run on this machine: whoever holds its lock while nobody writes it.
 
 Two questions have to be answered with no: whether a process of this machine has the run, which the lock
-tells, and whether one elsewhere does, which the lease of the run tells (`trainer.lease`). So a mistake about
-a process can make a status wrong, and never costs a file.
+tells, and whether one elsewhere does, which the lease of the run tells (`trainer.run.lease`). So a mistake
+about a process can make a status wrong, and never costs a file.
 """
 
 import sys
@@ -14,10 +14,10 @@ from launcher.backends.local import lock
 from launcher.backends.local.living import Where, alive, is_copy, whereabouts
 from launcher.backends.local.record import LocalRecord, read_record
 from launcher.errors import RunAlive
-from launcher.hints import command_line
-from trainer import lease
+from launcher.spec.next_commands import command_line
 from trainer.errors import GantryError
-from trainer.layout import RunPath
+from trainer.run import lease
+from trainer.run.layout import RunPath
 from trainer.storage import LocalStore, Store
 
 

@@ -20,7 +20,7 @@ import psutil
 from launcher.backends.local import lock
 from launcher.backends.local.record import LocalRecord, Process
 from launcher.errors import Unsupported
-from trainer import process as identity
+from trainer.environment import process as identity
 
 SUPERVISOR = "launcher.backends.local.supervise"
 # What NTP changes at once. A process number does not come round again within this many seconds.

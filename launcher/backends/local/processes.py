@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from launcher.errors import SpecError
-from trainer import surroundings
+from trainer.environment import surroundings
 
 # Below the ports that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections, so that
 # none is taken by accident in the seconds until TensorFlow listens on it.

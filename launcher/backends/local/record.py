@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
-from trainer import layout
 from trainer.errors import GantryError, ObjectMissing
+from trainer.run import layout
 from trainer.storage import Store
 
 _T = TypeVar("_T")
@@ -54,9 +54,9 @@ class LocalRecord:
     grace_seconds: float = 60.0
     """How long a worker may take to save and stop before it is killed."""
     machine: str | None = None
-    """Boot and namespaces whose process numbers these are, as `trainer.process.machine` has it."""
+    """Boot and namespaces whose process numbers these are, as `process.machine` has it."""
     installation: str | None = None
-    """The machine beyond its boot, as `trainer.process.installation` has it."""
+    """The machine beyond its boot, as `process.installation` has it."""
     folder: str | None = None
     """The run's folder beyond its name, as `lock.identity` has it: a copy of it is another one."""
     word_before: str | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from launcher.backends.local.living import Alive
 from launcher.backends.local.processes import ending
 from launcher.backends.local.record import LocalRecord
-from launcher.states import (
+from launcher.records.states import (
     FAILED,
     FINISHED,
     INTERRUPTED,

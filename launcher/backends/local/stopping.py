@@ -10,9 +10,9 @@ from launcher.backends.local.holding import held_to_write
 from launcher.backends.local.living import alive, send_supervisor, send_workers
 from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
 from launcher.errors import NoSuchRun, RunAlive, Unsupported
-from launcher.hints import command_line
+from launcher.spec.next_commands import command_line
 from trainer.errors import EXIT_RESTART
-from trainer.layout import RunPath
+from trainer.run.layout import RunPath
 from trainer.storage import LocalStore
 
 _POLL_SECONDS = 0.05

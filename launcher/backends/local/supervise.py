@@ -27,8 +27,8 @@ from launcher.backends.local import lock
 from launcher.backends.local.living import identify, send
 from launcher.backends.local.processes import spawn, worker_environment
 from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
-from trainer import layout
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
+from trainer.run import layout
 from trainer.storage import LocalStore
 from trainer.storage.limits import Reserve, told
 

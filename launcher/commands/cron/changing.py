@@ -12,11 +12,11 @@ from launcher.commands.place import place_of
 from launcher.commands.submit import DryRun
 
 if TYPE_CHECKING:
-    from launcher.places import Place
     from launcher.render.cronjob import Timing
+    from launcher.runs.find import Place
     from launcher.schedules.updating import Plan
-    from launcher.settings import Layered
-    from launcher.spec import RunSpec
+    from launcher.spec.runspec import RunSpec
+    from launcher.spec.settings import Layered
 
 EXIT_SAME, EXIT_OTHER = 0, 1
 
@@ -63,7 +63,7 @@ def create(
     typer.echo(done.name)
     if not quiet:
         from launcher.commands.cron.text import moment
-        from launcher.hints import schedule_line
+        from launcher.spec.next_commands import schedule_line
 
         when = f"fires next {moment(done.next[0], timing.time_zone)}" if done.next else "is suspended"
         now = schedule_line("trigger", done.name, context=done.context, namespace=done.namespace)
@@ -153,7 +153,7 @@ def diff(
 
 def _given(flags: ScheduleFlags) -> "Layered":
     """What the flags and the file of -f say of the firings, and nothing else."""
-    from launcher.settings import given
+    from launcher.spec.settings import given
 
     said = flags.of_run()
     file = said.pop("file")

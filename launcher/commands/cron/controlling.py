@@ -18,7 +18,7 @@ from launcher.commands.common import (
 )
 from launcher.commands.cron.options import Name, Yes
 from launcher.commands.place import place_of
-from launcher.durations import spoken
+from launcher.spec.durations import spoken
 
 
 def suspend(name: Name, context: Context = None, namespace: Namespace = None, output: Output = TEXT) -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from launcher.commands.common import ago
 from launcher.commands.table import lines
-from launcher.durations import spoken
+from launcher.spec.durations import spoken
 
 if TYPE_CHECKING:
     from launcher.schedules import Firing

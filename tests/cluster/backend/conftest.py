@@ -2,13 +2,13 @@
 
 import pytest
 
-from launcher.backends.kubernetes import observe
-from launcher.backends.kubernetes.api import connect
-from launcher.backends.kubernetes.ours import Own
-from launcher.backends.kubernetes.record import read_record
-from launcher.spec import make_spec
-from launcher.status import read_dated
-from trainer import layout
+from launcher.backends.kubernetes.client.api import connect
+from launcher.backends.kubernetes.jobs.record import read_record
+from launcher.backends.kubernetes.status import observe
+from launcher.backends.kubernetes.status.ours import Own
+from launcher.records.status import read_dated
+from launcher.spec.runspec import make_spec
+from trainer.run import layout
 from trainer.storage import open_store
 
 SMALL = ("batch_size=12", "xla=off", "steps=100000")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import yaml
 
-from launcher.backends.kubernetes.ours import Own
+from launcher.backends.kubernetes.status.ours import Own
 from launcher.render import job_name
 from tests.support.proxy import Proxy
 from trainer.storage import open_store

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from launcher.backends.kubernetes import api as api_module
-from launcher.backends.kubernetes import observe, stop, submit, watch
-from launcher.backends.kubernetes.api import connect
+from launcher.backends.kubernetes.client import api as api_module
+from launcher.backends.kubernetes.client.api import connect
+from launcher.backends.kubernetes.jobs import stop, submit
+from launcher.backends.kubernetes.status import observe, watch
 from launcher.errors import (
     ClusterLost,
     ClusterUnreachable,

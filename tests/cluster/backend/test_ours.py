@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from launcher.backends.kubernetes import stop, submit
-from launcher.backends.kubernetes.jobs import is_suspended
-from launcher.backends.kubernetes.record import read_record
+from launcher.backends.kubernetes.jobs import stop, submit
+from launcher.backends.kubernetes.jobs.record import read_record
+from launcher.backends.kubernetes.status.jobs import is_suspended
 from launcher.errors import NotFound
-from launcher.states import RUNNING
+from launcher.records.states import RUNNING
 from tests.cluster.backend.helpers import files, own
-from trainer import layout
 from trainer.errors import EXIT_USER
+from trainer.run import layout
 from trainer.storage import open_store
 
 ABSENT = "localhost/gantry:absent"

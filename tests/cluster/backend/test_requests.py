@@ -1,10 +1,11 @@
 """How much looking at runs asks of the API server, counted by a proxy in front of it."""
 
-from launcher import runs
-from launcher.backends.kubernetes import observe, submit
-from launcher.backends.kubernetes.api import connect
-from launcher.backends.kubernetes.logs import PodLogs
-from launcher.places import Place
+from launcher.backends.kubernetes.client.api import connect
+from launcher.backends.kubernetes.jobs import submit
+from launcher.backends.kubernetes.logs.job_logs import PodLogs
+from launcher.backends.kubernetes.status import observe
+from launcher.runs import verbs
+from launcher.runs.find import Place
 from tests.cluster.backend.helpers import own, plain_proxy
 from trainer.storage import open_store
 
@@ -34,11 +35,11 @@ def test_looking_takes_few_requests(cluster, spec, namespace, kubectl, tmp_path,
         seen = observe.look(own(api, asked[0]))
         assert "cannot be pulled" in observe.join(seen, None, observe.Ages()).state.explanation
         assert len(requests()) <= 3
-        listed = runs.list_runs(Place(root, "proxied", namespace))
+        listed = verbs.list_runs(Place(root, "proxied", namespace))
         assert {run.run: run.state for run in listed} == {"one": "pending", "two": "pending"}
         assert len(requests()) == 1
         monkeypatch.chdir(tmp_path)  # where no folder `runs` is: the Jobs tell where the run's files are
-        told = runs.status(Place(None, "proxied", namespace), "one")
+        told = verbs.status(Place(None, "proxied", namespace), "one")
         assert (told.state, told.root) == ("pending", root)
         assert "cannot be pulled" in told.explanation
         assert len(requests()) == 3

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from launcher.backends.kubernetes import observe, stop, submit, watch
-from launcher.backends.kubernetes.api import connect
-from launcher.backends.kubernetes.jobs import verdict
+from launcher.backends.kubernetes.client.api import connect
+from launcher.backends.kubernetes.jobs import stop, submit
+from launcher.backends.kubernetes.status import observe, watch
+from launcher.backends.kubernetes.status.jobs import verdict
 from launcher.errors import RunAlive, SpecError
-from launcher.spec import RunSpec
-from launcher.states import FAILED, RUNNING, STOPPED
+from launcher.records.states import FAILED, RUNNING, STOPPED
+from launcher.spec.runspec import RunSpec
 from tests.cluster.backend.helpers import files, own
-from trainer import layout
+from trainer.run import layout
 from trainer.storage import open_store
 
 

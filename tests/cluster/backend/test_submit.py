@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from launcher.backends.kubernetes import observe, stop, submit, transport
-from launcher.backends.kubernetes.api import connect
-from launcher.backends.kubernetes.record import read_record
+from launcher.backends.kubernetes.client import transport
+from launcher.backends.kubernetes.client.api import connect
+from launcher.backends.kubernetes.jobs import stop, submit
+from launcher.backends.kubernetes.jobs.record import read_record
+from launcher.backends.kubernetes.status import observe
 from launcher.errors import (
     AlreadyExists,
     ApiRejected,
@@ -18,11 +20,11 @@ from launcher.errors import (
     SpecError,
 )
 from launcher.render import render, to_yaml
-from launcher.spec import RunSpec
+from launcher.spec.runspec import RunSpec
 from tests.cluster.backend.helpers import files, nothing_left, own, plain_proxy, without_defaults
-from trainer import layout
 from trainer.config import RunConfig
 from trainer.errors import GantryError
+from trainer.run import layout
 from trainer.storage import open_store
 
 

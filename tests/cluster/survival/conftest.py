@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.survival.survivor import PATIENCE_SECONDS, SETS, STEPS, Survivor
 from tests.cluster.waiting import wait_until
 from tests.support.teams import Team, outcome
-from trainer import layout
+from trainer.run import layout
 from trainer.storage import open_store
 
 

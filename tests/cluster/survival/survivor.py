@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from launcher.backends.kubernetes.labels import COMPLETION_INDEX
+from launcher.render.labels import COMPLETION_INDEX
 from tests.cluster.flags import on
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
 from tests.support.teams import SMALL
-from trainer import layout
+from trainer.run import layout
 from trainer.storage import open_store
 
 STEPS = 500  # on a quick machine, too, it is not over before all has been done to it

@@ -11,7 +11,7 @@ from tests.cluster.flags import on
 from tests.cluster.survival.survivor import PATIENCE_SECONDS, STEPS, flags
 from tests.cluster.waiting import wait_until
 from tests.support.teams import outcome
-from trainer import layout
+from trainer.run import layout
 
 
 @pytest.mark.alone

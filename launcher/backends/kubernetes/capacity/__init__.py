@@ -1,0 +1,1 @@
+"""What pods ask for, and whether nodes and quotas have it."""

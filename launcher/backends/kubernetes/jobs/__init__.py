@@ -1,0 +1,1 @@
+"""Jobs made and stopped: all of a submission or nothing."""

@@ -1,0 +1,1 @@
+"""Lines of a Job's pods, each exactly once."""

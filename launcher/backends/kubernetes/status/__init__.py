@@ -1,0 +1,1 @@
+"""Where a run's Job and pods stand, in plain words."""

@@ -1,0 +1,1 @@
+"""What is wrong, what would change, what it takes: before a run and when it fails."""

@@ -1,0 +1,1 @@
+"""Looking at runs: curves, grids, comparisons, pages."""

@@ -1,0 +1,99 @@
+"""The curves of several runs as one picture, a panel for each metric.
+
+Every value is drawn faintly and its running mean on top, as in a run's own ``export/loss.png``. Of long runs
+only each pixel's lowest and highest value is drawn, so that a spike stays one.
+"""
+
+import io
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from launcher.errors import NotInstalled
+from launcher.looking.compare.runs import Comparison
+from launcher.looking.curves import Points, thin
+from trainer.environment import surroundings
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".png", ".svg", ".pdf")
+_PIXELS = 1000  # across a panel
+_LABELS = {
+    "d_loss": "discriminator's loss",
+    "g_loss": "generator's loss",
+    "d_loss_real": "D loss on real images",
+    "d_loss_fake": "D loss on generated images",
+    "d_accuracy_real": "D accuracy on real images",
+    "d_accuracy_fake": "D accuracy on generated images",
+    "images_per_second": "images/s",
+}
+_STYLES = ("-", "--", ":", "-.")
+
+
+def check_installed() -> None:
+    """Refuse to go on without matplotlib.
+
+    Raises:
+        NotInstalled: it is missing.
+    """
+    try:
+        surroundings.import_matplotlib()
+    except ModuleNotFoundError:
+        raise NotInstalled("matplotlib is not installed: pip install 'gantry[look]'") from None
+
+
+def draw(comparison: Comparison, by: str = "steps", kind: str = "png") -> bytes:
+    """The picture.
+
+    Args:
+        comparison: the runs, in the order of their colours.
+        by: ``steps`` or ``images``, along x.
+        kind: ``png``, ``svg`` or ``pdf``.
+
+    Raises:
+        NotInstalled: matplotlib is missing.
+    """
+    check_installed()
+    from matplotlib.figure import Figure
+
+    count = len(comparison.metrics)
+    figure = Figure(figsize=(9, 1.2 + 2.9 * count), layout="constrained")
+    panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    for key, panel in zip(comparison.metrics, panels, strict=True):
+        for row, curves in enumerate(comparison.curves):
+            _curve(panel, curves.points(key, by), row, comparison.runs[row].label)
+        panel.set_ylabel(_LABELS.get(key, key))
+        panel.grid(alpha=0.3)
+        if key.startswith("d_accuracy"):
+            panel.axhline(
+                0.5, color="grey", linewidth=0.8, linestyle=":"
+            )  # a discriminator that only guesses
+            panel.set_ylim(-0.02, 1.02)
+    panels[-1].set_xlabel("step" if by == "steps" else "images")
+    panels[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    handles, labels = panels[0].get_legend_handles_labels()
+    columns = max(1, min(len(labels), 90 // (max(map(len, labels)) + 6)))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
+    content = io.BytesIO()
+    figure.savefig(content, format=kind, dpi=110)
+    return content.getvalue()
+
+
+def _curve(panel: "Axes", points: Points, row: int, label: str) -> None:
+    colour: Any = f"C{row % 10}"
+    style = _STYLES[row // 10 % len(_STYLES)]
+    raw, means = thin(points, _PIXELS), thin(Points(points.x, running_means(points.y)), _PIXELS)
+    marker = "o" if len(points.x) == 1 else None
+    if len(points.x) > 40:
+        panel.plot(raw.x, raw.y, linewidth=0.7, alpha=0.25, color=colour)
+    panel.plot(means.x, means.y, linewidth=1.8, color=colour, linestyle=style, marker=marker, label=label)
+
+
+def running_means(values: Sequence[float]) -> list[float]:
+    """The mean of each value and those before it, over a fortieth of all."""
+    width = max(1, len(values) // 40)
+    sums = [0.0, *accumulate(values)]
+    return [
+        (sums[row + 1] - sums[max(0, row + 1 - width)]) / min(width, row + 1) for row in range(len(values))
+    ]

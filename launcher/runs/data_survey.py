@@ -1,0 +1,36 @@
+"""What a run's data is, said before it is sent, as far as that can be seen from here."""
+
+from launcher.spec.runspec import KUBERNETES, RunSpec
+from launcher.time_limit import within
+from trainer.config.sources import SOURCES
+from trainer.errors import DataError, GantryError
+from trainer.survey import blamed, survey
+
+_SECONDS = 10.0  # for a bucket, or a folder with a great many files on a network's disk
+
+
+def data_lines(spec: RunSpec) -> list[str]:
+    """How many examples there are, what is left out, and what is hardly meant, a line each.
+
+    Nothing of a path that is one of the pods'. What a bucket shows from here, with this machine's rights and
+    at this time, refuses no pod.
+
+    Raises:
+        DataError: the trainer would refuse the data; nothing was written or sent.
+    """
+    config = spec.config()
+    kind, _, rest = config.data.source.partition(":")
+    bucket = rest.startswith("gs://")
+    if spec.backend == KUBERNETES and "<" in SOURCES[kind] and kind != "keras" and not bucket:
+        return []
+    about = f"data.source {config.data.source}"
+    try:
+        found = within(_SECONDS, lambda: survey(config), about)
+    except DataError as error:
+        told = blamed(error, spec.preset, spec.overrides)
+        if spec.backend == KUBERNETES and bucket:
+            return [f"warning: {told}"]
+        raise told from None
+    except GantryError as error:
+        return [f"note: {about} was not looked at from here: {error}"]
+    return found.lines(config) if found else []

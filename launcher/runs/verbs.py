@@ -1,0 +1,287 @@
+"""The launcher's verbs as functions: each takes a place and a run's name and returns data.
+
+The command line is one caller of these; a script or a notebook is another::
+
+    started = submit(make_spec("demo", workers=2))
+    for update in follow(started.path.root, started.path.name):
+        print(update.status.step)
+
+A place is a `Place`, or the text of a root where the rest may be found out.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from launcher.artifacts import Artifact, Download, delete_files, download_files, list_files
+from launcher.backends.base import LogChoice, Outcome, Started, Update, way_on
+from launcher.backends.local.attempts import Started as LocalStarted
+from launcher.backends.local.attempts import WorkerCommand, trainer_command
+from launcher.backends.local.backend import LocalBackend
+from launcher.backends.local.backend import finish as finish_local
+from launcher.errors import RunAlive, SpecError
+from launcher.records.follow import LogLine
+from launcher.records.states import FINISHED, STOPPED, UNKNOWN
+from launcher.records.status import RunStatus
+from launcher.runs.find import Place, locate
+from launcher.runs.resuming import resumed_spec
+from launcher.runs.table import list_runs, reindex
+from launcher.runs.warm_start import check_warm_start
+from launcher.spec.next_commands import command_line
+from launcher.spec.runspec import RunSpec
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
+from trainer.run import index
+from trainer.storage import open_store
+
+__all__ = [
+    "Deleted",
+    "LogChoice",
+    "Outcome",
+    "Place",
+    "Update",
+    "cancel",
+    "delete",
+    "download_artifacts",
+    "dry_run",
+    "finish",
+    "follow",
+    "list_artifacts",
+    "list_runs",
+    "locate",
+    "logs",
+    "reindex",
+    "request_stop",
+    "resume",
+    "status",
+    "submit",
+    "wait",
+    "watch",
+    "way_on",
+]
+
+
+class Deleted(NamedTuple):
+    """What a `delete` removed."""
+
+    objects: list[str]
+    """Objects of the cluster, as ``Kind/name``."""
+    files: int
+    bytes: int
+    where: str
+    """The namespace and context that the objects were removed from, empty for a run of this machine."""
+    folder: str
+    """Where its files are, or were."""
+
+
+def submit(
+    spec: RunSpec,
+    command: WorkerCommand = trainer_command,
+    grace_seconds: float = 60.0,
+    ready: Callable[[], object] = lambda: None,
+) -> Started:
+    """Start a new run and return long before it trains; `command` and `grace_seconds` are for local ones.
+
+    `ready` is called when nothing is known that would refuse it, just before it is written and sent.
+
+    Raises:
+        RunExists, RunAlive: the name is taken.
+        UserError: something that the run needs is missing or refuses; nothing is left behind.
+    """
+    check_warm_start(spec)
+    if spec.backend == "kubernetes":
+        from launcher.backends.kubernetes.jobs.submit import start
+
+        return start(spec, resuming=False, ready=ready)
+    return LocalBackend(command, grace_seconds).submit(spec, ready)
+
+
+def dry_run(spec: RunSpec) -> list[str]:
+    """Let the API server judge a run's manifests without keeping them; the names of what it would make.
+
+    Raises:
+        UserError: it refuses one.
+    """
+    from launcher.backends.kubernetes.jobs.submit import dry_run
+
+    return dry_run(spec)
+
+
+def resume(
+    where: Place | str,
+    run: str,
+    overrides: Iterable[str] = (),
+    command: WorkerCommand = trainer_command,
+    grace_seconds: float | None = None,
+    abandon: bool = False,
+    **changes: Any,
+) -> Started:
+    """Start the next attempt of a run, which goes on from its newest complete checkpoint.
+
+    `changes` are fields of `RunSpec` that the attempt has otherwise; those that are None stay as they were,
+    but for a grace that is too short for the run's checkpoints. With `abandon` the cluster where the run was
+    is not asked whether it has ended there, when another one is named. `accept_changed_data` lets this
+    attempt alone go on with data that is not what the run began with.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        RunAlive: an attempt is under way.
+        UserError: a value other than a higher `steps` and `recovery` would change, or the run is finished.
+    """
+    found, backend = locate(where, run)
+    if isinstance(backend, LocalBackend):
+        backend = LocalBackend(command, 60.0 if grace_seconds is None else grace_seconds)
+    else:
+        changes["grace_seconds"] = grace_seconds
+    backend.check_idle(found, abandon=abandon)
+    now = backend.status(found)
+    spec = resumed_spec(found, tuple(overrides), **changes)
+    if now.state == FINISHED and spec.config().steps <= (now.step or 0):
+        more = command_line("resume", found.path, "--set", f"steps={2 * (now.step or 1)}")
+        raise SpecError(f"run '{run}' is finished at step {now.step}: to train it further, say `{more}`")
+    return backend.resume(found, spec)
+
+
+def status(where: Place | str, run: str) -> RunStatus:
+    """Where a run stands.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+    """
+    found, backend = locate(where, run)
+    return backend.status(found)
+
+
+def watch(where: Place | str, run: str, seconds: float = 2.0) -> Iterator[RunStatus]:
+    """Where a run stands, every so many seconds until it has ended.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+    """
+    found, backend = locate(where, run)
+    while True:
+        now = backend.status(found)
+        yield now
+        if now.over:
+            return
+        time.sleep(seconds)
+
+
+def logs(
+    where: Place | str, run: str, choice: LogChoice | None = None, **chosen: int | None
+) -> list[LogLine]:
+    """Lines of a run's logs so far, worker by worker; `chosen` are fields of a `LogChoice`.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        SpecError: the run has no such attempt or worker.
+    """
+    found, backend = locate(where, run)
+    return backend.logs(found, choice or LogChoice(**chosen))
+
+
+def follow(where: Place | str, run: str, choice: LogChoice | None = None) -> Iterator[Update]:
+    """What a run's newest attempt writes, from its beginning to its end; updates may hold no line.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+    """
+    found, backend = locate(where, run)
+    return backend.follow(found, choice or LogChoice())
+
+
+def wait(where: Place | str, run: str, seconds: float | None = None) -> RunStatus | None:
+    """How a run ended, as soon as it has; None when it has not after `seconds`.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+    """
+    found, backend = locate(where, run)
+    return backend.wait(found, seconds)
+
+
+def request_stop(where: Place | str, run: str, *, kill: bool = False) -> bool:
+    """Ask a run's workers to save and stop, or kill them, and return at once; False when none is alive."""
+    found, backend = locate(where, run)
+    return backend.request_stop(found, kill=kill)
+
+
+def cancel(where: Place | str, run: str, *, kill: bool = False) -> RunStatus:
+    """Ask a run's workers to save and stop and wait until they are gone; a run that has ended stays as it is.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        Unsupported: its workers are not to be reached from here.
+        GantryError: it did not end in time, or nothing of it was found that could be stopped.
+    """
+    found, backend = locate(where, run)
+    now = backend.cancel(found, kill=kill)
+    if now.state == UNKNOWN:
+        raise GantryError(f"run '{now.run}' is {now.state}, and nothing of it was stopped: {now.explanation}")
+    return now
+
+
+def delete(where: Place | str, run: str, *, artifacts: bool = False, force: bool = False) -> Deleted:
+    """Remove what is left of a run that has ended: its objects and, with `artifacts`, its files for good.
+
+    One that has not ended is refused; with `force` it is cancelled first.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        RunAlive: it has not ended.
+        UserError: its cluster cannot be asked; nothing was removed.
+    """
+    found, backend = locate(where, run)
+    now = backend.status(found)
+    if not now.over and force:
+        now = cancel(where, run)
+    if not now.over:
+        force_it = command_line("delete", found.path, *(["--artifacts"] if artifacts else []), "--force")
+        raise RunAlive(
+            f"run '{now.run}' is {now.state}: stop it with `{command_line('cancel', found.path)}` first, or "
+            f"cancel and remove it with `{force_it}`"
+        )
+    with backend.held(found):
+        objects = backend.delete(found)
+        if not artifacts:
+            return Deleted(objects, 0, 0, backend.where(found), found.path.url)
+        removed = delete_files(found.store)
+        # Last: what is cut off here leaves an entry without a folder, which a list leaves out.
+        index.remove(open_store(f"{found.path.root.rstrip('/')}/{found.path.experiment}"), found.path.name)
+    return Deleted(objects, *removed, backend.where(found), found.path.url)
+
+
+def finish(started: Started) -> Outcome:
+    """How an attempt that is over ended; a run that the trainer refused leaves nothing on this machine."""
+    if isinstance(started, LocalStarted):
+        return finish_local(started)
+    path = started.path
+    now = status(path.root, f"{path.experiment}/{path.name}")
+    if now.state == FINISHED:
+        home = command_line("artifacts download", path, "--to", path.name)
+        text = f"run '{path.name}' is finished at step {now.step}: `{home}` brings it"
+        return Outcome(now, EXIT_DONE, text + (f"; {now.explanation}" if now.explanation else ""))
+    if now.state == STOPPED:
+        return Outcome(now, EXIT_RESTART, f"run '{path.name}' stopped; {way_on(now)}")
+    code = EXIT_USER if any(worker.exit_code == EXIT_USER for worker in now.workers) else EXIT_FAILED
+    return Outcome(now, code, f"run '{path.name}' {now.state}: {now.explanation}; {way_on(now)}")
+
+
+def list_artifacts(where: Place | str, run: str, only: Iterable[str] = ()) -> list[Artifact]:
+    """Files of a run, all or those of some kinds (``samples``, ``export``, ``run.json`` and so on).
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        SpecError: the run has nothing of a kind.
+    """
+    return list_files(locate(where, run).found.store, only)
+
+
+def download_artifacts(where: Place | str, run: str, to: Path, *choice: Any, **options: Any) -> Download:
+    """Copy a run's files into a folder, leaving out those that are there already; see `download_files`.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        UserError: `to` is no folder, or the run has nothing of a kind.
+    """
+    return download_files(locate(where, run).found.store, to, *choice, **options)

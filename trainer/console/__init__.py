@@ -1,0 +1,1 @@
+"""What people read: whole lines, whichever thread says them."""

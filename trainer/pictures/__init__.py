@@ -1,0 +1,1 @@
+"""Images as pictures: side by side in one, and as PNG."""

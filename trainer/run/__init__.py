@@ -1,0 +1,1 @@
+"""What a run leaves behind, what its objects are called, and who may write them."""

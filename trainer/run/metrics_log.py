@@ -1,0 +1,89 @@
+"""What is known about training over time: lines of JSON in segments.
+
+Objects in a bucket cannot be appended to, so the lines are cut into segments of a fixed number of steps, and
+the current segment is written again whole. Where a segment begins depends on the configuration alone, never
+on when a run was stopped.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from trainer.run import layout
+from trainer.storage import Store
+
+# A line's timing differs from one run to the next; everything else in it is a function of the configuration.
+TIMING = ("images_per_second",)
+
+
+class MetricsLog:
+    """The lines of a run, ready to be written segment by segment."""
+
+    def __init__(self, segment_steps: int, lines: list[dict[str, Any]]) -> None:
+        """`lines` are those so far of the segment that the next line is of."""
+        self._segment_steps = segment_steps
+        self._lines = lines
+        self._first = 1 if not lines else self._segment_of(lines[0]["step"])
+
+    @classmethod
+    def resume(cls, store: Store, segment_steps: int, step: int) -> "MetricsLog":
+        """Go on after `step` steps: later lines are removed, they will be written again.
+
+        One segment is read, however many there are.
+        """
+        segments = _segments(store)
+        for first, name in segments:
+            if first > step:
+                store.delete(name)
+        log = cls(segment_steps, [])
+        log._first = log._segment_of(step + 1)
+        here = [name for first, name in segments if log._first <= first <= step]
+        found = [line for name in here for line in _read(store, name)]
+        log._lines = [line for line in found if line["step"] <= step]
+        if log._lines and len(log._lines) < len(found):
+            store.write(*log.current_segment())
+        elif not log._lines:
+            for name in here:
+                store.delete(name)
+        return log
+
+    def append(self, line: dict[str, Any]) -> None:
+        """Add the line of one step; steps only grow."""
+        self._lines.append(line)
+
+    def current_segment(self) -> tuple[str, bytes]:
+        """Name and content of the segment of the newest line."""
+        first = self._segment_of(self._lines[-1]["step"])
+        lines = [line for line in self._lines if line["step"] >= first]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        return layout.metrics_segment(first), text.encode()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Lines of this process, and those before them of the segment that it began in."""
+        return self._lines
+
+    def all_lines(self, store: Store) -> list[dict[str, Any]]:
+        """All lines of the run; those of the segments that were closed before this process are read."""
+        earlier = [name for first, name in _segments(store) if first < self._first]
+        return [*(line for name in earlier for line in _read(store, name)), *self._lines]
+
+    def _segment_of(self, step: int) -> int:
+        """First step of the segment that a step's line is in."""
+        return (step - 1) // self._segment_steps * self._segment_steps + 1
+
+
+def read_lines(store: Store) -> Iterator[dict[str, Any]]:
+    """All lines of a run in order of their steps; keys are those of the README's table."""
+    for _, name in _segments(store):
+        yield from _read(store, name)
+
+
+def _segments(store: Store) -> list[tuple[int, str]]:
+    """First step and name of every segment, in order."""
+    found = [(layout.metrics_first_step(stat.name), stat.name) for stat in store.list("metrics/")]
+    return sorted((first, name) for first, name in found if first is not None)
+
+
+def _read(store: Store, name: str) -> Iterator[dict[str, Any]]:
+    yield from (json.loads(line) for line in store.read(name).splitlines())

@@ -1,0 +1,1 @@
+"""Images from a generator: the grids of a run, and `trainer sample`."""

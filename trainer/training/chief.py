@@ -1,0 +1,252 @@
+"""What the chief does between two calls: lines, grids, checkpoints, the status, and the export at the end.
+
+*When* something is due is decided here, by steps alone; *what* is done is in the modules named after it.
+Everything goes to the background writer in the order in which it must become safe.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trainer.config import RunConfig
+from trainer.console.wording import several
+from trainer.environment.supervision import KEEP_SECONDS, Supervision
+from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost, RunLost
+from trainer.networks import export
+from trainer.networks.building import portable_generator
+from trainer.run import checkpoints, layout, lost, ownership
+from trainer.run.index import IndexKeeper
+from trainer.run.metrics_log import MetricsLog
+from trainer.run.ownership import Hold
+from trainer.run.status import StatusWriter, now
+from trainer.sampling.sampler import GridSampler
+from trainer.training.background_writer import BackgroundWriter
+from trainer.training.health import Game
+from trainer.training.plots import NotDrawn, loss_curves
+from trainer.training.progress import ProgressPrinter, line
+from trainer.training.step import State
+
+STOP_SECONDS = 5.0  # of a pod's grace that no checkpoint gets: the call of steps before it, the end after it
+_SEGMENT_SECONDS = 5.0  # between two writes of the current metrics segment; a bucket allows one a second
+
+
+class About(NamedTuple):
+    """What the chief knows of the process it is in."""
+
+    workers: int = 1
+    """How many train together."""
+    supervision: Supervision = Supervision()
+    """What its supervisor says."""
+    entry: IndexKeeper | None = None
+    """The run's place in the index of its experiment."""
+
+
+class Chief:
+    """Writes everything a run leaves behind, and prints."""
+
+    def __init__(self, config: RunConfig, hold: Hold, state: State, step: int, about: About) -> None:
+        """Begin after `step` steps; what lies beyond them is of an earlier attempt and goes."""
+        self._config, self._hold, self._state, self._about = config, hold, state, about
+        self._store = store = hold.store
+        self._metrics = MetricsLog.resume(store, config.checkpoints.every_steps, step)
+        self._game, self._health = Game(step, self._metrics.lines), ""
+        self._grid = GridSampler(config, state.networks.generator)
+        self._writer = BackgroundWriter()
+        hold.outage.somebody_waits = lambda: self._writer.somebody_waits
+        told = about.supervision
+        more = {
+            "attempt": told.attempt or None,
+            "restarts": told.restarts,
+            "restarted_because": told.because or None,
+            "health": None,
+            "checkpoint_step": step or None,  # the newest that there is: one that is not found later was lost
+        }
+        self._status = StatusWriter(hold.status, config.steps, step, lambda: hold.outage.line, **more)
+        self._result: dict[str, Any] = {}
+        if about.entry:
+            about.entry.tell(self._status.values, {})
+        self._warned_of_grace = False
+        self._printer = ProgressPrinter(config.steps, step)
+        self._saved_step = step
+        self._segment_written = time.monotonic()
+        self._line_step, self._line_time = step, time.monotonic()
+        self._started, self._first_step, self._stalled = time.monotonic(), step, 0.0
+
+    def begin(self, real: np.ndarray) -> None:
+        """Draw what there is before the first step: real images, uint8 [n, …], and what new weights make."""
+        self._writer.submit(lambda: self._write_grid(layout.REAL_GRID, real))
+        self._draw(0)
+
+    def after_call(self, step: int, metrics: dict[str, float]) -> None:
+        """Do what is due after `step` steps; `metrics` are means over those since the last line."""
+        config = self._config
+        if self._due(step, config.metrics.every_steps):
+            self._add_line(step, metrics)
+        self._printer.advance(step)
+        self._status.update(state="running", step=step)
+        if self._due(step, config.samples.every_steps):
+            self._draw(step)
+        if self._due(step, config.checkpoints.every_steps):
+            self._save(step)
+        elif time.monotonic() - self._segment_written > _SEGMENT_SECONDS:
+            self._write_segment()
+
+    def stopped(self, step: int) -> None:
+        """The run was asked to stop: save what there is."""
+        if step > self._saved_step:
+            self._save(step)
+        self._writer.drain()
+        self._printer.say(f"stopped after step {step}; the checkpoint is saved, start again to go on")
+        self._close("stopped", step=step)
+
+    def finish(self) -> None:
+        """The run took its last step: export and write the result."""
+        self._writer.drain()
+        self._hold.outage.somebody_waits = lambda: True
+        step, lines = self._config.steps, self._metrics.all_lines(self._store)
+        self._export_generator()
+        self._draw_curves(lines)
+        elapsed = time.monotonic() - self._started
+        images = (step - self._first_step) * self._config.batch_size
+        result = {
+            "state": "finished",
+            "steps": step,
+            "images": step * self._config.batch_size,
+            "workers": self._about.workers,
+            "metrics": lines[-1] if lines else None,
+            "health": self._health or None,
+            "checkpoint": layout.checkpoint_folder(step),
+            "attempt": {  # of this process alone
+                "first_step": self._first_step,
+                "seconds": round(elapsed, 3),
+                "images_per_second": round(images / elapsed, 1),
+                "checkpoint_stall_seconds": round(self._stalled, 4),
+            },
+            "finished": now(),
+        }
+        self._store.write(layout.RESULT, json.dumps(result, indent=2).encode())
+        self._result = result
+        self._printer.say(f"finished {several(step, 'step')}: {self._store.url}")
+        self._close("finished", step=step)
+
+    def fail(self, error: GantryError) -> GantryError:
+        """Keep what was handed in, say in the status why the run ended, and return the error to raise."""
+        if isinstance(error, LeaseLost | RunLost):
+            return error
+        self._writer.close(KEEP_SECONDS)
+        if isinstance(error, Diverged):
+            error = Diverged(f"{error}; {self._last_good()}")
+        self._close("stopped" if error.exit_code == EXIT_RESTART else "failed", message=str(error))
+        return error
+
+    def _due(self, step: int, every: int) -> bool:
+        return step % every == 0 or step == self._config.steps
+
+    def _add_line(self, step: int, metrics: dict[str, float]) -> None:
+        time_now = time.monotonic()
+        images_per_second = (step - self._line_step) * self._config.batch_size / (time_now - self._line_time)
+        self._line_step, self._line_time = step, time_now
+        entry: dict[str, Any] = {"step": step, "images": step * self._config.batch_size, **metrics}
+        entry["images_per_second"] = round(images_per_second, 1)
+        self._metrics.append(entry)
+        self._judge(entry)
+        eta = (self._config.steps - step) * self._config.batch_size / images_per_second
+        self._status.update(
+            images_per_second=entry["images_per_second"], eta_seconds=round(eta, 1), metrics=metrics
+        )
+        if self._due(step, self._config.metrics.print_every_steps):
+            self._printer.say(line(entry, self._config.steps, eta))
+
+    def _judge(self, entry: dict[str, Any]) -> None:
+        """Say once that the game of the two networks is over, and when it is one again."""
+        health = self._game.add(entry)
+        if health and not self._health:
+            ownership.say(f"warning: step {entry['step']}: {health}")
+        elif self._health and not health:
+            ownership.say(f"note: step {entry['step']}: G and D play again")
+        self._health = health or ""
+        self._status.update(health=health)
+
+    def _draw(self, step: int) -> None:
+        images = self._grid.images()
+        self._writer.submit(lambda: self._write_grid(layout.sample_grid(step), images))
+
+    def _write_grid(self, name: str, images: Any) -> None:
+        try:
+            content = self._grid.png(images)
+        except Exception as error:  # no picture is worth a run
+            ownership.say(f"warning: {name} was not drawn: {type(error).__name__}: {error}")
+            return
+        self._store.write(name, content)
+
+    def _draw_curves(self, lines: list[dict[str, Any]]) -> None:
+        try:
+            content = loss_curves(lines, self._title())
+        except NotDrawn as error:
+            self._printer.say(f"warning: {layout.LOSS_CURVES} was not drawn: {error}")
+            return
+        self._store.write(layout.LOSS_CURVES, content)
+
+    def _title(self) -> str:
+        """The run's own name and its experiment's."""
+        return "/".join(self._store.url.rstrip("/").split("/")[-2:])
+
+    def _write_segment(self) -> None:
+        if not self._metrics.lines:
+            return
+        name, content = self._metrics.current_segment()
+        self._writer.submit(lambda: self._store.write(name, content))
+        self._segment_written = time.monotonic()
+
+    def _save(self, step: int) -> None:
+        start = time.perf_counter()
+        self._write_segment()
+        tensors = checkpoints.snapshot(self._state.tensors())
+        self._writer.submit_large(lambda: self._save_and_prune(step, tensors))
+        self._saved_step = step
+        self._stalled += time.perf_counter() - start
+
+    def _save_and_prune(self, step: int, tensors: Any) -> None:
+        rules, start = self._config.checkpoints, time.monotonic()
+        checkpoints.save(self._store, step, tensors)
+        lost.check_record(self._store)  # a checkpoint beside no record is of no use to anybody
+        seconds = round(time.monotonic() - start, 3)
+        self._status.update(checkpoint_step=step, checkpoint_time=now(), checkpoint_seconds=seconds)
+        self._compare_with_grace(seconds)
+        checkpoints.prune(self._store, rules.keep, rules.keep_every)
+
+    def _compare_with_grace(self, seconds: float) -> None:
+        """Say once that a pod that is asked to stop will be killed before its checkpoint is safe."""
+        grace = self._about.supervision.grace_seconds
+        needed = seconds + STOP_SECONDS
+        if grace is not None and needed > grace and not self._warned_of_grace:
+            self._warned_of_grace = True
+            ownership.say(
+                f"warning: a checkpoint took {seconds:.0f} s to save, and a pod that is asked to stop has "
+                f"{grace:.0f} s; give it {2 * needed:.0f} s (launcher resume raises it by itself, submit "
+                "takes --grace)"
+            )
+
+    def _export_generator(self) -> None:
+        """Write the generator as a model of Keras' own layers."""
+        with checkpoints.scratch_folder() as scratch:
+            path = Path(scratch) / Path(layout.GENERATOR).name
+            export.save(portable_generator(self._config, self._state.networks.generator.get_weights()), path)
+            self._store.upload(layout.GENERATOR, path)
+
+    def _last_good(self) -> str:
+        steps = checkpoints.complete_steps(self._store)
+        if not steps:
+            return "there is no checkpoint before it"
+        return f"last good checkpoint: {self._store.url}/{layout.checkpoint_folder(steps[0])}"
+
+    def _close(self, state: str, **values: Any) -> None:
+        self._printer.close()
+        self._hold.reserve.free()
+        status = self._status.close(state, **values)
+        if self._about.entry:
+            self._about.entry.close(status, self._result)
+        self._hold.lease.release()

@@ -1,0 +1,272 @@
+"""The training loop, from the checkpoint that all workers agree on to the step at which all of them leave.
+
+Python sees it only between calls of the stepper, each of which takes about a second.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.config import RunConfig
+from trainer.console.wording import several
+from trainer.data import ImageSource
+from trainer.environment.stop_signals import Ended
+from trainer.environment.supervision import KEEP_SECONDS, Supervision
+from trainer.environment.tf_config import Cluster
+from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, GantryError, RunLost
+from trainer.run import checkpoints, layout, ownership, provenance
+from trainer.run.index import IndexKeeper
+from trainer.run.ownership import Hold
+from trainer.run.provenance import WarmStart
+from trainer.run.status import amend, finished_steps, saved_step
+from trainer.sampling.sampler import first_images
+from trainer.storage import Store
+from trainer.storage.limits import told
+from trainer.storage.retrying import ask
+from trainer.training import input_pipeline, strategy
+from trainer.training.abort import Emergency
+from trainer.training.chief import About, Chief
+from trainer.training.step import Feed, State, Stepper
+from trainer.training.stopping import StopFlag
+from trainer.training.watchdog import Watchdog
+
+_CALL_SECONDS = 1.0  # how long one call of the stepper should last: a stop or a status waits for its end
+_MOST_STEPS = 100  # in one call
+
+
+class Material(NamedTuple):
+    """What a run is made with."""
+
+    store: Store
+    hold: Hold | None
+    """The chief's."""
+    source: ImageSource
+    streaming: bool
+    path: layout.RunPath
+    warm: WarmStart | None = None
+    """Where its first weights are from, if not new."""
+    entry: IndexKeeper | None = None
+    """The chief's."""
+
+
+class Loop:
+    """One process' part in a run, between its first and its last step."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        supervision: Supervision,
+        team: Cluster,
+        plan: tf.distribute.Strategy,
+        material: Material,
+        emergency: Emergency,
+    ) -> None:
+        self._config, self._supervision, self._team, self._plan = config, supervision, team, plan
+        self._hold, self._emergency = material.hold, emergency
+        self._store = material.hold.store if material.hold else material.store
+        self._path, self._warm, self._entry = material.path, material.warm, material.entry
+        with plan.scope():
+            self._state = State(config)
+        self._first_step = self._restore()
+        source, streaming = material.source, material.streaming
+        self._stream = None
+        if streaming:
+            self._stream = input_pipeline.ImageStream(
+                source, config, team.index, team.workers, self._first_step
+            )
+        images = None if streaming else source.load()
+        begins = self._hold is not None and self._first_step == 0
+        self._real = self._first_images(source, images) if begins else None
+        table = None if images is None else input_pipeline.on_devices(plan, images)
+        adam_steps = self._warm.adam_steps if self._warm else 0
+        self._stepper = Stepper(config, plan, self._state, Feed(table, source.count), adam_steps)
+        # A worker also waits in its collective while the chief waits for storage, and all do for images.
+        waits = streaming or not team.is_chief
+        patience = config.recovery.storage_patience_seconds if waits else 0
+        self._stall_seconds = config.recovery.stall_seconds + patience
+
+    def train(self, stop: StopFlag) -> int:
+        """Take all steps that are left; the chief also writes what the run leaves behind."""
+        stop.doing("the first steps were traced")
+        if self._stream:  # who is to save does not wait for more images
+            stop.then(partial(self._stream.outage.hurry, 0))
+        if self._hold is None:
+            step = self._take_steps(stop, lambda *_: None)
+            self._emergency.calm()
+            return self._leave(EXIT_DONE if step == self._config.steps else EXIT_RESTART)
+        if self._first_step == self._config.steps and self._store.stat(layout.RESULT):
+            taken = several(self._first_step, "step")
+            ownership.say(f"{self._store.url} is finished after {taken}; raise steps to go on")
+            return self._leave(EXIT_DONE)
+        about = About(self._team.workers, self._supervision, self._entry)
+        chief = Chief(self._config, self._hold, self._state, self._first_step, about)
+        self._emergency.keep_with(chief.fail)
+        if self._real is not None:
+            chief.begin(self._real)
+        stop.then(partial(self._hold.outage.hurry, KEEP_SECONDS))
+        try:
+            with strategy.peers(self._team):
+                step = self._take_steps(stop, chief.after_call)
+        except GantryError as error:
+            raise chief.fail(error) from error
+        except Ended:  # what there is to keep is kept by who ended us
+            raise
+        except BaseException as error:
+            known = told(error)
+            chief.fail(known or GantryError(strategy.first_line(error)))
+            if known:
+                raise known from error
+            raise
+        return self._lead_out(chief, step)
+
+    def _lead_out(self, chief: Chief, step: int) -> int:
+        self._emergency.calm()  # peers wait for us from here on, and what is lost with one was done
+        try:
+            if step < self._config.steps:
+                chief.stopped(step)
+                return self._leave(EXIT_RESTART)
+            chief.finish()
+        except GantryError as error:
+            raise chief.fail(error) from error
+        return self._leave(EXIT_DONE)
+
+    def _take_steps(self, stop: StopFlag, after_call: Callable[[int, dict[str, float]], None]) -> int:
+        """Steps until the end or until some worker is asked to stop; returns the steps taken altogether."""
+        step, proposal = self._first_step, 1
+        pace = _Pace(min(_MOST_STEPS, self._stream.most_steps) if self._stream else _MOST_STEPS)
+        with Watchdog(self._stall_seconds, self._emergency.stalled) as watchdog:
+            watchdog.beat()
+            while step < self._config.steps:
+                count = min(proposal, _to_boundary(self._config, step))
+                images = self._stream.take(count) if self._stream else None
+                with pace.timed(count):
+                    outcome = self._stepper(step, count, stop.raised, pace.proposal(), images)
+                stop.take_on()  # there is something to save from now on
+                watchdog.beat()
+                if outcome.bad_step is not None:
+                    raise Diverged(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
+                step, proposal = step + count, outcome.next_count
+                if (
+                    step % self._config.metrics.every_steps == 0
+                ):  # and not at the end, beyond which a run may go on
+                    self._state.begin_line()
+                with watchdog.held():
+                    after_call(step, outcome.metrics)
+                if outcome.stop:
+                    break
+        stop.take_on()
+        return step
+
+    def _first_images(self, source: ImageSource, images: np.ndarray | None) -> np.ndarray:
+        """Those that are drawn beside the grid, of the set in memory or of the stream's storage."""
+        chosen = first_images(self._config, source.count)
+        if images is not None:
+            taken: np.ndarray = images[chosen]
+            return taken
+        return ask(ownership.outage(self._config), partial(source.read, chosen))
+
+    def _restore(self) -> int:
+        """Agree on the newest whole checkpoint and load it; returns the steps taken before."""
+        found = None
+        if self._team.is_chief:
+            checkpoints.break_claims(self._store)
+            found = checkpoints.newest(self._store, lambda text: ownership.say(f"warning: {text}"))
+            if found is None:
+                self._check_first()
+        step = self._agree(found.step if found else 0)
+        if step > self._config.steps:
+            raise ConfigError(f"steps is {self._config.steps}, but the run has taken {step} already")
+        if self._team.is_chief:
+            checkpoints.discard_after(self._store, step)
+        if step == 0:
+            self._warm_up()
+            return 0
+        self._state.assign((found or checkpoints.read(self._store, step)).values)
+        if self._team.is_chief:
+            ownership.say(f"resuming {self._store.url} after step {step}")
+        return step
+
+    def _check_first(self) -> None:
+        """Refuse to begin at step 0 where a checkpoint was written that is not there any more.
+
+        Raises:
+            RunLost: one was.
+        """
+        if any(layout.is_complete(at.name, at.size) for at in self._store.list("checkpoints/")):
+            amend(self._store, checkpoint_step=None)  # all are damaged, were named, and are about to go
+        elif saved := saved_step(self._store):
+            raise RunLost(
+                f"{self._store.url}: its checkpoints are gone, of which step {saved} was the newest: "
+                "somebody has removed them, and a run is not begun again from step 0 under the same name"
+            )
+
+    def _warm_up(self) -> None:
+        """Take over the weights of another run, if that is what this one begins from."""
+        warm = self._warm
+        if warm is None:
+            return
+        shapes = {name: tuple(variable.shape) for name, variable in self._state.variables().items()}
+        self._state.begin_with(provenance.first_values(self._path, self._config, warm, shapes))
+        if self._team.is_chief:
+            ownership.say(f"warm start from {warm.run} at step {warm.step}, optimizer {warm.optimizer}")
+
+    def _agree(self, value: int) -> int:
+        """The chief's number, on every worker."""
+        return strategy.agree(self._plan, self._team, value)
+
+    def _leave(self, code: int) -> int:
+        """Wait for all workers, then leave with `code`; a chief that left earlier would make its peers fail.
+
+        A worker waits here until the chief has saved everything, and so keeps its own supervisor waiting.
+        """
+        try:
+            self._agree(0)
+            strategy.part(self._team)
+        except tf.errors.OpError:
+            # A peer that is gone by now is no loss when all is written, which the chief knows of itself and
+            # the others see by the result.
+            if (
+                code == EXIT_DONE
+                and not self._team.is_chief
+                and finished_steps(self._store) < self._config.steps
+            ):
+                raise
+        if self._team.is_chief and not self._team.alone:
+            time.sleep(1.0)  # the coordination service lives in the chief: let the others leave first
+        return code
+
+
+class _Pace:
+    """Measures steps, to propose calls of about a second."""
+
+    def __init__(self, most: int) -> None:
+        """`most`: steps that one call may take."""
+        self._most = most
+        self._seconds_per_step: float | None = None
+        self._calls = 0
+
+    def proposal(self) -> int:
+        """Steps that the next call but one should take."""
+        if self._seconds_per_step is None:
+            return 1
+        return min(self._most, max(1, int(_CALL_SECONDS / self._seconds_per_step)))
+
+    @contextlib.contextmanager
+    def timed(self, count: int) -> Iterator[None]:
+        """Measure a call of `count` steps; the first one, which compiles, does not count."""
+        start = time.perf_counter()
+        yield
+        self._calls += 1
+        if self._calls > 1:
+            self._seconds_per_step = (time.perf_counter() - start) / count
+
+
+def _to_boundary(config: RunConfig, step: int) -> int:
+    """Steps until something is due: a line, a grid, a checkpoint or the end."""
+    intervals = (config.metrics.every_steps, config.samples.every_steps, config.checkpoints.every_steps)
+    return min(config.steps - step, *(every - step % every for every in intervals))

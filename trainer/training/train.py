@@ -1,0 +1,234 @@
+"""One process' whole part in a run: check what can be refused, take the lease, meet the peers, loop, leave.
+
+One process per worker calls `train`. The chief (worker 0) alone prints and writes; the others only compute.
+What a run was told is in `Options`, what it is in `RunConfig`; the loop itself is in `trainer.training.loop`.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
+
+from trainer.config import RunConfig
+from trainer.data import Pin, dataset
+from trainer.data.dataset import Accept, Dataset
+from trainer.environment import surroundings, tf_config
+from trainer.environment.tf_config import Cluster
+from trainer.errors import ConfigError, GantryError, RunLost, Stopped, UserError
+from trainer.run import index, layout, ownership, provenance, record
+from trainer.run.index import IndexKeeper
+from trainer.run.layout import RunPath
+from trainer.run.ownership import Hold
+from trainer.run.provenance import Origin
+from trainer.run.record import Record
+from trainer.run.status import amend
+from trainer.storage import Store, open_store
+from trainer.storage.retrying import ask
+from trainer.training import strategy
+from trainer.training.abort import Emergency
+from trainer.training.loop import Loop, Material
+from trainer.training.opening import Opening, Options, open_run
+from trainer.training.stopping import StopFlag
+
+__all__ = ["Options", "train"]
+
+
+def train(
+    config: RunConfig,
+    options: Options,
+    team: Cluster,
+    emergency: Emergency | None = None,
+    stop: StopFlag | None = None,
+    opening: Opening | None = None,
+) -> int:
+    """Train one run to its end, from its newest whole checkpoint if there is one.
+
+    Args:
+        config: what the run is.
+        options: how to go about it.
+        team: the workers.
+        emergency: the way out for other threads; one of its own when None.
+        stop: who hears that this process is to stop; one of its own when None.
+        opening: what `open_run` found; None looks now.
+
+    Returns:
+        The exit code: `EXIT_DONE`, or `EXIT_RESTART` when the process was asked to stop and saved.
+
+    Raises:
+        UserError: the configuration, the data, the run's folder or TF_CONFIG is wrong, or another process
+            trains the run; nothing was written.
+        RunLost: the run's record, or all of its checkpoints, were there and are gone.
+        Diverged: a loss or a gradient became NaN or Inf.
+        PeerLost: another worker is gone.
+        ComputeFailed: TensorFlow, a device or its library failed in this worker.
+        StorageAway: storage did not answer for too long; everything up to the newest checkpoint is safe.
+        Exhausted: a disk is full or read-only, or too many files are open; the newest checkpoint is whole.
+    """
+    emergency = emergency or Emergency()
+    stop = stop or StopFlag(emergency)
+    stop.doing("it looked at the run and its data")
+    opening = opening or open_run(config, options, team)
+    config, options, raw = opening.config, opening.options, opening.raw
+    begins = None
+    if team.is_chief:
+        begins = provenance.decide(options.path, config, opening.known, ownership.say)
+    elif not provenance.is_open(config):
+        begins = Origin()
+    tf_config.check_port(team)
+    strategy.set_threads(options.threads)
+    hold = None
+    try:
+        if team.is_chief:
+            stop.doing("it took the run over")
+            hold = _take(options, config, raw, emergency)
+        prepared = _Prepared(opening.store, hold, begins, opening.data)
+        return _with_peers(config, options, team, emergency, stop, prepared)
+    except RunLost as error:
+        ownership.tell_lost(raw, error, pod=bool(options.supervision.attempt))
+        raise
+    finally:
+        if hold:
+            hold.give_back()
+
+
+def _take(options: Options, config: RunConfig, store: Store, emergency: Emergency) -> Hold:
+    # By chance: host names and process numbers are those of other attempts too, in containers say.
+    hold = ownership.take(store, config, options.supervision.attempt or uuid.uuid4().hex)
+    hold.lease.when_lost(partial(_leave, store, emergency, bool(options.supervision.attempt)))
+    emergency.keep_with(partial(_tell_stopped, hold))
+    return hold
+
+
+def _leave(store: Store, emergency: Emergency, pod: bool, error: GantryError) -> None:
+    """What the lease's thread does when there is nothing more to be written."""
+    ownership.tell_lost(store, error, pod=pod)
+    emergency.lease_lost(error)
+
+
+def _tell_stopped(hold: Hold, error: GantryError) -> None:
+    """Leave word of a stop before there was a chief, where there is a run to say it of."""
+    hold.reserve.free()
+    if isinstance(error, Stopped):
+        with suppress(GantryError):
+            if hold.store.stat(layout.RUN):
+                amend(hold.status, state="stopped", message=str(error), eta_seconds=None)
+        hold.lease.release()
+
+
+class _Prepared(NamedTuple):
+    """What a process has before it meets its peers."""
+
+    store: Store
+    hold: Hold | None
+    """The chief's."""
+    origin: Origin | None
+    """None where only the chief knows yet what the run begins from."""
+    data: Dataset
+
+
+def _with_peers(
+    config: RunConfig,
+    options: Options,
+    team: Cluster,
+    emergency: Emergency,
+    stop: StopFlag,
+    mine: _Prepared,
+) -> int:
+    """Meet the other workers and train with them."""
+    if not team.alone:
+        stop.doing("it waited for the other workers")
+    plan = strategy.connect(team, config.recovery.heartbeat_seconds)
+    stop.doing("the checkpoint and the data were loaded")
+    with strategy.peers(team):
+        if config.batch_size % plan.num_replicas_in_sync:
+            raise ConfigError(
+                f"batch_size {config.batch_size} is not divisible by {plan.num_replicas_in_sync} replicas"
+            )
+        begins, data, keeper, is_new = mine.origin, mine.data, None, False
+        if mine.hold and begins:
+            if not team.alone:
+                ownership.say(f"all {team.workers} workers are here")
+            is_new = mine.hold.store.stat(layout.RUN) is None
+            begins, data, keeper = _enter(config, options, team, mine.hold, begins, data)
+        # From here on what the run begins from is written down.
+        print_of = data.pin.number
+        if strategy.agree(plan, team, print_of) != print_of:
+            pin = dataset.read(mine.store)
+            data = _look(config, pin, lambda _: None)
+        begins = begins or provenance.read(mine.store, config)
+        material = Material(
+            mine.store, mine.hold, data.source, data.streaming, options.path, begins.warm, keeper
+        )
+        try:
+            loop = Loop(config, options.supervision, team, plan, material, emergency)
+        except UserError as error:
+            if mine.hold and is_new and not isinstance(error, RunLost):
+                _take_back(mine.hold.store, options.path)
+            raise
+        return loop.train(stop)
+
+
+def _take_back(store: Store, path: RunPath) -> None:
+    """Leave nothing of a run that was refused before its first step: its name may be another's."""
+    for name in (layout.RUN, layout.DATA, layout.STATUS):
+        store.delete(name)
+    index.remove(open_store(path.experiment_url), path.name)
+
+
+def _enter(
+    config: RunConfig, options: Options, team: Cluster, hold: Hold, begins: Origin, data: Dataset
+) -> tuple[Origin, Dataset, IndexKeeper]:
+    """The chief's: write data.json and run.json if they are to be, and begin the run's entry in the index.
+
+    Returns what the run begins from and its data, which are what its record says if it had one.
+    """
+    # Again, since the one that held the lease before us may have changed it.
+    known = record.check(hold.store, config, options.fresh, options.supervision.begun)
+    begins = provenance.recorded(config, known) or begins
+    attempt = options.supervision.attempt
+    data = _settled(config, options, hold.store, known, data)
+    if data.is_new:
+        hold.store.write(layout.DATA, data.pin.to_json())
+    local = None if attempt or known else hold.store.stat(layout.LOCAL)
+    about = {
+        "preset": options.preset,
+        "overrides": list(options.overrides),
+        "world_size": team.workers,
+    }
+    begun = {
+        "schedule": options.schedule,
+        "scheduled": options.scheduled,
+        **begins.as_json(),
+        "data": data.pin.summary(),
+        "backend": "kubernetes" if attempt else "local" if local else None,
+        "surroundings": options.surroundings,
+    }
+    _compare_surroundings(known, options.surroundings)
+    values = record.write(hold.store, config, known, begun, data.is_new, **about)
+    keeper = IndexKeeper(open_store(options.path.experiment_url), options.path.name, values, ownership.say)
+    return begins, data, keeper
+
+
+def _compare_surroundings(known: Record | None, now: Mapping[str, object]) -> None:
+    """Say what may change bits and is not what it was when the run began."""
+    before = known.values.get("surroundings") if known else None
+    if isinstance(before, dict) and (changed := surroundings.changes(before, now)):
+        ownership.say(
+            f"warning: {'; '.join(changed)} since the run began: its bits may part from those of a run that "
+            "nobody touched"
+        )
+
+
+def _settled(
+    config: RunConfig, options: Options, store: Store, known: record.Record | None, data: Dataset
+) -> Dataset:
+    """The data to go on with: what another chief has pinned since this process looked, if one has."""
+    pin = dataset.pinned(store, known, options.accept_changed_data)
+    if pin is None or pin.number == data.pin.number or options.accept_changed_data:
+        return data
+    return _look(config, pin, ownership.say)
+
+
+def _look(config: RunConfig, pin: Pin, say: Callable[[str], None]) -> Dataset:
+    return ask(ownership.outage(config), lambda: dataset.look(config, pin, Accept(), say))
