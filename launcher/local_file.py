@@ -12,7 +12,7 @@ def write_file(option: str, path: Path, content: bytes) -> None:
     """Create or replace a file; the folder must be there.
 
     Args:
-        option: what named the path, such as ``--out``.
+        option: what named the path, such as ``--out``; empty for a path that nobody typed.
         path: where to.
         content: all of it.
 
@@ -21,21 +21,28 @@ def write_file(option: str, path: Path, content: bytes) -> None:
         Exhausted: its disk takes no more.
     """
     temporary: str | None = None
+    said = f"{option} {path}".lstrip()
     try:
         if path.is_dir():
             raise IsADirectoryError(0, "is a folder, expected a file")
         descriptor, temporary = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        if found := told(error, f"{option} {path}"):
+        if found := told(error, said):
             raise found from None
         reason = (error.strerror or str(error)).lower()
-        raise AccessError(f"{option} {path}: cannot be written ({reason})") from None
+        raise AccessError(f"{said}: cannot be written ({reason})") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def check_folder(option: str, path: Path) -> None:

@@ -21,13 +21,15 @@ class Removed(NamedTuple):
 def delete_files(store: Store) -> Removed:
     """Remove everything in a run's store, so that it may be cut off anywhere and called again.
 
+    What was made of it to look at goes too.
+
     Checkpoints lose their manifests first, hence no reader finds a manifest whose files are gone.
     ``run.json`` goes last, hence the run is still found by its name until nothing else of it is left.
 
     Raises:
         AccessError: the store refuses.
     """
-    listing, removed, size = Listing(store), 0, 0
+    listing, removed, size = Listing(store, views=True), 0, 0
     with Crew[Stat](_JOBS, lambda found: store.delete(found.name)) as crew:
         for stage in (_manifests(listing), _others(listing), _last(store)):
             for found in stage:

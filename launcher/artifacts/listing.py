@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from launcher.errors import SpecError
+from trainer.run import layout
 from trainer.storage import Stat, Store, check_name
 
 _KEPT = 1000  # objects of a listing held in memory, 0.4 kB each; a longer listing is asked for again
@@ -21,14 +22,15 @@ class Artifact:
 
 
 class Listing:
-    """All objects of a store, to be gone through more than once in little memory.
+    """All objects of a run, to be gone through more than once in little memory.
 
     A short listing is asked for once and kept. A longer one is streamed anew each time, so that memory does
     not grow with the number of objects; it may then show what the run wrote in between.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, *, views: bool = False) -> None:
+        """`views`: with what the launcher has made of the run (`layout.VIEWS`), which is no file of it."""
+        self._store, self._views = store, views
         self._kept: list[Stat] | None = None
 
     def __iter__(self) -> Iterator[Stat]:
@@ -43,6 +45,8 @@ class Listing:
         begun: list[Stat] | None = []
         for found in self._store.list():
             check_name(found.name)
+            if found.name.startswith(layout.VIEWS) and not self._views:
+                continue
             if begun is not None:
                 begun.append(found)
                 if len(begun) > _KEPT:

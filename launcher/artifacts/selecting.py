@@ -33,9 +33,9 @@ class Selection:
     only: frozenset[str] = frozenset()
     """Kinds of files (see `kind_of`); empty for all."""
     step: int | None = None
-    """Only the complete checkpoint and the grid of this step."""
+    """The complete checkpoint and grid of this step alone, and the grid of real images beside it."""
     latest: bool = False
-    """Only the newest complete checkpoint and grid, the export, the metrics, run.json and result.json."""
+    """The newest complete checkpoint and grids alone, export, metrics, run.json, result.json."""
 
     def __post_init__(self) -> None:
         if self.step is not None and self.latest:
@@ -76,6 +76,8 @@ class Survey:
     manifests: dict[int, Stat] = field(default_factory=dict)
     """Of complete checkpoints, by step."""
     grid: Stat | None = None
+    real: Stat | None = None
+    """The grid of real images."""
 
     def add(self, found: Stat) -> None:
         """Take an object into account."""
@@ -85,6 +87,8 @@ class Survey:
             self.checkpoints[checkpoint] += found.size
             if layout.is_complete(found.name, found.size):
                 self.manifests[checkpoint] = found
+        elif found.name == layout.REAL_GRID:
+            self.real = found
         elif grid is not None and self._is_wanted(grid):
             self.grid = found
 
@@ -118,10 +122,10 @@ class Plan:
         """Size of all that is taken."""
         seen, chosen = self._seen, self._selection
         kinds = {kind for kind in seen.bytes if chosen.wants(kind)}
-        grid = seen.grid.size if chosen.one_step and seen.grid and "samples" in kinds else 0
+        grids = sum(grid.size for grid in self._grids) if chosen.one_step and "samples" in kinds else 0
         rest = kinds - {"samples"} if chosen.one_step else kinds
         checkpoints = sum(seen.checkpoints[step] for step in self._steps)
-        return grid + checkpoints + sum(seen.bytes[kind] for kind in rest)
+        return grids + checkpoints + sum(seen.bytes[kind] for kind in rest)
 
     @property
     def left_out(self) -> list[str]:
@@ -148,10 +152,15 @@ class Plan:
 
     def _takes(self, name: str) -> bool:
         """Whether an object that is no checkpoint's is taken."""
-        kind, grid = kind_of(name), self._seen.grid
-        if kind == "samples" and self._selection.one_step and (grid is None or name != grid.name):
+        kind = kind_of(name)
+        if kind == "samples" and self._selection.one_step and name not in [grid.name for grid in self._grids]:
             return False
         return self._selection.wants(kind)
+
+    @property
+    def _grids(self) -> list[Stat]:
+        """The grids that are taken where one step is."""
+        return [grid for grid in (self._seen.grid, self._seen.real) if grid is not None]
 
     def _chosen_steps(self) -> set[int]:
         complete = set(self._seen.manifests)

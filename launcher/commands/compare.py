@@ -16,6 +16,7 @@ from launcher.commands.common import (
     at_home,
     console,
     kinds,
+    note,
     number,
     print_data,
 )
@@ -58,7 +59,8 @@ def compare(
             "--out",
             metavar="FILE",
             callback=at_home,
-            help="The picture, .png, .svg or .pdf; compare-RUN-RUN.png in the working folder by default.",
+            help="The picture, .png, .svg or .pdf; by default views/compare-RUN-RUN.png in the folder of the "
+            "first run that is on this disk, and none with -o json or yaml.",
             show_default=False,
         ),
     ] = None,
@@ -75,33 +77,60 @@ def compare(
 
     Example: launcher compare first gs://bucket/gan/faces/second --x images --out both.svg
     """
-    from launcher.local_file import check_folder, write_file
     from launcher.looking.compare import compare as compare_runs
-    from launcher.looking.compare import draw
-    from launcher.looking.compare.picture import check_installed
+
+    if out is not None:
+        _check(out)
+    found = compare_runs(place_of(root, context, namespace), runs, kinds(metric))
+    path = _draw(found, x, out) if out is not None else None
+    if output is not TEXT:
+        print_data(_plain(found, path), output)
+        return
+    _print(found)
+    path = path or _draw_beside(found, x)
+    if path is not None:
+        typer.echo(f"\n{path}")
+
+
+def _check(out: Path) -> None:
+    """Refuse a picture that could not be drawn or written, before anything is read."""
+    from launcher.errors import SpecError
+    from launcher.local_file import check_folder
+    from launcher.looking.compare.picture import SUFFIXES, check_installed
 
     check_installed()
-    kind = _kind(out)
-    if out is not None:
-        check_folder("--out", out)
-    found = compare_runs(place_of(root, context, namespace), runs, kinds(metric))
-    path = out or Path(_name([run.run for run in found.runs]))
-    write_file("--out", path, draw(found, x.value, kind))
-    if output is TEXT:
-        _print(found, path)
-    else:
-        print_data(_plain(found, path), output)
-
-
-def _kind(out: Path | None) -> str:
-    from launcher.errors import SpecError
-    from launcher.looking.compare.picture import SUFFIXES
-
-    if out is None:
-        return "png"
     if out.suffix.lower() not in SUFFIXES:
         raise SpecError(f"--out {out}: expected a name that ends with {', '.join(SUFFIXES)}")
-    return out.suffix.lower().removeprefix(".")
+    check_folder("--out", out)
+
+
+def _draw(found: "Comparison", x: Along, out: Path) -> Path:
+    from launcher.local_file import write_file
+    from launcher.looking.compare import draw
+
+    write_file("--out", out, draw(found, x.value, out.suffix.lower().removeprefix(".")))
+    return out
+
+
+def _draw_beside(found: "Comparison", x: Along) -> Path | None:
+    """Draw into the folder of the first run on this disk; the table is told even where that cannot be."""
+    from launcher.looking.compare import draw
+    from launcher.looking.views import beside, write_view
+    from trainer.errors import GantryError
+    from trainer.run.layout import RunPath
+
+    name = _name([run.run for run in found.runs])
+    places = [RunPath(run.root, run.experiment, run.run) for run in found.runs]
+    path = next((path for place in places if (path := beside(place, name))), None)
+    if path is None:
+        note("no picture, as all of them are in buckets: --out FILE draws one")
+        return None
+    try:
+        write_view(path, draw(found, x.value))
+    except GantryError as error:
+        note(f"no picture: {error}")
+        return None
+    return path
 
 
 def _name(runs: list[str]) -> str:
@@ -109,7 +138,7 @@ def _name(runs: list[str]) -> str:
     return f"{name if len(name) <= _LONGEST else f'compare-{runs[0]}-and-{len(runs) - 1}-more'}.png"
 
 
-def _plain(found: "Comparison", path: Path) -> dict[str, Any]:
+def _plain(found: "Comparison", path: Path | None) -> dict[str, Any]:
     """The comparison as data, without the curves, which the runs' own metrics/ hold."""
     runs = [
         {**vars(run), "metrics": {key: figure._asdict() for key, figure in run.metrics.items()}}
@@ -119,11 +148,11 @@ def _plain(found: "Comparison", path: Path) -> dict[str, Any]:
         "runs": runs,
         "metrics": found.metrics,
         "differences": found.differences,
-        "picture": str(path),
+        "picture": None if path is None else str(path),
     }
 
 
-def _print(found: "Comparison", path: Path) -> None:
+def _print(found: "Comparison") -> None:
     screen = console()
     if found.differences:
         screen.print(_differences(found))
@@ -131,8 +160,6 @@ def _print(found: "Comparison", path: Path) -> None:
         screen.print("no difference in configuration, versions or workers")
     screen.print()
     screen.print(_figures(found))
-    screen.print()
-    typer.echo(path)
 
 
 def _table(*headings: str) -> "Table":

@@ -30,7 +30,7 @@ def report(
             "--out",
             metavar="FILE",
             callback=at_home,
-            help="HTML file to write; the run's name with .html, here, by default.",
+            help="HTML file to write; views/report.html in the folder of a run on this disk by default.",
             show_default=False,
         ),
     ] = None,
@@ -43,7 +43,7 @@ def report(
 
     How it ended and why, the losses, the grids over time, every restart, the configuration, the versions and
     the command that trains it again. The file needs no network and no JavaScript. An older report of that
-    name is replaced.
+    name is replaced. Of a run in a bucket --out must say where it goes.
 
     Example: launcher report demo-20260102-x7k2 --open
 

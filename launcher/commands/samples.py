@@ -1,4 +1,4 @@
-"""``launcher samples``: the grids that a run draws, copied here, opened, filmed, or drawn in the terminal."""
+"""``launcher samples``: where the grids of a run are; copied, opened, filmed, or drawn in the terminal."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,9 +20,10 @@ from launcher.commands.common import (
     size,
 )
 from launcher.commands.place import place_of
+from launcher.wording import counted
 
 if TYPE_CHECKING:
-    from launcher.looking.samples import Film, Grid
+    from launcher.looking.samples import Film, Grid, RealGrid
     from launcher.records.run_folder import Found
 
 
@@ -33,28 +34,35 @@ def samples(
         int | None,
         typer.Option("--step", min=0, metavar="N", help="The grid of this step; the newest by default."),
     ] = None,
-    to: Annotated[
+    real: Annotated[
+        bool, typer.Option("--real", help="The grid of real images that the run has drawn beside its own.")
+    ] = False,
+    out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
             "--to",
-            metavar="DIR",
+            metavar="PATH",
             callback=at_home,
-            help="Folder to copy the grid into, made if absent; the working folder by default.",
+            help="Copy the grid to this PNG file, or as RUN-STEP.png into this folder, made if absent.",
             show_default=False,
         ),
     ] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open it with the system's viewer.")] = False,
-    draw: Annotated[
+    open_: Annotated[
         bool,
-        typer.Option("--print", help="Draw it in the terminal; copies it only with --to as well."),
+        typer.Option(
+            "--open",
+            help="Open it with the system's viewer; of a run in a bucket, the copy that --out names.",
+        ),
     ] = False,
+    draw: Annotated[bool, typer.Option("--print", help="Draw it in the terminal.")] = False,
     gif: Annotated[
         Path | None,
         typer.Option(
             "--gif",
             metavar="FILE",
             callback=at_home,
-            help="Write all grids in order as an animated GIF; copies one only with --to as well.",
+            help="Write all grids in order to this file, as an animated GIF.",
             show_default=False,
         ),
     ] = None,
@@ -66,51 +74,88 @@ def samples(
     namespace: Namespace = None,
     output: Output = TEXT,
 ) -> None:
-    """Fetch the newest grid of samples of a run, and say where it is.
+    """Say where the newest grid of samples of a run is, in the run's own folder.
 
     A grid shows what the generator makes of the same latents, so that one sees it learn. Works while a run
-    trains and long after.
+    trains and long after. Nothing is written but what --out and --gif name.
 
     Example: launcher samples demo-20260102-x7k2 --open
 
+    Example: launcher samples demo-20260102-x7k2 --root gs://bucket/gan --out here
+
     Example: launcher samples demo-20260102-x7k2 --gif learning.gif --numbers --fps 12
     """
-    from launcher.looking.samples import choose, list_grids
     from launcher.runs.find import find
 
-    _check(step, draw, open_, gif, output)
+    _check(step, real, draw, gif, output)
+    if out is not None:
+        _check_out(out)
     program = _viewer() if open_ else None
     found = find(place_of(root, context, namespace), run)
+    if open_ and out is None:
+        _check_here(found)
     done: dict[str, Any] = {"run": found.path.name, "experiment": found.path.experiment}
     if gif is not None:
         done["gif"] = _film(found, gif, fps, numbers, output)
-    if gif is None or draw or open_ or to is not None:
-        grid = choose(found, list_grids(found.store), step)
+    if gif is None or draw or open_ or real or out is not None:
+        grid = _choose(found, step, real)
         done |= {"step": grid.step}
         if draw:
             _draw(found, grid)
-        if to is not None or program or not (draw or gif):
-            done |= _copy(found, grid, to or Path(), program, output)
+        if out is not None:
+            done |= _copy(found, grid, out, output)
+        elif open_ or not draw:
+            done |= _tell(found, grid, output)
+        if program:
+            _show(program, done["path"])
     if output is not OutputFormat.text:
         print_data(done, output)
 
 
-def _check(step: int | None, draw: bool, open_: bool, gif: Path | None, output: OutputFormat) -> None:
+def _check(step: int | None, real: bool, draw: bool, gif: Path | None, output: OutputFormat) -> None:
     """Refuse options that contradict each other, before anything is asked or written."""
     from launcher.errors import SpecError
 
     if gif is not None and step is not None:
         raise SpecError(f"--gif {gif} and --step {step}: expected one of the two, as a film has all steps")
+    if real and step is not None:
+        raise SpecError(f"--real and --step {step}: expected one of the two, as real images have no step")
     if draw and output is not OutputFormat.text:
         raise SpecError(f"--print and --output {output.value}: expected one of the two, both write to stdout")
     if gif is not None and gif.suffix.lower() != ".gif":
         raise SpecError(f"--gif {gif}: expected a name that ends with .gif")
 
 
+def _check_out(out: Path) -> None:
+    from launcher.looking.samples import check_out
+
+    check_out(out)
+
+
+def _check_here(found: "Found") -> None:
+    """Refuse to open what is in a bucket."""
+    from launcher.errors import SpecError
+
+    if _in_bucket(found):
+        raise SpecError(
+            f"--open: expected --out too, for a copy, as run '{found.path.name}' is in {found.store.url}"
+        )
+
+
+def _in_bucket(found: "Found") -> bool:
+    return "://" in found.path.root
+
+
 def _viewer() -> str:
     from launcher.looking.samples.viewer import viewer
 
     return viewer()
+
+
+def _choose(found: "Found", step: int | None, real: bool) -> "Grid | RealGrid":
+    from launcher.looking.samples import choose, list_grids, real_grid
+
+    return real_grid(found) if real else choose(found, list_grids(found.store), step)
 
 
 def _film(found: "Found", gif: Path, fps: float, numbers: bool, output: OutputFormat) -> "Film":
@@ -121,27 +166,42 @@ def _film(found: "Found", gif: Path, fps: float, numbers: bool, output: OutputFo
         note(f"left out, as they are no whole pictures: {', '.join(film.damaged)}")
     if output is TEXT:
         span = f"steps {film.steps[0]} to {film.steps[-1]}"
-        typer.echo(f"{film.path}: {len(film.steps)} frames, {span}, {size(film.bytes)}")
+        typer.echo(f"{film.path}: {counted(len(film.steps), 'frame')}, {span}, {size(film.bytes)}")
     return film
 
 
-def _draw(found: "Found", grid: "Grid") -> None:
+def _draw(found: "Found", grid: "Grid | RealGrid") -> None:
     from launcher.looking.samples.blocks import blocks
 
     screen = console()
     screen.print(blocks(found.store.read(grid.name), grid.name, screen.width))
-    screen.print(f"step {grid.step}, drawn {grid.updated[:19].replace('T', ' ')}Z", markup=False)
+    screen.print(f"{grid.title}, drawn {grid.updated[:19].replace('T', ' ')}Z", markup=False)
 
 
-def _copy(
-    found: "Found", grid: "Grid", to: Path, program: str | None, output: OutputFormat
-) -> dict[str, Any]:
+def _tell(found: "Found", grid: "Grid | RealGrid", output: OutputFormat) -> dict[str, Any]:
+    """Say where a grid is that the run has drawn, and what brings one here that is in a bucket."""
+    from launcher.spec.next_commands import command_line
+
+    path = f"{found.store.url}/{grid.name}"
+    if output is TEXT:
+        typer.echo(f"{path}: {grid.title}, {size(grid.size)}")
+        if _in_bucket(found):
+            which = ["--real"] if grid.step is None else ["--step", str(grid.step)]
+            line = command_line("samples", found.path, *which, "--out", found.path.name)
+            note(f"`{line}` brings it here")
+    return {"path": path, "bytes": grid.size}
+
+
+def _copy(found: "Found", grid: "Grid | RealGrid", out: Path, output: OutputFormat) -> dict[str, Any]:
     from launcher.looking.samples import fetch
+
+    fetched = fetch(found, grid, out)
+    if output is TEXT:
+        typer.echo(f"{fetched.path}: {grid.title}, {size(fetched.bytes)}")
+    return {"path": fetched.path, "bytes": fetched.bytes}
+
+
+def _show(program: str, path: str) -> None:
     from launcher.looking.samples.viewer import show
 
-    fetched = fetch(found, grid, to)
-    if output is TEXT:
-        typer.echo(f"{fetched.path}: step {fetched.step}, {size(fetched.bytes)}")
-    if program:
-        show(program, fetched.path)
-    return {"path": fetched.path, "bytes": fetched.bytes}
+    show(program, path)

@@ -29,6 +29,8 @@ _MIB = 2**20
 _LINE_BYTES = 240  # of metrics/, measured 233 to 237
 _LOG_BYTES, _LOG_LINE_BYTES = 4000, 110  # of a worker's log, both on the safe side
 _PICTURE_BYTES = 60_000  # export/loss.png
+_GRID = 1.6  # bytes of a grid for each of its images' pixels: 1.54 of grey noise, enlarged to be seen
+_OTHER_GRIDS = 2  # before the first step, and of real images
 _ANSWER_SECONDS = 10.0
 
 
@@ -119,7 +121,7 @@ def bucket_growth(config: RunConfig, found: Sizes, workers: int) -> dict[str, in
     printed = math.ceil(steps / config.metrics.print_every_steps)
     return {
         "checkpoints": len(kept) * found.checkpoint_bytes,
-        "samples": math.ceil(steps / config.samples.every_steps) * image,
+        "samples": (math.ceil(steps / config.samples.every_steps) + _OTHER_GRIDS) * round(_GRID * image),
         "metrics": math.ceil(steps / config.metrics.every_steps) * _LINE_BYTES,
         "logs": workers * (_LOG_BYTES + printed * _LOG_LINE_BYTES),
         "export": found.generator_bytes + _PICTURE_BYTES,

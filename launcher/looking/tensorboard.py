@@ -50,7 +50,7 @@ class EventLog:
             raise _missing() from None
         self._store = store
         self._reader = CurveReader(store)
-        self._grids: set[int] = set()
+        self._grids: set[str] = set()
         self._begun: float | None = None
         self._steps: list[int] = []
         self._times: list[float] = []
@@ -96,17 +96,20 @@ class EventLog:
         self._steps.append(step)
         self._images = images
 
-    def _new_grids(self) -> list[int]:
-        """Steps of the grids that are not known yet; one that a restart drew again is the same."""
-        found = {layout.sample_step(stat.name) for stat in self._store.list("samples/")}
-        return sorted(step for step in found - self._grids if step is not None)
+    def _new_grids(self) -> list[tuple[int, str]]:
+        """Grids that are not known yet, by step; one that a restart drew again is the same."""
+        names = {stat.name for stat in self._store.list("samples/")} - self._grids
+        found = [(step, name) for name in names if (step := layout.sample_step(name)) is not None]
+        # Real images are of no step; at the first one they are there from the beginning.
+        return sorted(found + [(0, name) for name in names if name == layout.REAL_GRID])
 
-    def _add_grid(self, step: int) -> int:
+    def _add_grid(self, grid: tuple[int, str]) -> int:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        self._grids.add(step)
+        step, name = grid
+        self._grids.add(name)
         try:
-            content = self._store.read(layout.sample_grid(step))
+            content = self._store.read(name)
         except ObjectMissing:  # a resumed run removed it meanwhile
             return 0
         if not content.startswith(_PNG) or len(content) < _PNG_HEADER.size:
@@ -115,7 +118,8 @@ class EventLog:
         image = Summary.Image(
             width=width, height=height, colorspace=_CHANNELS.get(colours, 3), encoded_image_string=content
         )
-        self._add(step, [Summary.Value(tag="samples", image=image)])
+        tag = "real images" if name == layout.REAL_GRID else "samples"
+        self._add(step, [Summary.Value(tag=tag, image=image)])
         return 1
 
     def _add(self, step: int, values: list[Any]) -> None:

@@ -14,8 +14,13 @@ from trainer.config import resolve
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def write_run(folder, steps=200, every=5, state="finished", message=None, grids=8, logs=None, **record):
-    """Write a run's folder; `record` are fields of run.json."""
+def write_run(
+    folder, steps=200, every=5, state="finished", message=None, grids=8, logs=None, now=False, **record
+):
+    """Write a run's folder; `record` are fields of run.json.
+
+    `now`: with grids as trainers draw them by now, enlarged, from before the first step on, beside real ones.
+    """
     config = resolve("mlp", [f"steps={steps}", f"metrics.every_steps={every}"]).model_dump(mode="json")
     begun = {
         "format": 1,
@@ -48,10 +53,11 @@ def write_run(folder, steps=200, every=5, state="finished", message=None, grids=
         },
     )
     write_lines(folder, lines)
-    for number in range(1, grids + 1):
-        path = folder / f"samples/{steps * number // grids}.png"
+    names = {f"samples/{steps * number // grids}.png": number for number in range(0 if now else 1, grids + 1)}
+    for name, number in (names | ({"samples/real.png": 90} if now else {})).items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(number))
+        path.write_bytes(picture(number, 420 if now else 140))
     for name, text in (LOGS if logs is None else logs).items():
         put(folder, name, text)
     return folder

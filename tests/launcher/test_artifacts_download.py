@@ -143,6 +143,22 @@ def test_what_there_is_not_is_refused_in_one_line(full, tmp_path, choice, words)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("choice", [{"latest": True}, {"step": 25}, {"step": 10, "only": ["samples"]}])
+def test_real_images_come_with_the_grid_of_a_step_and_views_with_nothing(bucket, tmp_path, choice):
+    fill(bucket)
+    before = set(download_files(bucket, tmp_path / "before", **choice).copied)
+    fill(bucket, {"samples/0.png": b"g0", "samples/real.png": b"real", "views/report.html": b"page"})
+    told = []
+
+    done = download_files(bucket, tmp_path / "out", report=told.append, **choice)
+
+    assert set(done.copied) == before | {"samples/real.png"}
+    assert {each.total_bytes for each in told} == {done.bytes}
+    assert "views/report.html" not in [found.name for found in list_files(bucket)]
+    with pytest.raises(SpecError, match="--only views: the run has none"):
+        list_files(bucket, ["views"])
+
+
 def test_a_run_that_has_just_begun_has_no_latest_checkpoint(bucket, tmp_path):
     fill(bucket, {"run.json": b"{}", "checkpoints/5/state": b"half"})
     assert download_files(bucket, tmp_path / "out", latest=True).copied == ["run.json"]

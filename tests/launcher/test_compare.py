@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from launcher.looking.compare import compare, draw
 from launcher.looking.compare.picture import running_means
 from launcher.runs.find import Place
 from trainer.config import resolve
+from trainer.storage import open_store
 
 
 @pytest.fixture
@@ -113,8 +115,6 @@ def test_runs_of_other_experiments_and_roots_are_told_apart(run, root, tmp_path)
 
 
 def test_a_run_in_a_bucket_is_compared_with_one_on_disk(run, root, gcs_root):
-    from trainer.storage import open_store
-
     folder = run("one")
     bucket = open_store(f"{gcs_root}/gan/one")
     for path in folder.rglob("*.json*"):
@@ -242,7 +242,7 @@ def call(root, desk, capsys):
     return run
 
 
-def test_the_command_tells_differences_and_figures_and_where_the_picture_is(run, call, desk):
+def test_the_command_tells_differences_and_figures_and_where_the_picture_is(run, call, desk, root):
     run("a", "batch_size=32")
     run("b", "batch_size=64")
     done = call("a", "b")
@@ -252,8 +252,42 @@ def test_the_command_tells_differences_and_figures_and_where_the_picture_is(run,
     assert ["batch_size", "32", "64"] in rows
     assert ["d_loss,", "last", "0.005", "0.005"] in rows
     assert ["g_loss,", "lowest", "0.1", "at", "10", "0.1", "at", "10"] in rows
-    assert done.stdout.splitlines()[-1] == "compare-a-b.png"
-    assert Image.open(desk / "compare-a-b.png").format == "PNG"
+    path = done.stdout.splitlines()[-1]
+    assert path == f"{root}/gan/a/views/compare-a-b.png"
+    assert Image.open(path).format == "PNG"
+    assert list(desk.iterdir()) == []
+
+
+def test_a_comparison_as_data_draws_only_what_is_named(run, call, desk, root):
+    run("a")
+    run("b")
+    assert json.loads(call("a", "b", "-o", "json").stdout)["picture"] is None
+    assert list(desk.iterdir()) == []
+    assert not [path for path in Path(root).rglob("*") if path.name == "views"]
+
+
+def test_the_table_is_told_where_no_picture_can_be(run, call, desk, root, gcs_root):
+    folder = run("a")
+    run("b")
+    (folder / "views").write_text("mine")
+    done = call("a", "b")
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert "no picture: " in done.stderr
+    assert "views: cannot be made a folder (file exists); --out names another place" in done.stderr
+    assert "d_loss" in done.stdout
+    assert "compare-" not in done.stdout
+    assert (folder / "views").read_text() == "mine"
+
+    there = [f"{gcs_root}/gan/{name}" for name in ("a", "b")]
+    for url, name in zip(there, ("a", "b"), strict=True):
+        for path in (Path(root) / "gan" / name).rglob("*.json*"):
+            open_store(url).upload(path.relative_to(Path(root) / "gan" / name).as_posix(), path)
+    done = call(*there)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert "no picture, as all of them are in buckets: --out FILE draws one" in done.stderr
+    mixed = call(there[0], "b")
+    assert mixed.stdout.splitlines()[-1] == f"{root}/gan/b/views/compare-a-b.png"
+    assert list(desk.iterdir()) == []
 
 
 def test_the_command_reports_as_data(run, call, desk):

@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from launcher.render import render
 from launcher.spec.runspec import make_spec
 from trainer.config import resolve
 from trainer.networks.sizes import sizes
+from trainer.pictures.grid import encode_png, tile
 from trainer.run import index
 from trainer.storage import open_store
 
@@ -133,6 +135,16 @@ def test_growth_counts_the_checkpoints_that_are_kept(steps, every, keep, keep_ev
             kept.append(step)
             kept = [s for s in kept if s in kept[-keep:] or (keep_every and s % keep_every == 0)]
     assert bucket_growth(config, found, 1)["checkpoints"] == len(kept) * found.checkpoint_bytes
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grids_take_no_more_than_is_said(channels):
+    config = resolve("mlp", ["steps=200", "samples.every_steps=100", f"image.channels={channels}"])
+    shape, rows, columns = config.image.shape, config.samples.rows, config.samples.columns
+    noise = np.random.default_rng(1).integers(0, 256, (rows * columns, *shape), np.uint8)
+    grid = tile(noise, rows, columns).repeat(3, 0).repeat(3, 1)  # as they are enlarged to be seen
+    # Before the first step, after 100 and 200, and of real images.
+    assert 4 * len(encode_png(grid)) <= bucket_growth(config, sizes(config), 1)["samples"]
 
 
 def test_a_duration_is_that_of_a_run_like_it(tmp_path):

@@ -112,6 +112,18 @@ def test_a_report_tells_what_the_run_left(tmp_path):
     assert len(marks) == 2 * 4  # two restarts in each of four charts
 
 
+def test_real_images_stand_beside_the_newest_grid(tmp_path):
+    folder = write_run(tmp_path / "gan/one", now=True)
+    images = [a["alt"] for tag, a in page_of(tmp_path).elements if tag == "img"]
+    steps = [f"grid of samples at step {step}" for step in range(0, 201, 25)]
+    assert images == [steps[-1], "grid of real images", *steps]
+
+    (folder / "samples/real.png").write_text("no picture")
+    page = page_of(tmp_path)
+    assert "samples/real.png is no picture and is left out" in page.text
+    assert len([tag for tag, _ in page.elements if tag == "img"]) == 10
+
+
 @pytest.mark.parametrize("state", ["finished", "running"])
 def test_a_run_without_metrics_or_samples_says_so(tmp_path, state):
     folder = write_run(tmp_path / "gan/one", state=state, grids=0)
@@ -248,6 +260,9 @@ def test_a_report_from_a_bucket(gcs_root, tmp_path, launch):
     folder, store = write_run(tmp_path / "gan/one"), open_store(f"{gcs_root}/gan/one")
     for path in folder.rglob("*.*"):
         store.upload(str(path.relative_to(folder)), path)
+    code, told, error = launch("report", "one", "--root", gcs_root)
+    assert (code, told) == (2, "")
+    assert error == f"error: --out: expected a file for the report, as run 'one' is in {gcs_root}/gan/one\n"
     out = tmp_path / "one.html"
     code, told, _ = launch("report", "one", "--root", gcs_root, "--out", out, "-o", "json")
     assert (code, json.loads(told)["grids"]) == (0, 8)
@@ -256,11 +271,18 @@ def test_a_report_from_a_bucket(gcs_root, tmp_path, launch):
 
 
 def test_where_a_report_is_written(desk, launch, past_run, root):
-    past_run()
+    path = past_run() / "views/report.html"
     for _ in range(2):  # an older report is replaced
         code, told, _ = launch("report", "past", "--root", root)
-        assert (code, told[:11]) == (0, "past.html (")
-    assert [path.name for path in desk.iterdir()] == ["past.html"]
+        assert code == 0
+        assert told.startswith(f"{path} (")
+    assert [each.name for each in path.parent.iterdir()] == ["report.html"]
+    path.write_text("mine")
+    code, told, error = launch("report", "past", "--root", root)
+    assert (code, told, error.count("\n")) == (2, "", 1)
+    assert f"error: {path}: expected no such file or an older report" in error
+    assert path.read_text() == "mine"
+    assert list(desk.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_step_is_found_or_the_nearest_ones_are_named(run):
 def test_a_run_without_samples_says_when_there_will_be_one(run):
     found = run(())
     with pytest.raises(
-        SpecError, match="run 'one' has no samples yet: the first grid is drawn after step 1000"
+        SpecError, match="run 'one' has no samples yet: a grid is drawn after step 1000 at the latest"
     ):
         choose(found, [])
 
@@ -240,12 +240,66 @@ def call(root, desk, monkeypatch, capsys):
     return run
 
 
-def test_the_command_copies_the_newest_grid_to_the_working_folder(run, call, desk):
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*"))
+
+
+def test_the_command_says_where_the_newest_grid_is_and_writes_nothing(run, call, desk, root):
     run()
+    before, path = files(root), f"{root}/gan/one/samples/1000.png"
     done = call()
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("one-1000.png: step 1000, ")
-    assert [path.name for path in desk.iterdir()] == ["one-1000.png"]
+    assert done.stdout.startswith(f"{path}: step 1000, ")
+    assert json.loads(call("-o", "json").stdout)["path"] == path
+    assert call("--step", "30").stdout.startswith(f"{root}/gan/one/samples/30.png: step 30, ")
+    assert (files(desk), files(root)) == ([], before)
+
+
+def test_a_file_that_is_named_is_written(run, call, desk):
+    run()
+    done = call("--out", "newest.png")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("newest.png: step 1000, ")
+    assert call("--to", "folder").returncode == 0  # as it was called before
+    assert (desk / "newest.png").read_bytes() == (desk / "folder/one-1000.png").read_bytes() == grid(1000)
+
+
+def test_real_images_are_shown_where_the_run_has_drawn_some(run, call, desk, root):
+    found = run()
+    for words in (["--real"], ["--real", "-o", "json"]):
+        none = call(*words)
+        assert (none.returncode, none.stdout, none.stderr.count("\n")) == (2, "", 1)
+        assert "--real: run 'one' has no samples/real.png" in none.stderr
+    found.store.write("samples/real.png", grid(7))
+    found.store.write("samples/0.png", grid(0))
+
+    assert call("--real").stdout.startswith(f"{root}/gan/one/samples/real.png: real images, ")
+    done = json.loads(call("--real", "--out", "out", "-o", "json").stdout)
+    assert (done["step"], done["path"]) == (None, "out/one-real.png")
+    assert (desk / "out/one-real.png").read_bytes() == grid(7)
+    assert call("--real", "--print").stdout.splitlines()[-1].startswith("real images, drawn ")
+    # They are no grid of the generator's: neither the newest nor a frame.
+    assert [each.step for each in list_grids(found.store)] == [0, 30, 200, 1000]
+    assert "step 1000" in call().stdout
+    assert "step 0" in call("--step", "0").stdout
+    assert make_film(found, desk / "film.gif").steps == [0, 30, 200, 1000]
+
+
+def test_a_film_of_grids_of_two_sizes_shows_each_whole(run, desk):
+    found = run((10, 20))
+    small = Image.open(io.BytesIO(grid(30)))
+    large = io.BytesIO()
+    small.resize((19 * small.width, 19 * small.height), Image.Resampling.NEAREST).save(large, "PNG")
+    found.store.write("samples/30.png", large.getvalue())
+
+    film = make_film(found, desk / "film.gif", numbers=True)
+
+    with Image.open(film.path) as picture:
+        for index, step in enumerate(film.steps):
+            picture.seek(index)
+            shown = picture.convert("L").crop((0, 0, 418, 418))
+            true = Image.open(io.BytesIO(grid(step))).resize((418, 418), Image.Resampling.NEAREST)
+            assert shown.tobytes() == true.tobytes()
 
 
 def test_the_command_reports_a_copy_and_a_film_as_data(run, call, desk):
@@ -276,7 +330,7 @@ def test_the_command_draws_and_copies_nothing(run, call, desk):
     assert list(desk.iterdir()) == []
 
 
-def test_the_command_opens_the_grid_with_the_systems_viewer(run, call, desk, tmp_path):
+def test_the_command_opens_the_grid_with_the_systems_viewer(run, call, desk, tmp_path, root):
     run()
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin/xdg-open"
@@ -287,12 +341,13 @@ def test_the_command_opens_the_grid_with_the_systems_viewer(run, call, desk, tmp
     (tmp_path / "code").write_text("0")
     done = call("--open", DISPLAY=":9", PATH=path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "opened").read_text() == "one-1000.png\n"
+    assert (tmp_path / "opened").read_text() == f"{root}/gan/one/samples/1000.png\n"
 
     (tmp_path / "code").write_text("4")
     done = call("--open", DISPLAY=":9", PATH=path)
     assert done.returncode == 1
-    assert "xdg-open one-1000.png left with exit code 4" in done.stderr
+    assert "samples/1000.png left with exit code 4" in done.stderr
+    assert files(desk) == []
 
 
 @pytest.mark.parametrize(
@@ -304,7 +359,9 @@ def test_the_command_opens_the_grid_with_the_systems_viewer(run, call, desk, tmp
         (["--print", "-o", "json"], "--print and --output json: expected one of the two"),
         (["--step", "31"], "--step 31: run 'one' has no grid of that step; it has 30, 200, 1000"),
         (["--gif", "a.gif", "--fps", "0"], "--fps"),
-        (["--to", "file/below"], "--to file/below: cannot be made a folder"),
+        (["--out", "file/below"], "--out file/below: cannot be made a folder"),
+        (["--out", "a.jpg"], "--out a.jpg: expected a name that ends with .png, or a folder"),
+        (["--real", "--step", "30"], "--real and --step 30: expected one of the two"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_writes_nothing(run, call, desk, words, line):

@@ -20,7 +20,7 @@ from tests.launcher.waiting import wait_until
 def served(tmp_path):
     """A TensorBoard on two runs: its address, and the process of the command."""
     for run in ("one", "two"):
-        write_run(tmp_path / "runs/gan" / run, grids=4)
+        write_run(tmp_path / "runs/gan" / run, grids=4, now=run == "two")
     (tmp_path / "temporary").mkdir()
     names = ["one", "gan/two", "--root", str(tmp_path / "runs"), "--port", "0", "--host", "127.0.0.1"]
     process = subprocess.Popen(
@@ -65,6 +65,13 @@ def test_a_real_tensorboard_serves_a_run_and_follows_it(served, tmp_path):
     query = dict(urllib.parse.parse_qsl(images[1]["query"]))
     grid = tmp_path / "runs/gan/one/samples/100.png"
     assert ask(url, "images/individualImage", **query) == grid.read_bytes()
+
+    images = json.loads(ask(url, "images/images", run="gan/two", tag="samples"))
+    assert [image["step"] for image in images] == [0, 50, 100, 150, 200]
+    (real,) = json.loads(ask(url, "images/images", run="gan/two", tag="real images"))
+    query = dict(urllib.parse.parse_qsl(real["query"]))
+    there = tmp_path / "runs/gan/two/samples/real.png"
+    assert ask(url, "images/individualImage", **query) == there.read_bytes()
 
     write_lines(tmp_path / "runs/gan/one", [line(205), line(210)], "metrics/201.jsonl")
     wait_until(lambda: len(scalars(url)) == 42, "the new lines in TensorBoard")

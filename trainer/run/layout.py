@@ -21,6 +21,8 @@ CANCEL = "cancel.json"  # a person's wish to stop one attempt, by which its pods
 INDEX = (
     "index.json"  # not of a run but of its experiment's folder: one entry for each run, rebuilt from the runs
 )
+REAL_GRID = "samples/real.png"  # images of the data, beside what the generator draws; it has no step
+VIEWS = "views/"  # what the launcher has made of a run for people to look at; no file of the run itself
 GENERATOR = "export/generator.keras"
 LOSS_CURVES = "export/loss.png"
 
@@ -90,10 +92,6 @@ def checkpoint_step(name: str) -> int | None:
     """Step of the checkpoint that an object belongs to, None for any other object."""
     found = re.match(r"checkpoints/(\d+)/", name)
     return int(found[1]) if found else None
-
-
-REAL_GRID = "samples/real.png"
-"""Grid of real images, to compare the samples with."""
 
 
 def sample_grid(step: int) -> str:

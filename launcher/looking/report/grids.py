@@ -10,7 +10,7 @@ from trainer.run import layout
 from trainer.storage import Store
 
 MOST = 24  # grids of a report
-_MOST_BYTES = 120_000  # of one grid: 24 of them and a page stay below 4 MB in base64
+_MOST_BYTES = 120_000  # of one grid: 24 of them, real images and a page stay below 4.2 MB in base64
 _EDGES = (800, 560, 400, 280)  # pixels, tried in this order when a grid is too large
 _QUALITY = 85
 _LARGEST_READ = 64 << 20  # bytes; a grid of 32 by 32 images of 1024 pixels takes more, and a browser too
@@ -19,7 +19,8 @@ _LARGEST_READ = 64 << 20  # bytes; a grid of 32 by 32 images of 1024 pixels take
 class Grid(NamedTuple):
     """One grid as it stands in the page."""
 
-    step: int
+    step: int | None
+    """None for real images."""
     uri: str
     """``data:image/…;base64,…``"""
     width: int
@@ -38,6 +39,8 @@ class Grids(NamedTuple):
     """Grids that the run has."""
     damaged: list[str]
     """Names of those that are no picture."""
+    real: Grid | None
+    """Of real images, which a run of before may lack."""
 
 
 def read_grids(store: Store, most: int = MOST) -> Grids:
@@ -51,21 +54,24 @@ def read_grids(store: Store, most: int = MOST) -> Grids:
     except ModuleNotFoundError:
         raise NotInstalled("Pillow is not installed: pip install 'gantry[look]'") from None
     Image.init()
-    sizes = {layout.sample_step(stat.name): stat.size for stat in store.list("samples/")}
-    steps = sorted(step for step in sizes if step is not None)
-    shown, damaged = [], []
-    for step in evenly(steps, most):
-        name = layout.sample_grid(step)
-        if sizes[step] > _LARGEST_READ:
-            damaged.append(name)
-            continue
+    sizes = {stat.name: stat.size for stat in store.list("samples/")}
+    steps = sorted(step for step in map(layout.sample_step, sizes) if step is not None)
+    damaged: list[str] = []
+
+    def read(step: int | None, name: str) -> Grid | None:
         try:
-            shown.append(_embed(step, store.read(name)))
+            if sizes[name] <= _LARGEST_READ:
+                return _embed(step, store.read(name))
         except ObjectMissing:  # a resumed run removed it meanwhile
-            continue
+            return None
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what Pillow raises
-            damaged.append(name)
-    return Grids(shown, len(steps), damaged)
+            pass
+        damaged.append(name)
+        return None
+
+    shown = [read(step, layout.sample_grid(step)) for step in evenly(steps, most)]
+    real = read(None, layout.REAL_GRID) if layout.REAL_GRID in sizes else None
+    return Grids([grid for grid in shown if grid is not None], len(steps), damaged, real)
 
 
 def evenly(steps: list[int], most: int) -> list[int]:
@@ -75,7 +81,7 @@ def evenly(steps: list[int], most: int) -> list[int]:
     return [steps[round(place * (len(steps) - 1) / (most - 1))] for place in range(most)]
 
 
-def _embed(step: int, content: bytes) -> Grid:
+def _embed(step: int | None, content: bytes) -> Grid:
     """A picture inside the page; a large one is drawn again smaller.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The grids that a run draws of its generator: found, copied, filmed, and drawn in a terminal.
+"""The grids of a run, of its generator and of real images: found, copied, filmed, and drawn in a terminal.
 
 ::
 
@@ -10,6 +10,26 @@
 """
 
 from launcher.looking.samples.film import Film, make_film
-from launcher.looking.samples.grids import Fetched, Grid, choose, fetch, list_grids
+from launcher.looking.samples.grids import (
+    Fetched,
+    Grid,
+    RealGrid,
+    check_out,
+    choose,
+    fetch,
+    list_grids,
+    real_grid,
+)
 
-__all__ = ["Fetched", "Film", "Grid", "choose", "fetch", "list_grids", "make_film"]
+__all__ = [
+    "Fetched",
+    "Film",
+    "Grid",
+    "RealGrid",
+    "check_out",
+    "choose",
+    "fetch",
+    "list_grids",
+    "make_film",
+    "real_grid",
+]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FPS = 8.0
 _LAST_MS = 2000  # beyond a frame's time: what one came to see stays
 _READERS = 8  # grids at once from a bucket
-_SMALLEST = 300  # pixels of the shorter side; a grid of 28x28 digits is 152, half a thumb on today's screens
+_SMALLEST = 400  # pixels of the shorter side, as trainers draw; before that a grid of 28x28 digits was 152
 _PALETTE_FRAMES = 16
 _WHITE, _BLACK = "white", "black"
 
@@ -61,13 +61,15 @@ def make_film(found: Found, path: Path, fps: float = FPS, *, numbers: bool = Fal
     grids = list_grids(found.store)
     check_any(found, grids)
     damaged: list[str] = []
-    frames: list[Image] = []
-    steps: list[int] = []
+    pictures, steps = [], []
     for grid, picture in _pictures(found, grids, damaged):
-        frames.append(_frame(picture, grid.step if numbers else None, frames[0].size if frames else None))
+        pictures.append(_enlarged(picture))
         steps.append(grid.step)
-    if not frames:
+    if not pictures:
         raise GantryError(f"{found.store.url}/samples: every grid is damaged, expected PNG pictures")
+    frames = _of_one_size(pictures)
+    if numbers:
+        frames = [_numbered(frame, step) for frame, step in zip(frames, steps, strict=True)]
     content = encode(frames, fps)
     write_file("--gif", path, content)
     return Film(str(path), steps, len(content), damaged)
@@ -92,16 +94,20 @@ def _pictures(found: Found, grids: Sequence[Grid], damaged: list[str]) -> "Itera
                 yield grid, picture
 
 
-def _frame(picture: "Image", step: int | None, size: tuple[int, int] | None) -> "Image":
-    """A grid as it is shown: enlarged by a whole factor, with its step below, of the first frame's size."""
-    image = pillow()
+def _enlarged(picture: "Image") -> "Image":
+    """A grid as it is shown: larger by a whole factor where it is small."""
     factor = max(1, -(-_SMALLEST // min(picture.size)))
-    large = picture.resize((picture.width * factor, picture.height * factor), image.Resampling.NEAREST)
-    if step is not None:
-        large = _numbered(large, step)
-    if size is not None and large.size != size:
-        large = large.resize(size, image.Resampling.NEAREST)
-    return large
+    return picture.resize((picture.width * factor, picture.height * factor), pillow().Resampling.NEAREST)
+
+
+def _of_one_size(pictures: "list[Image]") -> "list[Image]":
+    """All as large as the largest: a run that another revision goes on with draws grids of another size."""
+    image = pillow()
+    size = max((picture.size for picture in pictures), key=lambda size: size[0] * size[1])
+    return [
+        picture if picture.size == size else picture.resize(size, image.Resampling.NEAREST)
+        for picture in pictures
+    ]
 
 
 def _numbered(picture: "Image", step: int) -> "Image":

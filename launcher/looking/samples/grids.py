@@ -14,12 +14,14 @@ from trainer.run import layout
 from trainer.storage import Store
 
 _NAMED = 5  # steps that an error names
+_ENDING = ".png"
 
 
 class Grid(NamedTuple):
     """One grid of samples."""
 
     step: int
+    """0 before the first step."""
     name: str
     """Of the object in the run."""
     size: int
@@ -29,18 +31,41 @@ class Grid(NamedTuple):
     generation: int
     """Changes when it is drawn again."""
 
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return f"step {self.step}"
+
+
+class RealGrid(NamedTuple):
+    """The grid of images of the data, for comparison."""
+
+    name: str
+    size: int
+    updated: str
+
+    @property
+    def step(self) -> None:
+        """It is of no step."""
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return "real images"
+
 
 @dataclass(frozen=True)
 class Fetched:
     """A grid that was copied."""
 
-    step: int
+    step: int | None
+    """None for the grid of real images."""
     path: str
     bytes: int
 
 
 def list_grids(store: Store) -> list[Grid]:
-    """All grids of a run in order of their steps, by one listing."""
+    """All grids of the generator in order of their steps, by one listing."""
     found = []
     for stat in store.list("samples/"):
         step = layout.sample_step(stat.name)
@@ -67,35 +92,62 @@ def choose(found: Found, grids: Sequence[Grid], step: int | None = None) -> Grid
     raise SpecError(f"--step {step}: run '{found.path.name}' has no grid of that step; it has {steps}{more}")
 
 
+def real_grid(found: Found) -> RealGrid:
+    """The grid of real images.
+
+    Raises:
+        SpecError: the run has none.
+    """
+    stat = found.store.stat(layout.REAL_GRID)
+    if stat is None:
+        raise SpecError(
+            f"--real: run '{found.path.name}' has no {layout.REAL_GRID}, which trainers write that draw one"
+        )
+    return RealGrid(stat.name, stat.size, stat.updated.isoformat())
+
+
 def check_any(found: Found, grids: Sequence[Grid]) -> None:
     """Refuse a run that has drawn nothing yet.
 
     Raises:
-        SpecError: with the step at which it will.
+        SpecError: with the step by which it will.
     """
     if grids:
         return
     try:
         config = (read_json(found.store, layout.RUN) or {}).get("config") or {}
         every, steps = config["samples"]["every_steps"], config["steps"]
-        when = f": the first grid is drawn after step {min(every, steps)}"
+        when = f": a grid is drawn after step {min(every, steps)} at the latest"
     except (GantryError, KeyError, TypeError):
         when = ""
     raise SpecError(f"run '{found.path.name}' has no samples yet{when}")
 
 
-def fetch(found: Found, grid: Grid, to: Path) -> Fetched:
-    """Copy a grid into a folder, which is made, as ``<run>-<step>.png``.
+def check_out(out: Path) -> None:
+    """Refuse a path that is neither a PNG file's nor a folder's, before anything is asked.
+
+    Raises:
+        SpecError: it ends otherwise.
+    """
+    if not out.is_dir() and out.suffix.lower() not in ("", _ENDING):
+        raise SpecError(f"--out {out}: expected a name that ends with {_ENDING}, or a folder")
+
+
+def fetch(found: Found, grid: Grid | RealGrid, out: Path) -> Fetched:
+    """Copy a grid to a file that ends with ``.png``, or as ``<run>-<step>.png`` into a folder, which is made.
 
     Raises:
         AccessError: the folder refuses.
         ObjectMissing: the grid was removed since it was listed.
     """
     content = found.store.read(grid.name)
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AccessError(f"--to {to}: cannot be made a folder ({str(error.strerror).lower()})") from None
-    path = to / f"{found.path.name}-{grid.step}.png"
-    write_file("--to", path, content)
+    path = out
+    if out.is_dir() or out.suffix.lower() != _ENDING:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = str(error.strerror).lower()
+            raise AccessError(f"--out {out}: cannot be made a folder ({reason})") from None
+        path = out / f"{found.path.name}-{grid.name.rpartition('/')[2]}"
+    write_file("--out", path, content)
     return Fetched(grid.step, str(path), len(content))

@@ -159,8 +159,14 @@ def next_steps(now: RunStatus, found: Found) -> list[NextStep]:
         ]
     if now.state == UNKNOWN and not now.asked:
         return [step("where it stands, once it can be asked", "status")]
-    home = step("bring it here", "artifacts download", "--to", found.path.name, "--latest")
-    look = [step("see its newest grid", "samples", "--open"), step("all of it on one page", "report")]
+    name = found.path.name
+    home = step("bring it here", "artifacts download", "--to", name, "--latest")
+    # Nothing of a run in a bucket is written to this machine unless it is said where.
+    grid, page = (["--out", name], ["--out", f"{name}.html"]) if "://" in found.path.root else ([], [])
+    look = [
+        step("see its newest grid", "samples", *grid, "--open"),
+        step("all of it on one page", "report", *page),
+    ]
     if now.state == FINISHED:
         more = step("train it further", "resume", "--set", f"steps={2 * (now.steps or now.step or 1)}")
         return [*look, home, more]
