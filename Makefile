@@ -4,7 +4,7 @@ BIN := .venv/bin
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --python-version 3.11
 PROJECT := pyproject.toml requirements/build.in
-# Declared by mlxtend and TensorFlow, imported by nothing that the image runs: 340 MB.
+# Declared by mlxtend and TensorFlow, imported by nothing that the image or tests/pure.txt runs: 340 MB.
 UNUSED := $(addprefix --no-emit-package ,cloudpickle joblib libclang narwhals pandas scikit-learn scipy threadpoolctl)
 IMAGE_LOCK := pyproject.toml --extra image -c requirements/bench.txt $(UNUSED)
 # $(call install,SET): the locked packages of requirements/SET.txt and the project itself, editable.
@@ -29,7 +29,7 @@ N ?= 4
 SEED ?= 1
 JOBS ?= 1
 
-.PHONY: help demo test check chaos fuzz test-cluster test-fixes test-surroundings test-ends lint format bench lock image image-gpu clean
+.PHONY: help demo test check chaos fuzz test-cluster test-fixes test-surroundings test-ends test-pythons lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -50,11 +50,13 @@ fuzz: .venv/dev ## two minutes of broken pictures, archives and records; writes 
 		$(BIN)/python -m tests.data.fuzz --seconds 120; } >docs/fuzz.new && mv docs/fuzz.new docs/fuzz.md
 
 test-cluster: .venv/dev ## tests on a Kubernetes: its own (needs root, Go and Debian), or GANTRY_TEST_CONTEXT's
+	$(BIN)/python -m tests.cluster kueue
 	$(BIN)/python -m tests.cluster run -- sh -ec '\
 		$(BIN)/pytest -m "cluster and not alone and not fixes" -n 4 --dist loadfile --no-loadscope-reorder tests/cluster; \
 		$(BIN)/pytest -m alone -n 5 tests/cluster'
 
 test-fixes: .venv/dev ## run every command that explain prints, as it stands, on a Kubernetes; writes docs/fixes.md
+	$(BIN)/python -m tests.cluster kueue
 	rm -f build/fixes.jsonl && mkdir -p build
 	GANTRY_FIXES=$(CURDIR)/build/fixes.jsonl $(BIN)/python -m tests.cluster run -- \
 		$(BIN)/pytest -m "cluster and (fixes or prints)" -n 3 --dist loadfile tests/cluster
@@ -70,6 +72,9 @@ test-ends: .venv/dev ## every signal in every phase, disks that are full or fail
 	GANTRY_ENDS=$(CURDIR)/build/ends.jsonl $(BIN)/pytest -m "not cluster" -n 2 tests/ends
 	$(BIN)/python -m tests.ends.page build/ends.jsonl >build/ends.md
 	mv build/ends.md docs/ends.md # whose place is of the revision until then
+
+test-pythons: .venv/dev ## the tests of make check on each promised Python that the machine has; says which it has not
+	$(BIN)/python -m tests.pythons
 
 lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint
 	$(BIN)/ruff format --check .
@@ -95,6 +100,7 @@ bench: .venv/bench ## measure speed side by side and write docs/benchmarks*.md (
 lock: ## resolve every version anew (needs uv)
 	$(COMPILE) $(PROJECT) --upgrade --extra dev --extra bench -o requirements/bench.txt
 	$(COMPILE) $(PROJECT) --extra dev -c requirements/bench.txt -o requirements/dev.txt
+	$(COMPILE) $(PROJECT) --extra check -c requirements/bench.txt $(UNUSED) -o requirements/check.txt
 	$(COMPILE) $(PROJECT) --extra demo -c requirements/bench.txt -o requirements/demo.txt
 	$(COMPILE) $(PROJECT) --extra trainer -c requirements/bench.txt -o requirements/trainer.txt
 	$(COMPILE) $(IMAGE_LOCK) --extra trainer -o requirements/image.txt
@@ -110,7 +116,7 @@ image-gpu: ## the same with CUDA: gantry:VERSION-gpu
 	$(BUILD) --build-arg TRAINER=image-gpu --tag gantry:$(VERSION)-gpu .
 
 clean: ## remove .venv, caches and build outputs; runs/ stays
-	rm -rf .venv .venv-checkov .venv-keras build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/demo: requirements/demo.txt pyproject.toml

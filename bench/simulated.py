@@ -149,7 +149,7 @@ def _counted_server(scratch: Path) -> tuple[Service, tuple[Path, Path]]:
 
 
 def _node(name: str) -> dict[str, Any]:
-    room = {"cpu": "10k", "memory": "10Ti", "pods": str(_PODS)}
+    room = {"cpu": "10k", "memory": "10Ti", "ephemeral-storage": "10Pi", "pods": str(_PODS)}
     labels = {"type": "kwok", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
     return {
         "apiVersion": "v1",

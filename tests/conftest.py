@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import uuid
 
 import hypothesis
@@ -9,6 +10,7 @@ import pytest
 
 from tests.support.gcs import GcsServer
 from tests.support.proxy import Proxy
+from trainer.environment import scratch
 from trainer.storage import Store, open_store
 
 # A loaded machine makes any example late. CI, by HYPOTHESIS_PROFILE, plays the same examples every time.
@@ -20,6 +22,18 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "own"))
 # start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def temporary_files_where_they_were():
+    """A command that a test calls in its own process moves them to where other users may not enter."""
+    place, told, mine = tempfile.tempdir, os.environ.get("TMPDIR"), scratch._mine
+    yield
+    if scratch._mine is not mine:
+        scratch.remove()
+        tempfile.tempdir, scratch._mine = place, mine
+        os.environ.pop("TMPDIR")
+        os.environ.update({} if told is None else {"TMPDIR": told})
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ from trainer.environment import surroundings
 VERSION = "app.kubernetes.io/version"
 SCRATCH = "tmp"
 """Name of the volume for temporary files."""
+_DISK = "ephemeral-storage"
 _POD = "spec.template.spec"
 TRAINER = f"{_POD}.containers[name={CONTAINER}]"
 # Keys by which a pod names another object of its namespace.
@@ -222,19 +223,24 @@ def _carry(job: Manifest, spec: RunSpec) -> None:
 
 
 def _raise_scratch(job: Manifest, spec: RunSpec) -> None:
-    """Raise the bound on the disk for temporary files, where there is one, for the run's checkpoints.
+    """Raise the bound on the disk for temporary files for the run's checkpoints, and what is requested of it.
 
-    No request goes with it: on a node that does not measure its disk, as under `kind` without root, a pod
-    that asks for any is never placed.
+    Either only where it is stated: a folder of one's own has other ideas, and of a node that does not measure
+    its disk nothing may be requested. No limit goes with the request, as it would count the logs too.
     """
-    for volume in job.get(_POD).get("volumes") or []:
-        folder = volume.get("emptyDir") or {}
-        if volume.get("name") != SCRATCH or "sizeLimit" not in folder or folder.get("medium"):
-            continue
-        stated = quantity(str(folder["sizeLimit"]))
-        needed = scratch_mib(spec.config())
+    places = [
+        volume.get("emptyDir") or {}
+        for volume in job.get(_POD).get("volumes") or []
+        if volume.get("name") == SCRATCH
+    ]
+    if any(place.get("medium") for place in places):
+        return
+    needed = scratch_mib(spec.config())
+    requests = (job.get(TRAINER).get("resources") or {}).get("requests") or {}
+    for stating, key in [*((place, "sizeLimit") for place in places), (requests, _DISK)]:
+        stated = quantity(str(stating[key])) if key in stating else None
         if stated is not None and stated < needed << 20:
-            folder["sizeLimit"] = f"{needed}Mi"
+            stating[key] = f"{needed}Mi"
 
 
 def _given(spec: RunSpec) -> dict[str, dict[str, Any]]:

@@ -61,7 +61,7 @@ def footprint(config: RunConfig, workers: int, gpus: int = 0, *, pods: bool) -> 
 
 
 def scratch_mib(config: RunConfig) -> int:
-    """What a worker's folder for temporary files may take, in MiB, rounded up: a bound and no request.
+    """What a worker's folder for temporary files may take, in MiB, rounded up: its bound and its request.
 
     A checkpoint on its way there or back, the export and what is being removed, each at most a checkpoint's
     size; and 2 GiB for what libraries keep in a pod's home folder, which is the same: Keras' sets (340 MB)

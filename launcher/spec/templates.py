@@ -9,6 +9,8 @@ from trainer.environment.paths import expanded
 
 KUSTOMIZATION = "kustomization.yaml"
 COMPONENTS = "components"
+UNMEASURED = "no-disk-request"
+"""The profile for nodes that do not measure their disks."""
 
 
 def folder(manifests: str | None = None) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tests.cluster.harness.access import Cluster
-from tests.cluster.harness.binaries import ensure_kueue
+from tests.cluster.harness.binaries import find_kueue
 from tests.cluster.harness.certificates import self_signed
 from tests.cluster.harness.processes import Service, wait_until
 from tests.cluster.harness.settings import NODE_ADDRESS
@@ -31,7 +31,7 @@ _WEBHOOK_CERTIFICATES = "tmp/k8s-webhook-server/serving-certs"
 @contextmanager
 def kueue(cluster: Cluster, namespace: str, folder: Path) -> Iterator[None]:
     """Start it, and remove it with all that it brought."""
-    kubectl, release = Kubectl(cluster, namespace), ensure_kueue()
+    kubectl, release = Kubectl(cluster, namespace), find_kueue()
     webhooks, visibility, health = free_ports(3)
     authority = _furnish(folder, kubectl, release)
     client = {"url": f"https://127.0.0.1:{webhooks}", "caBundle": authority}

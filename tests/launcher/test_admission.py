@@ -42,7 +42,13 @@ def admitted(pod, **more):
 def sized(pod, **resources):
     """A pod whose trainer has other resources."""
     [trainer] = pod["containers"]
-    return {**pod, "containers": [{**trainer, "resources": {**trainer["resources"], **resources}}]}
+    stated = trainer["resources"]
+    return {
+        **pod,
+        "containers": [
+            {**trainer, "resources": {key: {**stated[key], **resources.get(key, {})} for key in stated}}
+        ],
+    }
 
 
 @pytest.mark.parametrize("profiles", [(), ("gpu",), ("spot",), ("network-policy",)])

@@ -32,6 +32,7 @@ def node(name="a", cpu="4", memory="16Gi", labels=None, taints=(), **more):
         "cpu": cpu,
         "memory": memory,
         "pods": "110",
+        "ephemeral-storage": "90Gi",
         **{key.replace("__", "/"): v for key, v in more.items()},
     }
     return {
@@ -201,6 +202,11 @@ def test_quotas():
         ({}, ""),
         ({"memory": "1Gi"}, "memory"),
         ({"cpu": "100m"}, "cpu"),
+        ({"ephemeral-storage": "2Gi"}, "has 2Gi of ephemeral-storage, a worker asks for 2.25Gi"),
+        (
+            {"ephemeral-storage": "0"},
+            "measures no disk, of which a worker requests 2.25Gi (--profile no-disk-request)",
+        ),
         ({"taints": [{"key": "spot", "effect": "NoSchedule"}]}, "taint spot"),
         ({"taints": [{"key": "spot", "effect": "PreferNoSchedule"}]}, ""),
     ],

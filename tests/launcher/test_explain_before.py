@@ -41,7 +41,7 @@ def homeless(message, nodes=(), asked=None, events=True, **spec):
 
 
 def node(name="a", labels=None, taints=(), unschedulable=False, **allocatable):
-    room = {"cpu": "4", "memory": "16Gi", "pods": "110", **allocatable}
+    room = {"cpu": "4", "memory": "16Gi", "pods": "110", "ephemeral-storage": "90Gi", **allocatable}
     spec = {"taints": list(taints), **({"unschedulable": True} if unschedulable else {})}
     return {
         "kind": "Node",
@@ -263,7 +263,7 @@ def test_a_refusal_is_over_once_the_pods_are_there():
         ("cpu", {"cpu": "6"}, "insufficient-cpu", "6 cores: the largest node that it may go to has 4 cores"),
         ("memory", {"memory": "20Gi"}, "insufficient-memory", "20Gi of memory: the largest"),
         ("nvidia.com/gpu", {"nvidia.com/gpu": "1"}, "no-gpu", "no node has GPUs"),
-        ("ephemeral-storage", {"ephemeral-storage": "1Ti"}, "insufficient-other", "ephemeral-storage"),
+        ("ephemeral-storage", {"ephemeral-storage": "1Ti"}, "insufficient-other", "largest node that"),
         ("cpu", {"cpu": "3"}, "insufficient-cpu", "others have a part"),
     ],
 )  # fmt: skip
@@ -276,6 +276,25 @@ def test_what_nodes_have_too_little_of(resource, asked, cause, word):
     assert (key, seen) == (cause, ["Pod/one-0-abcde", "Node/a"])
     assert word in sentence
     assert answer(homeless(message, asked=asked))[0] == cause  # without a look at the nodes
+
+
+def test_nodes_that_do_not_measure_their_disks():
+    message, asked = (
+        "0/1 nodes are available: 1 Insufficient ephemeral-storage.",
+        {"ephemeral-storage": "2304Mi"},
+    )
+    rootless = node()
+    del rootless["status"]["allocatable"]["ephemeral-storage"]
+    cause, sentence, fix, _ = answer(homeless(message, [rootless], asked))
+    assert (cause, sentence) == (
+        "insufficient-other",
+        "no node measures its disk, and worker 0 requests 2.25Gi of it",
+    )
+    assert fix.startswith("launcher rerun gan/one --profile no-disk-request")
+    fix = answer(homeless(message, [node(), rootless], asked))[2]  # the other is full for now
+    assert "no-disk-request" not in fix
+    _, sentence, _, _ = answer(homeless(message, asked=asked))  # nobody may look
+    assert sentence.endswith("take it with --profile no-disk-request alone")
 
 
 def test_too_many_pods():

@@ -48,6 +48,7 @@ def test_the_profiles_are_those_that_are_documented():
         "kueue",
         "nccl",
         "network-policy",
+        "no-disk-request",
         "shared-memory",
         "spot",
         "workload-identity",

@@ -57,7 +57,7 @@ def test_the_job_has_the_run_s_values_and_waits():
     trainer = container(job)
     assert (trainer["image"], trainer["imagePullPolicy"]) == ("registry/gantry:0.1.0", "Never")
     assert trainer["resources"] == {
-        "requests": {"cpu": "1500m", "memory": "4Gi"},
+        "requests": {"cpu": "1500m", "memory": "4Gi", "ephemeral-storage": "2304Mi"},
         "limits": {"memory": "4Gi"},
     }
     assert trainer["args"][-2:] == ["--threads", "2"]
@@ -146,11 +146,20 @@ def scratch(job):
     ]
 
 
+def disk(job):
+    """What is requested of a node's disk."""
+    return container(job)["resources"]["requests"].get("ephemeral-storage")
+
+
 def test_the_disk_for_temporary_files_is_bounded_with_room_for_the_checkpoints():
     assert scratch(rendered()["Job"]) == {"sizeLimit": "2304Mi"}
+    assert disk(rendered()["Job"]) == "2304Mi"
     wide = ("network.generator_units=[8192,8192]", "network.discriminator_units=[8192,8192]")
     config = resolve("mlp", wide)
-    given = scratch(render(make_spec("mlp", wide, "one", root="gs://bucket/gan", image="i:1", workers=2))[0])
+    job = render(make_spec("mlp", wide, "one", root="gs://bucket/gan", image="i:1", workers=2))[0]
+    given = scratch(job)
+    assert disk(job) == given["sizeLimit"] != "2304Mi"
+    assert set(container(job)["resources"]["limits"]) == {"memory"}  # one on the disk would count logs too
     mebibytes = int(given["sizeLimit"].removesuffix("Mi"))
     assert mebibytes == scratch_mib(config) and mebibytes % 256 == 0
     assert mebibytes << 20 >= (2 << 30) + 4 * sizes(config).checkpoint_bytes
@@ -167,6 +176,28 @@ def test_another_bound_in_a_folder_of_ones_own_stays(tmp_path, own):
     assert after != before
     (folder / "job.yaml").write_text(after)
     assert scratch(rendered(manifests=str(folder))["Job"]) == yaml.safe_load(own)
+
+
+@pytest.mark.parametrize("units", [16, 8192])
+def test_of_a_node_that_does_not_measure_its_disk_none_is_requested(units):
+    values = {"root": "gs://bucket/gan", "image": "i:1", "profiles": ["no-disk-request"]}
+    job = render(make_spec("mlp", [f"network.generator_units=[{units},{units}]"], "one", **values))[0]
+    assert set(container(job)["resources"]["requests"]) == {"cpu", "memory"}
+    assert "sizeLimit" in scratch(job)
+
+
+@pytest.mark.parametrize(
+    ("own", "then"), [("1Gi", "2304Mi"), ("9Gi", "9Gi"), (None, None)], ids=["less", "more", "none"]
+)
+def test_a_folder_of_ones_own_requests_what_it_states_or_what_is_needed(tmp_path, own, then):
+    folder = tmp_path / "k8s"
+    shutil.copytree(templates.folder(None), folder)
+    (stated,) = [
+        line for line in (folder / "job.yaml").read_text().splitlines() if "ephemeral-storage" in line
+    ]
+    line = f"            ephemeral-storage: {own}" if own else ""
+    (folder / "job.yaml").write_text((folder / "job.yaml").read_text().replace(stated, line))
+    assert disk(rendered(manifests=str(folder))["Job"]) == then
 
 
 def test_memory_that_is_asked_for_wins_over_a_profile_s():

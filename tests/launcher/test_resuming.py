@@ -1,6 +1,7 @@
 """What a resumed run may have otherwise: patience, memory, and the grace that its checkpoints need."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 
@@ -115,5 +116,9 @@ def test_changed_data_is_accepted_by_one_attempt_and_never_recorded(found):
     assert "accepts" not in json.dumps(spec.model_dump(mode="json"))
     again = resumed_spec(found(spec), ())
     assert "--accept-changed-data" not in json.dumps(render(again, 3))
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="no worker is started without TensorFlow")
+def test_changed_data_is_accepted_by_a_worker_on_this_machine():
     here = make_spec("mlp", (), "one").accepting_changed_data()
     assert trainer_command(here, 1)[-3:] == ["--accept-changed-data", "--threads", "1"]

@@ -29,9 +29,7 @@ def ensure_binaries() -> Path:
     folder = CACHE / f"binaries-{_key()}"
     if folder.exists():
         return folder
-    if shutil.which("go") is None:
-        raise ClusterError("compiling Kubernetes needs Go 1.26 or newer; or set GANTRY_TEST_CONTEXT")
-    CACHE.mkdir(parents=True, exist_ok=True)
+    _need_go()
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         _compile(Path(scratch))
         (Path(scratch) / "server").rename(Path(scratch) / "etcd")
@@ -45,8 +43,11 @@ def ensure_binaries() -> Path:
 
 
 def ensure_kueue() -> Path:
-    """The folder of Kueue's manager and its release's manifests; made when the cache has none (6 minutes)."""
-    folder = CACHE / f"kueue-{KUEUE}"
+    """The folder of Kueue's manager and its release's manifests; made when the cache has none (6 minutes).
+
+    Its own test alone wants it.
+    """
+    folder = _kueue()
     if not folder.exists():
         with _compiled("Kueue", f"sigs.k8s.io/kueue/cmd/kueue@v{KUEUE}") as scratch:
             told = run("go", "mod", "download", "-json", f"sigs.k8s.io/kueue@v{KUEUE}")
@@ -54,6 +55,21 @@ def ensure_kueue() -> Path:
             shutil.copytree(scratch, folder.with_suffix(".new"))
         folder.with_suffix(".new").rename(folder)
     return folder
+
+
+def find_kueue() -> Path:
+    """The same folder, which is not made: a cluster without a way out can fetch nothing.
+
+    Raises:
+        ClusterError: the cache has none; the text says what makes one.
+    """
+    if not _kueue().exists():
+        raise ClusterError(f"no Kueue {KUEUE} in {CACHE}; compile it with: python -m tests.cluster kueue")
+    return _kueue()
+
+
+def _kueue() -> Path:
+    return CACHE / f"kueue-{KUEUE}"
 
 
 def ensure_kwok() -> Path:
@@ -72,11 +88,18 @@ def ensure_kwok() -> Path:
 @contextmanager
 def _compiled(name: str, package: str) -> Iterator[Path]:
     """A program in a scratch folder, with the versions of all it needs from its own go.mod."""
+    _need_go()
     say(f"compiling {name}: {package}")
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         environment = os.environ | {"GOBIN": scratch, "CGO_ENABLED": "0"}
         run("go", "install", *OPTIONS, "-ldflags=-s -w", package, log=f"go-{name.lower()}", env=environment)
         yield Path(scratch)
+
+
+def _need_go() -> None:
+    if shutil.which("go") is None:
+        raise ClusterError("compiling a cluster's parts needs Go 1.26 or newer; or set GANTRY_TEST_CONTEXT")
+    CACHE.mkdir(parents=True, exist_ok=True)
 
 
 def _compile(target: Path) -> None:

@@ -1,11 +1,15 @@
-"""``python -m tests.cluster``: up, run, exec, load, kwok, clean.
+"""``python -m tests.cluster``: up, run, exec, load, kueue, kwok, clean.
 
 up              start a cluster and keep it until Ctrl-C; leaves a kubectl to try things with
 run -- COMMAND  start one, run the command inside it, remove it; the command's exit code
 exec -- COMMAND run the command inside the one that `up` keeps
 load            build the image anew and give it to the running cluster
-kwok            compile KWOK, which a benchmark wants and a cluster without a way out cannot fetch
+kueue           compile Kueue, which its own test wants and a cluster without a way out cannot fetch
+kwok            compile KWOK, which a benchmark wants
 clean           remove everything the cache holds
+
+A second cluster beside the first has another GANTRY_CLUSTER_NAME and another GANTRY_CACHE, which each of
+these commands goes by.
 """
 
 import fcntl
@@ -15,21 +19,32 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TextIO
 
 from tests.cluster.harness import cluster, images
 from tests.cluster.harness.access import command_environment
-from tests.cluster.harness.binaries import ensure_kwok
+from tests.cluster.harness.binaries import ensure_kueue, ensure_kwok
 from tests.cluster.harness.loading import load_images
 from tests.cluster.harness.processes import IN_NETWORK
-from tests.cluster.harness.settings import CACHE, LOGS, STATE, ClusterError, say
+from tests.cluster.harness.settings import CACHE, LOGS, NAME, STATE, ClusterError, say
 
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+LOCKS = Path("/run/lock")
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one verb; the exit code."""
-    verbs = {"up": up, "run": run, "exec": execute, "load": load, "kwok": kwok, "clean": clean}
+    verbs = {
+        "up": up,
+        "run": run,
+        "exec": execute,
+        "load": load,
+        "kueue": kueue,
+        "kwok": kwok,
+        "clean": clean,
+    }
     verb, *rest = argv or [""]
     if verb not in verbs or (bool(rest) != (verb in ("run", "exec"))):
         print(__doc__, file=sys.stderr)
@@ -77,6 +92,15 @@ def load(_: Sequence[str]) -> int:
     return 0
 
 
+def kueue(_: Sequence[str]) -> int:
+    """See to it that the cache has Kueue, unless the cluster is one of GANTRY_TEST_CONTEXT."""
+    if context := os.environ.get("GANTRY_TEST_CONTEXT"):
+        say(f"the cluster of context {context} is not given one")
+        return 0
+    say(f"{ensure_kueue()}")
+    return 0
+
+
 def kwok(_: Sequence[str]) -> int:
     """See to it that the cache has KWOK."""
     say(f"{ensure_kwok()}")
@@ -121,26 +145,34 @@ def _cluster() -> Iterator[None]:
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    """One cluster at a time: they would share names and addresses."""
+    """One cluster of a name, and one of a cache: they would share processes or layers."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE.parent / f"{CACHE.name}.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ClusterError(
-                f"process {file.read().strip()} keeps a cluster; "
-                "use it with: python -m tests.cluster exec -- COMMAND"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    with ExitStack() as stack:
+        for path in (CACHE.parent / f"{CACHE.name}.lock", LOCKS / f"{NAME}.lock"):
+            _take(stack.enter_context(path.open("a+")))
         yield
+
+
+def _take(file: TextIO) -> None:
+    """Hold a file's lock and write our number there."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise ClusterError(
+            f"process {file.read().strip()} keeps a cluster; "
+            "use it with: python -m tests.cluster exec -- COMMAND; "
+            "for a second, set both "
+            f"GANTRY_CLUSTER_NAME and GANTRY_CACHE to others than {NAME} and {CACHE}"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
 
 
 def _need_running() -> None:
     if not (STATE / "services").exists():
-        raise ClusterError("no cluster is running; start one with: python -m tests.cluster up")
+        raise ClusterError(f"no cluster {NAME} is running; start one with: python -m tests.cluster up")
 
 
 def _interrupt(*_: object) -> None:

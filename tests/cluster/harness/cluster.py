@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from tests.cluster.harness import cgroups, containerd, control_plane, network, node
-from tests.cluster.harness.binaries import ensure_binaries, ensure_kueue
+from tests.cluster.harness.binaries import ensure_binaries
 from tests.cluster.harness.images import ensure_images
 from tests.cluster.harness.loading import load_images
 from tests.cluster.harness.packages import ensure_packages
@@ -29,7 +29,6 @@ def start() -> Path:
     stop()
     shutil.rmtree(LOGS, ignore_errors=True)
     binaries = ensure_binaries()
-    ensure_kueue()
     ensure_images()
     say("starting the network, containerd, etcd and the API server")
     STATE.mkdir(parents=True)

@@ -18,7 +18,6 @@ KUBELET = {
     "failCgroupV1": False,
     "failSwapOn": False,
     "oomScoreAdj": 0,
-    "localStorageCapacityIsolation": False,
     "enforceNodeAllocatable": [],
     "featureGates": {"KubeletInUserNamespace": True},
     "makeIPTablesUtilChains": False,

@@ -9,7 +9,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 CACHE = Path(os.environ.get("GANTRY_CACHE") or Path.home() / ".cache" / "gantry")
 """Kept between runs: binaries, images, containerd's unpacked layers, logs of the last run."""
 NAME = os.environ.get("GANTRY_CLUSTER_NAME", "gantry-cluster")
-"""A second cluster beside the first needs another name, and another GANTRY_CACHE."""
+"""A cluster's processes and files go by it; one beside the first needs another, and another GANTRY_CACHE."""
 STATE = Path("/var/lib") / NAME
 """One run's files, where a later run finds them; short, as a socket's path has 107 characters at most."""
 LOGS = CACHE / "logs"

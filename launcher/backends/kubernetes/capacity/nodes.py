@@ -10,7 +10,16 @@ from decimal import Decimal
 from typing import Any
 
 from launcher.backends.kubernetes.capacity.matching import attracted, untolerated
-from launcher.backends.kubernetes.capacity.requests import GPU, Amounts, add, amounts, requests_of, shown
+from launcher.backends.kubernetes.capacity.requests import (
+    DISK,
+    GPU,
+    Amounts,
+    add,
+    amounts,
+    requests_of,
+    shown,
+)
+from launcher.spec.templates import UNMEASURED
 
 _GPU_LABELS = (
     "nvidia.com/gpu.product",
@@ -67,6 +76,10 @@ def _count(asked: Amounts, room: Amounts) -> int:
 def _too_small(asked: Amounts, room: Amounts) -> str:
     for name, amount in asked.items():
         has = room.get(name, Decimal(0))
+        if name == DISK and amount and not has:
+            return (
+                f"measures no disk, of which a worker requests {shown(name, amount)} (--profile {UNMEASURED})"
+            )
         if amount > has:
             return f"has {shown(name, has)} of {name}, a worker asks for {shown(name, amount)}"
     return ""

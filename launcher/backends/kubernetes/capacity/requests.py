@@ -9,10 +9,10 @@ from launcher.spec.validation import quantity
 Amounts = dict[str, Decimal]
 """By resource, in cores, bytes and pieces: ``{"cpu": Decimal(2), "nvidia.com/gpu": Decimal(1)}``."""
 
-GPU = "nvidia.com/gpu"
+GPU, DISK = "nvidia.com/gpu", "ephemeral-storage"
 # Scopes of a quota that a worker's pod is never in: it asks for something, and has no deadline of its own.
 _NEVER = frozenset({"BestEffort", "Terminating"})
-_BARE = ("cpu", "memory", "ephemeral-storage")  # "cpu" alone in a quota means requests.cpu
+_BARE = ("cpu", "memory", DISK)  # "cpu" alone in a quota means requests.cpu
 
 
 def amounts(values: Mapping[str, Any] | None) -> Amounts:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from launcher.backends.kubernetes.capacity.matching import attracted, chosen, selected, untolerated
-from launcher.backends.kubernetes.capacity.requests import GPU, shown
+from launcher.backends.kubernetes.capacity.requests import DISK, GPU, shown
 from launcher.diagnosis.explain.base import Cause, Evidence, Finding
 from launcher.diagnosis.explain.causes.needs import bytes_of, in_mib, needed
 from launcher.diagnosis.explain.causes.restart import resume, submit
@@ -17,6 +17,7 @@ from launcher.diagnosis.explain.evidence import from_field
 from launcher.diagnosis.explain.facts import Facts, Object
 from launcher.diagnosis.explain.fix import Fix
 from launcher.diagnosis.explain.placement import Unplaced, largest, shown_taint, unplaced
+from launcher.spec.templates import UNMEASURED
 
 _RULES = (
     (r"didn't match pod anti-affinity rules", "podAntiAffinity", "required distance from other pods"),
@@ -61,12 +62,18 @@ def _short(facts: Facts, pod: Unplaced, resource: str) -> Finding:
     seen = (pod.evidence, *(_allocatable(node, resource) for node in nodes[:2]))
     if not nodes or asked <= most:
         more = f"; the largest node has {_said(resource, most)}, of which others have a part" if nodes else ""
+        if resource == DISK and not nodes:
+            more = f"; nodes that do not measure their disks take it with --profile {UNMEASURED} alone"
         others = facts.kubectl("get pods -o wide --field-selector status.phase=Running")
         return Finding(
             sentence + more, seen, others.noting(f"{facts.name} starts when enough of them have ended")
         )
     if most:
         sentence += f": the largest node that it may go to has {_said(resource, most)}"
+    elif resource == DISK:
+        sentence = (
+            f"no node measures its disk, and worker {pod.worker} requests {shown(resource, asked)} of it"
+        )
     else:
         what = _PLURALS.get(resource, resource)
         sentence = f"no node has {what}, and worker {pod.worker} asks for {shown(resource, asked)}"
@@ -87,6 +94,8 @@ def _smaller(facts: Facts, resource: str, most: Decimal) -> Fix:
         return submit(facts, cpu=shown(resource, most))
     if resource == GPU:
         return submit(facts, gpus=int(most))
+    if resource == DISK and not most and not facts.spec.get("manifests"):
+        return submit(facts, profiles=[*(facts.spec.get("profiles") or ()), UNMEASURED])
     return facts.wide("describe nodes")
 
 
