@@ -12,7 +12,7 @@ from launcher.backends.kubernetes.client.permissions import ROLE, RULES, missing
 from launcher.backends.kubernetes.jobs.owner import owner_of, sign
 from launcher.backends.kubernetes.jobs.preflight import preflight
 from launcher.backends.kubernetes.jobs.submit import TAKEN_BACK, owned, placed
-from launcher.errors import AlreadyExists, Forbidden, Interrupted, SpecError, nothing_sent
+from launcher.errors import AlreadyExists, FieldError, Forbidden, Interrupted, SpecError, nothing_sent, refuse
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.runs.warm_start import check_warm_start
 from launcher.schedules.cronline import CronLine
@@ -20,7 +20,7 @@ from launcher.schedules.find import is_ours, not_ours, time_of
 from launcher.spec.next_commands import schedule_line
 from launcher.spec.runspec import RunSpec
 from launcher.spec.settings import Layered, spec_from
-from launcher.spec.validation import HOST_NAME, LAST_ATTEMPT, FieldError, name_limit, refuse
+from launcher.spec.validation import HOST_NAME, LAST_ATTEMPT, name_limit
 from launcher.spec.yaml_file import Setting
 from trainer.errors import GantryError
 from trainer.storage import open_store

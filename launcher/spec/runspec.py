@@ -21,15 +21,16 @@ from pydantic import (
     model_validator,
 )
 
+from launcher.errors import FieldError
 from launcher.spec import durations
 from launcher.spec.pod_metadata import check_pod_metadata
 from launcher.spec.templates import check_profiles
-from launcher.spec.validation import FieldError, check_kubernetes, check_local, cores, name_limit
+from launcher.spec.validation import check_kubernetes, check_local, cores, name_limit
 from trainer.config import RunConfig, carry, overlaid, placed_overrides, resolve
 from trainer.errors import ConfigError
 from trainer.run import layout
 
-__all__ = ["IMPLIED", "FieldError", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
+__all__ = ["IMPLIED", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
 
 KUBERNETES, LOCAL = "kubernetes", "local"
 _RANDOM_LENGTH = 4  # 26 * 36^3 = 1.2 million names for each preset and day

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launcher.errors import BadKubeconfig, SpecError
+from launcher.errors import BadKubeconfig, FieldError, SpecError
 from launcher.spec.kubeconfig import current, paths
 from launcher.spec.redaction import HIDDEN, looks_secret
 from launcher.spec.runspec import RunSpec, derive_backend, make_spec
-from launcher.spec.validation import FieldError, kubernetes_fields
+from launcher.spec.validation import kubernetes_fields
 from launcher.spec.yaml_file import OVERRIDES, Setting, read_settings
 from trainer.config import preset_names, resolve
 from trainer.environment.paths import at_home, expanded

@@ -8,9 +8,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from launcher.errors import SpecError
+from launcher.errors import FieldError, refuse
 from launcher.spec import redaction
 
 if TYPE_CHECKING:
@@ -53,19 +53,6 @@ _QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(m|[kMGTPE]|[KMGTPE]i|[eE][-+]?\d{
 _UNITS = {"m": Decimal("0.001"), "": Decimal(1)}
 _UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)}
 _UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
-
-
-class FieldError(SpecError):
-    """A field of a run is wrong; whoever knows where its value came from can say so."""
-
-    def __init__(self, field: str, text: str) -> None:
-        super().__init__(text)
-        self.field = field
-
-
-def refuse(field: str, value: Any, expected: str) -> FieldError:
-    """The error of a field whose value is not what is expected."""
-    return FieldError(field, f"{field} is '{value}': expected {expected}")
 
 
 def name_limit(workers: int) -> int:
