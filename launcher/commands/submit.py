@@ -136,16 +136,10 @@ def _nothing() -> None:
 
 def _begin_on_cluster(spec: "RunSpec", start: "Starting", how: How) -> None:
     from launcher.errors import nothing_sent
-    from launcher.render import render, to_json, to_yaml
 
-    with nothing_sent():
-        manifests = render(spec)  # before the client is loaded: a mistake in k8s/ shows at once
     if how.dry_run is not None:
-        if how.dry_run is DryRun.server:
-            from launcher.runs import verbs
-
-            verbs.dry_run(spec)
-        sys.stdout.write((to_json if how.output is OutputFormat.json else to_yaml)(manifests))
+        with nothing_sent():
+            _dry_run(spec, how.dry_run, how.output)
         return
     with nothing_sent():  # what was sent before a Ctrl-C, `start` has told
         started = start(_saying(spec, how))
@@ -153,6 +147,14 @@ def _begin_on_cluster(spec: "RunSpec", start: "Starting", how: How) -> None:
         watch(started, how.output)
     else:
         _report(started, how.output, quiet=how.quiet)
+
+
+def _dry_run(spec: "RunSpec", how: DryRun, output: OutputFormat) -> None:
+    from launcher.render import render, to_json, to_yaml
+    from launcher.runs import verbs
+
+    manifests = verbs.dry_run(spec) if how is DryRun.server else render(spec)
+    sys.stdout.write((to_json if output is OutputFormat.json else to_yaml)(manifests))
 
 
 def _report(started: "Started", output: OutputFormat, *, quiet: bool) -> None:

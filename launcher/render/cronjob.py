@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from launcher.errors import SpecError
 from launcher.render.kustomize import lay_over, load
-from launcher.render.labels import ROOT
+from launcher.render.labels import COMPONENT, ROOT
 from launcher.render.manifests import (
     TRAINER,
     arguments,
@@ -118,7 +118,7 @@ def _fill(job: Manifest, spec: RunSpec, cluster: Cluster) -> None:
 
 def _put_back(cron: Manifest, job: Manifest, spec: RunSpec, timing: Timing) -> None:
     made = job.data["metadata"]
-    labels = {key: made["labels"][key] for key in cron.get("metadata.labels")}
+    labels = {key: made["labels"][key] for key in (*cron.get("metadata.labels"), COMPONENT)}
     cron.set("metadata.name", spec.name)
     cron.put("metadata.namespace", made["namespace"])
     cron.put("metadata.labels", labels)

@@ -10,7 +10,9 @@ from typing import Any
 from launcher.errors import SpecError
 from launcher.render.kustomize import load
 from launcher.render.labels import (
+    APP,
     ATTEMPT,
+    COMPONENT,
     CONTAINER,
     INSTANCE,
     JOB_NAME,
@@ -135,12 +137,12 @@ def label(
     `more` labels count in both and `chosen` in selectors alone; neither need be in the files. A namesake in
     another experiment or root has the same name and attempt, so a selector needs something of the Job's own.
     """
-    own = {NAME: "gantry", INSTANCE: spec.name, ATTEMPT: str(attempt)}
-    labels = {**own, PART_OF: spec.experiment, MANAGED_BY: "gantry"}
+    own = {NAME: APP, INSTANCE: spec.name, ATTEMPT: str(attempt)}
+    labels = {**own, PART_OF: spec.experiment, MANAGED_BY: APP}
     for where in ("metadata", "spec.template.metadata") if manifest.kind == "Job" else ("metadata",):
         for key, value in labels.items():
             manifest.set(f'{where}.labels["{key}"]', value)
-        for key, value in more.items():
+        for key, value in {COMPONENT: CONTAINER, **more}.items():  # which a copy of k8s/ of before lacks
             manifest.put(f'{where}.labels["{key}"]', value)
     if path := _SELECTORS.get(manifest.kind):
         for key in own:

@@ -96,8 +96,8 @@ def submit(
     return LocalBackend(command, grace_seconds).submit(spec, ready)
 
 
-def dry_run(spec: RunSpec) -> list[str]:
-    """Let the API server judge a run's manifests without keeping them; the names of what it would make.
+def dry_run(spec: RunSpec) -> list[dict[str, Any]]:
+    """Let the API server judge a run's manifests without keeping them; these are returned.
 
     Raises:
         UserError: it refuses one.

@@ -117,14 +117,14 @@ def create(spec: RunSpec, timing: Timing) -> Created:
     )
 
 
-def dry_run(spec: RunSpec, timing: Timing) -> list[str]:
-    """Let the API server judge what would be created, and keep nothing; the names, as ``Kind/name``.
+def dry_run(spec: RunSpec, timing: Timing) -> list[Object]:
+    """Let the API server judge what would be created, and keep nothing; the manifests.
 
     Raises:
         UserError: it refuses something.
     """
     check_timing(timing)
-    return _names(_prepared(spec, timing)[1])
+    return _prepared(spec, timing)[1]
 
 
 def _prepared(spec: RunSpec, timing: Timing) -> tuple[Api, list[Object]]:

@@ -97,7 +97,8 @@ def plan(where: Place, name: str, given: Layered, timing: Mapping[str, Any]) -> 
     check_timing(new)
     cluster = _recorded_cluster(found)
     manifests = render_schedule(after, new, cluster)
-    difference = against_cluster(found.api, manifests, render_schedule(before, new, cluster))
+    same = manifests if before == after else render_schedule(before, new, cluster)
+    difference = against_cluster(found.api, manifests, same)
     if difference is None:
         raise NoSuchSchedule(f"schedule '{name}' was removed in this moment")
     return Plan(found, difference, manifests, timing_of(found.cron), new, asked.taken, after)
