@@ -97,20 +97,18 @@ def begin(spec: "RunSpec", start: "Starting", how: How) -> None:
     Raises:
         UserError: it is refused.
     """
+    from launcher.spec.kinds import is_here
+
     if how.follow and how.detach:
         from launcher.errors import SpecError
 
         raise SpecError("--watch: expected no --detach beside it, which leaves the run to itself")
     if how.estimate:
         _estimate(spec, how.output)
-    elif spec.backend == "kubernetes":
-        _begin_on_cluster(spec, start, how)
     elif how.dry_run is not None:
-        from launcher.errors import SpecError
-
-        raise SpecError(
-            f"--dry-run {how.dry_run.value}: expected none, as backend is local and sends nothing"
-        )
+        _dry_run(spec, how.dry_run, how.output)
+    elif not is_here(spec.backend):
+        _begin_elsewhere(spec, start, how)
     elif how.detach:
         _report(start(_saying(spec, how)), how.output, quiet=how.quiet)
     else:
@@ -134,13 +132,9 @@ def _nothing() -> None:
     """Say nothing."""
 
 
-def _begin_on_cluster(spec: "RunSpec", start: "Starting", how: How) -> None:
+def _begin_elsewhere(spec: "RunSpec", start: "Starting", how: How) -> None:
     from launcher.errors import nothing_sent
 
-    if how.dry_run is not None:
-        with nothing_sent():
-            _dry_run(spec, how.dry_run, how.output)
-        return
     with nothing_sent():  # what was sent before a Ctrl-C, `start` has told
         started = start(_saying(spec, how))
     if how.follow:
@@ -150,10 +144,21 @@ def _begin_on_cluster(spec: "RunSpec", start: "Starting", how: How) -> None:
 
 
 def _dry_run(spec: "RunSpec", how: DryRun, output: OutputFormat) -> None:
+    from launcher.errors import SpecError, nothing_sent
     from launcher.render import render, to_json, to_yaml
-    from launcher.runs import verbs
+    from launcher.spec.kinds import has_pods
 
-    manifests = verbs.dry_run(spec) if how is DryRun.server else render(spec)
+    if not has_pods(spec.backend):
+        raise SpecError(
+            f"--dry-run {how.value}: expected none, as backend is {spec.backend} and sends no manifests"
+        )
+    with nothing_sent():
+        if how is DryRun.server:
+            from launcher.runs import verbs
+
+            manifests = verbs.dry_run(spec)
+        else:
+            manifests = render(spec)
     sys.stdout.write((to_json if output is OutputFormat.json else to_yaml)(manifests))
 
 

@@ -22,6 +22,7 @@ from launcher.render.manifests import (
     rename,
 )
 from launcher.render.paths import Manifest
+from launcher.spec.kinds import kind as kind_of
 from launcher.spec.kubeconfig import current
 from launcher.spec.runspec import RunSpec
 from launcher.spec.templates import check_profiles, folder
@@ -66,7 +67,7 @@ def render_schedule(spec: RunSpec, timing: Timing, cluster: Cluster | None = Non
     Raises:
         SpecError: the run is a local one, a profile is unknown, or ``k8s/`` lacks something.
     """
-    if spec.backend != "kubernetes":
+    if not kind_of(spec.backend).pods:
         raise SpecError(f"backend is {spec.backend}: expected kubernetes, as a schedule is the cluster's")
     check_profiles(spec.profiles, spec.manifests)
     source = folder(spec.manifests)

@@ -23,6 +23,7 @@ from launcher.render.labels import (
 )
 from launcher.render.paths import Manifest
 from launcher.spec.footprint import scratch_mib
+from launcher.spec.kinds import kind as kind_of
 from launcher.spec.kubeconfig import DEFAULT_NAMESPACE, current
 from launcher.spec.runspec import RunSpec
 from launcher.spec.templates import check_profiles, folder
@@ -62,7 +63,7 @@ def render(spec: RunSpec, attempt: int = 1, job: str | None = None) -> list[dict
     Raises:
         SpecError: the run is a local one, a profile is unknown, or ``k8s/`` lacks something.
     """
-    if spec.backend != "kubernetes":
+    if not kind_of(spec.backend).pods:
         raise SpecError(f"backend is {spec.backend}: expected kubernetes, as processes have no manifests")
     check_profiles(spec.profiles, spec.manifests)
     source = folder(spec.manifests)

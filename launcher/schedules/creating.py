@@ -12,6 +12,7 @@ from launcher.backends.kubernetes.client.permissions import ROLE, RULES, missing
 from launcher.backends.kubernetes.jobs.owner import owner_of, sign
 from launcher.backends.kubernetes.jobs.preflight import preflight
 from launcher.backends.kubernetes.jobs.submit import TAKEN_BACK, owned, placed
+from launcher.backends.kubernetes.kind import KIND
 from launcher.errors import AlreadyExists, FieldError, Forbidden, Interrupted, SpecError, nothing_sent, refuse
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.runs.warm_start import check_warm_start
@@ -53,7 +54,7 @@ def schedule_spec(settings: Layered, name: str) -> RunSpec:
         UserError: a value is wrong, or the schedule is for this machine.
     """
     found, origin = dict(settings.settings), "argument NAME"
-    if found["backend"].value != "kubernetes":
+    if found["backend"].value != KIND.name:
         raise SpecError(
             "a schedule is the cluster's: expected --image NAME:TAG and --root gs://bucket/prefix; "
             "on this machine, your own cron can call `launcher submit`"

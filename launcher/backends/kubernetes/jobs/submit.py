@@ -23,6 +23,7 @@ from launcher.backends.kubernetes.jobs.owner import owner_of, sign
 from launcher.backends.kubernetes.jobs.preflight import preflight
 from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.backends.kubernetes.jobs.references import check_references
+from launcher.backends.kubernetes.kind import KIND
 from launcher.backends.kubernetes.status.jobs import is_stopped
 from launcher.backends.kubernetes.status.ours import Own
 from launcher.backends.kubernetes.status.over import is_over
@@ -50,6 +51,11 @@ class Submitted(NamedTuple):
     job: str
     namespace: str
     context: str
+
+    @property
+    def backend(self) -> str:
+        """This one's name."""
+        return KIND.name
 
 
 def start(spec: RunSpec, *, resuming: bool, ready: Callable[[], object] = lambda: None) -> Submitted:
