@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # which reads runs' records, and each specification comes by 
 
 
 def providers() -> "list[Provider]":
-    """Those of all backends in the order in which they are asked; the last takes what no other does."""
+    """Those of all backends in the order in which they are asked, `rest` last."""
     return [_load(name) for name in kinds.names()]
 
 
@@ -31,6 +31,11 @@ def named(name: str) -> "Provider":
         FieldError: there is none of that name.
     """
     return _load(kinds.kind(name).name)
+
+
+def rest() -> "Provider":
+    """That of the backend which takes what no other does: runs that are files alone."""
+    return providers()[-1]
 
 
 def _load(name: str) -> "Provider":

@@ -66,4 +66,4 @@ def backend_of(found: Found, place: Place | None = None, *, ask: bool = True) ->
     for provider in there if ask else ():
         if backend := provider.sought(found, where):
             return backend
-    return there[-1].unrecorded()
+    return backends.rest().unrecorded()

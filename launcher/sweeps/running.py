@@ -123,9 +123,9 @@ class _World:
     def __init__(self, place: Place, backend: str, submit: Submit, stopped: Callable[[], bool]) -> None:
         self._submit, self._stopped = submit, stopped
         self._started: dict[str, Started] = {}
-        own, rest = backends.named(backend), backends.providers()[-1]
+        own = backends.named(backend)
         self._seconds = own.look_seconds
-        self._asked = [provider.polling(place) for provider in dict.fromkeys((own, rest))]
+        self._asked = [provider.polling(place) for provider in dict.fromkeys((own, backends.rest()))]
 
     def start(self, member: Member) -> None:
         try:

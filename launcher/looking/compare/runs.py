@@ -112,7 +112,7 @@ def _read(found: Found) -> _Read:
         backend = backend_of(found, ask=False)
         asked = backend.asked(found) or {}
     except GantryError:  # where it was submitted to is not what is compared
-        backend, asked = backends.providers()[-1].unrecorded(), {}
+        backend, asked = backends.rest().unrecorded(), {}
     curves = read_curves(found.store)
     image = asked.get("image") or files.run.get("image")
     workers = asked.get("workers") or files.run.get("world_size")
