@@ -117,7 +117,8 @@ def resume(where: Place | str, run: str, overrides: Iterable[str] = (), **change
     def check() -> None:
         if overrides and read_json(found.store, layout.RUN) is None:
             raise SpecError(f"run '{run}': its trainer has written nothing yet; try again in a moment")
-        fields = {key: value for key, value in changes.items() if key != "command"}
+        beside = {"command", *verbs.beside_spec(backend)}
+        fields = {key: value for key, value in changes.items() if key not in beside}
         spec = resumed_spec(found, overrides, **fields)
         backend.check_next(found, spec, options)
 

@@ -16,7 +16,16 @@ from typing import Any, NamedTuple
 
 from launcher import backends
 from launcher.artifacts import Artifact, Download, delete_files, download_files, list_files
-from launcher.backends.base import LogChoice, Options, Outcome, Started, Update, WorkerCommand, way_on
+from launcher.backends.base import (
+    Backend,
+    LogChoice,
+    Options,
+    Outcome,
+    Started,
+    Update,
+    WorkerCommand,
+    way_on,
+)
 from launcher.errors import RunAlive, SpecError
 from launcher.records.follow import LogLine
 from launcher.records.states import FINISHED, UNKNOWN
@@ -121,7 +130,7 @@ def resume(
         UserError: a value other than a higher `steps` and `recovery` would change, or the run is finished.
     """
     found, backend = locate(where, run)
-    if "grace_seconds" not in kind(backend.name).lacks(RunSpec.model_fields):
+    if "grace_seconds" not in beside_spec(backend):
         changes["grace_seconds"] = grace_seconds
     backend.check_idle(found, abandon=abandon)
     now = backend.status(found)
@@ -130,6 +139,11 @@ def resume(
         more = command_line("resume", found.path, "--set", f"steps={2 * (now.step or 1)}")
         raise SpecError(f"run '{run}' is finished at step {now.step}: to train it further, say `{more}`")
     return backend.resume(found, spec, Options(command, grace_seconds))
+
+
+def beside_spec(backend: Backend) -> set[str]:
+    """What a resume takes that is no field of the run's specification where it runs, but one of `Options`."""
+    return {"grace_seconds"} & {*kind(backend.name).lacks(RunSpec.model_fields)}
 
 
 def status(where: Place | str, run: str) -> RunStatus:
