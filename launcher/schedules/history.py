@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from launcher import backends
 from launcher.backends.kubernetes.jobs import replacing
 from launcher.backends.kubernetes.jobs.cancellation import was_cancelled
 from launcher.backends.kubernetes.status.jobs import is_stopped
@@ -164,7 +165,8 @@ def _joined(
     open_yet = [path for path in paths if not _is_settled(entries.get(path.name), own.get(path.name))]
     jobs = Jobs(where)
     jobs.take(known, complete=True)
-    standing = {status.run: status for status in stand(open_yet, [jobs])} if open_yet else {}
+    there = [jobs, backends.rest().overview(where)]  # of a run without a record its files tell
+    standing = {status.run: status for status in stand(open_yet, there)} if open_yet else {}
     return [
         _of_run(path.name, entries.get(path.name), own.get(path.name), standing.get(path.name))
         for path in paths
