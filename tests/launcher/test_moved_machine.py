@@ -31,8 +31,8 @@ pytestmark = pytest.mark.skipif(not _may_mount(), reason="needs Linux, root and 
 
 VERBS = """
 import psutil, sys
-from launcher import runs
 from launcher.errors import RunAlive
+from launcher.runs import verbs as runs
 
 def refused(verb):
     try:
