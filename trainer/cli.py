@@ -12,7 +12,7 @@ import typer
 
 from trainer import config as configuration
 from trainer.console.printing import say
-from trainer.data.cli import app as data_app
+from trainer.data_cli import app as data_app
 from trainer.environment import scratch, surroundings
 from trainer.environment.paths import expanded
 from trainer.environment.quiet import find_tensorflow, load_tensorflow

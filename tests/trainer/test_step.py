@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from trainer import config, randomness
 from trainer.environment.tf_config import Cluster
-from trainer.networks.building import SyncBatchNormalization, build, portable_generator
+from trainer.networks.keras_builder import SyncBatchNormalization, build, portable_generator
 from trainer.networks.layers import UpConvolution
 from trainer.training.step import Feed, State, Stepper
 from trainer.training.strategy import connect

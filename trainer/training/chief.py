@@ -16,7 +16,7 @@ from trainer.console.wording import several
 from trainer.environment.supervision import KEEP_SECONDS, Supervision
 from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost, RunLost
 from trainer.networks import export
-from trainer.networks.building import portable_generator
+from trainer.networks.keras_builder import portable_generator
 from trainer.run import checkpoints, layout, lost, ownership
 from trainer.run.index import IndexKeeper
 from trainer.run.metrics_log import MetricsLog

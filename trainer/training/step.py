@@ -18,7 +18,7 @@ from trainer import randomness
 from trainer.config import RunConfig
 from trainer.data import to_unit_range
 from trainer.losses import LOSSES
-from trainer.networks.building import Networks, build, named_variables
+from trainer.networks.keras_builder import Networks, build, named_variables
 from trainer.optimizers.adam import Adam
 
 # What each step sums over the global batch, in this order.
