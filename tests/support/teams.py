@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.support.flags import set_flags
 from trainer.environment import surroundings
-from trainer.run.metrics_log import TIMING, read_lines
+from trainer.metrics import without_timing
+from trainer.run.metrics_log import read_lines
 from trainer.storage import Store
 
 DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 10 s on two busy cores
@@ -124,7 +125,7 @@ def train(root: str, run: str, logs: Path, **options) -> Team:
 
 def outcome(store: Store, step: int) -> dict[str, object]:
     """Everything of a run that is a function of its configuration: the bits that must not change."""
-    lines = [{key: value for key, value in line.items() if key not in TIMING} for line in read_lines(store)]
+    lines = [without_timing(line) for line in read_lines(store)]
     found: dict[str, object] = {"metrics": lines}
     for stat in store.list(f"checkpoints/{step}/"):
         found[stat.name] = store.read(stat.name)  # weights and optimizer slots, and their sums
