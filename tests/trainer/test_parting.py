@@ -38,7 +38,11 @@ def test_nobody_is_through_before_the_last_has_come(tmp_path):
                 env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )
         )  # fmt: skip
-    for worker in workers:
-        out, err = worker.communicate(timeout=DEADLINE_SECONDS)
-        assert (worker.returncode, out) == (0, "late one was there\n"), err
-        assert "Aborting" not in err
+    try:
+        for worker in workers:
+            out, err = worker.communicate(timeout=DEADLINE_SECONDS)
+            assert (worker.returncode, out) == (0, "late one was there\n"), err
+            assert "Aborting" not in err
+    finally:  # where one fails the other waits for it
+        for worker in workers:
+            worker.kill()

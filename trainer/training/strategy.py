@@ -103,7 +103,7 @@ def agree(plan: tf.distribute.Strategy, cluster: Cluster, value: int) -> int:
         number = tf.where(lead, tf.constant(value, tf.int64), tf.constant(0, tf.int64))
         return context.all_reduce(tf.distribute.ReduceOp.SUM, number)
 
-    result = plan.run(tf.function(mine))
+    result = plan.run(tf.function(mine, autograph=False))
     return int(plan.experimental_local_results(result)[0])
 
 
