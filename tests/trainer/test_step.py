@@ -193,6 +193,19 @@ def test_batch_normalization_is_keras_own():
     assert np.allclose(ours(inputs, training=False), theirs(inputs, training=False), atol=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(128, 32, 32, 2), (131072, 2)])  # the fused kernel's way, and our own
+def test_batch_normalization_counts_what_no_half_precision_number_holds(shape):
+    inputs = tf.random.stateless_normal(shape, [1, 2]) * 3 + 1
+    half = SyncBatchNormalization(momentum=0.5, dtype="mixed_float16")
+    whole = SyncBatchNormalization(momentum=0.5)
+    found, expected = half(tf.cast(inputs, tf.float16), training=True), whole(inputs, training=True)
+    assert found.dtype == tf.float16
+    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, atol=0.01)
+    for mine, theirs in zip(half.get_weights(), whole.get_weights(), strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=2e-3)
+
+
 @pytest.mark.parametrize("side", [2, 4, 8])
 def test_an_up_convolution_and_its_gradients_are_keras_own(side):
     inputs = tf.random.stateless_normal((5, side, side, 6), [3, 4])
