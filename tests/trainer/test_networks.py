@@ -63,6 +63,25 @@ def test_it_is_kept_by_a_checkpoint_and_exported_as_it_is(config):
     np.testing.assert_array_equal(portable(latents), state.networks.generator(latents, training=False))
 
 
+def test_first_weights_are_of_their_names_not_of_what_was_built_before(config):
+    whole = named_variables(build(config).discriminator)
+    again = named_variables(build(config).discriminator)
+    assert all(np.array_equal(whole[name], again[name]) for name in whole)
+    first = named_variables(build(config.model_copy(update={"network": Wider()})).discriminator)
+    assert np.array_equal(first["discriminator/wide/kernel"], whole["discriminator/wide/kernel"])
+    other = named_variables(build(config.model_copy(update={"seed": 1})).discriminator)
+    assert not np.array_equal(other["discriminator/wide/kernel"], whole["discriminator/wide/kernel"])
+
+
+class Wider(Toy):
+    """The toy with a layer before all others of D."""
+
+    def discriminator(self, builder: Builder[T], image: Image) -> T:
+        x = builder.convolution(builder.input(image.shape), image.channels, "before", kernel=1)
+        x = builder.convolution(x, 5, "wide", kernel=2, bias=False)
+        return builder.dense(builder.flatten(x, "flat"), 1, "logit")
+
+
 class Block(keras.layers.Layer):
     """Two layers in one, as a residual block has them."""
 

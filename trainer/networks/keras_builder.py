@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from trainer.networks.builder import GLOROT, Configuration, Glorot, Shape, Weights
+from trainer.networks.builder import GLOROT, Configuration, Shape, Weights
+from trainer.networks.first_weights import initializer
 from trainer.networks.layers import SyncBatchNormalization, UpConvolution
-from trainer.networks.seeds import Seeds
 
 
 class Networks(NamedTuple):
@@ -30,11 +30,11 @@ def build(config: Configuration) -> Networks:
 
     Call it inside the strategy's scope; on several workers the chief's first weights reach all of them.
     """
-    seeds, network = Seeds(config.seed), config.network
-    generator, discriminator = KerasBuilder(seeds), KerasBuilder(seeds)
-    images = network.generator(generator, config.image)
-    logits = network.discriminator(discriminator, config.image)
-    return Networks(generator.model(images, "generator"), discriminator.model(logits, "discriminator"))
+    generator, discriminator = (KerasBuilder(config.seed, name) for name in Networks._fields)
+    return Networks(
+        generator.model(config.network.generator(generator, config.image)),
+        discriminator.model(config.network.discriminator(discriminator, config.image)),
+    )
 
 
 def portable_generator(config: Configuration, weights: list[object]) -> keras.Model:
@@ -44,8 +44,8 @@ def portable_generator(config: Configuration, weights: list[object]) -> keras.Mo
         config: the run's configuration.
         weights: what `get_weights()` of the trained generator returned.
     """
-    builder = KerasBuilder(Seeds(config.seed), portable=True)
-    generator = builder.model(config.network.generator(builder, config.image), "generator")
+    builder = KerasBuilder(config.seed, "generator", portable=True)
+    generator = builder.model(config.network.generator(builder, config.image))
     generator.set_weights(weights)
     return generator
 
@@ -73,16 +73,19 @@ def _path(layer: keras.layers.Layer, variable: keras.Variable) -> str:
 class KerasBuilder:
     """A builder (`builder.Builder`) of Keras layers."""
 
-    def __init__(self, seeds: Seeds, *, portable: bool = False) -> None:
-        """`portable`: of Keras' own layers, which need no Gantry to be loaded; the weights are the same."""
-        self._seeds = seeds
+    def __init__(self, seed: int, network: str, *, portable: bool = False) -> None:
+        """Build the network of that name with first weights of that seed.
+
+        `portable`: of Keras' own layers, which need no Gantry to be loaded; the weights are the same.
+        """
+        self._seed, self._network = seed, network
         self._up = keras.layers.Conv2DTranspose if portable else UpConvolution
         self._normalization = keras.layers.BatchNormalization if portable else SyncBatchNormalization
         self._input: Any = None
 
-    def model(self, outputs: Any, name: str) -> keras.Model:
+    def model(self, outputs: Any) -> keras.Model:
         """The network from its input to `outputs`."""
-        return keras.Model(self._input, outputs, name=name)
+        return keras.Model(self._input, outputs, name=self._network)
 
     def input(self, shape: Shape) -> Any:
         """A Keras input; a network has one."""
@@ -104,7 +107,7 @@ class KerasBuilder:
             units,
             activation=activation or None,
             use_bias=bias,
-            kernel_initializer=self._first(weights),
+            kernel_initializer=self._first(weights, f"{name}/kernel"),
             name=name,
         )(x)
 
@@ -134,7 +137,7 @@ class KerasBuilder:
             strides=stride,
             padding="same",
             use_bias=bias,
-            kernel_initializer=self._first(weights),
+            kernel_initializer=self._first(weights, f"{name}/kernel"),
             name=name,
         )(x)
 
@@ -156,7 +159,7 @@ class KerasBuilder:
             strides=2,
             padding="same",
             use_bias=bias,
-            kernel_initializer=self._first(weights),
+            kernel_initializer=self._first(weights, f"{name}/kernel"),
             activation=activation or None,
             name=name,
         )(x)
@@ -164,7 +167,10 @@ class KerasBuilder:
     def normalization(self, x: Any, name: str, *, momentum: float, epsilon: float, scale: Weights) -> Any:
         """`layers.SyncBatchNormalization`, or Keras' own."""
         return self._normalization(
-            momentum=momentum, epsilon=epsilon, gamma_initializer=self._first(scale), name=name
+            momentum=momentum,
+            epsilon=epsilon,
+            gamma_initializer=self._first(scale, f"{name}/gamma"),
+            name=name,
         )(x)
 
     def relu(self, x: Any, name: str) -> Any:
@@ -175,7 +181,5 @@ class KerasBuilder:
         """`keras.layers.LeakyReLU`."""
         return keras.layers.LeakyReLU(slope, name=name)(x)
 
-    def _first(self, weights: Weights) -> keras.Initializer:
-        if isinstance(weights, Glorot):
-            return self._seeds.glorot()
-        return self._seeds.normal(weights.stddev, weights.mean)
+    def _first(self, weights: Weights, path: str) -> keras.Initializer:
+        return initializer(weights, self._seed, f"{self._network}/{path}")
