@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from trainer import losses
 from trainer.config.sources import parse_source
 from trainer.networks import Mlp, Network
 from trainer.sections import Fraction, Image, Positive, Section
@@ -126,7 +127,7 @@ class RunConfig(Section):
     """Architecture of generator and discriminator."""
     image: Image = Image()
     """Shape of the images."""
-    loss: Literal["bce"] = "bce"
+    loss: losses.Name = "bce"
     """bce: binary cross-entropy, the generator's non-saturating (Goodfellow et al. 2014, section 3)."""
     steps: Positive = 10000
     """Updates of each network."""

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from trainer import randomness
+from trainer import losses, randomness
 from trainer.config import RunConfig
 from trainer.data import to_unit_range
-from trainer.losses import LOSSES
 from trainer.networks.keras_builder import Networks, build, named_variables
 from trainer.optimizers.adam import Adam
 
@@ -126,7 +125,7 @@ class Stepper:
         self._state = state
         self._feed = feed
         self._replicas = strategy.num_replicas_in_sync
-        self._loss = LOSSES[config.loss]
+        self._loss = losses.load(config.loss)
         self._names = [
             "d_loss",
             *(f"gradient of {name}" for name in trainable_names(state.networks.discriminator)),
