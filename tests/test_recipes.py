@@ -1,4 +1,4 @@
-"""CONTRIBUTING's recipes, each followed once in a copy of the source: what is added works, few files change."""
+"""CONTRIBUTING's recipes, each followed once in a copy of the source: it works, and few files change."""
 
 import subprocess
 import sys
