@@ -16,7 +16,8 @@ import numpy as np, tensorflow as tf
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from trainer import config, feed
-from trainer.training.step import Feed, State, Stepper
+from trainer.training.input_pipeline import Feed
+from trainer.training.step import State, Stepper
 
 images = np.arange(40 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(40, 28, 28, 1)
 strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])

@@ -11,8 +11,9 @@ from trainer import config, randomness
 from trainer.environment.tf_config import Cluster
 from trainer.networks.keras_builder import SyncBatchNormalization, build, portable_generator
 from trainer.networks.layers import UpConvolution
-from trainer.training.step import Feed, State, Stepper
-from trainer.training.strategy import connect
+from trainer.training.distribution import connect
+from trainer.training.input_pipeline import Feed
+from trainer.training.step import State, Stepper
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)
 

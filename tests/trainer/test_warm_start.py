@@ -19,7 +19,8 @@ from trainer.run.metrics_log import read_lines
 from trainer.run.provenance import WarmStart
 from trainer.storage import open_store
 from trainer.training.chief import Chief
-from trainer.training.step import TALLY, Feed, State, Stepper
+from trainer.training.input_pipeline import Feed
+from trainer.training.step import TALLY, State, Stepper
 
 WARM = ("warm_start.run=latest", "warm_start.optimizer=kept")
 

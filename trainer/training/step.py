@@ -8,7 +8,6 @@ generated images are computed once and serve both updates.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from trainer.config import RunConfig
 from trainer.data import to_unit_range
 from trainer.networks.keras_builder import Networks, build, named_variables
 from trainer.optimizers.adam import Adam
+from trainer.training.input_pipeline import Feed
 
 # What each step sums over the global batch, in this order.
 _D_SUMS = ("d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake")
@@ -80,16 +80,6 @@ def trainable_names(network: Any) -> list[str]:
     """Names of a network's trainable variables, in Keras' order."""
     by_id = {id(variable): name for name, variable in named_variables(network).items()}
     return [by_id[id(weight.value)] for weight in network.trainable_variables]
-
-
-@dataclass(frozen=True)
-class Feed:
-    """Where a step's real images come from: a table on the device, or images brought for each call."""
-
-    table: Any = None
-    """uint8 [count, height, width, channels] on every local replica; None when streaming."""
-    count: int = 0
-    """Images in the set."""
 
 
 class Outcome(NamedTuple):
