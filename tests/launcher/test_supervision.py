@@ -266,7 +266,8 @@ def test_unknown_runs(root, past_run):
 FOREGROUND = """
 import sys
 import typer
-from launcher import cli, runs
+from launcher import cli
+from launcher.runs import verbs
 from launcher.commands.common import OutputFormat
 from launcher.commands.following import run_in_foreground
 from launcher.spec.runspec import make_spec
@@ -278,7 +279,7 @@ cli.app = typer.Typer()
 
 @cli.app.command()
 def submit():
-    run_in_foreground(lambda: runs.submit(spec, command=lambda spec, threads: command), OutputFormat.text)
+    run_in_foreground(lambda: verbs.submit(spec, command=lambda spec, threads: command), OutputFormat.text)
 
 cli.main([])
 """

@@ -5,7 +5,7 @@ import sys
 
 LOADED = """
 import gc, sys
-from trainer import quiet
+from trainer.environment import quiet
 quiet.load_tensorflow()
 print(sorted({"keras", *quiet.NOT_WANTED} & sys.modules.keys()), gc.isenabled())
 import scipy

@@ -11,7 +11,9 @@ from tests.support.teams import Team, train
 from trainer.environment import scratch
 from trainer.errors import EXIT_RESTART, EXIT_USER
 
-IDLE = "from trainer import scratch\nscratch.begin()\nprint(flush=True)\ninput()\nscratch.leave(0)"
+IDLE = (
+    "from trainer.environment import scratch\nscratch.begin()\nprint(flush=True)\ninput()\nscratch.leave(0)"
+)
 
 
 def idle(folder):
