@@ -39,7 +39,7 @@ demo: .venv/demo ## train on 5,000 digits with 2 worker processes; leaves a grid
 	$(BIN)/launcher submit --backend local --preset demo --workers 2 --root runs
 
 test: .venv/dev .venv-checkov/checkov .venv-keras/oldest ## every test that needs no cluster
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/dev ## N schedules of kills, pauses and storage faults from SEED on, JOBS at once, and a table
 	$(BIN)/python -m tests.chaos --count $(N) --seed $(SEED) --jobs $(JOBS)

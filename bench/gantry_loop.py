@@ -12,8 +12,9 @@ from trainer.config import RunConfig, resolve
 from trainer.data import open_source
 from trainer.environment import tf_config
 from trainer.networks import describe
-from trainer.training import input_pipeline, strategy
-from trainer.training.step import Feed, State, Stepper
+from trainer.training import distribution, input_pipeline
+from trainer.training.input_pipeline import Feed
+from trainer.training.step import State, Stepper
 
 
 class Loop:
@@ -47,7 +48,7 @@ def images_for(config: RunConfig, count: int) -> np.ndarray:
     return images
 
 
-def reducer(plan: tf.distribute.Strategy, state: State) -> Callable[[int], object]:
+def reducer(strategy: tf.distribute.Strategy, state: State) -> Callable[[int], object]:
     """Only a step's two all-reduces, of tensors as large as the gradients."""
     shapes = [
         [weight.shape for weight in weights]
@@ -67,7 +68,7 @@ def reducer(plan: tf.distribute.Strategy, state: State) -> Callable[[int], objec
     def reduce(count: tf.Tensor) -> tf.Tensor:
         tick = tf.constant(1.0)
         for _ in tf.range(count):
-            tick = plan.experimental_local_results(plan.run(once, args=(tick,)))[0]
+            tick = strategy.experimental_local_results(strategy.run(once, args=(tick,)))[0]
         return tick
 
     reduce(tf.constant(1))
@@ -90,17 +91,17 @@ def compete(options: argparse.Namespace) -> None:
     config = resolve(options.preset, options.overrides)
     team = tf_config.from_environment(os.environ)
     tf_config.check_port(team)
-    strategy.set_threads(options.threads)
-    plan = strategy.connect(team, config.recovery.heartbeat_seconds)
-    with plan.scope():
+    distribution.set_threads(options.threads)
+    strategy = distribution.connect(team, config.recovery.heartbeat_seconds)
+    with strategy.scope():
         state = State(config)
     images = images_for(config, options.images)
-    stepper = Stepper(config, plan, state, Feed(input_pipeline.on_devices(plan, images), len(images)))
+    stepper = Stepper(config, strategy, state, Feed(input_pipeline.on_devices(strategy, images), len(images)))
     loop = Loop(config, stepper)
     loop(options.warm)
     commands: dict[str, Callable[[int], object]] = {"run": loop}
     if not team.alone:
-        commands["reduce"] = reducer(plan, state)
+        commands["reduce"] = reducer(strategy, state)
     size = sum(4 * int(tf.size(w)) for w in (*state.generator_weights, *state.discriminator_weights))
     about = {"flop_per_image": describe.describe(config).flop_per_image, "gradient_mb": size / 1e6}
     serve(commands, about)

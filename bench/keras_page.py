@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from bench.contestant import serve
-from trainer.training.strategy import set_threads
+from trainer.training.distribution import set_threads
 
 
 def stack(units: tuple[int, ...], inputs: int, outputs: int, activation: str) -> keras.Sequential:

@@ -18,9 +18,10 @@ from trainer.config import RunConfig, resolve
 from trainer.environment.tf_config import Cluster
 from trainer.run import ownership
 from trainer.storage import open_store
-from trainer.training import input_pipeline, strategy
-from trainer.training.abort import Emergency
-from trainer.training.step import Feed, State, Stepper
+from trainer.training import distribution, input_pipeline
+from trainer.training.abort import Abort
+from trainer.training.input_pipeline import Feed
+from trainer.training.step import State, Stepper
 from trainer.training.watchdog import Watchdog
 
 
@@ -30,13 +31,14 @@ def main() -> None:
     if who == "supervise":
         return supervise(folder)
     config = resolve("mlp", ("batch_size=64",))
-    strategy.set_threads(2)
-    plan = strategy.connect(Cluster(), config.recovery.heartbeat_seconds)
-    with plan.scope():
+    distribution.set_threads(2)
+    strategy = distribution.connect(Cluster(), config.recovery.heartbeat_seconds)
+    with strategy.scope():
         state = State(config)
     images = images_for(config, 0)
     loop = Loop(
-        config, Stepper(config, plan, state, Feed(input_pipeline.on_devices(plan, images), len(images)))
+        config,
+        Stepper(config, strategy, state, Feed(input_pipeline.on_devices(strategy, images), len(images))),
     )
     loop(20)
     run = protected(loop, config, folder) if who == "with" else loop
@@ -46,10 +48,10 @@ def main() -> None:
 
 def protected(loop: Loop, config: RunConfig, folder: Path) -> Callable[[int], None]:
     """The same loop with everything of a run's protection at work until this process ends."""
-    emergency = Emergency()
+    abort = Abort()
     hold = ownership.take(open_store(str(folder / "protected")), config, "bench")
-    hold.lease.when_lost(emergency.lease_lost)
-    watchdog = Watchdog(config.recovery.stall_seconds, emergency.stalled)
+    hold.lease.when_lost(abort.lease_lost)
+    watchdog = Watchdog(config.recovery.stall_seconds, abort.stalled)
     command = [sys.executable, "-m", "bench.protected_loop", "supervise", str(folder)]
     subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     every = config.metrics.every_steps

@@ -14,7 +14,7 @@ import tensorflow as tf
 from bench.contestant import serve
 from bench.setting import SGEMM_FLOP as FLOP
 from bench.setting import SGEMM_SIDE as SIDE
-from trainer.training.strategy import set_threads
+from trainer.training.distribution import set_threads
 
 _GENERATOR = (100, 128, 256, 512, 1024, 784)
 _DISCRIMINATOR = (784, 1024, 512, 256, 1)

@@ -12,7 +12,7 @@ import typer
 
 from trainer import config as configuration
 from trainer.console.printing import say
-from trainer.data.cli import app as data_app
+from trainer.data_cli import app as data_app
 from trainer.environment import scratch, surroundings
 from trainer.environment.paths import expanded
 from trainer.environment.quiet import find_tensorflow, load_tensorflow
@@ -168,16 +168,16 @@ def train(
     Example: python -m trainer train --preset mlp --root runs --experiment digits --run first
     """
     from trainer.environment import supervision, tf_config
-    from trainer.training.abort import Emergency, listen_to_supervisor
+    from trainer.training.abort import Abort, listen_to_supervisor
     from trainer.training.stopping import StopFlag
 
     received = configuration.receive(preset, overrides or (), os.environ)
     path = layout.run_path(root, experiment, run)
     team = tf_config.from_environment(os.environ)
-    told, emergency = supervision.from_environment(os.environ), Emergency()
-    stop = StopFlag(emergency)
+    told, abort = supervision.from_environment(os.environ), Abort()
+    stop = StopFlag(abort)
     if told.supervised:  # before the seconds that TensorFlow takes to load
-        listen_to_supervisor(emergency)
+        listen_to_supervisor(abort)
     if team.is_chief:
         for line in (*received.notes, *surroundings.typed_lines(os.environ)):
             say(line)
@@ -195,7 +195,7 @@ def train(
     load_tensorflow()
     from trainer.training import train as training
 
-    leave(training.train(received.config, options, team, emergency, stop, opening))
+    leave(training.train(received.config, options, team, abort, stop, opening))
 
 
 @app.command()

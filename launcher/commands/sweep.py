@@ -12,12 +12,13 @@ from launcher.commands.common import TEXT, Output, OutputFormat, at_home, note, 
 from launcher.commands.list import Sort
 from launcher.commands.options import RunFlags, with_run_flags
 from launcher.wording import counted
+from trainer.metrics import HEADLINES
 
 if TYPE_CHECKING:
     from launcher.sweeps import Plan, Result, Row
     from launcher.sweeps.schedule import Event
 
-_FIGURES = ("fid", "d_loss", "g_loss")  # of a run's last line, where it has them
+_FIGURES = ("fid", *HEADLINES)  # of a run's last line, where it has them
 
 
 @dataclasses.dataclass

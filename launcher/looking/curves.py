@@ -17,8 +17,6 @@ from trainer.errors import ObjectMissing
 from trainer.run import layout
 from trainer.storage import LocalStore, Stat, Store
 
-LOSSES = ("d_loss", "g_loss")
-SPEED = "images_per_second"
 _READERS = 8  # segments at once from a bucket, whose answers take some 30 ms each to begin
 _PLACES = frozenset({"step", "images"})  # where a line belongs; everything else in it is a value
 

@@ -81,8 +81,8 @@ def go(
     names = {member.name for member in plan.members}
     known = {run.run: run for run in list_runs(place, first.experiment) if run.run in names}
     _check_same(plan.members, known)
-    world = _World(place, first.backend, submit, stopped)
-    now, refusal = play(plan.members, known, plan.max_parallel, world, tell, stopped)
+    host = _RunHost(place, first.backend, submit, stopped)
+    now, refusal = play(plan.members, known, plan.max_parallel, host, tell, stopped)
     return Result(
         [_row(member, now.get(member.name)) for member in plan.members], list(now.values()), refusal
     )
@@ -117,7 +117,7 @@ def _at(config: Any, key: str) -> Any:
     return config
 
 
-class _World:
+class _RunHost:
     """Runs of one root and one cluster."""
 
     def __init__(self, place: Place, backend: str, submit: Submit, stopped: Callable[[], bool]) -> None:

@@ -1,6 +1,6 @@
 """Which run of a sweep is started when: never more at once than allowed, each one once, in their order.
 
-Pure policy over a `World`, so that it is tested with runs that are lists of states.
+Pure policy over a `RunHost`, so that it is tested with runs that are lists of states.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from launcher.records.status import RunStatus
 from launcher.sweeps.planning import Member
 
 
-class World(Protocol):
+class RunHost(Protocol):
     """Where runs are started and looked at."""
 
     def start(self, member: Member) -> None:
@@ -40,7 +40,7 @@ def play(
     members: Sequence[Member],
     known: Mapping[str, RunStatus],
     most: int,
-    world: World,
+    host: RunHost,
     tell: Callable[[Event], object],
     stopped: Callable[[], bool],
 ) -> tuple[dict[str, RunStatus], str]:
@@ -58,22 +58,22 @@ def play(
     while not stopped():
         while waiting and len(running) < most and not stopped():
             member = waiting.pop(0)
-            world.start(member)
+            host.start(member)
             running.append(member)
             tell(Event(member, None, len(running), len(waiting)))
         if not running:
             break
-        for member, status in zip(list(running), world.look(running), strict=True):
+        for member, status in zip(list(running), host.look(running), strict=True):
             now[member.name] = status
             if not status.over:
                 continue
             running.remove(member)
             tell(Event(member, status, len(running), len(waiting)))
-            if text := world.refusal(member, status):
+            if text := host.refusal(member, status):
                 # What is wrong with one is mostly wrong with all: a data source, an image, a quota.
                 refusal, waiting = refusal or f"{member.name}: {text}", []
         if running or waiting:
-            world.pause()
+            host.pause()
     if running:
-        now |= {member.name: status for member, status in zip(running, world.look(running), strict=True)}
+        now |= {member.name: status for member, status in zip(running, host.look(running), strict=True)}
     return now, refusal

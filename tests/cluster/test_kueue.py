@@ -12,8 +12,9 @@ from tests.cluster.test_fixes import desk, fixing
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
 from tests.support.teams import SMALL
+from trainer.metrics import without_timing
 from trainer.run.layout import is_complete
-from trainer.run.metrics_log import TIMING, read_lines
+from trainer.run.metrics_log import read_lines
 from trainer.storage import open_store
 
 __all__ = ["desk", "fixing"]
@@ -171,7 +172,7 @@ def _bits(store, step):
     names = [stat.name for stat in store.list(f"checkpoints/{step}/")]
     assert f"checkpoints/{step}/manifest.json" in names
     found = {name: store.read(name) for name in [*names, f"samples/{step}.png"]}
-    return found | {"metrics": [{key: line[key] for key in line.keys() - set(TIMING)} for line in lines]}
+    return found | {"metrics": [without_timing(line) for line in lines]}
 
 
 def _is_queued_as_a_firing_too(queued, cron):

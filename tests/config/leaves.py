@@ -1,14 +1,14 @@
 """Every leaf of the configuration's schema with the values it takes and those just outside its bounds."""
 
 import json
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from hypothesis import strategies as st
 
 from trainer.config import RunConfig
+from trainer.networks import ARCHITECTURES
 
 SCHEMA = RunConfig.model_json_schema()
-KINDS = ("Mlp", "Dcgan")
 
 
 class Leaf(NamedTuple):
@@ -28,8 +28,9 @@ def _visit(schema: dict[str, Any], prefix: str, kind: str) -> list[Leaf]:
     found = []
     for name, field in schema["properties"].items():
         if name == "network":
-            for kind in KINDS:
-                found += _visit(SCHEMA["$defs"][kind], "network.", kind.lower())
+            for network in ARCHITECTURES:
+                kind = get_args(network.model_fields["name"].annotation)[0]
+                found += _visit(SCHEMA["$defs"][network.__name__], "network.", kind)
         elif "$ref" in field:
             found += _visit(SCHEMA["$defs"][field["$ref"].rpartition("/")[2]], f"{prefix}{name}.", "")
         else:

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from tests.config.leaves import LEAVES, NUMERIC, SCHEMA, outside, typed, values
 from trainer.config import (
-    Dcgan,
     RunConfig,
     difference,
     flatten,
@@ -23,6 +22,7 @@ from trainer.config import (
     validate,
 )
 from trainer.errors import ConfigError
+from trainer.networks import Dcgan
 
 fewer = settings(max_examples=40)
 COMMON = [leaf for leaf in LEAVES if not leaf.kind]

@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from trainer.data import example_grid, open_source, show
-from trainer.data.cli import app
+from trainer.data_cli import app
 from trainer.errors import AccessError, DataError
 from trainer.pictures.grid import LEAST_SIDE, MOST_SIDE, encode_png, scale, tile
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from tests.data.conftest import assert_one_line
 from tests.data.test_examples import encoded, write
 from trainer.data import Look, open_source, read_pin, seen
-from trainer.data.cli import app
+from trainer.data_cli import app
 from trainer.errors import DataError
 
 BAD = (1, 4, 8)

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from trainer.config import resolve
 from trainer.data import dataset, oddities, open_source
-from trainer.data.cli import app
 from trainer.data.dataset import Accept
+from trainer.data_cli import app
 
 KINDS = [
     ((70, 70), "every value is 70: there is nothing to learn but one shade"),

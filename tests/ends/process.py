@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tests.support.teams import pause
+
 DEADLINE_SECONDS = 150.0
 _HEARD = 1 << (signal.SIGTERM - 1)
 
@@ -48,10 +50,10 @@ class Asked:
     def until(self, condition) -> None:
         """Wait for a condition; fails when the process ends before."""
         end = time.monotonic() + DEADLINE_SECONDS
-        while not condition():
+        while (before := time.thread_time()) and not condition():
             assert self.process.poll() is None, f"it ended too early:\n{self.output}"
             assert time.monotonic() < end, f"waited too long:\n{self.output}"
-            time.sleep(0.005)
+            pause(time.thread_time() - before)
 
     def ask(self, name: str) -> None:
         """Ask it to end: in a terminal by its key and by closing it, as a person would."""

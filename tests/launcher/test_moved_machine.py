@@ -31,8 +31,8 @@ pytestmark = pytest.mark.skipif(not _may_mount(), reason="needs Linux, root and 
 
 VERBS = """
 import psutil, sys
+from launcher.runs import verbs
 from launcher.errors import RunAlive
-from launcher.runs import verbs as runs
 
 def refused(verb):
     try:
@@ -44,10 +44,10 @@ def refused(verb):
 root = sys.argv[1]
 boot = next(line.split()[1] for line in open("/proc/stat") if line.startswith("btime"))
 assert psutil.boot_time() == float(boot) == float(sys.argv[2])
-print(runs.status(root, "j").state)
-print([run.state for run in runs.list_runs(root)])
-print(refused(lambda: runs.delete(root, "j", artifacts=True)))
-print(refused(lambda: runs.resume(root, "j", ["steps=200000"])))
+print(verbs.status(root, "j").state)
+print([run.state for run in verbs.list_runs(root)])
+print(refused(lambda: verbs.delete(root, "j", artifacts=True)))
+print(refused(lambda: verbs.resume(root, "j", ["steps=200000"])))
 """
 
 

@@ -267,9 +267,9 @@ FOREGROUND = """
 import sys
 import typer
 from launcher import cli
+from launcher.runs import verbs
 from launcher.commands.common import OutputFormat
 from launcher.commands.following import run_in_foreground
-from launcher.runs import verbs
 from launcher.spec.runspec import make_spec
 
 fake, root, plan = sys.argv[1:]

@@ -2,17 +2,20 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.flags import set_flags
 from trainer.environment import surroundings
-from trainer.run.metrics_log import TIMING, read_lines
+from trainer.metrics import without_timing
+from trainer.run.metrics_log import read_lines
 from trainer.storage import Store
 
 DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 10 s on two busy cores
@@ -30,17 +33,31 @@ SMALL = (
     "metrics.print_every_steps=20",
     "xla=off",  # its compiler takes 4 s of a start; one test goes without this
 )
+_DRAWS = random.SystemRandom()  # Hypothesis seeds the common one, in all processes alike
 WILD = ("optimizer.learning_rate=1", "optimizer.beta2=0", "optimizer.epsilon=1e-30", "steps=60")
 """With these the plain GAN diverges."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
+    """Ports that nobody listens on, all different.
+
+    They lie below those that the kernel gives to connections (from 32768 on), one of which somebody may have
+    when a trainer comes to listen, seconds after we looked.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        port = _DRAWS.randrange(10_000, 30_000)
+        with suppress(OSError), socket.create_server(("", port)):
+            found.add(port)
+    return [*found]
+
+
+def pause(asking: float) -> None:
+    """Pause before a condition is asked again, whose asking took so many seconds of processor time.
+
+    Files are looked at 500 times a second; a bucket, that often, would take a core from what is waited for.
+    """
+    time.sleep(max(0.002, 4 * asking))
 
 
 class Team:
@@ -89,11 +106,11 @@ class Team:
     def until(self, condition: Callable[[], object]) -> None:
         """Wait for something that the run does; fails when all workers end before."""
         end = time.monotonic() + DEADLINE_SECONDS
-        while not condition():
+        while (before := time.thread_time()) and not condition():
             alive = any(process.poll() is None for process in self.processes)
             assert alive, f"the run ended too early:\n{self.log()}"
             assert time.monotonic() < end, f"waited too long:\n{self.log()}"
-            time.sleep(0.002)
+            pause(time.thread_time() - before)
 
     def kill(self, *workers: int) -> None:
         """SIGKILL the workers named, or all, and wait until they are gone."""
@@ -124,7 +141,7 @@ def train(root: str, run: str, logs: Path, **options) -> Team:
 
 def outcome(store: Store, step: int) -> dict[str, object]:
     """Everything of a run that is a function of its configuration: the bits that must not change."""
-    lines = [{key: value for key, value in line.items() if key not in TIMING} for line in read_lines(store)]
+    lines = [without_timing(line) for line in read_lines(store)]
     found: dict[str, object] = {"metrics": lines}
     for stat in store.list(f"checkpoints/{step}/"):
         found[stat.name] = store.read(stat.name)  # weights and optimizer slots, and their sums

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trainer.environment.tf_config import Cluster, check_port, from_environment
 from trainer.errors import EXIT_FAILED, ComputeFailed, PeerLost, UserError
-from trainer.training.strategy import first_line, is_of_peers, peers
+from trainer.training.distribution import first_line, is_of_peers, peers
 
 
 def tf_config(workers, index, kind="worker"):

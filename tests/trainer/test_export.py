@@ -13,7 +13,7 @@ import pytest
 
 from trainer import config, randomness
 from trainer.networks import export
-from trainer.networks.building import build, portable_generator
+from trainer.networks.keras_builder import build, portable_generator
 
 PROJECT = Path(__file__).parents[2]
 OLDEST = PROJECT / ".venv-keras"  # made by make

@@ -15,15 +15,17 @@ TWO_DEVICES = """
 import numpy as np, tensorflow as tf
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from trainer import config, feed
-from trainer.training.step import Feed, State, Stepper
+from trainer import config
+from trainer.training import input_pipeline
+from trainer.training.input_pipeline import Feed
+from trainer.training.step import State, Stepper
 
 images = np.arange(40 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(40, 28, 28, 1)
 strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
 resolved = config.resolve("mlp", ["batch_size=8", "network.generator_units=[8]"])
 with strategy.scope():
     state = State(resolved)
-table = feed.on_devices(strategy, images)
+table = input_pipeline.on_devices(strategy, images)
 copies = strategy.experimental_local_results(table)
 assert all((copy.numpy() == images).all() for copy in copies)
 print(*(copy.device[-5:] for copy in copies))

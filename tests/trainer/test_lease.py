@@ -120,7 +120,7 @@ def test_one_whose_predecessor_of_the_same_attempt_stays_gives_up(store, take):
 
 CHILD = """
 import sys, time
-from trainer import lease
+from trainer.run import lease
 from trainer.storage import open_store
 lease.acquire(open_store(sys.argv[1]), "child", "r1")
 print("taken", flush=True)

@@ -11,14 +11,15 @@ from tests.support.teams import DEADLINE_SECONDS, free_ports
 WORKER = """
 import json, os, sys, time
 from pathlib import Path
-from trainer import cluster, strategy
-team, said = cluster.from_environment(os.environ), Path(sys.argv[1])
-plan = strategy.connect(team, 10)
-assert strategy.agree(plan, team, 7 if team.is_chief else 0) == 7
+from trainer.environment import tf_config
+from trainer.training import distribution
+team, said = tf_config.from_environment(os.environ), Path(sys.argv[1])
+strategy = distribution.connect(team, 10)
+assert distribution.agree(strategy, team, 7 if team.is_chief else 0) == 7
 if not team.is_chief:
     time.sleep(1)
     said.touch()
-strategy.part(team)
+distribution.part(team)
 print("late one was there" if said.exists() else "parted alone", flush=True)
 if team.is_chief:
     time.sleep(1)
@@ -38,7 +39,11 @@ def test_nobody_is_through_before_the_last_has_come(tmp_path):
                 env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )
         )  # fmt: skip
-    for worker in workers:
-        out, err = worker.communicate(timeout=DEADLINE_SECONDS)
-        assert (worker.returncode, out) == (0, "late one was there\n"), err
-        assert "Aborting" not in err
+    try:
+        for worker in workers:
+            out, err = worker.communicate(timeout=DEADLINE_SECONDS)
+            assert (worker.returncode, out) == (0, "late one was there\n"), err
+            assert "Aborting" not in err
+    finally:  # where one fails the other waits for it
+        for worker in workers:
+            worker.kill()

@@ -34,7 +34,7 @@ def test_processes_of_one_after_the_other_start_in_order():
 
 
 def test_the_machine_is_the_same_for_every_process_of_it():
-    code = "from trainer import process; print(process.machine())"
+    code = "from trainer.environment import process; print(process.machine())"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.strip() == process.machine()
 

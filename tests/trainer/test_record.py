@@ -5,8 +5,10 @@ import json
 import pytest
 
 from trainer import config
+from trainer.config import RunConfig
 from trainer.errors import ConfigError, PreconditionFailed, UserError
-from trainer.run import record
+from trainer.run import layout, record
+from trainer.storage import LocalStore
 
 MLP = config.resolve("mlp", ())
 ABOUT = {"preset": "mlp", "overrides": [], "world_size": 2}
@@ -126,3 +128,16 @@ def test_an_image_of_unknown_revision_leaves_the_question_to_git(store, monkeypa
     monkeypatch.setenv("GANTRY_GIT_REVISION", stated)
     record.write(store, MLP, None, BEGUN, **ABOUT)
     assert read(store)["git_revision"] not in ("", "unknown")
+
+
+def test_an_older_record_is_read_with_defaults_for_what_it_did_not_know(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "FORMAT", 2)
+    store = LocalStore(tmp_path)
+    store.write(layout.RUN, b'{"format": 1, "config": {"network": {"name": "mlp"}, "steps": 7}}')
+    found = record.read(store)
+    assert (found.config.steps, found.config.recovery) == (7, RunConfig().recovery)
+    assert not found.has_begun
+    for version in (b"0", b"3", b'"1"', b"null"):
+        store.write(layout.RUN, b'{"format": ' + version + b', "config": {}}')
+        with pytest.raises(UserError, match="this Gantry reads formats 1 to 2"):
+            record.read(store)

@@ -11,7 +11,9 @@ from tests.support.teams import Team, train
 from trainer.environment import scratch
 from trainer.errors import EXIT_RESTART, EXIT_USER
 
-IDLE = "from trainer import scratch\nscratch.begin()\nprint(flush=True)\ninput()\nscratch.leave(0)"
+IDLE = (
+    "from trainer.environment import scratch\nscratch.begin()\nprint(flush=True)\ninput()\nscratch.leave(0)"
+)
 
 
 def idle(folder):
@@ -42,16 +44,20 @@ def tmp(tmp_path):
     return folder
 
 
-def test_a_trainer_leaves_nothing_at_its_end_when_asked_to_stop_or_after_the_next_start(tmp_path, tmp):
-    given = (str(tmp_path / "runs"), "run", tmp_path / "logs")
-    env = {"TMPDIR": str(tmp)}
+def test_a_trainer_leaves_nothing_at_its_end_when_asked_to_stop_or_after_the_next_start(
+    tmp_path, tmp, gcs_root, gcs_proxy
+):
+    given = (gcs_root, "run", tmp_path / "logs")
+    env = {"TMPDIR": str(tmp), "STORAGE_EMULATOR_HOST": gcs_proxy.url}
+    held = gcs_proxy.hold("POST", contains="checkpoints/20/state.data")
     with Team(*given, env=env) as team:
-        team.until(lambda: sum("__autograph_generated_file" in path.name for path in files(tmp)) > 10)
+        team.until(held.reached.is_set)
         team.kill()
-    left = files(tmp)
-    assert left
+    held.drop()
+    left = {*tmp.iterdir()}
+    assert files(tmp)
     with Team(*given, env=env) as team:
-        team.until(lambda: not set(left) & set(files(tmp)) and [*tmp.iterdir()])
+        team.until(lambda: (there := {*tmp.iterdir()}) and not left & there)
         team.ask_to_stop()
         assert team.wait() == [EXIT_RESTART], team.log()
     assert [*tmp.iterdir()] == []

@@ -2,13 +2,13 @@
 
 import math
 
+import keras
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config import preset_names, resolve, validate
-from trainer.networks.building import build
-from trainer.networks.describe import describe
+from trainer.networks.keras_builder import build
 from trainer.networks.sizes import sizes
 from trainer.run import checkpoints, layout
 from trainer.storage import LocalStore
@@ -16,16 +16,29 @@ from trainer.training.step import State, trainable_names
 
 
 def check(config):
-    """Layer by layer the same names, outputs and parameters, and the same variables for the optimizer."""
-    found, described, networks = sizes(config), describe(config), build(config)
-    for ours, theirs in zip(found[:2], (described.generator, described.discriminator), strict=True):
-        assert [(size.name, size.outputs, size.parameters) for size in ours] == [
-            (layer.name, math.prod(layer.output_shape), layer.parameters) for layer in theirs
-        ]
+    """Layer by layer what Keras has: names, kinds, shapes, variables and the products' cost."""
+    found, networks = sizes(config), build(config)
     for ours, network in zip(found[:2], networks, strict=True):
+        layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
+        assert [size[:3] for size in ours] == [
+            (layer.name, type(layer).__name__, tuple(layer.output.shape[1:])) for layer in layers
+        ]
+        assert [size.parameters for size in ours] == [layer.count_params() for layer in layers]
+        assert [size.flop for size in ours] == [products(layer) for layer in layers]
         expected = [math.prod(weight.shape) for weight in network.trainable_variables]
         assert [entries for size in ours for entries in size.trainable] == expected
     assert found.batch_dependent == networks.batch_dependent
+
+
+def products(layer):
+    """Two operations for each multiply and add of a layer's products."""
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        uses = math.prod(layer.input.shape[1:3])
+    elif isinstance(layer, keras.layers.Conv2D):
+        uses = math.prod(layer.output.shape[1:3])
+    else:
+        uses = int(isinstance(layer, keras.layers.Dense))
+    return 2 * uses * math.prod(layer.kernel.shape) if uses else 0
 
 
 @pytest.mark.parametrize("preset", preset_names())

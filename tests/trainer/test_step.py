@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from trainer import config, randomness
 from trainer.environment.tf_config import Cluster
-from trainer.networks.building import SyncBatchNormalization, build, portable_generator
+from trainer.networks.keras_builder import SyncBatchNormalization, build, portable_generator
 from trainer.networks.layers import UpConvolution
-from trainer.training.step import Feed, State, Stepper
-from trainer.training.strategy import connect
+from trainer.training.distribution import connect
+from trainer.training.input_pipeline import Feed
+from trainer.training.step import State, Stepper
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)
 
@@ -191,6 +192,19 @@ def test_batch_normalization_is_keras_own():
     for mine, keras_own in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         assert np.allclose(mine, keras_own, atol=1e-5)
     assert np.allclose(ours(inputs, training=False), theirs(inputs, training=False), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(128, 32, 32, 2), (131072, 2)])  # the fused kernel's way, and our own
+def test_batch_normalization_counts_what_no_half_precision_number_holds(shape):
+    inputs = tf.random.stateless_normal(shape, [1, 2]) * 3 + 1
+    half = SyncBatchNormalization(momentum=0.5, dtype="mixed_float16")
+    whole = SyncBatchNormalization(momentum=0.5)
+    found, expected = half(tf.cast(inputs, tf.float16), training=True), whole(inputs, training=True)
+    assert found.dtype == tf.float16
+    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, atol=0.01)
+    for mine, theirs in zip(half.get_weights(), whole.get_weights(), strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_allclose(mine, theirs, rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("side", [2, 4, 8])

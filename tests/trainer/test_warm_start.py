@@ -12,13 +12,15 @@ from tests.support.teams import SMALL, train
 from trainer import config
 from trainer.data import open_source
 from trainer.errors import ConfigError, UserError
+from trainer.metrics import without_timing
 from trainer.run import checkpoints, index, provenance, record
 from trainer.run.layout import run_path
-from trainer.run.metrics_log import TIMING, read_lines
+from trainer.run.metrics_log import read_lines
 from trainer.run.provenance import WarmStart
 from trainer.storage import open_store
 from trainer.training.chief import Chief
-from trainer.training.step import TALLY, Feed, State, Stepper
+from trainer.training.input_pipeline import Feed
+from trainer.training.step import TALLY, State, Stepper
 
 WARM = ("warm_start.run=latest", "warm_start.optimizer=kept")
 
@@ -63,7 +65,7 @@ def values(root, run, step):
 
 
 def lines(root, run):
-    return [{key: line[key] for key in line.keys() - TIMING} for line in read_lines(store(root, run))]
+    return [without_timing(line) for line in read_lines(store(root, run))]
 
 
 def same(first, second):

@@ -169,13 +169,13 @@ def end_of_watchdogs(others):
 
 CHILD = """
 import threading
-from trainer.training.abort import Emergency
+from trainer.training.abort import Abort
 from trainer.training.watchdog import Watchdog
 
 def collective():
     threading.Event().wait()
 
-dog = Watchdog(0.2, Emergency().stalled)
+dog = Watchdog(0.2, Abort().stalled)
 dog.beat()
 with dog.held():
     threading.Event().wait(1)

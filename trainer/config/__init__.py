@@ -17,13 +17,11 @@ from trainer.config.resolve import (
     to_yaml,
     validate,
 )
-from trainer.config.schema import BLOCK, Dcgan, Mlp, RunConfig, WarmStart
+from trainer.config.schema import BLOCK, RunConfig, WarmStart
 
 __all__ = [
     "BLOCK",
     "VARIABLE",
-    "Dcgan",
-    "Mlp",
     "Received",
     "RunConfig",
     "WarmStart",

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from trainer.config.schema import Dcgan, Mlp, RunConfig
+from trainer.config.schema import RunConfig
+from trainer.networks import ARCHITECTURES, NAMES
 
 # What a person would write, for what pydantic calls by Python's names.
 _EXPECTED = {
@@ -45,7 +46,7 @@ def known_keys() -> dict[str, Any]:
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
                 visit(field.annotation, f"{prefix}{name}.")
             elif name == "network":
-                for network in (Mlp, Dcgan):
+                for network in ARCHITECTURES:
                     visit(network, "network.")
             else:
                 keys[prefix + name] = field.annotation
@@ -63,7 +64,7 @@ def is_whole(annotation: Any) -> bool:
 
 def is_kind(place: int, part: object) -> bool:
     """Whether a part of an error's place is the name of a union's member: network.mlp.latent_size."""
-    return place == 1 and part in ("mlp", "dcgan")
+    return place == 1 and part in NAMES
 
 
 def nearest(word: str, words: list[str]) -> str:

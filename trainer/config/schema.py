@@ -7,16 +7,15 @@ the same result whatever that shape is, but for rounding.
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from trainer import losses
 from trainer.config.sources import parse_source
+from trainer.networks import Mlp, Network
+from trainer.sections import Fraction, Image, Positive, Section
 
 BLOCK = 256
 """Neighbouring images that are shuffled and read together from a shard (64x64 RGB: 3 MiB)."""
-
-Positive = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Widths = Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 
 def _run_name(value: str) -> str:
@@ -28,64 +27,6 @@ def _run_name(value: str) -> str:
 def _source(value: str) -> str:
     parse_source(value)
     return value
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are refused and values cannot change after they were checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Image(Section):
-    """Shape of one image, real or generated."""
-
-    height: Annotated[int, Field(ge=4, le=1024)] = 28
-    """Rows, in pixels (MNIST: 28)."""
-    width: Annotated[int, Field(ge=4, le=1024)] = 28
-    """Columns, in pixels (MNIST: 28)."""
-    channels: Literal[1, 3] = 1
-    """1 for grey, 3 for RGB."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
-        return self.height, self.width, self.channels
-
-
-class Mlp(Section):
-    """The plain GAN of Goodfellow et al. 2014 (arXiv:1406.2661): fully connected networks."""
-
-    name: Literal["mlp"] = "mlp"
-    """Kind of network."""
-    latent_size: Annotated[int, Field(ge=1, le=4096)] = 100
-    """Entries of the latent vector z, drawn from N(0, 1)."""
-    generator_units: Widths = (128, 256, 512, 1024)
-    """Units of each hidden layer of the generator."""
-    discriminator_units: Widths = (1024, 512, 256)
-    """Units of each hidden layer of the discriminator."""
-    leaky_slope: Fraction = 0.2
-    """Slope of LeakyReLU below zero."""
-
-
-class Dcgan(Section):
-    """Deep convolutional GAN of Radford, Metz and Chintala 2015 (arXiv:1511.06434), section 3, figure 1."""
-
-    name: Literal["dcgan"]
-    """Kind of network."""
-    latent_size: Annotated[int, Field(ge=1, le=4096)] = 100
-    """Entries of the latent vector z (section 4.1), drawn from N(0, 1)."""
-    generator_filters: Widths = (1024, 512, 256, 128)
-    """Channels of the projection and of each transposed convolution but the last (figure 1: from 1024)."""
-    discriminator_filters: Widths = (64, 128, 256, 512)
-    """Channels of each convolution of the discriminator: the generator's, mirrored and halved."""
-    kernel: Annotated[int, Field(ge=2, le=9)] = 5
-    """Edge of each convolution's kernel, in pixels (figure 1: 5); the stride is 2."""
-    leaky_slope: Fraction = 0.2
-    """Slope of LeakyReLU in the discriminator (section 3)."""
-    weight_stddev: Annotated[float, Field(gt=0, le=1)] = 0.02
-    """Standard deviation of the weights' first values (section 4)."""
-    batch_norm_momentum: Fraction = 0.9
-    """Share of the old moving statistics kept at each step."""
 
 
 class Data(Section):
@@ -182,11 +123,11 @@ class Recovery(Section):
 class RunConfig(Section):
     """A whole run: enough to reproduce it."""
 
-    network: Annotated[Mlp | Dcgan, Field(discriminator="name")] = Mlp()
+    network: Annotated[Network, Field(discriminator="name")] = Mlp()
     """Architecture of generator and discriminator."""
     image: Image = Image()
     """Shape of the images."""
-    loss: Literal["bce"] = "bce"
+    loss: losses.Name = "bce"
     """bce: binary cross-entropy, the generator's non-saturating (Goodfellow et al. 2014, section 3)."""
     steps: Positive = 10000
     """Updates of each network."""
@@ -212,18 +153,9 @@ class RunConfig(Section):
     """Patience with lost workers and storage."""
 
     @model_validator(mode="after")
-    def _dcgan_halves(self) -> "RunConfig":
-        """A DCGAN halves its images once for each entry of its filters, in both networks."""
-        if isinstance(self.network, Dcgan):
-            for field in ("generator_filters", "discriminator_filters"):
-                factor = 2 ** len(getattr(self.network, field))
-                for side in ("height", "width"):
-                    size = getattr(self.image, side)
-                    if size % factor:
-                        raise ValueError(
-                            f"image.{side} is {size}, expected a multiple of {factor}: "
-                            f"network.{field} has {factor.bit_length() - 1} entries, each halving the image"
-                        )
+    def _fits(self) -> "RunConfig":
+        """Networks and images fit together."""
+        self.network.check(self.image)
         return self
 
     def per_replica_batch(self, replicas: int) -> int:

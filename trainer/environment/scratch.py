@@ -1,9 +1,9 @@
 """A folder for this process' temporary files, which goes with it however it ends.
 
-TensorFlow's autograph writes a file for each function that it converts (21 for a run) and removes them only
-at a normal exit, which a trainer never has; checkpoints and exports pass through scratch folders. All of it
-lies in one folder whose lock the kernel lets go of with the process (flock(2)). So what a killed one left
-is told from what a living one uses, in whatever container, and the next that begins removes it.
+Checkpoints and exports pass through scratch folders, and libraries write files that they remove only at a
+normal exit, which a trainer never has (AutoGraph one for each function, were it asked to convert any). All
+of it lies in one folder whose lock the kernel lets go of with the process (flock(2)). So what a killed one
+left is told from what a living one uses, in whatever container, and the next that begins removes it.
 """
 
 import atexit

@@ -5,88 +5,86 @@ but not at the generator's output nor the discriminator's input, ReLU in the gen
 LeakyReLU in the discriminator, weights from N(0, 0.02).
 """
 
-import keras
+from typing import Annotated, Literal
 
-from trainer.config.schema import Dcgan, Image
-from trainer.networks.layers import SyncBatchNormalization, UpConvolution
-from trainer.networks.seeds import Seeds
+from pydantic import Field
 
+from trainer.networks.builder import Architecture, Builder, LatentSize, Normal, T
+from trainer.sections import Fraction, Image, Widths
 
-def generator(network: Dcgan, image: Image, seeds: Seeds, *, portable: bool = False) -> keras.Sequential:
-    """Latents [batch, latent_size] to images [batch, height, width, channels] in [-1, 1].
-
-    Args:
-        network: filters, kernel and first weights.
-        image: shape of the images; each side is a multiple of 2 to the number of filters.
-        seeds: of the first weights.
-        portable: use Keras' own layers, which need no Gantry to be loaded; the weights are the same.
-    """
-    up = keras.layers.Conv2DTranspose if portable else UpConvolution
-    first, *rest = network.generator_filters
-    factor = 2 ** len(network.generator_filters)
-    grid = (image.height // factor, image.width // factor, first)
-    layers = [
-        keras.Input((network.latent_size,)),
-        keras.layers.Dense(
-            grid[0] * grid[1] * first,
-            use_bias=False,
-            kernel_initializer=_weights(network, seeds),
-            name="project",
-        ),
-        keras.layers.Reshape(grid, name="grid"),
-        _normalization(network, seeds, "project", portable),
-        keras.layers.ReLU(name="relu_project"),
-    ]
-    for number, filters in enumerate(rest, start=1):
-        layers += [
-            up(filters, **_convolution(network, seeds), use_bias=False, name=f"up_{number}"),
-            _normalization(network, seeds, f"up_{number}", portable),
-            keras.layers.ReLU(name=f"relu_{number}"),
-        ]
-    layers.append(up(image.channels, **_convolution(network, seeds), activation="tanh", name="image"))
-    return keras.Sequential(layers, name="generator")
+_EPSILON = 1e-5  # of batch normalization, as in the authors' code
 
 
-def discriminator(network: Dcgan, image: Image, seeds: Seeds) -> keras.Sequential:
-    """Images [batch, height, width, channels] in [-1, 1] to logits [batch, 1], positive for real."""
-    first, *rest = network.discriminator_filters
-    layers = [
-        keras.Input(image.shape),
-        keras.layers.Conv2D(first, **_convolution(network, seeds), name="down_1"),
-        keras.layers.LeakyReLU(network.leaky_slope, name="leaky_1"),
-    ]
-    for number, filters in enumerate(rest, start=2):
-        layers += [
-            keras.layers.Conv2D(
-                filters, **_convolution(network, seeds), use_bias=False, name=f"down_{number}"
-            ),
-            _normalization(network, seeds, f"down_{number}", portable=False),
-            keras.layers.LeakyReLU(network.leaky_slope, name=f"leaky_{number}"),
-        ]
-    layers += [
-        keras.layers.Flatten(name="flat"),
-        keras.layers.Dense(1, kernel_initializer=_weights(network, seeds), name="logit"),
-    ]
-    return keras.Sequential(layers, name="discriminator")
+class Dcgan(Architecture):
+    """Deep convolutional GAN of Radford, Metz and Chintala 2015 (arXiv:1511.06434), section 3, figure 1."""
 
+    name: Literal["dcgan"]
+    """Kind of network."""
+    latent_size: LatentSize = 100
+    """Entries of the latent vector z (section 4.1), drawn from N(0, 1)."""
+    generator_filters: Widths = (1024, 512, 256, 128)
+    """Channels of the projection and of each transposed convolution but the last (figure 1: from 1024)."""
+    discriminator_filters: Widths = (64, 128, 256, 512)
+    """Channels of each convolution of the discriminator: the generator's, mirrored and halved."""
+    kernel: Annotated[int, Field(ge=2, le=9)] = 5
+    """Edge of each convolution's kernel, in pixels (figure 1: 5); the stride is 2."""
+    leaky_slope: Fraction = 0.2
+    """Slope of LeakyReLU in the discriminator (section 3)."""
+    weight_stddev: Annotated[float, Field(gt=0, le=1)] = 0.02
+    """Standard deviation of the weights' first values (section 4)."""
+    batch_norm_momentum: Fraction = 0.9
+    """Share of the old moving statistics kept at each step."""
 
-def _convolution(network: Dcgan, seeds: Seeds) -> dict[str, object]:
-    return {
-        "kernel_size": network.kernel,
-        "strides": 2,
-        "padding": "same",
-        "kernel_initializer": _weights(network, seeds),
-    }
+    def check(self, image: Image) -> None:
+        """Each entry of the filters halves the image once, in both networks."""
+        for field in ("generator_filters", "discriminator_filters"):
+            factor = 2 ** len(getattr(self, field))
+            for side in ("height", "width"):
+                size = getattr(image, side)
+                if size % factor:
+                    raise ValueError(
+                        f"image.{side} is {size}, expected a multiple of {factor}: "
+                        f"network.{field} has {factor.bit_length() - 1} entries, each halving the image"
+                    )
 
+    def generator(self, builder: Builder[T], image: Image) -> T:
+        """A projection to a small map, doubled by each transposed convolution."""
+        first, *rest = self.generator_filters
+        factor = 2 ** len(self.generator_filters)
+        small = (image.height // factor, image.width // factor, first)
+        x = builder.input((self.latent_size,))
+        x = builder.dense(x, small[0] * small[1] * first, "project", bias=False, weights=self._weights)
+        x = builder.reshape(x, small, "grid")
+        x = builder.relu(self._normalized(builder, x, "project"), "relu_project")
+        for number, filters in enumerate(rest, start=1):
+            name = f"up_{number}"
+            x = builder.up_convolution(
+                x, filters, name, kernel=self.kernel, bias=False, weights=self._weights
+            )
+            x = builder.relu(self._normalized(builder, x, name), f"relu_{number}")
+        return builder.up_convolution(
+            x, image.channels, "image", kernel=self.kernel, weights=self._weights, activation="tanh"
+        )
 
-def _weights(network: Dcgan, seeds: Seeds) -> keras.Initializer:
-    return seeds.normal(network.weight_stddev)
+    def discriminator(self, builder: Builder[T], image: Image) -> T:
+        """The image halved by each convolution, and one logit of what is left."""
+        x = builder.input(image.shape)
+        for number, filters in enumerate(self.discriminator_filters, start=1):
+            name, first = f"down_{number}", number == 1
+            x = builder.convolution(
+                x, filters, name, kernel=self.kernel, stride=2, bias=first, weights=self._weights
+            )
+            if not first:
+                x = self._normalized(builder, x, name)
+            x = builder.leaky_relu(x, self.leaky_slope, f"leaky_{number}")
+        return builder.dense(builder.flatten(x, "flat"), 1, "logit", weights=self._weights)
 
+    @property
+    def _weights(self) -> Normal:
+        return Normal(self.weight_stddev)
 
-def _normalization(network: Dcgan, seeds: Seeds, after: str, portable: bool) -> keras.layers.Layer:
-    kind = keras.layers.BatchNormalization if portable else SyncBatchNormalization
-    # Scale from N(1, 0.02) as in the authors' code; epsilon as there.
-    scale = seeds.normal(network.weight_stddev, mean=1.0)
-    return kind(
-        momentum=network.batch_norm_momentum, epsilon=1e-5, gamma_initializer=scale, name=f"normalize_{after}"
-    )
+    def _normalized(self, builder: Builder[T], x: T, after: str) -> T:
+        scale = Normal(self.weight_stddev, mean=1.0)  # from N(1, 0.02) as in the authors' code
+        return builder.normalization(
+            x, f"normalize_{after}", momentum=self.batch_norm_momentum, epsilon=_EPSILON, scale=scale
+        )

@@ -25,8 +25,9 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[m
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         if replicas == 1 and inputs.shape.rank == 4:
             return self._fused(inputs)
+        given, inputs = inputs.dtype, tf.cast(inputs, tf.float32)  # 128 * 32 * 32 is inf in float16
         axes = list(range(inputs.shape.rank - 1))
-        count = tf.cast(tf.size(inputs) // inputs.shape[-1] * replicas, inputs.dtype)
+        count = tf.cast(tf.size(inputs) // inputs.shape[-1] * replicas, tf.float32)
         sums = tf.concat([tf.reduce_sum(inputs, axes), tf.reduce_sum(tf.square(inputs), axes)], axis=0)
         if replicas > 1:
             context = tf.distribute.get_replica_context()
@@ -34,13 +35,15 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[m
         mean, square = tf.split(sums / count, 2)
         variance = tf.maximum(square - tf.square(mean), 0.0)
         self._move(mean, variance)
-        return tf.nn.batch_normalization(inputs, mean, variance, self.beta, self.gamma, self.epsilon)
+        beta, gamma = (tf.cast(each, tf.float32) for each in (self.beta, self.gamma))
+        return tf.cast(tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, self.epsilon), given)
 
     def _fused(self, inputs: tf.Tensor) -> tf.Tensor:
+        beta, gamma = (tf.cast(each.value, tf.float32) for each in (self.beta, self.gamma))
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, self.gamma.value, self.beta.value, epsilon=self.epsilon, is_training=True
+            inputs, gamma, beta, epsilon=self.epsilon, is_training=True
         )
-        count = tf.cast(tf.size(inputs) // inputs.shape[-1], inputs.dtype)
+        count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
         self._move(mean, variance * (count - 1) / count)  # the kernel's variance is the unbiased one
         return outputs
 

@@ -2,52 +2,41 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
-import keras
-
-from trainer.config.schema import Image, Mlp
-from trainer.networks.seeds import Seeds
-
-
-def generator(network: Mlp, image: Image, seeds: Seeds) -> keras.Sequential:
-    """Latents [batch, latent_size] to images [batch, height, width, channels] in [-1, 1].
-
-    With the defaults 100-128-256-512-1024-784: 1,506,448 parameters.
-    """
-    return keras.Sequential(
-        [
-            keras.Input((network.latent_size,)),
-            *_hidden(network.generator_units, network.leaky_slope, seeds),
-            _dense(math.prod(image.shape), "pixels", seeds, activation="tanh"),
-            keras.layers.Reshape(image.shape, name="image"),
-        ],
-        name="generator",
-    )
+from trainer.networks.builder import Architecture, Builder, LatentSize, T
+from trainer.sections import Fraction, Image, Widths
 
 
-def discriminator(network: Mlp, image: Image, seeds: Seeds) -> keras.Sequential:
-    """Images [batch, height, width, channels] in [-1, 1] to logits [batch, 1], positive for real.
+class Mlp(Architecture):
+    """The plain GAN of Goodfellow et al. 2014 (arXiv:1406.2661): fully connected networks."""
 
-    With the defaults 784-1024-512-256-1: 1,460,225 parameters.
-    """
-    return keras.Sequential(
-        [
-            keras.Input(image.shape),
-            keras.layers.Flatten(name="flat"),
-            *_hidden(network.discriminator_units, network.leaky_slope, seeds),
-            _dense(1, "logit", seeds),
-        ],
-        name="discriminator",
-    )
+    name: Literal["mlp"] = "mlp"
+    """Kind of network."""
+    latent_size: LatentSize = 100
+    """Entries of the latent vector z, drawn from N(0, 1)."""
+    generator_units: Widths = (128, 256, 512, 1024)
+    """Units of each hidden layer of the generator."""
+    discriminator_units: Widths = (1024, 512, 256)
+    """Units of each hidden layer of the discriminator."""
+    leaky_slope: Fraction = 0.2
+    """Slope of LeakyReLU below zero."""
 
+    def generator(self, builder: Builder[T], image: Image) -> T:
+        """With the defaults 100-128-256-512-1024-784: 1,506,448 parameters."""
+        x = builder.input((self.latent_size,))
+        x = self._hidden(builder, x, self.generator_units)
+        x = builder.dense(x, math.prod(image.shape), "pixels", activation="tanh")
+        return builder.reshape(x, image.shape, "image")
 
-def _hidden(units: Sequence[int], slope: float, seeds: Seeds) -> list[keras.layers.Layer]:
-    layers: list[keras.layers.Layer] = []
-    for number, width in enumerate(units, start=1):
-        layers.append(_dense(width, f"hidden_{number}", seeds))
-        layers.append(keras.layers.LeakyReLU(slope, name=f"leaky_{number}"))
-    return layers
+    def discriminator(self, builder: Builder[T], image: Image) -> T:
+        """With the defaults 784-1024-512-256-1: 1,460,225 parameters."""
+        x = builder.flatten(builder.input(image.shape), "flat")
+        x = self._hidden(builder, x, self.discriminator_units)
+        return builder.dense(x, 1, "logit")
 
-
-def _dense(width: int, name: str, seeds: Seeds, activation: str | None = None) -> keras.layers.Layer:
-    return keras.layers.Dense(width, activation=activation, kernel_initializer=seeds.glorot(), name=name)
+    def _hidden(self, builder: Builder[T], x: T, units: Sequence[int]) -> T:
+        for number, width in enumerate(units, start=1):
+            x = builder.dense(x, width, f"hidden_{number}")
+            x = builder.leaky_relu(x, self.leaky_slope, f"leaky_{number}")
+        return x

@@ -1,14 +1,13 @@
-"""How large a configuration's networks are, from the configuration alone: no TensorFlow, no time.
+"""How large a configuration's networks are and what they cost, without TensorFlow and in no time.
 
-The launcher estimates a run with this before there is a pod. The shapes are those that `networks.building`
-builds; a test holds the two together, layer by layer.
+`Counter` is a builder that only counts; a test holds it to what Keras builds, layer by layer.
 """
 
 import math
-from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from trainer.config.schema import Dcgan, Image, Mlp, RunConfig
+from trainer.networks.builder import GLOROT, Architecture, Configuration, Shape, Weights
+from trainer.sections import Image
 
 _FLOAT_BYTES = 4
 # Of a checkpoint's index and manifest: measured 1,150 bytes and 35 for each tensor (mlp, dcgan, dcgan64).
@@ -21,17 +20,122 @@ class Size(NamedTuple):
 
     name: str
     """As in a checkpoint."""
-    outputs: int
-    """Entries of one example's output."""
+    kind: str
+    """What it is, by Keras' name for it."""
+    output_shape: Shape
+    """Of one example."""
     trainable: tuple[int, ...] = ()
     """Entries of each variable that the optimizer updates."""
     moving: tuple[int, ...] = ()
     """Entries of each variable that it does not: moving statistics."""
+    flop: int = 0
+    """Floating-point operations of one example forward: two for each multiply and add of a product.
+
+    Products only; activations and normalization are below 1 % of a GAN's work.
+    """
+
+    @property
+    def outputs(self) -> int:
+        """Entries of one example's output."""
+        return math.prod(self.output_shape)
 
     @property
     def parameters(self) -> int:
         """Entries of all variables."""
         return sum(self.trainable) + sum(self.moving)
+
+
+class Counter:
+    """A builder (`builder.Builder`) whose outputs are shapes: it keeps the size of each layer."""
+
+    def __init__(self) -> None:
+        self.layers: list[Size] = []
+        self.batch_dependent = False
+        """Whether an example's output in training depends on the rest of its batch."""
+
+    def input(self, shape: Shape) -> Shape:
+        """Nothing to count."""
+        return shape
+
+    def dense(
+        self,
+        x: Shape,
+        units: int,
+        name: str,
+        *,
+        bias: bool = True,
+        weights: Weights = GLOROT,
+        activation: str = "",
+    ) -> Shape:
+        """A kernel [n, units]."""
+        return self._product(name, "Dense", (units,), (math.prod(x) * units,), bias, 1)
+
+    def reshape(self, x: Shape, shape: Shape, name: str) -> Shape:
+        """No variables."""
+        return self._add(Size(name, "Reshape", shape))
+
+    def flatten(self, x: Shape, name: str) -> Shape:
+        """No variables."""
+        return self._add(Size(name, "Flatten", (math.prod(x),)))
+
+    def convolution(
+        self,
+        x: Shape,
+        filters: int,
+        name: str,
+        *,
+        kernel: int,
+        stride: int = 1,
+        bias: bool = True,
+        weights: Weights = GLOROT,
+    ) -> Shape:
+        """A kernel [kernel, kernel, channels, filters], which each pixel of the output meets whole."""
+        height, width, channels = x
+        shape = (-(-height // stride), -(-width // stride), filters)
+        return self._product(
+            name, "Conv2D", shape, (kernel**2 * channels * filters,), bias, shape[0] * shape[1]
+        )
+
+    def up_convolution(
+        self,
+        x: Shape,
+        filters: int,
+        name: str,
+        *,
+        kernel: int,
+        bias: bool = True,
+        weights: Weights = GLOROT,
+        activation: str = "",
+    ) -> Shape:
+        """A kernel [kernel, kernel, filters, channels], which each pixel of the input meets whole."""
+        height, width, channels = x
+        shape = (2 * height, 2 * width, filters)
+        entries = (kernel**2 * channels * filters,)
+        return self._product(name, "UpConvolution", shape, entries, bias, height * width)
+
+    def normalization(self, x: Shape, name: str, *, momentum: float, epsilon: float, scale: Weights) -> Shape:
+        """Scale and shift of each channel, and its moving mean and variance."""
+        self.batch_dependent = True
+        two = (x[-1], x[-1])
+        return self._add(Size(name, "SyncBatchNormalization", x, two, two))
+
+    def relu(self, x: Shape, name: str) -> Shape:
+        """No variables."""
+        return self._add(Size(name, "ReLU", x))
+
+    def leaky_relu(self, x: Shape, slope: float, name: str) -> Shape:
+        """No variables."""
+        return self._add(Size(name, "LeakyReLU", x))
+
+    def _product(
+        self, name: str, kind: str, shape: Shape, kernel: tuple[int], bias: bool, uses: int
+    ) -> Shape:
+        variables = (*kernel, shape[-1]) if bias else kernel
+        return self._add(Size(name, kind, shape, variables, flop=2 * uses * kernel[0]))
+
+    def _add(self, size: Size) -> Shape:
+        self.layers.append(size)
+        return size.output_shape
 
 
 class Sizes(NamedTuple):
@@ -69,6 +173,19 @@ class Sizes(NamedTuple):
         """The generator's weights, which are nearly all of ``export/generator.keras``."""
         return sum(layer.parameters for layer in self.generator) * _FLOAT_BYTES
 
+    @property
+    def flop_per_image(self) -> int:
+        """FLOP of one whole step, divided by its real images: both updates, forward and backward.
+
+        A backward pass costs one forward pass for the weights' gradients and one for the inputs', but the
+        first layer's inputs need none. The discriminator sees a real and a generated image in its own update,
+        and the generated one again in the generator's, without gradients for its weights.
+        """
+        both = (self.generator, self.discriminator)
+        g, d = (sum(layer.flop for layer in layers) for layers in both)
+        first_g, first_d = (next(layer.flop for layer in layers if layer.flop) for layers in both)
+        return 2 * (3 * d - first_d) + 2 * d + 3 * g - first_g
+
     def memory_bytes(self, batch: int) -> dict[str, int]:
         """What one replica that takes `batch` images of each step holds, by what it is for.
 
@@ -86,79 +203,18 @@ class Sizes(NamedTuple):
         }
 
 
-def sizes(config: RunConfig) -> Sizes:
+def sizes(config: Configuration) -> Sizes:
     """The sizes of the networks that `config` asks for."""
-    network, image = config.network, config.image
-    if isinstance(network, Mlp):
-        pixels = math.prod(image.shape)
-        return Sizes(
-            generator=(
-                *_hidden(network.latent_size, network.generator_units),
-                _dense("pixels", network.generator_units[-1], pixels),
-                Size("image", pixels),
-            ),
-            discriminator=(
-                Size("flat", pixels),
-                *_hidden(pixels, network.discriminator_units),
-                _dense("logit", network.discriminator_units[-1], 1),
-            ),
-            batch_dependent=False,
-        )
+    return of_networks(config.network, config.image)
+
+
+def of_networks(network: Architecture, image: Image) -> Sizes:
+    """The sizes of an architecture's networks for images of a shape."""
+    generator, discriminator = Counter(), Counter()
+    network.generator(generator, image)
+    network.discriminator(discriminator, image)
     return Sizes(
-        tuple(_dcgan_generator(network, image)),
-        tuple(_dcgan_discriminator(network, image)),
-        batch_dependent=True,
+        tuple(generator.layers),
+        tuple(discriminator.layers),
+        generator.batch_dependent or discriminator.batch_dependent,
     )
-
-
-def _hidden(width: int, units: Sequence[int]) -> Iterator[Size]:
-    for number, unit in enumerate(units, start=1):
-        yield _dense(f"hidden_{number}", width, unit)
-        yield Size(f"leaky_{number}", unit)
-        width = unit
-
-
-def _dense(name: str, inputs: int, outputs: int) -> Size:
-    return Size(name, outputs, (inputs * outputs, outputs))
-
-
-def _normalization(after: str, outputs: int, channels: int) -> Size:
-    return Size(f"normalize_{after}", outputs, (channels, channels), (channels, channels))
-
-
-def _dcgan_generator(network: Dcgan, image: Image) -> Iterator[Size]:
-    first, *rest = network.generator_filters
-    factor = 2 ** len(network.generator_filters)
-    area = image.height // factor * (image.width // factor)
-    outputs = area * first
-    yield Size("project", outputs, (network.latent_size * outputs,))
-    yield Size("grid", outputs)
-    yield _normalization("project", outputs, first)
-    yield Size("relu_project", outputs)
-    channels = first
-    for number, filters in enumerate(rest, start=1):
-        area *= 4
-        outputs = area * filters
-        yield Size(f"up_{number}", outputs, (network.kernel**2 * channels * filters,))
-        yield _normalization(f"up_{number}", outputs, filters)
-        yield Size(f"relu_{number}", outputs)
-        channels = filters
-    kernel = network.kernel**2 * channels * image.channels
-    yield Size("image", math.prod(image.shape), (kernel, image.channels))
-
-
-def _dcgan_discriminator(network: Dcgan, image: Image) -> Iterator[Size]:
-    channels: int = image.channels
-    area = image.height * image.width
-    for number, filters in enumerate(network.discriminator_filters, start=1):
-        area //= 4
-        outputs, kernel = area * filters, network.kernel**2 * channels * filters
-        if number == 1:
-            yield Size("down_1", outputs, (kernel, filters))
-        else:
-            yield Size(f"down_{number}", outputs, (kernel,))
-            yield _normalization(f"down_{number}", outputs, filters)
-        yield Size(f"leaky_{number}", outputs)
-        channels = filters
-    yield Size("flat", area * channels)
-    yield _dense("logit", area * channels, 1)

@@ -28,7 +28,7 @@ class _Finished(Exception):
     """The run turned out to be finished while we waited for its workers."""
 
 
-class World(Protocol):
+class Host(Protocol):
     """What the supervisor acts on."""
 
     @property
@@ -62,7 +62,7 @@ class World(Protocol):
 
 
 @dataclass
-class Patience:
+class RestartBudget:
     """Counts restarts, and those that brought nothing."""
 
     limit: int
@@ -89,12 +89,10 @@ class Patience:
 class Supervisor:
     """The life of one pod."""
 
-    def __init__(
-        self, world: World, meeting: Meeting, *, leads: bool, limit: int, peer_seconds: float
-    ) -> None:
+    def __init__(self, host: Host, meeting: Meeting, *, leads: bool, limit: int, peer_seconds: float) -> None:
         """`leads`: this is the chief's pod, which counts restarts and tells the run's status."""
-        self._world, self._meeting, self._leads, self._peer_seconds = world, meeting, leads, peer_seconds
-        self._patience = Patience(limit)
+        self._host, self._meeting, self._leads, self._peer_seconds = host, meeting, leads, peer_seconds
+        self._budget = RestartBudget(limit)
         self._because = ""
         self._looked = 0.0
 
@@ -108,68 +106,68 @@ class Supervisor:
         if self._leads:
             self._take_over()
         while True:
-            if self._world.is_finished():
-                self._world.say("the run is finished")
+            if self._host.is_finished():
+                self._host.say("the run is finished")
                 return EXIT_DONE
-            self._world.check_record()
+            self._host.check_record()
             try:
-                generation = self._meeting.gather(self._peer_seconds, self._world.say, self._pause)
+                generation = self._meeting.gather(self._peer_seconds, self._host.say, self._pause)
             except _Finished:
                 continue
             except _Asked:
                 return EXIT_RESTART
-            ending = self._world.run(generation, self._patience.restarts, self._because, self._meeting.over)
+            ending = self._host.run(generation, self._budget.restarts, self._because, self._meeting.over)
             code = self._after(generation, ending)
             if code is not None:
                 return code
 
     def _take_over(self) -> None:
         """Go on counting, and telling, where the chief's pod before this one was cut off."""
-        self._patience.reached = self._world.newest_step() or 0
-        if (before := self._world.restarts_before()) is None or self._world.is_finished():
+        self._budget.reached = self._host.newest_step() or 0
+        if (before := self._host.restarts_before()) is None or self._host.is_finished():
             return
-        self._patience.restarts = before + 1
+        self._budget.restarts = before + 1
         self._because = "worker 0, the chief, has a new pod"
-        self._world.tell("restarting", self._way_on(), before + 1)
+        self._host.tell("restarting", self._way_on(), before + 1)
 
     def _after(self, generation: Generation, ending: Ending) -> int | None:
         """What to do after a trainer: the exit code for this pod, or None to start another."""
         over, done = self._meeting.over(), ending.code == EXIT_DONE
         reason = ending.text
-        if self._world.asked and not done:
-            reason = f"worker {generation.team.index} was asked to stop ({self._world.asked})"
+        if self._host.asked and not done:
+            reason = f"worker {generation.team.index} was asked to stop ({self._host.asked})"
         self._meeting.end(reason, done)
-        if self._world.asked or ending.code != EXIT_RESTART:
+        if self._host.asked or ending.code != EXIT_RESTART:
             return ending.code
         self._because = over or reason
         return self._start_again()
 
     def _start_again(self) -> int | None:
-        step = self._world.newest_step() if self._leads else None
-        if not self._patience.restart(step) and self._leads:
+        step = self._host.newest_step() if self._leads else None
+        if not self._budget.restart(step) and self._leads:
             text = (
-                f"{self._patience.limit} restarts brought no newer checkpoint than step "
-                f"{self._patience.reached}; the last reason: {self._because}"
+                f"{self._budget.limit} restarts brought no newer checkpoint than step "
+                f"{self._budget.reached}; the last reason: {self._because}"
             )
-            self._world.say(f"error: {text}")
-            self._world.tell("failed", text, self._patience.restarts - 1)
+            self._host.say(f"error: {text}")
+            self._host.tell("failed", text, self._budget.restarts - 1)
             return EXIT_FAILED
-        count = self._patience.restarts
+        count = self._budget.restarts
         if self._leads:
             text = self._way_on()
-            self._world.tell("restarting", text, count)
+            self._host.tell("restarting", text, count)
         else:
             text = f"{self._because} (restart {count})"
-        self._world.say(f"starting again: {text}")
+        self._host.say(f"starting again: {text}")
         try:
-            self._sleep(self._patience.pause_seconds if self._leads else 0.0)
+            self._sleep(self._budget.pause_seconds if self._leads else 0.0)
         except _Asked:
             return EXIT_RESTART
         return None
 
     def _way_on(self) -> str:
-        where = f"step {self._patience.reached}" if self._patience.reached else "the beginning"
-        return f"{self._because}; all workers go on from {where} (restart {self._patience.restarts})"
+        where = f"step {self._budget.reached}" if self._budget.reached else "the beginning"
+        return f"{self._because}; all workers go on from {where} (restart {self._budget.restarts})"
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -179,10 +177,10 @@ class Supervisor:
     def _pause(self, seconds: float) -> None:
         """Sleep between two looks for the peers."""
         time.sleep(seconds)
-        if self._world.asked:
+        if self._host.asked:
             raise _Asked
         # The peers may have taken the last step while our trainer was cut off; then nobody comes any more.
         if not self._leads and time.monotonic() - self._looked > _LOOK_SECONDS:
             self._looked = time.monotonic()
-            if self._world.is_finished():
+            if self._host.is_finished():
                 raise _Finished

@@ -115,7 +115,7 @@ def _spare(member: Member, path: RunPath, environ: Mapping[str, str]) -> int:
 
 
 class _Pod:
-    """The `World` of this pod's supervisor: real processes, the run's folder and the log."""
+    """The `Host` of this pod's supervisor: real processes, the run's folder and the log."""
 
     def __init__(
         self,

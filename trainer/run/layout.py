@@ -32,7 +32,7 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 LATEST = "latest"
 """In the place of a run's name: the newest one, unless there is one of that name."""
 
-FORMAT = 1  # of the run directory: raised when an older trainer could not read a newer run
+FORMAT = 1  # of run.json and what lies beside it: raised where an older Gantry could not read a newer run
 
 
 class RunPath(NamedTuple):

@@ -6,8 +6,8 @@ generation before, so that of two processes one learns that the other was there 
 it watches the object's generation by its own clock, and takes the lease over when nobody renewed it for
 `EXPIRY_SECONDS`, or at once when it was given back or its holder is known to be dead (`holder.is_gone`).
 
-The lease alone cannot stop a holder that was paused and wakes up late between asking and writing. `fence`
-makes every write conditional as well; the two together keep writers from interleaving.
+The lease alone cannot stop a holder that was paused and wakes up late between asking and writing.
+`fenced_store` makes every write conditional as well; the two together keep writers from interleaving.
 """
 
 import json

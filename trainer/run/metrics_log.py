@@ -12,9 +12,6 @@ from typing import Any
 from trainer.run import layout
 from trainer.storage import Store
 
-# A line's timing differs from one run to the next; everything else in it is a function of the configuration.
-TIMING = ("images_per_second",)
-
 
 class MetricsLog:
     """The lines of a run, ready to be written segment by segment."""

@@ -56,8 +56,10 @@ def read(store: Store) -> Record | None:
         version = values["format"]
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{where}: cannot be read as a run's record") from None
-    if version != layout.FORMAT:
-        raise UserError(f"{where}: format is {version}, this Gantry reads format {layout.FORMAT}")
+    if not isinstance(version, int) or not 1 <= version <= layout.FORMAT:
+        raise UserError(f"{where}: format is {version}, this Gantry reads formats 1 to {layout.FORMAT}")
+    # An older one lacks what it did not know: `validate` gives those values their defaults, and whoever reads
+    # the rest of a record asks with `get`.
     return Record(configuration.validate(values.get("config", {}), where), values, found.generation)
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from trainer import randomness
 from trainer.config import RunConfig
 from trainer.errors import UserError
-from trainer.networks.building import build, named_variables
+from trainer.networks.keras_builder import build, named_variables
 from trainer.run import checkpoints
 from trainer.sampling import drawing
 from trainer.sampling.drawing import Request

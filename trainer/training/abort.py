@@ -20,7 +20,7 @@ from trainer.training.watchdog import print_stacks
 Keep = Callable[[GantryError], object]
 
 
-class Emergency:
+class Abort:
     """The way out of this process that does not go through the main thread."""
 
     def __init__(self) -> None:
@@ -78,11 +78,11 @@ class Emergency:
             leave(error.exit_code)
 
 
-def listen_to_supervisor(emergency: Emergency) -> None:
+def listen_to_supervisor(abort: Abort) -> None:
     """Hear on standard input what the supervisor says: one line, or the end of it, means that it is over."""
 
     def listen() -> None:
         said = sys.stdin.readline().strip()
-        emergency.peer_lost(said or "the supervisor of this process is gone")
+        abort.peer_lost(said or "the supervisor of this process is gone")
 
     threading.Thread(target=listen, name="supervisor", daemon=True).start()

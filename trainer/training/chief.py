@@ -15,8 +15,9 @@ from trainer.config import RunConfig
 from trainer.console.wording import several
 from trainer.environment.supervision import KEEP_SECONDS, Supervision
 from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost, RunLost
+from trainer.metrics import RATE
 from trainer.networks import export
-from trainer.networks.building import portable_generator
+from trainer.networks.keras_builder import portable_generator
 from trainer.run import checkpoints, layout, lost, ownership
 from trainer.run.index import IndexKeeper
 from trainer.run.metrics_log import MetricsLog
@@ -147,16 +148,14 @@ class Chief:
 
     def _add_line(self, step: int, metrics: dict[str, float]) -> None:
         time_now = time.monotonic()
-        images_per_second = (step - self._line_step) * self._config.batch_size / (time_now - self._line_time)
+        rate = (step - self._line_step) * self._config.batch_size / (time_now - self._line_time)
         self._line_step, self._line_time = step, time_now
         entry: dict[str, Any] = {"step": step, "images": step * self._config.batch_size, **metrics}
-        entry["images_per_second"] = round(images_per_second, 1)
+        entry[RATE] = round(rate, 1)
         self._metrics.append(entry)
         self._judge(entry)
-        eta = (self._config.steps - step) * self._config.batch_size / images_per_second
-        self._status.update(
-            images_per_second=entry["images_per_second"], eta_seconds=round(eta, 1), metrics=metrics
-        )
+        eta = (self._config.steps - step) * self._config.batch_size / rate
+        self._status.update(images_per_second=entry[RATE], eta_seconds=round(eta, 1), metrics=metrics)
         if self._due(step, self._config.metrics.print_every_steps):
             self._printer.say(line(entry, self._config.steps, eta))
 

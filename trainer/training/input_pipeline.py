@@ -3,6 +3,7 @@
 import math
 import queue
 import threading
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,10 +21,20 @@ _AHEAD_BYTES, _CALL_BYTES = 128 << 20, 64 << 20
 _STEPS_AHEAD = 64
 
 
+@dataclass(frozen=True)
+class Feed:
+    """Where a step's real images come from: a table on the device, or images brought for each call."""
+
+    table: Any = None
+    """uint8 [count, height, width, channels] on every local replica; None when streaming."""
+    count: int = 0
+    """Images in the set."""
+
+
 class ImageStream:
     """Images of consecutive steps, read ahead of training on a thread of its own.
 
-    The order is that of `streams.indices`, the same as for a set in memory.
+    The order is that of `randomness.indices`, the same as for a set in memory.
     """
 
     def __init__(

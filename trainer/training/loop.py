@@ -28,10 +28,11 @@ from trainer.sampling.sampler import first_images
 from trainer.storage import Store
 from trainer.storage.limits import told
 from trainer.storage.retrying import ask
-from trainer.training import input_pipeline, strategy
-from trainer.training.abort import Emergency
+from trainer.training import distribution, input_pipeline
+from trainer.training.abort import Abort
 from trainer.training.chief import About, Chief
-from trainer.training.step import Feed, State, Stepper
+from trainer.training.input_pipeline import Feed
+from trainer.training.step import State, Stepper
 from trainer.training.stopping import StopFlag
 from trainer.training.watchdog import Watchdog
 
@@ -62,15 +63,15 @@ class Loop:
         config: RunConfig,
         supervision: Supervision,
         team: Cluster,
-        plan: tf.distribute.Strategy,
+        strategy: tf.distribute.Strategy,
         material: Material,
-        emergency: Emergency,
+        abort: Abort,
     ) -> None:
-        self._config, self._supervision, self._team, self._plan = config, supervision, team, plan
-        self._hold, self._emergency = material.hold, emergency
+        self._config, self._supervision, self._team, self._strategy = config, supervision, team, strategy
+        self._hold, self._abort = material.hold, abort
         self._store = material.hold.store if material.hold else material.store
         self._path, self._warm, self._entry = material.path, material.warm, material.entry
-        with plan.scope():
+        with strategy.scope():
             self._state = State(config)
         self._first_step = self._restore()
         source, streaming = material.source, material.streaming
@@ -82,9 +83,9 @@ class Loop:
         images = None if streaming else source.load()
         begins = self._hold is not None and self._first_step == 0
         self._real = self._first_images(source, images) if begins else None
-        table = None if images is None else input_pipeline.on_devices(plan, images)
+        table = None if images is None else input_pipeline.on_devices(strategy, images)
         adam_steps = self._warm.adam_steps if self._warm else 0
-        self._stepper = Stepper(config, plan, self._state, Feed(table, source.count), adam_steps)
+        self._stepper = Stepper(config, strategy, self._state, Feed(table, source.count), adam_steps)
         # A worker also waits in its collective while the chief waits for storage, and all do for images.
         waits = streaming or not team.is_chief
         patience = config.recovery.storage_patience_seconds if waits else 0
@@ -97,7 +98,7 @@ class Loop:
             stop.then(partial(self._stream.outage.hurry, 0))
         if self._hold is None:
             step = self._take_steps(stop, lambda *_: None)
-            self._emergency.calm()
+            self._abort.calm()
             return self._leave(EXIT_DONE if step == self._config.steps else EXIT_RESTART)
         if self._first_step == self._config.steps and self._store.stat(layout.RESULT):
             taken = several(self._first_step, "step")
@@ -105,12 +106,12 @@ class Loop:
             return self._leave(EXIT_DONE)
         about = About(self._team.workers, self._supervision, self._entry)
         chief = Chief(self._config, self._hold, self._state, self._first_step, about)
-        self._emergency.keep_with(chief.fail)
+        self._abort.keep_with(chief.fail)
         if self._real is not None:
             chief.begin(self._real)
         stop.then(partial(self._hold.outage.hurry, KEEP_SECONDS))
         try:
-            with strategy.peers(self._team):
+            with distribution.peers(self._team):
                 step = self._take_steps(stop, chief.after_call)
         except GantryError as error:
             raise chief.fail(error) from error
@@ -118,14 +119,14 @@ class Loop:
             raise
         except BaseException as error:
             known = told(error)
-            chief.fail(known or GantryError(strategy.first_line(error)))
+            chief.fail(known or GantryError(distribution.first_line(error)))
             if known:
                 raise known from error
             raise
         return self._lead_out(chief, step)
 
     def _lead_out(self, chief: Chief, step: int) -> int:
-        self._emergency.calm()  # peers wait for us from here on, and what is lost with one was done
+        self._abort.calm()  # peers wait for us from here on, and what is lost with one was done
         try:
             if step < self._config.steps:
                 chief.stopped(step)
@@ -139,7 +140,7 @@ class Loop:
         """Steps until the end or until some worker is asked to stop; returns the steps taken altogether."""
         step, proposal = self._first_step, 1
         pace = _Pace(min(_MOST_STEPS, self._stream.most_steps) if self._stream else _MOST_STEPS)
-        with Watchdog(self._stall_seconds, self._emergency.stalled) as watchdog:
+        with Watchdog(self._stall_seconds, self._abort.stalled) as watchdog:
             watchdog.beat()
             while step < self._config.steps:
                 count = min(proposal, _to_boundary(self._config, step))
@@ -217,7 +218,7 @@ class Loop:
 
     def _agree(self, value: int) -> int:
         """The chief's number, on every worker."""
-        return strategy.agree(self._plan, self._team, value)
+        return distribution.agree(self._strategy, self._team, value)
 
     def _leave(self, code: int) -> int:
         """Wait for all workers, then leave with `code`; a chief that left earlier would make its peers fail.
@@ -226,7 +227,7 @@ class Loop:
         """
         try:
             self._agree(0)
-            strategy.part(self._team)
+            distribution.part(self._team)
         except tf.errors.OpError:
             # A peer that is gone by now is no loss when all is written, which the chief knows of itself and
             # the others see by the result.

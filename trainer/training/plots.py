@@ -9,7 +9,6 @@ stdout.
 
 import io
 import json
-import math
 import os
 import subprocess
 import sys
@@ -17,8 +16,8 @@ from typing import Any
 
 from trainer.environment import surroundings
 from trainer.errors import GantryError
+from trainer.metrics import PANELS, of_panel
 
-_GUESSING = math.log(2)  # both losses where D says 1/2 of every image (Goodfellow et al. 2014, section 4.1)
 _SECONDS = 120.0  # it takes 1 on an idle machine; a library that builds its list of fonts takes some more
 
 
@@ -57,20 +56,21 @@ def draw(title: str, lines: list[dict[str, Any]]) -> bytes:
 
     figure = Figure(figsize=(10, 6), layout="constrained")
     figure.suptitle(title.replace("$", r"\$"))  # between two of which it would be mathematics
-    losses, accuracies = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    panels = [panel for panel in PANELS if panel.guessing is not None]  # what tells how the game goes
+    ratios = [2 if panel.unit == "%" else 3 for panel in panels]
+    drawn = figure.subplots(len(panels), 1, sharex=True, height_ratios=ratios)
     steps = [line["step"] for line in lines]
-    _curve(losses, steps, [line["d_loss"] for line in lines], "discriminator")
-    _curve(losses, steps, [line["g_loss"] for line in lines], "generator")
-    losses.set_ylabel("loss")
-    _level(losses, _GUESSING, "D guesses")
-    _curve(accuracies, steps, [100 * line["d_accuracy_real"] for line in lines], "on real images")
-    _curve(accuracies, steps, [100 * line["d_accuracy_fake"] for line in lines], "on generated images")
-    _level(accuracies, 50, "D guesses")
-    accuracies.set(ylabel="D accuracy (%)", xlabel="step", ylim=(-2, 102))
-    for axes in (losses, accuracies):
+    for panel, axes in zip(panels, drawn, strict=True):
+        for metric in of_panel(panel):
+            _curve(axes, steps, [panel.scale * line[metric.name] for line in lines], metric.legend)
+        _level(axes, panel.scale * (panel.guessing or 0), "D guesses")
+        axes.set_ylabel(panel.axis)
+        if panel.unit == "%":
+            axes.set_ylim(-2, 102)
         # Beside the curves, of which it would cover some wherever it lay among them.
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         axes.grid(alpha=0.3)
+    drawn[-1].set_xlabel("step")
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
     return content.getvalue()

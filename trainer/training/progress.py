@@ -7,16 +7,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trainer.console.printing import say
+from trainer.metrics import progress
 
 
 def line(metrics: dict[str, Any], steps: int, eta_seconds: float | None) -> str:
     """``step/steps [D loss | D accuracy real/fake] [G loss]`` with speed and time left."""
     eta = "" if eta_seconds is None else f"  ETA {duration(eta_seconds)}"
-    return (
-        f"{metrics['step']}/{steps} [D loss: {metrics['d_loss']:.4f} | "
-        f"D accuracy: {100 * metrics['d_accuracy_real']:.0f}%/{100 * metrics['d_accuracy_fake']:.0f}%] "
-        f"[G loss: {metrics['g_loss']:.4f}]  {metrics['images_per_second']:.0f} images/s{eta}"
-    )
+    return f"{metrics['step']}/{steps} {progress(metrics)}{eta}"
 
 
 def duration(seconds: float) -> str:

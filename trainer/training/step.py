@@ -8,18 +8,17 @@ generated images are computed once and serve both updates.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from trainer import randomness
+from trainer import losses, randomness
 from trainer.config import RunConfig
 from trainer.data import to_unit_range
-from trainer.losses import LOSSES
-from trainer.networks.building import Networks, build, named_variables
+from trainer.networks.keras_builder import Networks, build, named_variables
 from trainer.optimizers.adam import Adam
+from trainer.training.input_pipeline import Feed
 
 # What each step sums over the global batch, in this order.
 _D_SUMS = ("d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake")
@@ -83,16 +82,6 @@ def trainable_names(network: Any) -> list[str]:
     return [by_id[id(weight.value)] for weight in network.trainable_variables]
 
 
-@dataclass(frozen=True)
-class Feed:
-    """Where a step's real images come from: a table on the device, or images brought for each call."""
-
-    table: Any = None
-    """uint8 [count, height, width, channels] on every local replica; None when streaming."""
-    count: int = 0
-    """Images in the set."""
-
-
 class Outcome(NamedTuple):
     """What Python learns from one call."""
 
@@ -126,7 +115,7 @@ class Stepper:
         self._state = state
         self._feed = feed
         self._replicas = strategy.num_replicas_in_sync
-        self._loss = LOSSES[config.loss]
+        self._loss = losses.load(config.loss)
         self._names = [
             "d_loss",
             *(f"gradient of {name}" for name in trainable_names(state.networks.discriminator)),
@@ -138,9 +127,10 @@ class Stepper:
         # worker), and its convolutions on a CPU are many times slower.
         whole = self._replicas == 1 and not state.networks.batch_dependent and config.xla == "auto"
         self._play: Callable[..., Any] = (
-            tf.function(self._play_game, jit_compile=True) if whole else self._play_game
+            tf.function(self._play_game, jit_compile=True, autograph=False) if whole else self._play_game
         )
-        self._run = tf.function(self._run_steps, input_signature=self._signature())
+        # AutoGraph would rewrite 38 functions for one loop: 1.3 s of processor time at every start.
+        self._run = tf.function(self._run_steps, input_signature=self._signature(), autograph=False)
 
     def __call__(self, first: int, count: int, stop: bool, propose: int, images: Any = None) -> Outcome:
         """Take `count` steps, of which the first is step `first` (from 0).
@@ -188,15 +178,20 @@ class Stepper:
         self, tally: tf.Tensor, first: tf.Tensor, count: tf.Tensor, wishes: tf.Tensor, images: Any = None
     ) -> Any:
         chosen = self._chosen(first, count)
-        bad = tf.constant([-1, 0], tf.int64)
-        for position in tf.range(count):
+
+        def one(position: tf.Tensor, tally: tf.Tensor, bad: tf.Tensor) -> tuple[tf.Tensor, ...]:
             step = first + position
             inputs = chosen[position] if images is None else images[position]
             result = self._strategy.run(self._replica_step, args=(step, inputs, self._feed.table))
             sums, finite = (self._strategy.experimental_local_results(part)[0] for part in result)
             tally += tf.concat([tf.cast(sums, tf.float64), [1.0]], 0)
-            if bad[0] < 0 and not tf.reduce_all(finite):
-                bad = tf.stack([step, tf.argmin(tf.cast(finite, tf.int32))])
+            is_first_bad = tf.logical_and(bad[0] < 0, tf.logical_not(tf.reduce_all(finite)))
+            found = tf.stack([step, tf.argmin(tf.cast(finite, tf.int32))])
+            return position + 1, tally, tf.where(is_first_bad, found, bad)
+
+        nothing = tf.constant([-1, 0], tf.int64)
+        start = (tf.zeros((), tf.int64), tally, nothing)
+        _, tally, bad = tf.while_loop(lambda position, *_: position < count, one, start)
         agreed = self._strategy.run(self._agree, args=(wishes,))
         return tally, bad, self._strategy.experimental_local_results(agreed)[0]
 

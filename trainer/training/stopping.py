@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from trainer.environment.stop_signals import AGAIN, AGAIN_SECONDS, STOPS, signal_name
-from trainer.training.abort import Emergency
+from trainer.training.abort import Abort
 
 _LAST_SECONDS = (
     20.0  # for the status and the lease, which storage may hold up, and for a reader that is stopped
@@ -21,10 +21,10 @@ class StopFlag:
     loop leaves when all workers have heard of it; a second Ctrl-C does not wait for that.
     """
 
-    def __init__(self, emergency: Emergency) -> None:
+    def __init__(self, abort: Abort) -> None:
         """Hear of requests from now on."""
         self.raised = False
-        self._emergency, self._doing = emergency, "TensorFlow was imported"
+        self._abort, self._doing = abort, "TensorFlow was imported"
         self._lock, self._taken_on = threading.RLock(), False
         self._since = 0.0
         self._then: list[Callable[[], object]] = []
@@ -62,4 +62,4 @@ class StopFlag:
         last = threading.Timer(_LAST_SECONDS, os._exit, [STOPS.code])
         last.daemon = True
         last.start()
-        self._emergency.stopped(text, keep=keep)
+        self._abort.stopped(text, keep=keep)

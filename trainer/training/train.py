@@ -25,8 +25,8 @@ from trainer.run.record import Record
 from trainer.run.status import amend
 from trainer.storage import Store, open_store
 from trainer.storage.retrying import ask
-from trainer.training import strategy
-from trainer.training.abort import Emergency
+from trainer.training import distribution
+from trainer.training.abort import Abort
 from trainer.training.loop import Loop, Material
 from trainer.training.opening import Opening, Options, open_run
 from trainer.training.stopping import StopFlag
@@ -38,7 +38,7 @@ def train(
     config: RunConfig,
     options: Options,
     team: Cluster,
-    emergency: Emergency | None = None,
+    abort: Abort | None = None,
     stop: StopFlag | None = None,
     opening: Opening | None = None,
 ) -> int:
@@ -65,8 +65,8 @@ def train(
         StorageAway: storage did not answer for too long; everything up to the newest checkpoint is safe.
         Exhausted: a disk is full or read-only, or too many files are open; the newest checkpoint is whole.
     """
-    emergency = emergency or Emergency()
-    stop = stop or StopFlag(emergency)
+    abort = abort or Abort()
+    stop = stop or StopFlag(abort)
     stop.doing("it looked at the run and its data")
     opening = opening or open_run(config, options, team)
     config, options, raw = opening.config, opening.options, opening.raw
@@ -76,14 +76,14 @@ def train(
     elif not provenance.is_open(config):
         begins = Origin()
     tf_config.check_port(team)
-    strategy.set_threads(options.threads)
+    distribution.set_threads(options.threads)
     hold = None
     try:
         if team.is_chief:
             stop.doing("it took the run over")
-            hold = _take(options, config, raw, emergency)
+            hold = _take(options, config, raw, abort)
         prepared = _Prepared(opening.store, hold, begins, opening.data)
-        return _with_peers(config, options, team, emergency, stop, prepared)
+        return _with_peers(config, options, team, abort, stop, prepared)
     except RunLost as error:
         ownership.tell_lost(raw, error, pod=bool(options.supervision.attempt))
         raise
@@ -92,18 +92,18 @@ def train(
             hold.give_back()
 
 
-def _take(options: Options, config: RunConfig, store: Store, emergency: Emergency) -> Hold:
+def _take(options: Options, config: RunConfig, store: Store, abort: Abort) -> Hold:
     # By chance: host names and process numbers are those of other attempts too, in containers say.
     hold = ownership.take(store, config, options.supervision.attempt or uuid.uuid4().hex)
-    hold.lease.when_lost(partial(_leave, store, emergency, bool(options.supervision.attempt)))
-    emergency.keep_with(partial(_tell_stopped, hold))
+    hold.lease.when_lost(partial(_leave, store, abort, bool(options.supervision.attempt)))
+    abort.keep_with(partial(_tell_stopped, hold))
     return hold
 
 
-def _leave(store: Store, emergency: Emergency, pod: bool, error: GantryError) -> None:
+def _leave(store: Store, abort: Abort, pod: bool, error: GantryError) -> None:
     """What the lease's thread does when there is nothing more to be written."""
     ownership.tell_lost(store, error, pod=pod)
-    emergency.lease_lost(error)
+    abort.lease_lost(error)
 
 
 def _tell_stopped(hold: Hold, error: GantryError) -> None:
@@ -131,19 +131,19 @@ def _with_peers(
     config: RunConfig,
     options: Options,
     team: Cluster,
-    emergency: Emergency,
+    abort: Abort,
     stop: StopFlag,
     mine: _Prepared,
 ) -> int:
     """Meet the other workers and train with them."""
     if not team.alone:
         stop.doing("it waited for the other workers")
-    plan = strategy.connect(team, config.recovery.heartbeat_seconds)
+    strategy = distribution.connect(team, config.recovery.heartbeat_seconds)
     stop.doing("the checkpoint and the data were loaded")
-    with strategy.peers(team):
-        if config.batch_size % plan.num_replicas_in_sync:
+    with distribution.peers(team):
+        if config.batch_size % strategy.num_replicas_in_sync:
             raise ConfigError(
-                f"batch_size {config.batch_size} is not divisible by {plan.num_replicas_in_sync} replicas"
+                f"batch_size {config.batch_size} is not divisible by {strategy.num_replicas_in_sync} replicas"
             )
         begins, data, keeper, is_new = mine.origin, mine.data, None, False
         if mine.hold and begins:
@@ -153,7 +153,7 @@ def _with_peers(
             begins, data, keeper = _enter(config, options, team, mine.hold, begins, data)
         # From here on what the run begins from is written down.
         print_of = data.pin.number
-        if strategy.agree(plan, team, print_of) != print_of:
+        if distribution.agree(strategy, team, print_of) != print_of:
             pin = dataset.read(mine.store)
             data = _look(config, pin, lambda _: None)
         begins = begins or provenance.read(mine.store, config)
@@ -161,7 +161,7 @@ def _with_peers(
             mine.store, mine.hold, data.source, data.streaming, options.path, begins.warm, keeper
         )
         try:
-            loop = Loop(config, options.supervision, team, plan, material, emergency)
+            loop = Loop(config, options.supervision, team, strategy, material, abort)
         except UserError as error:
             if mine.hold and is_new and not isinstance(error, RunLost):
                 _take_back(mine.hold.store, options.path)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from launcher.commands.common import ago
 from launcher.commands.table import lines
 from launcher.spec.durations import spoken
+from trainer.metrics import HEADLINES
 
 if TYPE_CHECKING:
     from launcher.schedules import Firing
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from launcher.schedules.overview import ScheduleDetail, Time
 
 _FORM = "%a %Y-%m-%d %H:%M %Z"
-_FIGURES = ("d_loss", "g_loss")
+_FIGURES = HEADLINES
 
 
 def moment(time: str | None, zone: str) -> str:

@@ -13,21 +13,13 @@ from launcher.errors import NotInstalled
 from launcher.looking.compare.runs import Comparison
 from launcher.looking.curves import Points, thin
 from trainer.environment import surroundings
+from trainer.metrics import BY_NAME, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _PIXELS = 1000  # across a panel
-_LABELS = {
-    "d_loss": "discriminator's loss",
-    "g_loss": "generator's loss",
-    "d_loss_real": "D loss on real images",
-    "d_loss_fake": "D loss on generated images",
-    "d_accuracy_real": "D accuracy on real images",
-    "d_accuracy_fake": "D accuracy on generated images",
-    "images_per_second": "images/s",
-}
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -63,12 +55,11 @@ def draw(comparison: Comparison, by: str = "steps", kind: str = "png") -> bytes:
     for key, panel in zip(comparison.metrics, panels, strict=True):
         for row, curves in enumerate(comparison.curves):
             _curve(panel, curves.points(key, by), row, comparison.runs[row].label)
-        panel.set_ylabel(_LABELS.get(key, key))
+        panel.set_ylabel(label(key))
         panel.grid(alpha=0.3)
-        if key.startswith("d_accuracy"):
-            panel.axhline(
-                0.5, color="grey", linewidth=0.8, linestyle=":"
-            )  # a discriminator that only guesses
+        shared = BY_NAME[key].panel if key in BY_NAME else None
+        if shared and shared.unit == "%":
+            panel.axhline(shared.guessing or 0, color="grey", linewidth=0.8, linestyle=":")
             panel.set_ylim(-0.02, 1.02)
     panels[-1].set_xlabel("step" if by == "steps" else "images")
     panels[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

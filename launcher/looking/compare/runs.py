@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from launcher import backends
 from launcher.errors import SpecError
 from launcher.looking.compare.differences import Difference, differing, traits
-from launcher.looking.curves import LOSSES, SPEED, Curves, Figure, figures, read_curves
+from launcher.looking.curves import Curves, Figure, figures, read_curves
 from launcher.records.run_folder import Found
 from launcher.records.status import read_files
 from launcher.runs.find import Place, backend_of, find
 from trainer.errors import GantryError
+from trainer.metrics import HEADLINES, RATE, TIMED
 from trainer.run.layout import RunPath
 
 _READERS = 8  # runs at once
@@ -116,7 +117,7 @@ def _read(found: Found) -> _Read:
     curves = read_curves(found.store)
     image = asked.get("image") or files.run.get("image")
     workers = asked.get("workers") or files.run.get("world_size")
-    speeds = curves.points(SPEED).y
+    speeds = curves.points(RATE).y
     compared = Compared(
         label=path.name,
         experiment=path.experiment,
@@ -143,12 +144,12 @@ def _check_lines(read: _Read) -> None:
 
 def _usual(all_read: Sequence[_Read]) -> list[str]:
     """The losses; of runs that have others, the first metric that all of them have."""
-    first, *others = ({key for key in read.curves.values if key != SPEED} for read in all_read)
+    first, *others = ({key for key in read.curves.values if key not in TIMED} for read in all_read)
     shared = first.intersection(*others)
     if not shared:
         names = ", ".join(_name(read) for read in all_read)
         raise SpecError(f"runs {names} have no metric in common: expected runs of one kind")
-    return [key for key in LOSSES if key in shared] or sorted(shared)[:1]
+    return [key for key in HEADLINES if key in shared] or sorted(shared)[:1]
 
 
 def _check_metric(read: _Read, key: str) -> None:

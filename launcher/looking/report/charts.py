@@ -10,24 +10,11 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from launcher.looking.curves import Curves, Points, thin
+from trainer.metrics import PANELS, Panel, of_panel, unknown
 
 _BOX = 1000
 _POINTS = 400  # buckets that a curve is thinned to: a chart is some 900 pixels wide
 _SMOOTHED = 40  # the running mean is over this part of the run, as in the trainer's loss.png
-_GROUPS = (
-    ("Losses", "", (("d_loss", "discriminator"), ("g_loss", "generator"))),
-    (
-        "Discriminator's accuracy",
-        "%",
-        (("d_accuracy_real", "on real images"), ("d_accuracy_fake", "on generated images")),
-    ),
-    (
-        "Discriminator's loss by part",
-        "",
-        (("d_loss_real", "real images"), ("d_loss_fake", "generated images")),
-    ),
-    ("Speed", "images/s", (("images_per_second", "images per second"),)),
-)
 _MOST_MORE = 6  # charts of values that this version does not know by name
 
 
@@ -67,23 +54,23 @@ class Chart(NamedTuple):
 
 def draw(curves: Curves, restarts: Sequence[int]) -> list[Chart]:
     """The charts that a run's curves allow; `restarts` are steps from which it went on."""
-    known = {key for _, _, lines in _GROUPS for key, _ in lines}
-    more = [key for key in curves.values if key not in known][:_MOST_MORE]
-    groups = [*_GROUPS, *((key, "", ((key, key),)) for key in more)]
-    charts = (_chart(curves, restarts, *group) for group in groups)
+    known = [(panel, [(metric.name, metric.legend) for metric in of_panel(panel)]) for panel in PANELS]
+    more = [(Panel(key, key), [(key, key)]) for key in unknown(curves.values)[:_MOST_MORE]]
+    charts = (_chart(curves, restarts, panel, lines) for panel, lines in [*known, *more])
     return [chart for chart in charts if chart is not None]
 
 
 def _chart(
-    curves: Curves, restarts: Sequence[int], title: str, unit: str, keys: Sequence[tuple[str, str]]
+    curves: Curves, restarts: Sequence[int], panel: Panel, keys: Sequence[tuple[str, str]]
 ) -> Chart | None:
-    scale = 100 if unit == "%" else 1
     found = {name: curves.points(key) for key, name in keys}
-    found = {name: Points(each.x, [scale * y for y in each.y]) for name, each in found.items() if each.x}
+    found = {
+        name: Points(each.x, [panel.scale * y for y in each.y]) for name, each in found.items() if each.x
+    }
     if not found:
         return None
     left, right = curves.steps[0], max(curves.steps[-1], curves.steps[0] + 1)
-    low, high = (0.0, 100.0) if unit == "%" else _range([y for each in found.values() for y in each.y])
+    low, high = (0.0, 100.0) if panel.unit == "%" else _range([y for each in found.values() for y in each.y])
     lines = [
         Line(
             name,
@@ -95,14 +82,22 @@ def _chart(
     ]
     inside = [step for step in restarts if left <= step <= right]
     return Chart(
-        title,
-        unit,
+        panel.title,
+        panel.unit,
         lines,
         [Tick(_percent(x, left, right), f"{x:,.0f}") for x in nice(left, right, min(6, right - left))],
         [Tick(100 - _percent(y, low, high), f"{y:,.6g}") for y in nice(low, high, 5)],
         [Tick(_percent(step, left, right), f"went on from step {step:,}") for step in inside],
-        50.0 if unit == "%" else None,
+        100 - _percent(panel.guessing, low, high)
+        if panel.guessing and low <= panel.guessing <= high
+        else None,
     )
+
+
+def _guess(panel: Panel, low: float, high: float) -> float | None:
+    if panel.guessing is None or not low <= panel.scale * panel.guessing <= high:
+        return None
+    return 100 - _percent(panel.scale * panel.guessing, low, high)
 
 
 def running_mean(points: Points) -> Points:

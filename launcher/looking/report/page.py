@@ -10,6 +10,7 @@ from launcher.looking.report.charts import draw
 from launcher.looking.report.material import Material
 from launcher.looking.report.timeline import restart_steps
 from launcher.records.states import FAILED, FINISHED, INTERRUPTED, LIVE_STATES
+from trainer.metrics import BY_NAME, HEADLINES, RATE
 
 GENERATOR = '<meta name="generator" content="Gantry'
 _TONES = {FINISHED: "good", FAILED: "bad", INTERRUPTED: "bad"}
@@ -46,6 +47,7 @@ def render(material: Material) -> str:
         restarts=restarts,
         revision=dict(material.environment).get("git revision"),
         charts=draw(material.curves, restarts),
+        cards=[BY_NAME[name] for name in (*HEADLINES, RATE)],
         config=_yaml(material.config),
         style=Markup(style),
         script=Markup(script),

@@ -23,6 +23,7 @@ from launcher.records.states import FAILED, FINISHED, INTERRUPTED, RUNNING
 from launcher.records.status import RunStatus
 from launcher.wording import counted
 from trainer.errors import GantryError
+from trainer.metrics import ACCURACIES, LOSSES, of_panel
 
 HINT = "q leaves, the run goes on"
 _WIDE = 90  # columns from which on the grid is beside the rest
@@ -35,6 +36,10 @@ _LABEL = 22  # columns of the charts' labels
 _COLOURS = {RUNNING: "green", FINISHED: "green", FAILED: "red", INTERRUPTED: "red"}
 
 
+_STYLES = ("cyan", "magenta")  # by place in a panel
+_HEIGHTS = {LOSSES: 3, ACCURACIES: 1}  # panels of the page, and a chart's lines in them
+
+
 class _Curve(NamedTuple):
     """One metric on the page."""
 
@@ -45,11 +50,10 @@ class _Curve(NamedTuple):
     percent: bool = False
 
 
-_CURVES = (
-    _Curve("d_loss", "D loss", "cyan", 3),
-    _Curve("g_loss", "G loss", "magenta", 3),
-    _Curve("d_accuracy_real", "D right on real", "cyan", 1, percent=True),
-    _Curve("d_accuracy_fake", "D right on fakes", "cyan", 1, percent=True),
+_CURVES = tuple(
+    _Curve(metric.name, metric.short, _STYLES[place if height > 1 else 0], height, panel.unit == "%")
+    for panel, height in _HEIGHTS.items()
+    for place, metric in enumerate(of_panel(panel))
 )
 
 

@@ -92,7 +92,7 @@ def connect(cluster: Cluster, heartbeat_seconds: int) -> tf.distribute.Strategy:
         raise PeerLost(f"the {cluster.workers} workers did not all come: {first_line(error)}") from error
 
 
-def agree(plan: tf.distribute.Strategy, cluster: Cluster, value: int) -> int:
+def agree(strategy: tf.distribute.Strategy, cluster: Cluster, value: int) -> int:
     """The chief's number, on every worker; each waits here for all others."""
     if cluster.alone:
         return value
@@ -103,8 +103,8 @@ def agree(plan: tf.distribute.Strategy, cluster: Cluster, value: int) -> int:
         number = tf.where(lead, tf.constant(value, tf.int64), tf.constant(0, tf.int64))
         return context.all_reduce(tf.distribute.ReduceOp.SUM, number)
 
-    result = plan.run(tf.function(mine))
-    return int(plan.experimental_local_results(result)[0])
+    result = strategy.run(tf.function(mine, autograph=False))
+    return int(strategy.experimental_local_results(result)[0])
 
 
 def part(cluster: Cluster) -> None:

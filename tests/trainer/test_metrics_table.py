@@ -1,0 +1,66 @@
+"""The table of metrics: all that prints or draws one goes by it, and a row is all that a new one takes."""
+
+import subprocess
+
+import pytest
+
+from trainer import metrics
+from trainer.metrics import METRICS, PANELS, Metric, Panel
+from trainer.training import step
+from trainer.training.progress import line
+
+VALUES = dict.fromkeys((metric.name for metric in METRICS), 0.25) | {"step": 50, "images": 3200}
+
+
+def test_every_metric_has_a_name_of_its_own_and_a_panel():
+    assert len({metric.name for metric in METRICS}) == len(METRICS) == len(metrics.BY_NAME)
+    assert {metric.panel for metric in METRICS} == set(PANELS)
+    assert {metric.direction for metric in METRICS} <= {-1, 0, 1}
+
+
+def test_a_step_gives_what_the_table_says():
+    assert {*step.SUMS, "d_loss", metrics.RATE} == metrics.BY_NAME.keys()
+
+
+def test_the_line_of_progress_is_the_pages():
+    assert line(VALUES | {"images_per_second": 861.4}, 100, 61.0) == (
+        "50/100 [D loss: 0.2500 | D accuracy: 25%/25%] [G loss: 0.2500]  861 images/s  ETA 0:01:01"
+    )
+
+
+def test_what_another_revision_measures_has_its_own_name():
+    assert metrics.label("fid") == "fid"
+    assert metrics.unknown(["d_loss", "fid"]) == ["fid"]
+    assert metrics.without_timing({"step": 1, "d_loss": 2.0, "images_per_second": 3.0}) == {
+        "step": 1,
+        "d_loss": 2.0,
+    }
+
+
+@pytest.mark.parametrize("name", [metric.name for metric in METRICS])
+def test_nothing_else_names_a_metric(name):
+    """But the step, which computes them, the rule for a game that is over, examples in help, and the speed
+    that a status has beside its metrics."""
+    if name == metrics.RATE:
+        return
+    found = subprocess.run(
+        ["git", "grep", "-lF", f'"{name}"', "--", "trainer", "launcher"], capture_output=True, text=True
+    ).stdout.split()
+    assert set(found) <= {"trainer/metrics.py", "trainer/training/step.py", "trainer/training/health.py"}
+
+
+def test_a_row_is_all_that_a_new_metric_takes(monkeypatch):
+    """It is drawn by the page, the report, the comparison and the curves without a line of theirs."""
+    from launcher.looking.curves import Curves
+    from launcher.looking.report.charts import draw
+
+    panel = Panel("Distance", "FD")
+    row = Metric("fd", "distance", "FD", "all", panel, -1)
+    monkeypatch.setattr(metrics, "METRICS", (*METRICS, row))
+    monkeypatch.setattr(metrics, "BY_NAME", {**metrics.BY_NAME, "fd": row})
+    monkeypatch.setattr("launcher.looking.report.charts.PANELS", (*PANELS, panel))
+    charts = draw(Curves([1, 2], [64, 128], {"fd": [3.0, 2.0], "d_loss": [0.7, 0.6]}), ())
+    assert [(chart.title, [each.name for each in chart.lines]) for chart in charts] == [
+        ("Losses", ["discriminator"]),
+        ("Distance", ["all"]),
+    ]

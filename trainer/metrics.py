@@ -1,0 +1,107 @@
+"""What is measured in training: one table that everything which prints or draws goes through.
+
+A line of metrics is ``{"step": …, "images": …, name: value, …}``; `METRICS` says of each name what people
+call it and where it is drawn. Adding one: a row here, and whoever computes it writes its name into the line.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+
+class Panel(NamedTuple):
+    """Metrics that are drawn together, against steps."""
+
+    title: str
+    axis: str
+    """Beside the vertical axis, with the unit."""
+    unit: str = ""
+    """``%`` for shares, which are stored from 0 to 1."""
+    guessing: float | None = None
+    """The value, as stored, where D says 1/2 of every image; None where that means nothing."""
+
+    @property
+    def scale(self) -> float:
+        """From a value as it is stored to one as it is drawn."""
+        return 100.0 if self.unit == "%" else 1.0
+
+
+class Metric(NamedTuple):
+    """One value of a line."""
+
+    name: str
+    label: str
+    """What it is, on its own."""
+    short: str
+    """The same in a few letters."""
+    legend: str
+    """Among those of its panel."""
+    panel: Panel
+    direction: int = 0
+    """1: the higher the better, -1: the lower, 0: neither, as of the losses of two players."""
+    timed: bool = False
+    """Whether it depends on the machine; everything else in a line is a function of the configuration."""
+    headline: bool = False
+    """Whether it is among the few that stand for all."""
+
+    def text(self, value: float) -> str:
+        """A value for a line of text."""
+        if self.panel.unit == "%":
+            return f"{100 * value:.0f}%"
+        return f"{value:.0f} {self.panel.unit}" if self.panel.unit else f"{value:.4f}"
+
+
+LOSSES = Panel("Losses", "loss", guessing=math.log(2))  # Goodfellow et al. 2014, section 4.1
+ACCURACIES = Panel("Discriminator's accuracy", "D accuracy (%)", "%", guessing=0.5)
+PARTS = Panel("Discriminator's loss by part", "D loss")
+SPEED = Panel("Speed", "images/s", "images/s")
+PANELS = (LOSSES, ACCURACIES, PARTS, SPEED)
+
+METRICS = (
+    Metric("d_loss", "discriminator's loss", "D loss", "discriminator", LOSSES, headline=True),
+    Metric("g_loss", "generator's loss", "G loss", "generator", LOSSES, headline=True),
+    Metric("d_accuracy_real", "D accuracy on real images", "D right on real", "on real images", ACCURACIES),
+    Metric(
+        "d_accuracy_fake",
+        "D accuracy on generated images",
+        "D right on fakes",
+        "on generated images",
+        ACCURACIES,
+    ),
+    Metric("d_loss_real", "D loss on real images", "D loss, real", "real images", PARTS),
+    Metric("d_loss_fake", "D loss on generated images", "D loss, fakes", "generated images", PARTS),
+    Metric("images_per_second", "images/s", "speed", "images per second", SPEED, 1, timed=True),
+)
+BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
+HEADLINES = tuple(metric.name for metric in METRICS if metric.headline)
+TIMED = tuple(metric.name for metric in METRICS if metric.timed)
+(RATE,) = TIMED
+"""Name of the speed, in images of the global batch a second."""
+# The page's own line.
+_PROGRESS = "[D loss: {d_loss} | D accuracy: {d_accuracy_real}/{d_accuracy_fake}] [G loss: {g_loss}]"
+_PROGRESS += "  {images_per_second}"
+
+
+def of_panel(panel: Panel) -> list[Metric]:
+    """A panel's metrics, in their order."""
+    return [metric for metric in METRICS if metric.panel is panel]
+
+
+def label(name: str) -> str:
+    """What people call a metric; its name where the table does not know it, as of another revision's."""
+    return BY_NAME[name].label if name in BY_NAME else name
+
+
+def progress(values: Mapping[str, Any]) -> str:
+    """The line that a trainer prints of its newest values."""
+    return _PROGRESS.format_map({name: metric.text(values[name]) for name, metric in BY_NAME.items()})
+
+
+def without_timing(line: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a line is a function of the configuration."""
+    return {key: value for key, value in line.items() if key not in TIMED}
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """Those that the table does not have."""
+    return [name for name in names if name not in BY_NAME]

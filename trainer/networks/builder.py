@@ -1,0 +1,126 @@
+"""The few layers of which every network here is described, whoever builds or counts them."""
+
+from typing import Annotated, NamedTuple, Protocol, TypeVar
+
+from pydantic import Field
+
+from trainer.sections import Image, Section
+
+T = TypeVar("T")
+"""A layer's output: a Keras tensor, or its shape alone."""
+Shape = tuple[int, ...]
+"""Of one example: without the batch."""
+LatentSize = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Glorot(NamedTuple):
+    """First weights as Keras has them by default (Glorot and Bengio 2010)."""
+
+
+class Normal(NamedTuple):
+    """First weights from N(mean, stddev)."""
+
+    stddev: float
+    mean: float = 0.0
+
+
+Weights = Glorot | Normal
+GLOROT = Glorot()
+
+
+class Builder(Protocol[T]):
+    """Makes layers one after another; their names are those of a checkpoint's tensors, and so for ever."""
+
+    def input(self, shape: Shape) -> T:
+        """What the network is given: [batch, *shape]."""
+
+    def dense(
+        self,
+        x: T,
+        units: int,
+        name: str,
+        *,
+        bias: bool = True,
+        weights: Weights = GLOROT,
+        activation: str = "",
+    ) -> T:
+        """[batch, n] to [batch, units]."""
+
+    def reshape(self, x: T, shape: Shape, name: str) -> T:
+        """The same entries in another shape."""
+
+    def flatten(self, x: T, name: str) -> T:
+        """[batch, …] to [batch, n]."""
+
+    def convolution(
+        self,
+        x: T,
+        filters: int,
+        name: str,
+        *,
+        kernel: int,
+        stride: int = 1,
+        bias: bool = True,
+        weights: Weights = GLOROT,
+    ) -> T:
+        """[batch, height, width, channels] to [batch, height / stride, …, filters], rounded up."""
+
+    def up_convolution(
+        self,
+        x: T,
+        filters: int,
+        name: str,
+        *,
+        kernel: int,
+        bias: bool = True,
+        weights: Weights = GLOROT,
+        activation: str = "",
+    ) -> T:
+        """Transposed, of stride 2: [batch, height, width, channels] to [batch, 2 height, …, filters]."""
+
+    def normalization(self, x: T, name: str, *, momentum: float, epsilon: float, scale: Weights) -> T:
+        """Batch normalization over all but the channels; `scale` draws the first gamma."""
+
+    def relu(self, x: T, name: str) -> T:
+        """max(x, 0)."""
+
+    def leaky_relu(self, x: T, slope: float, name: str) -> T:
+        """x where it is positive, `slope` times x elsewhere."""
+
+
+class Architecture(Section):
+    """One kind of networks: the section that configures it, and the two networks.
+
+    A subclass has a field `name` of one literal, by which a configuration chooses it, and `latent_size`.
+    """
+
+    def check(self, image: Image) -> None:
+        """Refuse images that the networks cannot have.
+
+        Raises:
+            ValueError: with the key, its value and what is expected.
+        """
+
+    def generator(self, builder: Builder[T], image: Image) -> T:
+        """Latents [batch, latent_size] to images [batch, height, width, channels] in [-1, 1]."""
+        raise NotImplementedError
+
+    def discriminator(self, builder: Builder[T], image: Image) -> T:
+        """Images in [-1, 1] to logits [batch, 1], positive for real."""
+        raise NotImplementedError
+
+
+class Configuration(Protocol):
+    """What of a run's configuration its networks are made from."""
+
+    @property
+    def network(self) -> Architecture:
+        """The architecture and its numbers."""
+
+    @property
+    def image(self) -> Image:
+        """Shape of the images."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of the first weights."""

@@ -1,0 +1,185 @@
+"""Networks of Keras layers, from an architecture's description."""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from trainer.networks.builder import GLOROT, Configuration, Shape, Weights
+from trainer.networks.first_weights import initializer
+from trainer.networks.layers import SyncBatchNormalization, UpConvolution
+
+
+class Networks(NamedTuple):
+    """The two players."""
+
+    generator: keras.Model
+    """Latents [batch, latent_size] to images [batch, height, width, channels] in [-1, 1]."""
+    discriminator: keras.Model
+    """Images to logits [batch, 1]."""
+
+    @property
+    def batch_dependent(self) -> bool:
+        """Whether an example's output in training depends on the rest of its batch."""
+        layers = [*self.generator.layers, *self.discriminator.layers]
+        return any(isinstance(layer, SyncBatchNormalization) for layer in layers)
+
+
+def build(config: Configuration) -> Networks:
+    """Both networks with first weights that are a function of the seed alone.
+
+    Call it inside the strategy's scope; on several workers the chief's first weights reach all of them.
+    """
+    generator, discriminator = (KerasBuilder(config.seed, name) for name in Networks._fields)
+    return Networks(
+        generator.model(config.network.generator(generator, config.image)),
+        discriminator.model(config.network.discriminator(discriminator, config.image)),
+    )
+
+
+def portable_generator(config: Configuration, weights: list[object]) -> keras.Model:
+    """A generator made of Keras' own layers only, which ``keras.models.load_model`` opens without Gantry.
+
+    Args:
+        config: the run's configuration.
+        weights: what `get_weights()` of the trained generator returned.
+    """
+    builder = KerasBuilder(config.seed, "generator", portable=True)
+    generator = builder.model(config.network.generator(builder, config.image))
+    generator.set_weights(weights)
+    return generator
+
+
+def named_variables(network: keras.Model) -> dict[str, tf.Variable]:
+    """Every variable of a network by a name that is the same in every process.
+
+    Keras numbers names by what was built before; ours are ``generator/hidden_1/kernel``, and in a layer of
+    layers ``generator/block_1/conv/kernel``: the whole path of names from the network's layer on.
+    """
+    return {
+        f"{network.name}/{_path(layer, variable)}": variable.value
+        for layer in network.layers
+        for variable in layer.variables
+        if "float" in variable.dtype  # leaves out the counters of Keras' own seed generators
+    }
+
+
+def _path(layer: keras.layers.Layer, variable: keras.Variable) -> str:
+    """A variable's path from a layer of the network on."""
+    names = variable.path.split("/")
+    return "/".join(names[names.index(layer.name) :])
+
+
+class KerasBuilder:
+    """A builder (`builder.Builder`) of Keras layers."""
+
+    def __init__(self, seed: int, network: str, *, portable: bool = False) -> None:
+        """Build the network of that name with first weights of that seed.
+
+        `portable`: of Keras' own layers, which need no Gantry to be loaded; the weights are the same.
+        """
+        self._seed, self._network = seed, network
+        self._up = keras.layers.Conv2DTranspose if portable else UpConvolution
+        self._normalization = keras.layers.BatchNormalization if portable else SyncBatchNormalization
+        self._input: Any = None
+
+    def model(self, outputs: Any) -> keras.Model:
+        """The network from its input to `outputs`."""
+        return keras.Model(self._input, outputs, name=self._network)
+
+    def input(self, shape: Shape) -> Any:
+        """A Keras input; a network has one."""
+        self._input = keras.Input(shape)
+        return self._input
+
+    def dense(
+        self,
+        x: Any,
+        units: int,
+        name: str,
+        *,
+        bias: bool = True,
+        weights: Weights = GLOROT,
+        activation: str = "",
+    ) -> Any:
+        """`keras.layers.Dense`."""
+        return keras.layers.Dense(
+            units,
+            activation=activation or None,
+            use_bias=bias,
+            kernel_initializer=self._first(weights, f"{name}/kernel"),
+            name=name,
+        )(x)
+
+    def reshape(self, x: Any, shape: Shape, name: str) -> Any:
+        """`keras.layers.Reshape`."""
+        return keras.layers.Reshape(shape, name=name)(x)
+
+    def flatten(self, x: Any, name: str) -> Any:
+        """`keras.layers.Flatten`."""
+        return keras.layers.Flatten(name=name)(x)
+
+    def convolution(
+        self,
+        x: Any,
+        filters: int,
+        name: str,
+        *,
+        kernel: int,
+        stride: int = 1,
+        bias: bool = True,
+        weights: Weights = GLOROT,
+    ) -> Any:
+        """`keras.layers.Conv2D`."""
+        return keras.layers.Conv2D(
+            filters,
+            kernel,
+            strides=stride,
+            padding="same",
+            use_bias=bias,
+            kernel_initializer=self._first(weights, f"{name}/kernel"),
+            name=name,
+        )(x)
+
+    def up_convolution(
+        self,
+        x: Any,
+        filters: int,
+        name: str,
+        *,
+        kernel: int,
+        bias: bool = True,
+        weights: Weights = GLOROT,
+        activation: str = "",
+    ) -> Any:
+        """`layers.UpConvolution`, or Keras' own."""
+        return self._up(
+            filters,
+            kernel,
+            strides=2,
+            padding="same",
+            use_bias=bias,
+            kernel_initializer=self._first(weights, f"{name}/kernel"),
+            activation=activation or None,
+            name=name,
+        )(x)
+
+    def normalization(self, x: Any, name: str, *, momentum: float, epsilon: float, scale: Weights) -> Any:
+        """`layers.SyncBatchNormalization`, or Keras' own."""
+        return self._normalization(
+            momentum=momentum,
+            epsilon=epsilon,
+            gamma_initializer=self._first(scale, f"{name}/gamma"),
+            name=name,
+        )(x)
+
+    def relu(self, x: Any, name: str) -> Any:
+        """`keras.layers.ReLU`."""
+        return keras.layers.ReLU(name=name)(x)
+
+    def leaky_relu(self, x: Any, slope: float, name: str) -> Any:
+        """`keras.layers.LeakyReLU`."""
+        return keras.layers.LeakyReLU(slope, name=name)(x)
+
+    def _first(self, weights: Weights, path: str) -> keras.Initializer:
+        return initializer(weights, self._seed, f"{self._network}/{path}")
