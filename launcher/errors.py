@@ -5,6 +5,7 @@
     trainer.errors.GantryError       1
     ├── trainer.errors.UserError     2   a mistake in the call: field, value and what is expected
     │   ├── SpecError                2   an option of a run that cannot be
+    │   │   └── FieldError           2   … and the field of `RunSpec` is known
     │   ├── RunExists                2   the name is taken; `resume` continues a run
     │   ├── RunAlive                 2   the run's processes are alive; one attempt at a time
     │   ├── Unsupported              2   this backend or place cannot do that
@@ -64,6 +65,19 @@ def nothing_sent() -> Iterator[None]:
 
 class SpecError(UserError):
     """An option of a run is wrong."""
+
+
+class FieldError(SpecError):
+    """A field of a run is wrong; whoever knows where its value came from can say so."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
+def refuse(field: str, value: Any, expected: str) -> FieldError:
+    """The error of a field whose value is not what is expected."""
+    return FieldError(field, f"{field} is '{value}': expected {expected}")
 
 
 class RunExists(UserError):

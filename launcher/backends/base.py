@@ -1,37 +1,42 @@
 """What a backend is: a place where workers run, and what can be asked of a run there.
 
-There are two, processes on this machine and pods of a Kubernetes Job. Both leave the same files in the run's
-folder, so a backend adds only what the folder cannot tell: which workers live, and how they are stopped.
+All leave the same files in the run's folder, so a backend adds only what the folder cannot tell: which
+workers live, and how they are stopped. A `Provider` stands for one kind of place, a `Backend` for the workers
+of one run there, an `Overview` for what is asked once for many.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from launcher.backends.place import Place
+from launcher.errors import NoSuchRun, Unsupported
 from launcher.records.follow import LogLine
 from launcher.records.run_folder import Found
+from launcher.records.states import FINISHED, STOPPED, State
 from launcher.records.status import Files, RunStatus
+from launcher.spec.kinds import Kind
 from launcher.spec.next_commands import command_line
 from launcher.spec.runspec import RunSpec
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 from trainer.run.layout import RunPath
+from trainer.storage import Store, open_store
+
+WorkerCommand = Callable[[RunSpec, int], list[str]]
+"""From a run and the threads of a worker to what each worker process runs."""
 
 
-class Known(NamedTuple):
-    """The Jobs of a namespace."""
+class Options(NamedTuple):
+    """How an attempt is started, beside what its specification says; for workers that are processes here."""
 
-    by_name: Mapping[str, dict[str, Any]]
-    time: datetime | None = None
-    """When they were so, by the API server's clock."""
+    command: WorkerCommand | None = None
+    """What workers run; None is the trainer."""
+    grace_seconds: float | None = None
+    """What a worker may take to save when it is asked to stop; None is the backend's own idea."""
 
 
-Jobs = Callable[[], Known]
-"""The Jobs of the namespace that a run was submitted to, asked for when they are first wanted.
-
-Raises:
-    UserError: it cannot be asked.
-"""
+PLAIN = Options()
 
 
 class Update(NamedTuple):
@@ -61,6 +66,24 @@ class Started(Protocol):
     def path(self) -> RunPath:
         """The run's place."""
 
+    @property
+    def backend(self) -> str:
+        """Name of where it runs."""
+
+
+class Attempt(NamedTuple):
+    """What a backend's record in the run's folder says of the newest attempt."""
+
+    number: int
+    begun: str
+    """ISO time, UTC."""
+    ended: str | None = None
+    """The same, where the record says it."""
+    exit_code: int | None = None
+    """The attempt's, where the record says it."""
+    threads: int | None = None
+    """Threads that each worker had, where the record says it."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -76,15 +99,30 @@ class Outcome:
 class Backend(Protocol):
     """Where a run's workers live; every method takes a run that exists."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Its kind's."""
 
     def status(self, found: Found) -> RunStatus:
         """Where the run stands now."""
 
-    def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
-        """The same for a table of many runs: cheap, with what is asked for once for all of them.
+    def by_files(self, found: Found, files: Files) -> State:
+        """The state as far as the run's folder tells it; nobody is asked."""
 
-        `files` is what is known of the run's folder, which is read when it is None.
+    def asked(self, found: Found) -> dict[str, Any] | None:
+        """Fields of `RunSpec` that the newest attempt was started with, as its record tells them.
+
+        Empty where the record says nothing of it; None where there is no record.
+
+        Raises:
+            GantryError: the record is damaged.
+        """
+
+    def placed(self) -> dict[str, Any]:
+        """Fields of `RunSpec` by which another run goes to the same place.
+
+        Raises:
+            UserError: the place cannot be told.
         """
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
@@ -117,10 +155,10 @@ class Backend(Protocol):
             NoSuchRun: it was removed meanwhile.
         """
 
-    def check_next(self, found: Found, spec: RunSpec) -> None:
+    def check_next(self, found: Found, spec: RunSpec, options: Options = PLAIN) -> None:
         """Raise what `resume` would, but for the attempt that is under way."""
 
-    def resume(self, found: Found, spec: RunSpec) -> Started:
+    def resume(self, found: Found, spec: RunSpec, options: Options = PLAIN) -> Started:
         """Start the next attempt."""
 
     def request_stop(self, found: Found, *, kill: bool = False) -> bool:
@@ -139,6 +177,145 @@ class Backend(Protocol):
 
     def where(self, found: Found) -> str:
         """Where it keeps that: ``namespace 'team' of context 'here'``; empty where it keeps nothing."""
+
+
+class Overview:
+    """What a kind of place knows of many runs, asked for when it is first wanted; here each by its record."""
+
+    def __init__(self, provider: "Provider", place: Place) -> None:
+        self._provider, self._place = provider, place
+
+    @property
+    def roots(self) -> list[str]:
+        """Roots of the runs that it knows without a folder."""
+        return []
+
+    def expected(self, root: str) -> list[RunPath]:
+        """Runs below a root that may have no folder yet."""
+        return []
+
+    def runs(self, root: str) -> list[RunPath]:
+        """Runs below a root that it can tell of without their folders."""
+        return []
+
+    def alone(self, path: RunPath) -> RunStatus | None:
+        """Where one of these stands, whose folder cannot be read; None if it cannot tell."""
+        return None
+
+    def status(self, found: Found, settled: Files | None, newest: Callable[[], Files]) -> RunStatus | None:
+        """Where a run stands, None where it has nothing to add to what its index says.
+
+        Args:
+            found: the run.
+            settled: what the index says of one that has ended, None where that is not known.
+            newest: reads what the run's folder says now.
+
+        Raises:
+            GantryError: a record is damaged.
+        """
+        backend = self._provider.recorded(found, self._place) if settled is None else None
+        return None if backend is None else backend.status(found)
+
+
+class Provider:
+    """A kind of place where workers run; what is left undone here is what most kinds do not have."""
+
+    kind: Kind
+    look_seconds = 2.0
+    """Between two looks at runs that go on."""
+
+    def submit(self, spec: RunSpec, ready: Callable[[], object], options: Options = PLAIN) -> Started:
+        """Start a new run; see `launcher.runs.verbs.submit`."""
+        raise NotImplementedError
+
+    def check_new(self, spec: RunSpec, options: Options = PLAIN) -> None:
+        """Refuse what `submit` would refuse."""
+        raise NotImplementedError
+
+    def recorded(self, found: Found, place: Place) -> Backend | None:
+        """The backend of a run that has this one's record in its folder, None where there is none.
+
+        Raises:
+            GantryError: it is damaged.
+        """
+        raise NotImplementedError
+
+    def newest(self, store: Store) -> Attempt | None:
+        """What this backend's record in a run's folder says of the newest attempt, None where there is none.
+
+        Raises:
+            GantryError: it is damaged.
+        """
+        raise NotImplementedError
+
+    def dry_run(self, spec: RunSpec) -> list[dict[str, Any]]:
+        """Let the place judge what would be sent there, and keep nothing; the manifests.
+
+        Raises:
+            Unsupported: nothing is sent.
+            UserError: it refuses something.
+        """
+        raise Unsupported(f"backend is {self.kind.name}: expected one that is sent manifests")
+
+    def beside(self, spec: RunSpec, parallel: int) -> RunSpec:
+        """A specification as it is for one of so many runs at the same time."""
+        return spec
+
+    def sought(self, found: Found, place: Place) -> Backend | None:
+        """The backend of a run without a record that this place knows all the same."""
+        return None
+
+    def unrecorded(self) -> Backend:
+        """The backend of runs that nobody has a record of; of the kind that takes the rest."""
+        raise NotImplementedError
+
+    def find(self, place: Place, run: str, missing: NoSuchRun) -> Found:
+        """A run that has no folder, or none where it was looked for.
+
+        Raises:
+            NoSuchRun: `missing`, or the same with what is known here.
+            UserError: the name is of several runs.
+        """
+        raise missing
+
+    def home(self, found: Found, place: Place) -> Place:
+        """Where to look for the workers of a run, when `place` is where another one shall go."""
+        return place
+
+    def finish(self, started: Started) -> Outcome:
+        """How an attempt that is over ended."""
+        found = Found(started.path, open_store(started.path.url))
+        backend = self.recorded(found, Place()) or self.sought(found, Place())
+        if backend is None:
+            raise NoSuchRun(f"run '{started.path.name}': its record is gone from {started.path.url}")
+        return outcome(started.path, backend.status(found))
+
+    def overview(self, place: Place, everywhere: bool = False) -> Overview:
+        """What it knows of many runs; `everywhere` for what is not the place's too."""
+        return Overview(self, place)
+
+    def polling(self, place: Place) -> Callable[[], Overview]:
+        """Asked again and again, what it knows of many runs at each time."""
+        return lambda: self.overview(place)
+
+    def known(self, place: Place) -> list[RunPath]:
+        """Runs that it knows, whatever folders there are; for names to choose from."""
+        return []
+
+    def load(self, place: Place) -> None:
+        """Import what `known` takes, which is slow and no answer."""
+
+
+def outcome(path: RunPath, now: RunStatus) -> Outcome:
+    """How an attempt that is over ended, by where its run stands."""
+    if now.state == FINISHED:
+        home = command_line("artifacts download", path, "--to", path.name)
+        text = f"run '{path.name}' is finished at step {now.step}: `{home}` brings it"
+        return Outcome(now, EXIT_DONE, text + (f"; {now.explanation}" if now.explanation else ""))
+    if now.state == STOPPED:
+        return Outcome(now, EXIT_RESTART, f"run '{path.name}' stopped; {way_on(now)}")
+    code = EXIT_USER if any(worker.exit_code == EXIT_USER for worker in now.workers) else EXIT_FAILED
+    return Outcome(now, code, f"run '{path.name}' {now.state}: {now.explanation}; {way_on(now)}")
 
 
 def way_on(now: RunStatus) -> str:

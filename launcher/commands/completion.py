@@ -75,10 +75,10 @@ def _place(params: dict[str, Any]) -> "Place":
 
 def _import_client(place: "Place") -> None:
     """The client of a cluster takes 0.4 s to import, and ten times that on a machine that is training."""
-    if place.has_cluster:
-        import kubernetes.client  # noqa: F401
+    from launcher.backends import providers
 
-        import launcher.backends.kubernetes.status.observe  # noqa: F401
+    for provider in providers():
+        provider.load(place)
 
 
 def _add_runs(place: "Place", incomplete: str, found: Names) -> None:
@@ -87,13 +87,11 @@ def _add_runs(place: "Place", incomplete: str, found: Names) -> None:
     names = _RunNames(incomplete, found)
     with contextlib.suppress(Exception):  # where there is no root, there may be a cluster
         _of_root(place.root or DEFAULT_ROOT, names)
-    if place.root is None and place.has_cluster:
-        from launcher.backends.kubernetes.status.observe import jobs
-        from launcher.render.labels import run_of
+    if place.root is None:
+        from launcher.backends import providers
 
-        for path in map(run_of, jobs(place.connect())):
-            if path:
-                names.add(path.experiment, path.name)
+        for path in (path for provider in providers() for path in provider.known(place)):
+            names.add(path.experiment, path.name)
 
 
 def _of_root(root: str, names: "_RunNames") -> None:

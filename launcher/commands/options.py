@@ -249,7 +249,7 @@ class RunFlags:
         from launcher.spec.settings import spec_from
 
         spec = spec_from(self.settings())
-        if spec.context is not None and spec.backend != "local":  # which asks no cluster
+        if spec.context is not None:
             current(spec.context)
         note_about(spec)
         return spec

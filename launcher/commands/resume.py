@@ -93,10 +93,11 @@ def resume(
     Example: launcher resume demo-20260102-x7k2 --set steps=8000
     """
     from launcher.runs import verbs
+    from launcher.spec.kinds import is_here
     from launcher.spec.settings import given
 
     place = place_of(root, context, namespace)
-    local = verbs.locate(place, run).backend.name == "local"
+    here = is_here(verbs.locate(place, run).backend.name)
     changes: dict[str, Any] = {"workers": workers, "threads": threads, "image": image, "memory": memory}
     changes["grace_seconds"] = grace_seconds
     changes["accept_changed_data"] = accept_changed_data
@@ -110,7 +111,7 @@ def resume(
             return rerunning.resume(place, run, overrides or (), **changes)
         return verbs.resume(place, run, overrides or (), abandon=abandon, **changes)
 
-    if local and not detach:
+    if here and not detach:
         run_in_foreground(start, output)
     elif watch:
         watch_started(start(), output)

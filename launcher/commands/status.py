@@ -159,7 +159,7 @@ def _times(count: int) -> str:
 
 
 def _process(worker: "WorkerStatus") -> str:
-    from launcher.backends.local.processes import ending
+    from launcher.wording import ending
 
     how = f"process {worker.pid}" if worker.alive else ending(worker.exit_code)
     return f"worker {worker.worker} {how}"

@@ -97,20 +97,18 @@ def begin(spec: "RunSpec", start: "Starting", how: How) -> None:
     Raises:
         UserError: it is refused.
     """
+    from launcher.spec.kinds import is_here
+
     if how.follow and how.detach:
         from launcher.errors import SpecError
 
         raise SpecError("--watch: expected no --detach beside it, which leaves the run to itself")
     if how.estimate:
         _estimate(spec, how.output)
-    elif spec.backend == "kubernetes":
-        _begin_on_cluster(spec, start, how)
     elif how.dry_run is not None:
-        from launcher.errors import SpecError
-
-        raise SpecError(
-            f"--dry-run {how.dry_run.value}: expected none, as backend is local and sends nothing"
-        )
+        _dry_run(spec, how.dry_run, how.output)
+    elif not is_here(spec.backend):
+        _begin_elsewhere(spec, start, how)
     elif how.detach:
         _report(start(_saying(spec, how)), how.output, quiet=how.quiet)
     else:
@@ -134,25 +132,34 @@ def _nothing() -> None:
     """Say nothing."""
 
 
-def _begin_on_cluster(spec: "RunSpec", start: "Starting", how: How) -> None:
+def _begin_elsewhere(spec: "RunSpec", start: "Starting", how: How) -> None:
     from launcher.errors import nothing_sent
-    from launcher.render import render, to_json, to_yaml
 
-    with nothing_sent():
-        manifests = render(spec)  # before the client is loaded: a mistake in k8s/ shows at once
-    if how.dry_run is not None:
-        if how.dry_run is DryRun.server:
-            from launcher.runs import verbs
-
-            verbs.dry_run(spec)
-        sys.stdout.write((to_json if how.output is OutputFormat.json else to_yaml)(manifests))
-        return
     with nothing_sent():  # what was sent before a Ctrl-C, `start` has told
         started = start(_saying(spec, how))
     if how.follow:
         watch(started, how.output)
     else:
         _report(started, how.output, quiet=how.quiet)
+
+
+def _dry_run(spec: "RunSpec", how: DryRun, output: OutputFormat) -> None:
+    from launcher.errors import SpecError, nothing_sent
+    from launcher.render import render, to_json, to_yaml
+    from launcher.spec.kinds import has_pods
+
+    if not has_pods(spec.backend):
+        raise SpecError(
+            f"--dry-run {how.value}: expected none, as backend is {spec.backend} and sends no manifests"
+        )
+    with nothing_sent():
+        if how is DryRun.server:
+            from launcher.runs import verbs
+
+            manifests = verbs.dry_run(spec)
+        else:
+            manifests = render(spec)
+    sys.stdout.write((to_json if output is OutputFormat.json else to_yaml)(manifests))
 
 
 def _report(started: "Started", output: OutputFormat, *, quiet: bool) -> None:

@@ -98,7 +98,7 @@ def _plan(flags: SweepFlags, max_parallel: int | None) -> "Plan":
     given = flags.of_run()
     plan = sweeps.plan(read_sweep(given.pop("file")), given, max_parallel)
     first = plan.members[0].spec
-    if first.context is not None and first.backend != "local":  # which asks no cluster
+    if first.context is not None:
         current(first.context)
     return plan
 

@@ -14,6 +14,7 @@ from launcher.backends.kubernetes.capacity.fits import Fit
 from launcher.errors import Transient
 from launcher.records.states import parse_time
 from launcher.spec.footprint import Footprint, data_bytes, footprint
+from launcher.spec.kinds import has_pods
 from launcher.spec.runspec import RunSpec
 from launcher.time_limit import within
 from launcher.wording import counted
@@ -85,7 +86,7 @@ def estimate(spec: RunSpec, api: "Api | None" = None) -> Estimate:
     """
     config = spec.config()
     found = sizes(config)
-    needs = footprint(config, spec.workers, spec.gpus, pods=spec.backend == "kubernetes")
+    needs = footprint(config, spec.workers, spec.gpus, pods=has_pods(spec.backend))
     bucket = bucket_growth(config, found, spec.workers)
     asks, manifests = _asked(spec)
     limit = asks.pop("limit")
@@ -130,7 +131,7 @@ def bucket_growth(config: RunConfig, found: Sizes, workers: int) -> dict[str, in
 
 def _asked(spec: RunSpec) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Cores and memory that the run's manifests ask for, and the manifests; nothing for a local run."""
-    if spec.backend != "kubernetes":
+    if not has_pods(spec.backend):
         return {"cpu": None, "memory_bytes": None, "limit": None}, []
     from launcher.backends.kubernetes.capacity.requests import limits_of, requests_of, times
     from launcher.render import render

@@ -1,6 +1,7 @@
 """Finding a run by its name in a root."""
 
 import difflib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -110,3 +111,9 @@ def _nearest(run: str, root: str) -> str:
     if any(is_run(open_store(path.url)) for path in paths[:AT_ONCE]):
         return f"; `launcher list --root {root}` shows all"
     return ", which holds no runs"
+
+
+def is_claimed(run: Mapping[str, Any]) -> bool:
+    """Whether a ``run.json`` is a launcher's, and no trainer has begun the run."""
+    versions = run.get("versions")
+    return isinstance(versions, dict) and "launcher" in versions and "python" not in versions

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from launcher.errors import SpecError
 from launcher.render.kustomize import lay_over, load
-from launcher.render.labels import ROOT
+from launcher.render.labels import COMPONENT, ROOT
 from launcher.render.manifests import (
     TRAINER,
     arguments,
@@ -22,6 +22,7 @@ from launcher.render.manifests import (
     rename,
 )
 from launcher.render.paths import Manifest
+from launcher.spec.kinds import kind as kind_of
 from launcher.spec.kubeconfig import current
 from launcher.spec.runspec import RunSpec
 from launcher.spec.templates import check_profiles, folder
@@ -66,7 +67,7 @@ def render_schedule(spec: RunSpec, timing: Timing, cluster: Cluster | None = Non
     Raises:
         SpecError: the run is a local one, a profile is unknown, or ``k8s/`` lacks something.
     """
-    if spec.backend != "kubernetes":
+    if not kind_of(spec.backend).pods:
         raise SpecError(f"backend is {spec.backend}: expected kubernetes, as a schedule is the cluster's")
     check_profiles(spec.profiles, spec.manifests)
     source = folder(spec.manifests)
@@ -118,7 +119,7 @@ def _fill(job: Manifest, spec: RunSpec, cluster: Cluster) -> None:
 
 def _put_back(cron: Manifest, job: Manifest, spec: RunSpec, timing: Timing) -> None:
     made = job.data["metadata"]
-    labels = {key: made["labels"][key] for key in cron.get("metadata.labels")}
+    labels = {key: made["labels"][key] for key in (*cron.get("metadata.labels"), COMPONENT)}
     cron.set("metadata.name", spec.name)
     cron.put("metadata.namespace", made["namespace"])
     cron.put("metadata.labels", labels)

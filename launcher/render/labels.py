@@ -14,6 +14,7 @@ CONTAINER = "trainer"
 """Of a pod: the one that trains."""
 NAME, INSTANCE = "app.kubernetes.io/name", "app.kubernetes.io/instance"
 PART_OF, MANAGED_BY = "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by"
+COMPONENT = "app.kubernetes.io/component"  # what part of Gantry it is, for dashboards; nothing selects by it
 ATTEMPT = "gantry/attempt"
 ROOT = "gantry/root"  # annotation: a root is no label's value
 OWNER = "gantry/owner"  # annotation: who submitted it, or made the schedule, as the cluster calls them

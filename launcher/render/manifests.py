@@ -10,7 +10,9 @@ from typing import Any
 from launcher.errors import SpecError
 from launcher.render.kustomize import load
 from launcher.render.labels import (
+    APP,
     ATTEMPT,
+    COMPONENT,
     CONTAINER,
     INSTANCE,
     JOB_NAME,
@@ -21,6 +23,7 @@ from launcher.render.labels import (
 )
 from launcher.render.paths import Manifest
 from launcher.spec.footprint import scratch_mib
+from launcher.spec.kinds import kind as kind_of
 from launcher.spec.kubeconfig import DEFAULT_NAMESPACE, current
 from launcher.spec.runspec import RunSpec
 from launcher.spec.templates import check_profiles, folder
@@ -60,7 +63,7 @@ def render(spec: RunSpec, attempt: int = 1, job: str | None = None) -> list[dict
     Raises:
         SpecError: the run is a local one, a profile is unknown, or ``k8s/`` lacks something.
     """
-    if spec.backend != "kubernetes":
+    if not kind_of(spec.backend).pods:
         raise SpecError(f"backend is {spec.backend}: expected kubernetes, as processes have no manifests")
     check_profiles(spec.profiles, spec.manifests)
     source = folder(spec.manifests)
@@ -135,12 +138,12 @@ def label(
     `more` labels count in both and `chosen` in selectors alone; neither need be in the files. A namesake in
     another experiment or root has the same name and attempt, so a selector needs something of the Job's own.
     """
-    own = {NAME: "gantry", INSTANCE: spec.name, ATTEMPT: str(attempt)}
-    labels = {**own, PART_OF: spec.experiment, MANAGED_BY: "gantry"}
+    own = {NAME: APP, INSTANCE: spec.name, ATTEMPT: str(attempt)}
+    labels = {**own, PART_OF: spec.experiment, MANAGED_BY: APP}
     for where in ("metadata", "spec.template.metadata") if manifest.kind == "Job" else ("metadata",):
         for key, value in labels.items():
             manifest.set(f'{where}.labels["{key}"]', value)
-        for key, value in more.items():
+        for key, value in {COMPONENT: CONTAINER, **more}.items():  # which a copy of k8s/ of before lacks
             manifest.put(f'{where}.labels["{key}"]', value)
     if path := _SELECTORS.get(manifest.kind):
         for key in own:

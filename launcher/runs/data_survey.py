@@ -1,6 +1,7 @@
 """What a run's data is, said before it is sent, as far as that can be seen from here."""
 
-from launcher.spec.runspec import KUBERNETES, RunSpec
+from launcher.spec.kinds import kind as kind_of
+from launcher.spec.runspec import RunSpec
 from launcher.time_limit import within
 from trainer.config.sources import SOURCES
 from trainer.errors import DataError, GantryError
@@ -12,7 +13,7 @@ _SECONDS = 10.0  # for a bucket, or a folder with a great many files on a networ
 def data_lines(spec: RunSpec) -> list[str]:
     """How many examples there are, what is left out, and what is hardly meant, a line each.
 
-    Nothing of a path that is one of the pods'. What a bucket shows from here, with this machine's rights and
+    Nothing of a path of other machines. What a bucket shows from here, with this machine's rights and
     at this time, refuses no pod.
 
     Raises:
@@ -21,14 +22,15 @@ def data_lines(spec: RunSpec) -> list[str]:
     config = spec.config()
     kind, _, rest = config.data.source.partition(":")
     bucket = rest.startswith("gs://")
-    if spec.backend == KUBERNETES and "<" in SOURCES[kind] and kind != "keras" and not bucket:
+    here = kind_of(spec.backend).here
+    if not here and "<" in SOURCES[kind] and kind != "keras" and not bucket:
         return []
     about = f"data.source {config.data.source}"
     try:
         found = within(_SECONDS, lambda: survey(config), about)
     except DataError as error:
         told = blamed(error, spec.preset, spec.overrides)
-        if spec.backend == KUBERNETES and bucket:
+        if bucket and not here:
             return [f"warning: {told}"]
         raise told from None
     except GantryError as error:

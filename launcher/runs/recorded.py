@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from launcher.backends.kubernetes.jobs.record import ClusterRecord
-from launcher.backends.kubernetes.jobs.record import read_record as read_cluster_record
-from launcher.backends.local.record import read_record
+from launcher.backends.base import Backend
 from launcher.errors import SpecError
 from launcher.records.run_folder import Found
+from launcher.runs.find import backend_of
+from launcher.spec import kinds
 from launcher.spec.redaction import looks_secret, without_password
-from launcher.spec.runspec import IMPLIED, RunSpec, derive_backend
+from launcher.spec.runspec import IMPLIED, RunSpec
 from launcher.spec.settings import Layered, flag_of, recorded
 from launcher.spec.yaml_file import OVERRIDES, Setting
 from trainer.config import RunConfig, resolve, validate
@@ -23,33 +23,29 @@ HIDDEN = "..."
 _MOVES = {"env": "env_secrets", "env_secrets": "env"}  # a variable is in one of them
 
 
-def asked(
-    found: Found, run: Mapping[str, Any] | None, cluster: ClusterRecord | None = None
-) -> dict[str, Any]:
+def asked(found: Found, run: Mapping[str, Any] | None, backend: Backend | None = None) -> dict[str, Any]:
     """Fields of `RunSpec` that the newest attempt was started with, those of the run's place included.
 
     Args:
         found: the run.
         run: its ``run.json``, None or empty when there is none.
-        cluster: where its newest attempt was submitted to, for a firing that has not written it yet.
+        backend: its own, which may know a firing that has not written its record yet.
 
     Returns:
         Nothing where no record says it.
 
     Raises:
-        GantryError: ``cluster.json``, ``local.json`` or ``run.json`` is damaged.
+        GantryError: the backend's record or ``run.json`` is damaged.
     """
+    backend = backend or backend_of(found, ask=False)
     place = {"root": found.path.root, "experiment": found.path.experiment, "name": found.path.name}
-    cluster = read_cluster_record(found.store) or cluster
-    if cluster is not None:
-        return {**place, **cluster.spec, "backend": "kubernetes"} if cluster.spec else {}
-    if record := read_record(found.store):
-        shape = {"preset": record.preset, "overrides": record.overrides, "workers": record.workers}
-        return {**(record.spec or shape), **place, "backend": "local"}
+    fields, own = backend.asked(found), {"backend": backend.name}
+    if fields is not None:
+        return {**place, **fields, **own} if fields else {}
     if not run or not run.get("preset"):
         return {}
     shape = {"preset": run["preset"], "overrides": begun_with(found, run)}
-    return {**shape, "workers": int(run.get("world_size") or 1), **place, "backend": "local"}
+    return {**shape, "workers": int(run.get("world_size") or 1), **place, **own}
 
 
 def begun_with(found: Found, run: Mapping[str, Any]) -> tuple[str, ...]:
@@ -142,7 +138,7 @@ def submit_words(values: Mapping[str, Any]) -> list[str] | None:
     if not values.get("preset"):
         return None
     words = ["launcher", "submit", "--preset", str(values["preset"])]
-    if values.get("backend") != derive_backend(values.get("image"), values.get("root"))[0]:
+    if values.get("backend") != kinds.derive(values.get("image"), values.get("root"))[0]:
         words += ["--backend", str(values["backend"])]
     for field, info in RunSpec.model_fields.items():
         value = values.get(field)

@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from launcher.backends.base import Backend, Started, way_on
-from launcher.backends.kubernetes.client.login import IN_CLUSTER
-from launcher.backends.kubernetes.jobs.record import read_record
-from launcher.backends.local.attempts import WorkerCommand, trainer_command
-from launcher.backends.local.backend import LocalBackend
-from launcher.errors import ClusterUnreachable, RunAlive, SpecError, Unsupported
+from launcher import backends
+from launcher.backends.base import Backend, Options, Started, WorkerCommand, way_on
+from launcher.errors import RunAlive, SpecError, Unsupported
 from launcher.records.run_folder import Found
 from launcher.records.status import RunStatus, read_json
 from launcher.runs import verbs
@@ -22,9 +19,9 @@ from launcher.runs.find import Place, backend_of, find
 from launcher.runs.recorded import asked, laid_over
 from launcher.runs.resuming import resumed_spec
 from launcher.runs.warm_start import check_warm_start
-from launcher.spec.runspec import KUBERNETES, LOCAL, RunSpec, derive_backend
+from launcher.spec import kinds
+from launcher.spec.runspec import RunSpec
 from launcher.spec.settings import Layered, spec_from
-from launcher.spec.validation import kubernetes_fields
 from launcher.spec.yaml_file import Setting
 from trainer.run import layout
 
@@ -64,7 +61,7 @@ def plan(
     place = where if isinstance(where, Place) else Place(root=where)
     found = find(place, run)
     backend = backend_of(found, _of_old(place, found))
-    fields = asked(found, read_json(found.store, layout.RUN), getattr(backend, "record", None))
+    fields = asked(found, read_json(found.store, layout.RUN), backend)
     if not fields:
         raise Unsupported(f"run '{found.path.name}': nothing in {found.store.url} says how it was started")
     del fields["name"]
@@ -82,8 +79,8 @@ def begin(
     planned: Plan,
     *,
     replace: bool = False,
-    command: WorkerCommand = trainer_command,
-    grace_seconds: float = 60.0,
+    command: WorkerCommand | None = None,
+    grace_seconds: float | None = None,
     ready: Callable[[], object] = lambda: None,
 ) -> Started:
     """Start a planned run; with `replace` the old one is saved and stopped before, where it still lives.
@@ -99,12 +96,7 @@ def begin(
 
     def check() -> None:
         check_warm_start(spec)
-        if spec.backend == KUBERNETES:
-            from launcher.backends.kubernetes.jobs import submit
-
-            submit.check(spec, resuming=False)
-        else:
-            LocalBackend(command).check_new(spec)
+        backends.named(spec.backend).check_new(spec, Options(command))
 
     with _stopped(found, backend, check) if replace else _untouched():
         return verbs.submit(spec, command, grace_seconds, ready)
@@ -120,14 +112,15 @@ def resume(where: Place | str, run: str, overrides: Iterable[str] = (), **change
     """
     overrides = tuple(overrides)
     found, backend = verbs.locate(where, run)
-    command: WorkerCommand = changes.get("command") or trainer_command
+    options = Options(changes.get("command"))
 
     def check() -> None:
         if overrides and read_json(found.store, layout.RUN) is None:
             raise SpecError(f"run '{run}': its trainer has written nothing yet; try again in a moment")
-        fields = {key: value for key, value in changes.items() if key != "command"}
+        beside = {"command", *verbs.beside_spec(backend)}
+        fields = {key: value for key, value in changes.items() if key not in beside}
         spec = resumed_spec(found, overrides, **fields)
-        (LocalBackend(command) if isinstance(backend, LocalBackend) else backend).check_next(found, spec)
+        backend.check_next(found, spec, options)
 
     with _stopped(found, backend, check):
         return verbs.resume(where, run, overrides, **changes)
@@ -177,36 +170,26 @@ def _state(stopped: RunStatus) -> str:
 
 def _of_old(place: Place, found: Found) -> Place:
     """Where to look for the workers of a run: where its record says, as other places are the new run's."""
-    record = read_record(found.store)
-    if record is None or not record.server:
-        return place
-    from launcher.backends.kubernetes.backend import context_of
-
-    try:
-        context_of(record)
-    except ClusterUnreachable:  # the cluster has another address by now, under which a context is named
-        return Place(place.root, place.context)
-    return Place(place.root)
+    for provider in backends.providers():
+        place = provider.home(found, place)
+    return place
 
 
 def _placed(settings: dict[str, Setting], backend: Backend, given: Layered) -> dict[str, Setting]:
     """Settings with the backend, context and namespace that follow from what was recorded and is given."""
-    from launcher.backends.kubernetes.backend import KubernetesBackend
-
     new = given.settings.keys()
     if "backend" not in new and {"image", "root"} & new:  # which may make it another than before
         del settings["backend"]
     asked_for = {
         key: settings[key].value if key in settings else None for key in ("backend", "image", "root")
     }
-    kind = asked_for["backend"] or derive_backend(asked_for["image"], asked_for["root"])[0]
-    if kind == LOCAL:
-        only = kubernetes_fields(RunSpec.model_fields)
-        return {
-            key: each for key, each in settings.items() if key in new or key.partition(".")[0] not in only
-        }
-    if isinstance(backend, KubernetesBackend) and not {"context", "namespace"} <= new:
-        api = backend.api  # the same cluster, whatever this workstation calls it
-        usual = {"context": None if api.context == IN_CLUSTER else api.context, "namespace": api.namespace}
-        settings |= {key: Setting(value, "the run") for key, value in usual.items() if key not in new}
+    name = asked_for["backend"] or kinds.derive(asked_for["image"], asked_for["root"])[0]
+    kind = kinds.find(name)
+    lacks = kind.lacks(RunSpec.model_fields) if kind else []
+    settings = {
+        key: each for key, each in settings.items() if key in new or key.partition(".")[0] not in lacks
+    }
+    if name == backend.name and not {"context", "namespace"} <= new:
+        placed = backend.placed()
+        settings |= {key: Setting(value, "the run") for key, value in placed.items() if key not in new}
     return settings

@@ -5,12 +5,12 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from launcher.backends.kubernetes.jobs.claim import is_claimed
 from launcher.errors import SpecError, Unsupported
-from launcher.records.run_folder import Found
+from launcher.records.run_folder import Found, is_claimed
 from launcher.records.status import read_json
 from launcher.runs.recorded import asked, begun_with, configuration, merge
-from launcher.spec.runspec import KUBERNETES, RunSpec, make_spec
+from launcher.spec.kinds import has_pods
+from launcher.spec.runspec import RunSpec, make_spec
 from trainer.config import RunConfig, conflicts, may_change, overlaid
 from trainer.errors import ConfigError
 from trainer.run import layout
@@ -52,7 +52,7 @@ def resumed_spec(
     for key, value in changes.items():
         if value is not None:
             fields[key] = {**fields.get(key, {}), **value} if isinstance(value, dict) else value
-    pods = fields["backend"] == KUBERNETES and "grace_seconds" in fields
+    pods = has_pods(fields["backend"]) and "grace_seconds" in fields
     if pods and changes.get("grace_seconds") is None:
         fields["grace_seconds"] = _enough_grace(found, fields["grace_seconds"])
     spec = make_spec(

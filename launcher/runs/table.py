@@ -1,6 +1,6 @@
 """All runs in one table: those of a root, and those whose Jobs the cluster still has.
 
-Made for thousands of runs. One request brings the Jobs of the namespace. Each experiment costs its index and
+Made for thousands of runs. One request brings the Jobs of a namespace. Each experiment costs its index and
 one listing of its folders; a run that has ended is an entry of the index and costs nothing more. What the
 index does not settle is asked of the run's own folder, several at once: one small object of a run that is
 under way, a few more of one that the index lacks.
@@ -16,16 +16,13 @@ from launcher.errors import SpecError
 from launcher.records.run_folder import AT_ONCE, Found, experiments, is_run
 from launcher.records.status import RunStatus
 from launcher.runs.find import Place
-from launcher.runs.job_lookup import Jobs
-from launcher.runs.summary import by_job, look, standing
+from launcher.runs.summary import Overviews, look, overviews, standing
 from launcher.spec.next_commands import DEFAULT_ROOT
 from trainer.errors import GantryError
 from trainer.run import index, layout
 from trainer.run.index import Entry
 from trainer.run.layout import RunPath
 from trainer.storage import Inside, LocalStore, Store, open_store
-
-__all__ = ["Indexed", "Jobs", "list_runs", "reindex", "stand"]
 
 _MANY = 50  # runs that an index lacks before somebody should be told how it is mended
 
@@ -49,18 +46,19 @@ def list_runs(where: Place | str, experiment: str | None = None, everywhere: boo
         UserError: the experiment is no name of one, or the bucket refuses.
     """
     place = where if isinstance(where, Place) else Place(root=where)
-    jobs = Jobs(place, everywhere)
+    known = overviews(place, everywhere)
     if place.root is not None:
-        runs = _in_root(place.root, experiment, place, jobs)
+        runs = _in_root(place.root, experiment, known)
     else:
-        runs = _in_root(DEFAULT_ROOT, experiment, place, jobs)
-        others = dict.fromkeys(root for root in jobs.roots if root.rstrip("/") != DEFAULT_ROOT)
-        runs += [run for root in others for run in _of_others(root, experiment, place, jobs)]
+        runs = _in_root(DEFAULT_ROOT, experiment, known)
+        roots = (root for each in known for root in each.roots)
+        others = dict.fromkeys(root for root in roots if root.rstrip("/") != DEFAULT_ROOT)
+        runs += [run for root in others for run in _of_others(root, experiment, known)]
     return sorted(runs, key=lambda run: (run.updated or "", run.experiment, run.run))
 
 
-def stand(place: Place, paths: Iterable[RunPath], jobs: Jobs) -> list[RunStatus]:
-    """Where some runs stand, in the same order, from their own folders and the Jobs that are known.
+def stand(paths: Iterable[RunPath], known: Overviews) -> list[RunStatus]:
+    """Where some runs stand, in the same order, from their own folders and what their backends know.
 
     Raises:
         GantryError: a folder cannot be read.
@@ -68,7 +66,7 @@ def stand(place: Place, paths: Iterable[RunPath], jobs: Jobs) -> list[RunStatus]
     stores: dict[str, Store] = {}
     found = [_found(stores.setdefault(path.root, open_store(path.root)), path) for path in paths]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda each: look(each, None, place, jobs), found))
+        return list(pool.map(lambda each: look(each, None, known), found))
 
 
 def reindex(where: Place | str, experiment: str | None = None) -> list[Indexed]:
@@ -101,25 +99,26 @@ class _Survey(NamedTuple):
     names: Sequence[str]
 
 
-def _in_root(root: str, experiment: str | None, place: Place, jobs: Jobs) -> list[RunStatus]:
+def _in_root(root: str, experiment: str | None, known: Overviews) -> list[RunStatus]:
     store = open_store(root)
-    firings = [path for path in jobs.firings(root) if experiment in (None, path.experiment)]
-    names = dict.fromkeys([*_experiments(store, experiment), *(path.experiment for path in firings)])
+    every = [path for each in known for path in each.expected(root)]
+    expected = [path for path in every if experiment in (None, path.experiment)]
+    names = dict.fromkeys([*_experiments(store, experiment), *(path.experiment for path in expected)])
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        surveys = pool.map(lambda name: _survey(Inside(store, name), name, firings), names)
+        surveys = pool.map(lambda name: _survey(Inside(store, name), name, expected), names)
         each = [run for survey in surveys for run in _runs(store, root, survey)]
-        found = pool.map(lambda run: standing(run[0], run[1], place, jobs), each)
+        found = pool.map(lambda run: standing(run[0], run[1], known), each)
         return [status for status in found if status is not None]
 
 
-def _of_others(root: str, experiment: str | None, place: Place, jobs: Jobs) -> list[RunStatus]:
+def _of_others(root: str, experiment: str | None, known: Overviews) -> list[RunStatus]:
     """Runs of a root that Jobs name, which may be somebody else's: then its Jobs alone tell."""
     try:
-        return _in_root(root, experiment, place, jobs)
+        return _in_root(root, experiment, known)
     except GantryError as error:
         _note(f"the runs in {root} are told of by their Jobs alone: {error}")
-    paths = [path for path in jobs.runs(root) if experiment in (None, path.experiment)]
-    return [by_job(path, job, place, jobs) for path in paths if (job := jobs.of(path)) is not None]
+    told = (each.alone(path) for each in known for path in each.runs(root))
+    return [status for status in told if status and experiment in (None, status.experiment)]
 
 
 def _experiments(store: Store, experiment: str | None) -> list[str]:
@@ -134,7 +133,7 @@ def _reindexing(store: Store, experiment: str) -> str:
     return shlex.join(["launcher", "reindex", "--experiment", experiment, "--root", root])
 
 
-def _survey(store: Store, experiment: str, firings: Sequence[RunPath]) -> _Survey:
+def _survey(store: Store, experiment: str, expected: Sequence[RunPath]) -> _Survey:
     """What is known of an experiment; a schedule's firing that waits for a node has no folder yet."""
     known = index.load(store)
     names = [name for name in store.folders() if layout.LABEL.fullmatch(name)]
@@ -143,7 +142,7 @@ def _survey(store: Store, experiment: str, firings: Sequence[RunPath]) -> _Surve
     elif "://" in store.url and (missing := len(set(names) - known.entries.keys())) > _MANY:
         how = f"`{_reindexing(store, experiment)}` writes it anew"
         _note(f"{missing} runs are not in the index of {store.url} and are asked one by one; {how}")
-    waiting = {path.name for path in firings if path.experiment == experiment} - set(names)
+    waiting = {path.name for path in expected if path.experiment == experiment} - set(names)
     return _Survey(experiment, known.entries, [*names, *sorted(waiting)])
 
 

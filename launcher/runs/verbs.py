@@ -14,23 +14,30 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from launcher import backends
 from launcher.artifacts import Artifact, Download, delete_files, download_files, list_files
-from launcher.backends.base import LogChoice, Outcome, Started, Update, way_on
-from launcher.backends.local.attempts import Started as LocalStarted
-from launcher.backends.local.attempts import WorkerCommand, trainer_command
-from launcher.backends.local.backend import LocalBackend
-from launcher.backends.local.backend import finish as finish_local
+from launcher.backends.base import (
+    Backend,
+    LogChoice,
+    Options,
+    Outcome,
+    Started,
+    Update,
+    WorkerCommand,
+    way_on,
+)
 from launcher.errors import RunAlive, SpecError
 from launcher.records.follow import LogLine
-from launcher.records.states import FINISHED, STOPPED, UNKNOWN
+from launcher.records.states import FINISHED, UNKNOWN
 from launcher.records.status import RunStatus
 from launcher.runs.find import Place, locate
 from launcher.runs.resuming import resumed_spec
 from launcher.runs.table import list_runs, reindex
 from launcher.runs.warm_start import check_warm_start
+from launcher.spec.kinds import kind
 from launcher.spec.next_commands import command_line
 from launcher.spec.runspec import RunSpec
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
+from trainer.errors import GantryError
 from trainer.run import index
 from trainer.storage import open_store
 
@@ -76,11 +83,11 @@ class Deleted(NamedTuple):
 
 def submit(
     spec: RunSpec,
-    command: WorkerCommand = trainer_command,
-    grace_seconds: float = 60.0,
+    command: WorkerCommand | None = None,
+    grace_seconds: float | None = None,
     ready: Callable[[], object] = lambda: None,
 ) -> Started:
-    """Start a new run and return long before it trains; `command` and `grace_seconds` are for local ones.
+    """Start a new run and return long before it trains; `command` and `grace_seconds` are `Options`.
 
     `ready` is called when nothing is known that would refuse it, just before it is written and sent.
 
@@ -89,29 +96,23 @@ def submit(
         UserError: something that the run needs is missing or refuses; nothing is left behind.
     """
     check_warm_start(spec)
-    if spec.backend == "kubernetes":
-        from launcher.backends.kubernetes.jobs.submit import start
-
-        return start(spec, resuming=False, ready=ready)
-    return LocalBackend(command, grace_seconds).submit(spec, ready)
+    return backends.named(spec.backend).submit(spec, ready, Options(command, grace_seconds))
 
 
-def dry_run(spec: RunSpec) -> list[str]:
-    """Let the API server judge a run's manifests without keeping them; the names of what it would make.
+def dry_run(spec: RunSpec) -> list[dict[str, Any]]:
+    """Let the API server judge a run's manifests without keeping them; these are returned.
 
     Raises:
-        UserError: it refuses one.
+        UserError: it refuses one, or the run's backend has none.
     """
-    from launcher.backends.kubernetes.jobs.submit import dry_run
-
-    return dry_run(spec)
+    return backends.named(spec.backend).dry_run(spec)
 
 
 def resume(
     where: Place | str,
     run: str,
     overrides: Iterable[str] = (),
-    command: WorkerCommand = trainer_command,
+    command: WorkerCommand | None = None,
     grace_seconds: float | None = None,
     abandon: bool = False,
     **changes: Any,
@@ -129,9 +130,7 @@ def resume(
         UserError: a value other than a higher `steps` and `recovery` would change, or the run is finished.
     """
     found, backend = locate(where, run)
-    if isinstance(backend, LocalBackend):
-        backend = LocalBackend(command, 60.0 if grace_seconds is None else grace_seconds)
-    else:
+    if "grace_seconds" not in beside_spec(backend):
         changes["grace_seconds"] = grace_seconds
     backend.check_idle(found, abandon=abandon)
     now = backend.status(found)
@@ -139,7 +138,12 @@ def resume(
     if now.state == FINISHED and spec.config().steps <= (now.step or 0):
         more = command_line("resume", found.path, "--set", f"steps={2 * (now.step or 1)}")
         raise SpecError(f"run '{run}' is finished at step {now.step}: to train it further, say `{more}`")
-    return backend.resume(found, spec)
+    return backend.resume(found, spec, Options(command, grace_seconds))
+
+
+def beside_spec(backend: Backend) -> set[str]:
+    """What a resume takes that is no field of the run's specification where it runs, but one of `Options`."""
+    return {"grace_seconds"} & {*kind(backend.name).lacks(RunSpec.model_fields)}
 
 
 def status(where: Place | str, run: str) -> RunStatus:
@@ -253,18 +257,7 @@ def delete(where: Place | str, run: str, *, artifacts: bool = False, force: bool
 
 def finish(started: Started) -> Outcome:
     """How an attempt that is over ended; a run that the trainer refused leaves nothing on this machine."""
-    if isinstance(started, LocalStarted):
-        return finish_local(started)
-    path = started.path
-    now = status(path.root, f"{path.experiment}/{path.name}")
-    if now.state == FINISHED:
-        home = command_line("artifacts download", path, "--to", path.name)
-        text = f"run '{path.name}' is finished at step {now.step}: `{home}` brings it"
-        return Outcome(now, EXIT_DONE, text + (f"; {now.explanation}" if now.explanation else ""))
-    if now.state == STOPPED:
-        return Outcome(now, EXIT_RESTART, f"run '{path.name}' stopped; {way_on(now)}")
-    code = EXIT_USER if any(worker.exit_code == EXIT_USER for worker in now.workers) else EXIT_FAILED
-    return Outcome(now, code, f"run '{path.name}' {now.state}: {now.explanation}; {way_on(now)}")
+    return backends.named(started.backend).finish(started)
 
 
 def list_artifacts(where: Place | str, run: str, only: Iterable[str] = ()) -> list[Artifact]:

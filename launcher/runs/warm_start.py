@@ -1,7 +1,7 @@
 """Whether there is anything that a run could begin its weights from, asked before it is sent anywhere."""
 
+from launcher.errors import FieldError
 from launcher.spec.runspec import RunSpec
-from launcher.spec.validation import FieldError
 from trainer.run import index, layout
 from trainer.storage import open_store
 

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from launcher.backends.kubernetes.jobs.record import template_of
+from launcher.backends.kubernetes.kind import KIND, RESERVED
 from launcher.backends.kubernetes.status.pods import variables
 from launcher.render.labels import CONTAINER, QUEUE, SPEC, annotation
 from launcher.schedules.model import path_of
 from launcher.spec import redaction
-from launcher.spec.runspec import KUBERNETES, RunSpec
-from launcher.spec.validation import RESERVED, cores, quantity
+from launcher.spec.runspec import RunSpec
+from launcher.spec.validation import cores, quantity
 
 _GPU = "nvidia.com/gpu"
 # Of the folder k8s/, where nobody has said otherwise.
@@ -56,7 +57,7 @@ def _read_back(cron: Mapping[str, Any]) -> dict[str, Any]:
     # What a newer launcher wrote into it besides is not ours to keep.
     said = known.spec if known else {}
     before = {key: said[key] for key in RunSpec.model_fields if said.get(key) is not None}
-    where = {"name": path.name, "root": path.root, "experiment": path.experiment, "backend": KUBERNETES}
+    where = {"name": path.name, "root": path.root, "experiment": path.experiment, "backend": KIND.name}
     where["namespace"] = str(cron["metadata"]["namespace"])
     live = {**_of_job(cron["spec"]["jobTemplate"]), **_of_container(job["template"], before)}
     found = {**before, **live, **where}

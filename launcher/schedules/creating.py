@@ -12,7 +12,8 @@ from launcher.backends.kubernetes.client.permissions import ROLE, RULES, missing
 from launcher.backends.kubernetes.jobs.owner import owner_of, sign
 from launcher.backends.kubernetes.jobs.preflight import preflight
 from launcher.backends.kubernetes.jobs.submit import TAKEN_BACK, owned, placed
-from launcher.errors import AlreadyExists, Forbidden, Interrupted, SpecError, nothing_sent
+from launcher.backends.kubernetes.kind import KIND
+from launcher.errors import AlreadyExists, FieldError, Forbidden, Interrupted, SpecError, nothing_sent, refuse
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.runs.warm_start import check_warm_start
 from launcher.schedules.cronline import CronLine
@@ -20,7 +21,7 @@ from launcher.schedules.find import is_ours, not_ours, time_of
 from launcher.spec.next_commands import schedule_line
 from launcher.spec.runspec import RunSpec
 from launcher.spec.settings import Layered, spec_from
-from launcher.spec.validation import HOST_NAME, LAST_ATTEMPT, FieldError, name_limit, refuse
+from launcher.spec.validation import HOST_NAME, LAST_ATTEMPT, name_limit
 from launcher.spec.yaml_file import Setting
 from trainer.errors import GantryError
 from trainer.storage import open_store
@@ -53,7 +54,7 @@ def schedule_spec(settings: Layered, name: str) -> RunSpec:
         UserError: a value is wrong, or the schedule is for this machine.
     """
     found, origin = dict(settings.settings), "argument NAME"
-    if found["backend"].value != "kubernetes":
+    if found["backend"].value != KIND.name:
         raise SpecError(
             "a schedule is the cluster's: expected --image NAME:TAG and --root gs://bucket/prefix; "
             "on this machine, your own cron can call `launcher submit`"
@@ -117,14 +118,14 @@ def create(spec: RunSpec, timing: Timing) -> Created:
     )
 
 
-def dry_run(spec: RunSpec, timing: Timing) -> list[str]:
-    """Let the API server judge what would be created, and keep nothing; the names, as ``Kind/name``.
+def dry_run(spec: RunSpec, timing: Timing) -> list[Object]:
+    """Let the API server judge what would be created, and keep nothing; the manifests.
 
     Raises:
         UserError: it refuses something.
     """
     check_timing(timing)
-    return _names(_prepared(spec, timing)[1])
+    return _prepared(spec, timing)[1]
 
 
 def _prepared(spec: RunSpec, timing: Timing) -> tuple[Api, list[Object]]:

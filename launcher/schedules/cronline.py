@@ -26,7 +26,7 @@ from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from launcher.spec.validation import FieldError, refuse
+from launcher.errors import FieldError, refuse
 
 DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",

@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from launcher.backends.kubernetes.client.api import Api, Object
 from launcher.backends.kubernetes.client.login import IN_CLUSTER
-from launcher.errors import NoSuchSchedule, SpecError
+from launcher.errors import NoSuchSchedule, SpecError, refuse
 from launcher.render.labels import MANAGED, SCHEDULE, schedule_of
 from launcher.runs.find import Place
 from launcher.schedules.model import told
 from launcher.spec.kubeconfig import current
-from launcher.spec.validation import refuse
 from trainer.errors import GantryError
 from trainer.run.layout import LABEL
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from launcher import backends
 from launcher.backends.kubernetes.jobs import replacing
 from launcher.backends.kubernetes.jobs.cancellation import was_cancelled
 from launcher.backends.kubernetes.status.jobs import is_stopped
 from launcher.backends.kubernetes.status.observe import jobs as all_jobs
+from launcher.backends.kubernetes.status.overview import Jobs
 from launcher.backends.kubernetes.status.reading import Readable
 from launcher.errors import CannotAsk, NoSuchSchedule
 from launcher.records.run_folder import experiments
@@ -21,7 +23,7 @@ from launcher.records.states import FAILED, FINISHED, INTERRUPTED, STOPPED, pars
 from launcher.records.status import RunStatus, read_json
 from launcher.render.labels import annotation, firing_due, firing_time, run_of, schedule_of
 from launcher.runs.find import Place
-from launcher.runs.table import Jobs, stand
+from launcher.runs.table import stand
 from launcher.schedules.find import Found, check_name, find, time_of
 from launcher.schedules.missed import Busy, Known, Missed, missed
 from launcher.schedules.model import path_of, since, suspensions, timing_of
@@ -162,8 +164,9 @@ def _joined(
     """Where these runs stand: by the index if they have ended, else by their Jobs and folders."""
     open_yet = [path for path in paths if not _is_settled(entries.get(path.name), own.get(path.name))]
     jobs = Jobs(where)
-    jobs.known(known, complete=True)
-    standing = {status.run: status for status in stand(where, open_yet, jobs)} if open_yet else {}
+    jobs.take(known, complete=True)
+    there = [jobs, backends.rest().overview(where)]  # of a run without a record its files tell
+    standing = {status.run: status for status in stand(open_yet, there)} if open_yet else {}
     return [
         _of_run(path.name, entries.get(path.name), own.get(path.name), standing.get(path.name))
         for path in paths

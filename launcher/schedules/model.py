@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from launcher.errors import FieldError
 from launcher.records.states import parse_time
 from launcher.render.cronjob import FIELDS, Timing, timing_json
 from launcher.render.labels import (
@@ -22,7 +23,6 @@ from launcher.render.labels import (
     firing_run,
 )
 from launcher.schedules.cronline import CronLine
-from launcher.spec.validation import FieldError
 from trainer.run.layout import RunPath
 from trainer.storage.clock import age
 

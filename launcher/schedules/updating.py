@@ -15,6 +15,7 @@ from launcher.backends.kubernetes.client.api import Object
 from launcher.backends.kubernetes.jobs.judgement import note_pods
 from launcher.backends.kubernetes.jobs.record import template_of
 from launcher.backends.kubernetes.jobs.submit import owned
+from launcher.backends.kubernetes.kind import KIND
 from launcher.diagnosis.diff import Difference, against_cluster, laid_over
 from launcher.diagnosis.diff.objects import object_name
 from launcher.errors import NoSuchSchedule, SpecError
@@ -97,7 +98,8 @@ def plan(where: Place, name: str, given: Layered, timing: Mapping[str, Any]) -> 
     check_timing(new)
     cluster = _recorded_cluster(found)
     manifests = render_schedule(after, new, cluster)
-    difference = against_cluster(found.api, manifests, render_schedule(before, new, cluster))
+    same = manifests if before == after else render_schedule(before, new, cluster)
+    difference = against_cluster(found.api, manifests, same)
     if difference is None:
         raise NoSuchSchedule(f"schedule '{name}' was removed in this moment")
     return Plan(found, difference, manifests, timing_of(found.cron), new, asked.taken, after)
@@ -201,7 +203,7 @@ def _without(patch: Object, path: str) -> Object:
 def _check_identity(found: Found, given: Layered) -> None:
     """Refuse what would make it another schedule; a file may say again what it is."""
     path = path_of(found.cron)
-    same = {"name": path.name, "experiment": path.experiment, "root": path.root, "backend": "kubernetes"}
+    same = {"name": path.name, "experiment": path.experiment, "root": path.root, "backend": KIND.name}
     for field in _IDENTITY:
         setting = given.settings.get(field)
         # The backend follows from the image, and the root's last slash means nothing.

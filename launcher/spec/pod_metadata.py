@@ -6,8 +6,9 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ and â€
 import re
 from collections.abc import Mapping
 
+from launcher.errors import FieldError
 from launcher.spec import redaction
-from launcher.spec.validation import FieldError, is_text
+from launcher.spec.validation import is_text
 
 _PREFIX = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII

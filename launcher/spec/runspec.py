@@ -21,19 +21,15 @@ from pydantic import (
     model_validator,
 )
 
-from launcher.spec import durations
-from launcher.spec.pod_metadata import check_pod_metadata
+from launcher.errors import FieldError, refuse
+from launcher.spec import durations, kinds
 from launcher.spec.templates import check_profiles
-from launcher.spec.validation import FieldError, check_kubernetes, check_local, cores, name_limit
+from launcher.spec.validation import cores
 from trainer.config import RunConfig, carry, overlaid, placed_overrides, resolve
 from trainer.errors import ConfigError
 from trainer.run import layout
 
-__all__ = ["IMPLIED", "FieldError", "RunSpec", "check_batch", "default_name", "derive_backend", "make_spec"]
-
-KUBERNETES, LOCAL = "kubernetes", "local"
 _RANDOM_LENGTH = 4  # 26 * 36^3 = 1.2 million names for each preset and day
-_LABEL_LENGTH = 63
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
@@ -60,10 +56,10 @@ class RunSpec(BaseModel):
     """Worker processes, each with one replica or more."""
     threads: Positive | None = None
     """Threads of each worker; None shares the cores among them, or takes those that a pod asks for."""
-    backend: Literal["local", "kubernetes"] = "local"
-    """Where the workers run; when it is not given, `derive_backend` decides."""
+    backend: str = ""
+    """Where the workers run, a folder of ``launcher/backends``; `kinds.derive` decides if it is not given."""
 
-    # All that follows is for Kubernetes alone.
+    # All that follows is for the backends that take it, see `kinds.Kind.takes`: for Kubernetes, that is.
     image: str | None = None
     """Image of the workers, with a tag other than latest or with a digest."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
@@ -115,7 +111,7 @@ class RunSpec(BaseModel):
             return values
         values = dict(values)
         if values.get("backend") is None:
-            values["backend"] = derive_backend(values.get("image"), values.get("root"))[0]
+            values["backend"] = kinds.derive(values.get("image"), values.get("root"))[0]
         profiles = values.get("profiles") or ()
         if isinstance(profiles, list | tuple | set | frozenset) and all(isinstance(p, str) for p in profiles):
             implied = {profile for field, profile in IMPLIED.items() if values.get(field)}
@@ -127,13 +123,21 @@ class RunSpec(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         layout.run_path(self.root, self.experiment, self.name)
-        if self.backend == KUBERNETES:
-            check_kubernetes(self)
-            check_pod_metadata(self.pod_labels, self.pod_annotations)
-        else:
-            check_local(self)
+        kind = kinds.kind(self.backend)
+        kind.check(self)
+        self._check_taken(kind)
         check_batch(self.config(), self.workers, self.gpus)
         return self
+
+    def _check_taken(self, kind: kinds.Kind) -> None:
+        """Refuse a field that means nothing to the backend."""
+        fields = type(self).model_fields
+        for field in kind.lacks(fields):
+            value = getattr(self, field)
+            if value != fields[field].default:
+                shown = ", ".join(value) if isinstance(value, tuple | dict) else value
+                hint = f"; {kind.hints[field]}" if field in kind.hints else ""
+                raise refuse(field, shown, f"none, as backend is {kind.name}{hint}")
 
     _accepts_changed_data: bool = PrivateAttr(default=False)  # private: of one attempt, and never recorded
 
@@ -192,15 +196,6 @@ IMPLIED = {"gpus": "gpu", "queue": "kueue", "google_service_account": "workload-
 """Profiles that fields bring along."""
 
 
-def derive_backend(image: Any, root: Any) -> tuple[str, str]:
-    """Where a run belongs that does not say, and why: Kubernetes if it has an image or a bucket."""
-    if image:
-        return KUBERNETES, "as image is given"
-    if str(root).startswith("gs://"):
-        return KUBERNETES, "as root is a bucket"
-    return LOCAL, "as there is no image and root is no bucket"
-
-
 def make_spec(preset: str, overrides: Iterable[str] = (), name: str | None = None, **values: Any) -> RunSpec:
     """A checked `RunSpec`, with a name of its own when none is given.
 
@@ -209,14 +204,14 @@ def make_spec(preset: str, overrides: Iterable[str] = (), name: str | None = Non
     """
     overrides = tuple(overrides)
     resolve(preset, overrides)  # first, because a name made from an unknown preset would be blamed instead
-    backend = values.get("backend") or derive_backend(values.get("image"), values.get("root"))[0]
-    if backend == LOCAL:  # a path in a pod is that of its image
+    kind = _kind(values)
+    if kind.here:  # a path in a pod is that of its image
         overrides = placed_overrides(overrides)
     try:
         spec = RunSpec(
             preset=preset,
             overrides=overrides,
-            name=name or default_name(preset, date.today(), _name_limit(values)),
+            name=name or default_name(preset, date.today(), _name_limit(kind, values)),
             **values,
         )
     except ValidationError as failure:
@@ -229,13 +224,16 @@ def make_spec(preset: str, overrides: Iterable[str] = (), name: str | None = Non
     return spec
 
 
-def _name_limit(values: dict[str, Any]) -> int:
-    backend = values.get("backend") or derive_backend(values.get("image"), values.get("root"))[0]
+def _kind(values: dict[str, Any]) -> kinds.Kind:
+    return kinds.kind(values.get("backend") or kinds.derive(values.get("image"), values.get("root"))[0])
+
+
+def _name_limit(kind: kinds.Kind, values: dict[str, Any]) -> int:
     workers = values.get("workers", 1)
-    return name_limit(workers) if backend == KUBERNETES and isinstance(workers, int) else _LABEL_LENGTH
+    return kind.name_limit(workers) if isinstance(workers, int) else kinds.NAME_LENGTH
 
 
-def default_name(preset: str, day: date, limit: int = _LABEL_LENGTH) -> str:
+def default_name(preset: str, day: date, limit: int = kinds.NAME_LENGTH) -> str:
     """Preset, date and a short random part: sorts by day and is a DNS label of at most `limit` characters."""
     import secrets  # 0.03 s, which a run that has a name need not pay
 

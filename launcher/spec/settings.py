@@ -7,8 +7,8 @@ From strongest to weakest::
 All files have the same keys: the fields of `RunSpec`, and ``set`` with hyperparameters. ``set``, ``env``,
 ``env_secrets``, ``pod_labels`` and ``pod_annotations`` are merged entry by entry; of everything else, a list
 as well, the strongest counts alone.
-What is for Kubernetes alone and comes from one of the last two files does not count for a local run, so that
-one ``gantry.yaml`` serves both.
+What a run's backend does not take and comes from one of the last two files does not count, so that one
+``gantry.yaml`` serves all.
 """
 
 import os
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launcher.errors import BadKubeconfig, SpecError
+from launcher.errors import BadKubeconfig, FieldError, SpecError
+from launcher.spec import kinds
 from launcher.spec.kubeconfig import current, paths
 from launcher.spec.redaction import HIDDEN, looks_secret
-from launcher.spec.runspec import RunSpec, derive_backend, make_spec
-from launcher.spec.validation import FieldError, kubernetes_fields
+from launcher.spec.runspec import RunSpec, make_spec
 from launcher.spec.yaml_file import OVERRIDES, Setting, read_settings
 from trainer.config import preset_names, resolve
 from trainer.environment.paths import at_home, expanded
@@ -113,10 +113,10 @@ def layered(flags: Mapping[str, Any], file: Path | Mapping[str, Setting] | None 
     found = {**weak, **strong}
     if "backend" not in found or found["backend"].value is None:
         image, root = (found[key].value if key in found else None for key in ("image", "root"))
-        backend, why = derive_backend(image, root)
+        backend, why = kinds.derive(image, root)
         found["backend"] = Setting(backend, why)
-    if found["backend"].value == "local":
-        only = kubernetes_fields(RunSpec.model_fields)
+    if kind := kinds.find(found["backend"].value):
+        only = kind.lacks(RunSpec.model_fields)
         found = {key: found[key] for key in found if key in strong or key.partition(".")[0] not in only}
     return Layered(found)
 
@@ -251,8 +251,8 @@ def shown(settings: Layered) -> dict[str, Setting]:
         BadKubeconfig: there is no context of the name that was given.
     """
     found: dict[str, Setting] = {}
-    local = settings.values["backend"] == "local"
-    only = kubernetes_fields(RunSpec.model_fields) if local else []
+    kind = kinds.find(settings.values["backend"])
+    only = kind.lacks(RunSpec.model_fields) if kind else []
     for field, info in RunSpec.model_fields.items():
         if field in _ENTRIES:
             prefix = f"{OVERRIDES if field == 'overrides' else field}."
@@ -262,7 +262,7 @@ def shown(settings: Layered) -> dict[str, Setting]:
         elif field not in only:
             value = None if info.is_required() else info.get_default()
             found[field] = Setting(value, "not given" if info.is_required() else BUILT_IN)
-    if not local:
+    if "context" in found:
         found |= _of_context(found)
     return {key: _masked(key, setting, found) for key, setting in found.items()}
 

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-from launcher.spec.validation import FieldError
+from launcher.errors import FieldError
 from trainer.environment.paths import expanded
 
 KUSTOMIZATION = "kustomization.yaml"

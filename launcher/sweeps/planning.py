@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from launcher.backends.local.processes import available_cores
+from launcher import backends
 from launcher.errors import SpecError
 from launcher.spec.runspec import RunSpec
 from launcher.spec.settings import Layered, layered, spec_from
@@ -52,7 +52,7 @@ def plan(sweep: Sweep, flags: Mapping[str, Any], max_parallel: int | None = None
     members = [_member(settings, f"{name}-{place}", point) for place, point in enumerate(sweep.points, 1)]
     _check_different(sweep, members)
     parallel = _parallel(sweep, max_parallel, members)
-    return Plan(name, [_with_threads(member, parallel) for member in members], parallel)
+    return Plan(name, [_beside(member, parallel) for member in members], parallel)
 
 
 def _name(sweep: Sweep, flags: Mapping[str, Any]) -> str:
@@ -109,10 +109,7 @@ def _parallel(sweep: Sweep, flag: int | None, members: Sequence[Member]) -> int:
     return flag or given or (len(members) if members[0].spec.queue else 1)
 
 
-def _with_threads(member: Member, parallel: int) -> Member:
-    """On this machine, runs at the same time share the cores as the workers of one run do."""
+def _beside(member: Member, parallel: int) -> Member:
+    """A run as it is for one of so many at the same time."""
     spec = member.spec
-    if spec.backend != "local" or spec.threads is not None or parallel == 1:
-        return member
-    threads = max(1, available_cores() // (spec.workers * parallel))
-    return member._replace(spec=spec.model_copy(update={"threads": threads}))
+    return member._replace(spec=backends.named(spec.backend).beside(spec, parallel))

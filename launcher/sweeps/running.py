@@ -3,16 +3,16 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from launcher.backends.base import Started
-from launcher.backends.kubernetes.status.reading import Readable
+from launcher import backends
+from launcher.backends.base import Overview, Started
 from launcher.errors import RunAlive, RunExists, SpecError
 from launcher.records.states import FAILED, FINISHED, UNKNOWN
 from launcher.records.status import RunStatus, read_json
 from launcher.runs import verbs
 from launcher.runs.find import Place
-from launcher.runs.table import Jobs, list_runs, stand
+from launcher.runs.table import list_runs, stand
 from launcher.spec.runspec import RunSpec
 from launcher.sweeps.planning import Member, Plan
 from launcher.sweeps.schedule import Event, play
@@ -20,10 +20,6 @@ from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, Stor
 from trainer.run import layout
 from trainer.storage import open_store
 
-if TYPE_CHECKING:
-    from launcher.backends.kubernetes.client.api import Api
-
-_LOCAL_SECONDS, _CLUSTER_SECONDS = 0.5, 2.0  # between two looks
 _CLAIMED_SECONDS = 10.0  # between the claim of a name and the first record of who trains there
 _SLICE_SECONDS = 0.1  # a Ctrl-C is heeded that soon
 
@@ -125,11 +121,11 @@ class _RunHost:
     """Runs of one root and one cluster."""
 
     def __init__(self, place: Place, backend: str, submit: Submit, stopped: Callable[[], bool]) -> None:
-        self._place, self._backend = place, backend
         self._submit, self._stopped = submit, stopped
         self._started: dict[str, Started] = {}
-        self._seconds = _LOCAL_SECONDS if backend == "local" else _CLUSTER_SECONDS
-        self._connected: Api | None = None
+        own = backends.named(backend)
+        self._seconds = own.look_seconds
+        self._asked = [provider.polling(place) for provider in dict.fromkeys((own, backends.rest()))]
 
     def start(self, member: Member) -> None:
         try:
@@ -143,25 +139,15 @@ class _RunHost:
         """Where they stand; a bucket that is away for a while ends nothing."""
         while True:
             try:
-                return stand(self._place, [member.spec.path for member in members], self._jobs())
+                return stand([member.spec.path for member in members], self._known())
             except StorageError:
                 if self._stopped():
                     raise
                 self.pause()
 
-    def _jobs(self) -> Jobs:
-        """What the cluster has now, in one request through one connection."""
-        jobs = Jobs(self._place)
-        if self._backend == "local":
-            jobs.known(Readable([], None, None))
-            return jobs
-        from launcher.backends.kubernetes.status import observe
-
-        if self._connected is None:
-            self._connected = self._place.connect()
-        api = self._connected
-        jobs.known(Readable(observe.jobs(api), api.now, api.server, frozenset({api.namespace})))
-        return jobs
+    def _known(self) -> list[Overview]:
+        """What their backend knows now, and who reads files: no other place is asked."""
+        return [ask() for ask in self._asked]
 
     def refusal(self, member: Member, status: RunStatus) -> str | None:
         started = self._started.get(member.name)

@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 from launcher.backends.kubernetes.jobs.owner import owner_of, sign
 from launcher.backends.kubernetes.jobs.record import ClusterRecord, record_of
+from launcher.backends.kubernetes.status.overview import Jobs
 from launcher.backends.kubernetes.status.reading import read_jobs
 from launcher.commands.list import table
 from launcher.errors import ApiRejected, ClusterUnreachable, Forbidden, NotLoggedIn
 from launcher.runs.find import Place
-from launcher.runs.job_lookup import Jobs
-from launcher.runs.summary import by_job
 from tests.launcher.kubernetes_objects import BEGAN, job
 from trainer.run.layout import RunPath
 
@@ -186,10 +185,10 @@ def test_a_run_whose_folder_is_another_s_is_told_of_by_its_job(place):
     where = place(Cluster(JOBS, all_jobs=True))
     jobs = Jobs(where, everywhere=True)
     trains = made("lim", active=2, ready=2)
-    told = by_job(RunPath(ROOT, "gan", "one"), trains, where, jobs)
+    told = jobs.by_job(RunPath(ROOT, "gan", "one"), trains)
     assert (told.state, told.namespace, told.owner) == ("running", "lim", "ada")
     assert "cannot be read" in told.explanation
-    waits = by_job(RunPath(ROOT, "gan", "one"), made("lim"), where, jobs)
+    waits = jobs.by_job(RunPath(ROOT, "gan", "one"), made("lim"))
     assert waits.state == "pending"
     heading, row = table([told], owners=True)
     assert heading.split()[:4] == ["namespace", "owner", "experiment", "run"]

@@ -94,7 +94,7 @@ def test_help_imports_nothing_heavy(arguments):
         ("submit --preset mlp --experiment A_b", 2, "experiment 'A_b': expected"),
         ("submit --preset mlp --threads 0", 2, "threads is 0: expected"),
         ("submit --preset mlp --root gs://b/p", 2, "image is not given: expected NAME:TAG"),
-        ("submit --preset mlp --backend moon", 2, "backend is 'moon': expected 'local'"),
+        ("submit --preset mlp --backend moon", 2, "backend is 'moon': expected 'local' or 'kubernetes'"),
         ("submit --preset mlp -o xml", 2, "'xml'"),
         ("status one", 3, "no run 'one' in root runs, which holds no runs"),
         ("logs one", 3, "no run 'one'"),

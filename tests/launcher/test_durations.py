@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.errors import FieldError
 from launcher.spec.durations import parse, spoken
 from launcher.spec.runspec import make_spec
-from launcher.spec.validation import FieldError
 
 IMAGE = {"image": "r/gantry:1", "root": "gs://bucket"}
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.backends.kubernetes.status.overview import Jobs
 from launcher.backends.kubernetes.status.reading import Readable
 from launcher.commands.table import lines
 from launcher.errors import SpecError
@@ -16,7 +17,6 @@ from launcher.runs import verbs
 from launcher.runs.find import Place
 from launcher.runs.sorting import arranged, value_of
 from launcher.runs.summary import look
-from launcher.runs.table import Jobs
 from tests.launcher.kubernetes_objects import BEGAN, job, stamp
 from trainer.run import index
 from trainer.run.index import Entry
@@ -132,9 +132,9 @@ def test_a_newer_attempt_counts_and_not_the_end_of_the_one_before(experiment, gc
         older["metadata"] |= {"name": "older", "creationTimestamp": stamp(-600)}
         older["metadata"]["labels"]["gantry/attempt"] = "0"
         made["metadata"]["creationTimestamp"] = stamp(3600)
-        jobs.known(Readable([made, older], None, None))
+        jobs.take(Readable([made, older], None, None))
         assert jobs.of(path)["metadata"]["name"] == "one"
-        here = look(found, known, Place(root=gcs_root), jobs)
+        here = look(found, known, [jobs])
         assert (here.state, here.job, here.attempt, here.backend) == (state, "one", 1, "kubernetes")
 
 

@@ -5,13 +5,13 @@ import pytest
 
 from launcher.backends.local import processes
 from launcher.backends.local.processes import (
-    ending,
     free_ports,
     share_threads,
     tf_config,
     worker_environment,
 )
 from launcher.backends.local.supervise import attempt_exit_code
+from launcher.wording import ending
 from trainer.errors import GantryError
 
 

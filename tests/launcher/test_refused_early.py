@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launcher.backends.local.backend import LocalBackend
+from launcher.backends.local.provider import PROVIDER
 from launcher.runs import verbs
 from launcher.spec.runspec import make_spec
 from tests.data.test_examples import write
@@ -89,7 +89,7 @@ def words(source, root, *more):
 
 def is_free(source, root):
     """Whether a run of that name may be begun with other values."""
-    LocalBackend().check_new(make_spec("mlp", (*SMALL, "seed=7", f"data.source={source}"), "one", root=root))
+    PROVIDER.check_new(make_spec("mlp", (*SMALL, "seed=7", f"data.source={source}"), "one", root=root))
     return True
 
 

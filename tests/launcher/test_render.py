@@ -90,6 +90,7 @@ def test_everything_of_an_attempt_carries_its_name_and_chooses_its_pods_alone(at
     labels = {
         "app.kubernetes.io/name": "gantry",
         "app.kubernetes.io/instance": "one",
+        "app.kubernetes.io/component": "trainer",
         "app.kubernetes.io/part-of": "digits",
         "app.kubernetes.io/managed-by": "gantry",
         "gantry/attempt": str(attempt),

@@ -8,6 +8,7 @@ import pytest
 
 from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.backends.kubernetes.jobs.references import named
+from launcher.backends.local.record import read_record
 from launcher.errors import RunExists, SpecError, Unsupported
 from launcher.render import render
 from launcher.runs import rerunning, verbs
@@ -17,6 +18,7 @@ from launcher.spec.runspec import RunSpec, make_spec
 from launcher.spec.settings import given
 from tests.launcher.run_folder import put, write_run
 from tests.launcher.waiting import wait_until
+from trainer.storage import LocalStore
 
 WHOLE = {
     "overrides": ("steps=7", "data.source=images:/a b/$HOME", "network.generator_units=[8, 16]"),
@@ -242,9 +244,10 @@ def test_what_is_refused_after_the_stop_says_the_way_back(submit, root, fake, ca
 
 def test_resume_replaces_the_attempt_that_is_under_way(submit, root, fake):
     submit("train")
-    rerunning.resume(root, "one", command=fake("train"))
+    rerunning.resume(root, "one", command=fake("train"), grace_seconds=7)
     now = verbs.status(root, "one")
     assert (now.attempt, now.live) == (2, True)
+    assert read_record(LocalStore(f"{root}/gan/one")).grace_seconds == 7
 
 
 def test_what_pods_cannot_begin_without_is_read_from_what_is_sent():

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from launcher.diagnosis.diff import compare, laid_over
 from launcher.render import render
+from launcher.render.cronjob import render_schedule
+from launcher.schedules.adopting import asked_of
+from launcher.schedules.model import asked_timing
 from launcher.spec.runspec import make_spec
+from launcher.spec.settings import Layered
 from trainer import __version__
 from trainer.config import resolve
 from trainer.config.carried import VARIABLE
@@ -103,9 +108,11 @@ def test_the_configuration_and_the_version_travel_with_the_job(tmp_path):
     old = yaml.safe_load(path.read_text())
     container = old["spec"]["template"]["spec"]["containers"][0]
     container["env"] = [each for each in container["env"] if each["name"] != VARIABLE]
+    del old["metadata"]["labels"]["app.kubernetes.io/component"]
     path.write_text(yaml.safe_dump(old))
     again = render(spec(manifests=str(tmp_path / "own")))
     assert environment(again)[VARIABLE] == environment(objects)[VARIABLE]
+    assert again[0]["metadata"]["labels"] == objects[0]["metadata"]["labels"]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +133,17 @@ def test_an_image_of_another_version_is_a_line_before_anything_is_sent(launcher,
     assert done.returncode == 0, done.stderr
     start = f"note: image {image} is of version {told} and this launcher of {__version__}: "
     assert done.stderr.startswith(start) if told else done.stderr == ""
+
+
+@pytest.mark.parametrize("revision", MADE)
+def test_a_schedule_of_before_differs_by_what_it_lacks_and_in_no_selector(revision):
+    """Selectors cannot ask for a label that live pods have not."""
+    live = list(yaml.safe_load_all((REVISIONS / revision / "cronjob.yaml").read_text()))
+    asked = asked_of(live[0])
+    found = compare(live, render_schedule(laid_over(asked.spec, Layered({}), "here"), asked_timing(live[0])))
+    assert all(change.old is None for change in found.changes), found.text
+    label = 'metadata.labels["app.kubernetes.io/component"]'
+    came = {(each.object, each.path.removesuffix(label)) for each in found.changes if label in each.path}
+    places = ("", "spec.jobTemplate.", "spec.jobTemplate.spec.template.")
+    assert came == {*(("CronJob/nightly", place) for place in places), ("Service/nightly", "")}
+    assert not [each.path for each in found.changes if "elector" in each.path]

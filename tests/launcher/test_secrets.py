@@ -15,11 +15,11 @@ from launcher.backends.kubernetes.client.api import connect
 from launcher.backends.kubernetes.jobs.claim import Claim
 from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.cli import main
-from launcher.errors import NotLoggedIn
+from launcher.errors import FieldError, NotLoggedIn
 from launcher.render import render, to_yaml
 from launcher.spec.kubeconfig import current
 from launcher.spec.redaction import looks_secret, without_password
-from launcher.spec.runspec import FieldError, make_spec
+from launcher.spec.runspec import make_spec
 from tests.support.flags import set_flags
 from trainer.errors import GantryError
 from trainer.storage import open_store

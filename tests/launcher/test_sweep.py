@@ -73,7 +73,7 @@ def test_a_list_is_run_by_run_and_wins_over_the_base(plan):
 
 
 def test_runs_that_share_the_machine_share_its_cores(plan, monkeypatch):
-    monkeypatch.setattr("launcher.sweeps.planning.available_cores", lambda: 8)
+    monkeypatch.setattr("launcher.backends.local.provider.available_cores", lambda: 8)
     assert {member.spec.threads for member in plan(workers=2).members} == {2}
     assert {member.spec.threads for member in plan(max_parallel=1).members} == {None}
     assert {member.spec.threads for member in plan(threads=3).members} == {3}

@@ -11,17 +11,20 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
-from launcher.backends.base import Jobs, LogChoice, Update
+from launcher.backends.base import PLAIN, Backend, LogChoice, Options, Update
 from launcher.backends.kubernetes.client.api import Api, connect
+from launcher.backends.kubernetes.client.login import IN_CLUSTER
 from launcher.backends.kubernetes.jobs import replacing, stop, submit
 from launcher.backends.kubernetes.jobs.cancellation import announce_cancel, was_cancelled
 from launcher.backends.kubernetes.jobs.claim import sent_manifests
 from launcher.backends.kubernetes.jobs.record import ClusterRecord, keep_record
+from launcher.backends.kubernetes.kind import KIND
 from launcher.backends.kubernetes.logs.job_logs import PodLogs, read_logs
 from launcher.backends.kubernetes.logs.stream import Begin
 from launcher.backends.kubernetes.status import observe
 from launcher.backends.kubernetes.status.latest import Latest
 from launcher.backends.kubernetes.status.ours import Own, is_job_of
+from launcher.backends.kubernetes.status.overview import Known
 from launcher.backends.kubernetes.status.pods import PodStatus
 from launcher.backends.kubernetes.status.watch import wait
 from launcher.errors import CannotAsk, ClusterUnreachable, SpecError
@@ -52,7 +55,7 @@ _LINES_SECONDS = 0.25
 class KubernetesBackend:
     """Pods of a cluster."""
 
-    name = "kubernetes"
+    name = KIND.name
 
     def __init__(
         self,
@@ -98,8 +101,12 @@ class KubernetesBackend:
         job, self._job = self._job, None
         return observe.look(self.own(found), job)
 
-    def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
-        """The same from the Jobs that are known, without pods; from the folder if none could be asked."""
+    def listed(self, found: Found, jobs: Callable[[], Known], files: Files | None = None) -> RunStatus:
+        """The same for a table of many runs: from the Jobs that are known, without pods.
+
+        `jobs` are those of the namespace that it was submitted to, or why they cannot be asked for: then the
+        folder tells. `files` is what is known of that, else it is read.
+        """
         try:
             known = jobs()
         except CannotAsk as error:
@@ -109,6 +116,19 @@ class KubernetesBackend:
             job = None
         seen = observe.Seen(job, time=known.time)
         return self.joined(found, files or read_files(found.store), seen, pods=False)
+
+    def by_files(self, found: Found, files: Files) -> State:
+        """The state by the files alone; no cluster is asked."""
+        return unasked(files.said, files.age, "no cluster was asked")
+
+    def asked(self, found: Found) -> dict[str, Any] | None:
+        """What ``cluster.json`` says, or the Job of a firing that has not written it yet."""
+        return dict(self.record.spec)
+
+    def placed(self) -> dict[str, Any]:
+        """The same cluster, whatever this workstation calls it."""
+        context = None if self.api.context == IN_CLUSTER else self.api.context
+        return {"context": context, "namespace": self.api.namespace}
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
         """Lines so far, of the pods while there are any, else of the folder."""
@@ -188,11 +208,11 @@ class KubernetesBackend:
                 f"ended ({error}); where that cluster is gone for good, add --abandon"
             ) from error
 
-    def resume(self, found: Found, spec: RunSpec) -> submit.Submitted:
+    def resume(self, found: Found, spec: RunSpec, options: Options = PLAIN) -> submit.Submitted:
         """Submit the next attempt to the same cluster, whatever this workstation calls it."""
         return submit.start(self._here(spec), resuming=True)
 
-    def check_next(self, found: Found, spec: RunSpec) -> None:
+    def check_next(self, found: Found, spec: RunSpec, options: Options = PLAIN) -> None:
         """Refuse what `resume` would refuse but for the attempt that is under way."""
         submit.check(self._here(spec), resuming=True)
 
@@ -321,6 +341,11 @@ class KubernetesBackend:
     def _check_worker(self, worker: int | None) -> None:
         if worker is not None and worker >= self.record.workers:
             raise SpecError(f"--worker {worker}: expected 0 to {self.record.workers - 1}")
+
+
+def of_pods(backend: Backend) -> KubernetesBackend | None:
+    """The backend of a run whose workers are pods, None for any other."""
+    return backend if isinstance(backend, KubernetesBackend) else None
 
 
 def context_of(record: ClusterRecord) -> str | None:

@@ -17,16 +17,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from launcher.backends.base import WorkerCommand
 from launcher.backends.local.holding import check_idle, held_to_remove, held_to_start
+from launcher.backends.local.kind import KIND
 from launcher.backends.local.living import SUPERVISOR, Alive, alive
 from launcher.backends.local.lock import identity, is_held
-from launcher.backends.local.processes import available_cores, ending, free_ports, share_threads
+from launcher.backends.local.processes import available_cores, free_ports, share_threads
 from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
 from launcher.backends.local.supervise import supervisor_log
 from launcher.errors import NoSuchRun, NotInstalled, RunAlive, RunExists, Unsupported
 from launcher.records.run_folder import is_run
 from launcher.spec.next_commands import command_line
 from launcher.spec.runspec import RunSpec
+from launcher.wording import ending
 from trainer.config import VARIABLE as CONFIG
 from trainer.environment import process, surroundings
 from trainer.errors import GantryError
@@ -40,9 +43,6 @@ _TRIES = 100
 _BEFORE_A_RUN = (layout.LEASE, layout.DATA)  # what a trainer by hand may leave that came to no record
 _SUPERVISOR_START_SECONDS = 60  # a tenth of a second when the machine is idle
 
-WorkerCommand = Callable[[RunSpec, int], list[str]]
-"""From a run and the threads of a worker to what each worker process runs."""
-
 
 class Started(NamedTuple):
     """An attempt that is under way."""
@@ -51,6 +51,11 @@ class Started(NamedTuple):
     record: LocalRecord
     made: tuple[Path, ...]
     """Folders that did not exist before, innermost first."""
+
+    @property
+    def backend(self) -> str:
+        """This one's name."""
+        return KIND.name
 
 
 def trainer_command(spec: RunSpec, threads: int) -> list[str]:

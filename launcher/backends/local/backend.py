@@ -2,14 +2,16 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from launcher.backends.base import Jobs, LogChoice, Outcome, Update, way_on
+from launcher.backends.base import PLAIN, LogChoice, Options, Outcome, Update, way_on
 from launcher.backends.local import attempts, lock
 from launcher.backends.local.holding import check_idle, check_writer, held_to_remove
+from launcher.backends.local.kind import KIND
 from launcher.backends.local.living import Alive, is_alive
 from launcher.backends.local.record import LocalRecord, read_record
 from launcher.backends.local.state import join_state, went_on_alone
@@ -42,39 +44,35 @@ _LOST_SECONDS = 60.0  # a lease is renewed every 3 s, and what is missing then i
 _HANDOVER_SECONDS = 10.0  # for another launcher that is just starting it
 _CANCEL_MARGIN_SECONDS = 30.0  # beyond the grace of the workers
 _CUT_OFF = (INTERRUPTED, UNKNOWN)
+_GRACE_SECONDS = 60.0  # of who says nothing, as the pods' is
 
 
 class LocalBackend:
     """Processes of this machine."""
 
-    name = "local"
+    name = KIND.name
 
-    def __init__(
-        self, command: attempts.WorkerCommand = attempts.trainer_command, grace_seconds: float = 60.0
-    ) -> None:
-        self._command = command
-        self._grace_seconds = grace_seconds
-
-    def submit(self, spec: RunSpec, ready: Callable[[], object] = lambda: None) -> attempts.Started:
-        """Start a new run; returns when its supervisor has taken over, long before it trains."""
-        return attempts.start(
-            spec, resuming=False, command=self._command, grace_seconds=self._grace_seconds, ready=ready
-        )
-
-    def check_new(self, spec: RunSpec) -> None:
-        """Refuse what `submit` would refuse."""
-        attempts.check_root(spec.root)
-        attempts.check_new(spec.path)
-        self._command(spec, 1)
-
-    def check_next(self, found: Found, spec: RunSpec) -> None:
+    def check_next(self, found: Found, spec: RunSpec, options: Options = PLAIN) -> None:
         """Refuse what `resume` would refuse but for the attempt that is under way."""
         attempts.check_root(spec.root)
-        self._command(spec, 1)
+        (options.command or attempts.trainer_command)(spec, 1)
 
-    def resume(self, found: Found, spec: RunSpec) -> attempts.Started:
+    def resume(self, found: Found, spec: RunSpec, options: Options = PLAIN) -> attempts.Started:
         """Start the next attempt of a run."""
-        return attempts.start(spec, resuming=True, command=self._command, grace_seconds=self._grace_seconds)
+        return attempts.start(spec, resuming=True, **started_with(options))
+
+    def asked(self, found: Found) -> dict[str, Any] | None:
+        """What ``local.json`` says, but for the place, as folders are moved."""
+        record = read_record(found.store)
+        if record is None:
+            return None
+        shape = {"preset": record.preset, "overrides": record.overrides, "workers": record.workers}
+        asked = record.spec or shape
+        return {key: value for key, value in asked.items() if key not in ("root", "experiment", "name")}
+
+    def placed(self) -> dict[str, Any]:
+        """Nothing: this machine is where a run without a cluster goes."""
+        return {}
 
     def check_idle(self, found: Found, *, abandon: bool = False) -> None:
         """Refuse a run whose processes live, and a root that local workers cannot share."""
@@ -133,9 +131,14 @@ class LocalBackend:
         )
         return status if ours else replace(status, checkpoint_age_seconds=None)
 
-    def listed(self, found: Found, jobs: Jobs, files: Files | None = None) -> RunStatus:
-        """Where a run stands; no cluster is asked."""
+    def listed(self, found: Found, files: Files | None = None) -> RunStatus:
+        """The same for a table of many runs; `files` is what is known of the folder, else it is read."""
         return self._status(found, files, checkpoint=False)
+
+    def by_files(self, found: Found, files: Files) -> State:
+        """The state by the files and, of a run of this machine, its processes."""
+        now = self.listed(found, files)
+        return State(now.state, now.explanation)
 
     def logs(self, found: Found, choice: LogChoice) -> list[LogLine]:
         """Lines so far, from the files."""
@@ -206,6 +209,12 @@ class LocalBackend:
     def delete(self, found: Found) -> list[str]:
         """Nothing: processes that have ended leave no objects."""
         return []
+
+
+def started_with(options: Options) -> dict[str, Any]:
+    """The same as `attempts.start` takes it."""
+    grace = _GRACE_SECONDS if options.grace_seconds is None else options.grace_seconds
+    return {"command": options.command or attempts.trainer_command, "grace_seconds": grace}
 
 
 def finish(started: attempts.Started) -> Outcome:

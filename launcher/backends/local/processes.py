@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -81,15 +80,3 @@ def spawn(
             start_new_session=True,
             pass_fds=[lock],
         )
-
-
-def ending(exit_code: int | None) -> str:
-    """How a process ended, in words: ``exited with code 1`` or ``was killed by SIGKILL``."""
-    if exit_code is None:
-        return "ended unseen"
-    if exit_code >= 0:
-        return f"exited with code {exit_code}"
-    try:
-        return f"was killed by {signal.Signals(-exit_code).name}"
-    except ValueError:
-        return f"was killed by signal {-exit_code}"

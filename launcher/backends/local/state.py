@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from launcher.backends.local.living import Alive
-from launcher.backends.local.processes import ending
 from launcher.backends.local.record import LocalRecord
 from launcher.records.states import (
     FAILED,
@@ -23,6 +22,7 @@ from launcher.records.states import (
     by_status,
     parse_time,
 )
+from launcher.wording import ending
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 
 

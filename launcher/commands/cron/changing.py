@@ -77,9 +77,8 @@ def _dry_run(spec: "RunSpec", timing: "Timing", how: DryRun, output: OutputForma
     from launcher.schedules.creating import check_timing
 
     check_timing(timing)
-    manifests = render_schedule(spec, timing)
-    if how is DryRun.server:
-        schedules.dry_run(spec, timing)
+    judged = how is DryRun.server
+    manifests = schedules.dry_run(spec, timing) if judged else render_schedule(spec, timing)
     sys.stdout.write((to_json if output is OutputFormat.json else to_yaml)(manifests))
 
 

@@ -41,11 +41,12 @@ def diff_run(where: Place | str, run: str, given: Layered) -> Difference:
         UserError: a setting is wrong.
     """
     found, backend = locate(where, run)
-    from launcher.backends.kubernetes.backend import KubernetesBackend
+    from launcher.backends.kubernetes.backend import of_pods
 
-    if not isinstance(backend, KubernetesBackend):
+    pods = of_pods(backend)
+    if pods is None:
         raise SpecError(f"run '{run}' was not submitted to a cluster: processes have no objects to compare")
-    record = backend.record
+    record = pods.record
     before = laid_over(record.spec, Layered({}), f"{found.store.url}/{layout.CLUSTER}")
     after = laid_over(record.spec, given, f"{found.store.url}/{layout.CLUSTER}")
     manifests, gone = (
@@ -53,9 +54,9 @@ def diff_run(where: Place | str, run: str, given: Layered) -> Difference:
         f"the cluster has no Job '{record.job}' any more",
     )
     try:
-        if backend.own(found).job() is None:  # perhaps a namesake's
+        if pods.own(found).job() is None:  # perhaps a namesake's
             return _with_folder(found, manifests, gone)
-        difference = against_cluster(backend.api, manifests, render(before, record.attempt, record.job))
+        difference = against_cluster(pods.api, manifests, render(before, record.attempt, record.job))
     except CannotAsk as error:
         return _with_folder(found, manifests, f"the cluster cannot be asked ({error})")
     return _with_folder(found, manifests, gone) if difference is None else difference

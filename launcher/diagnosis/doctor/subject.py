@@ -4,8 +4,10 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
+from launcher.backends.kubernetes.kind import KIND
 from launcher.diagnosis.doctor.base import Subject
 from launcher.errors import BadKubeconfig
+from launcher.spec.kinds import has_pods, is_here
 from launcher.spec.kubeconfig import check_context, current
 from launcher.spec.settings import Layered, spec_from
 from launcher.spec.yaml_file import Setting
@@ -21,16 +23,16 @@ def subject_of(settings: Layered) -> Subject:
         UserError: a value is wrong.
     """
     values = settings.values
-    local = values["backend"] == "local" and settings.origin("backend").startswith(("flag", "environment"))
+    local = is_here(values["backend"]) and settings.origin("backend").startswith(("flag", "environment"))
     cluster = not local and _has_cluster(values.get("context"))
-    required = values["backend"] == "kubernetes" or "context" in values
+    required = has_pods(values["backend"]) or "context" in values
     root = str(values.get("root") or "runs")
     given: dict[str, Any] = {
         "preset": _PRESET,
         "image": _IMAGE,
         "root": _BUCKET,
         **{key: value for key, value in values.items() if value is not None},
-        "backend": "kubernetes",
+        "backend": KIND.name,
         "experiment": "doctor",
         "name": f"doctor-{secrets.token_hex(4)}",
     }

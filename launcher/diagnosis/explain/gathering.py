@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from launcher.backends.base import Backend
-from launcher.backends.kubernetes.backend import KubernetesBackend
+from launcher.backends.kubernetes.backend import KubernetesBackend, of_pods
 from launcher.backends.kubernetes.client.api import Api
 from launcher.backends.kubernetes.client.login import IN_CLUSTER
 from launcher.backends.kubernetes.jobs.cancellation import was_cancelled
@@ -76,8 +76,8 @@ def gather(found: Found, backend: Backend) -> Facts:
     files = asking("the run's folder", lambda: _readable(found))
     if files is None:
         found, files = Found(found.path, open_store(_NOWHERE)), Files({}, None)
-    if isinstance(backend, KubernetesBackend):
-        facts = _of_cluster(found, backend, files, asking)
+    if pods := of_pods(backend):
+        facts = _of_cluster(found, pods, files, asking)
     else:
         now = backend.status(found)
         facts = Facts(now, files.run, files.said or {})

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-from launcher.backends.kubernetes.backend import KubernetesBackend
+from launcher.backends.kubernetes.backend import KubernetesBackend, of_pods
 from launcher.backends.kubernetes.client.api import Api
 from launcher.backends.kubernetes.jobs.record import record_of
 from launcher.backends.kubernetes.status.observe import jobs
-from launcher.backends.local.backend import LocalBackend
 from launcher.diagnosis.explain.facts import Object
 from launcher.errors import CannotAsk, NoSuchRun, SpecError
 from launcher.records.run_folder import Found
@@ -36,7 +35,7 @@ def find(place: Place, run: str) -> Located:
         if (known := _by_job(place, run)) is None:
             raise
         return known
-    bare = isinstance(located.backend, LocalBackend) and not any(map(located.found.store.stat, _WORDS))
+    bare = of_pods(located.backend) is None and not any(map(located.found.store.stat, _WORDS))
     return (_by_job(place, run) if bare else None) or located
 
 

@@ -7,16 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from launcher.backends.base import Known
-from launcher.backends.kubernetes.jobs.record import read_record
-from launcher.backends.local.backend import LocalBackend
+from launcher import backends
 from launcher.errors import SpecError
 from launcher.looking.compare.differences import Difference, differing, traits
 from launcher.looking.curves import Curves, Figure, figures, read_curves
 from launcher.records.run_folder import Found
-from launcher.records.states import unasked
-from launcher.records.status import Files, read_files
-from launcher.runs.find import Place, find
+from launcher.records.status import read_files
+from launcher.runs.find import Place, backend_of, find
 from trainer.errors import GantryError
 from trainer.metrics import HEADLINES, RATE, TIMED
 from trainer.run.layout import RunPath
@@ -113,32 +110,26 @@ def _check_twice(paths: Sequence[RunPath]) -> None:
 def _read(found: Found) -> _Read:
     path, files = found.path, read_files(found.store)
     try:
-        record = read_record(found.store)
+        backend = backend_of(found, ask=False)
+        asked = backend.asked(found) or {}
     except GantryError:  # where it was submitted to is not what is compared
-        record = None
+        backend, asked = backends.rest().unrecorded(), {}
     curves = read_curves(found.store)
-    image = (record.spec.get("image") if record else None) or files.run.get("image")
-    workers = record.workers if record else files.run.get("world_size")
+    image = asked.get("image") or files.run.get("image")
+    workers = asked.get("workers") or files.run.get("world_size")
     speeds = curves.points(RATE).y
     compared = Compared(
         label=path.name,
         experiment=path.experiment,
         run=path.name,
         root=path.root,
-        state=_state(found, files, submitted=record is not None),
+        state=backend.by_files(found, files).name,
         step=curves.steps[-1] if curves else 0,
         images=curves.images[-1] if curves else 0,
         images_per_second=statistics.median(speeds) if speeds else None,
         metrics=figures(curves),
     )
     return _Read(compared, traits(files.run, workers, image), curves)
-
-
-def _state(found: Found, files: Files, submitted: bool) -> str:
-    """The state as far as the folder tells it: no cluster is asked."""
-    if submitted:
-        return unasked(files.said, files.age, "no cluster was asked").name
-    return LocalBackend().listed(found, lambda: Known({}), files).state
 
 
 def _check_lines(read: _Read) -> None:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from launcher.backends.local.record import read_record
+from launcher import backends
 from launcher.records.run_folder import Found
 from launcher.runs.recorded import asked, submit_words
 
@@ -16,9 +16,10 @@ def reproducible(found: Found, run: Mapping[str, Any]) -> dict[str, Any]:
         GantryError: ``cluster.json`` or ``local.json`` is damaged.
     """
     values = asked(found, run)
-    record = read_record(found.store) if values.get("backend") == "local" else None
-    if record is not None and values.get("threads") is None:
-        values["threads"] = record.threads
+    if values and values.get("threads") is None:
+        newest = backends.named(values["backend"]).newest(found.store)
+        if newest is not None and newest.threads is not None:
+            values["threads"] = newest.threads
     return values
 
 

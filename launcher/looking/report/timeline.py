@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from launcher.backends.kubernetes.jobs.record import read_record as read_cluster_record
-from launcher.backends.local.record import read_record
+from launcher import backends
 from launcher.records.follow import LogReader, log_attempts
 from launcher.records.states import parse_time
 from launcher.spec.redaction import without_password
@@ -72,20 +71,20 @@ def read_timeline(store: Store, run: Mapping[str, Any], said: Mapping[str, Any] 
     Raises:
         GantryError: a record is damaged, or the storage does not answer.
     """
-    local, cluster = read_record(store), read_cluster_record(store)
-    newest = cluster.attempt if cluster else local.attempt if local else None
-    numbers = sorted({*log_attempts(store), *([newest] if newest else [])})
+    records = (provider.newest(store) for provider in backends.providers())
+    newest = next(filter(None, records), None)
+    numbers = sorted({*log_attempts(store), *([newest.number] if newest else [])})
     if not numbers and run:
         numbers = [1]
     attempts = [_read(store, number, said) for number in numbers]
     for attempt in attempts:
         if attempt.number == 1:
             attempt.begun = _text(run.get("created"))
-        if attempt.number == newest:
-            attempt.begun = cluster.submitted if cluster else local.started if local else attempt.begun
-            _say_newest(attempt, said, local.ended if local and not cluster else None)
-    if local and attempts and local.exit_code is not None and not cluster:
-        attempts[-1].how += f" (exit code {local.exit_code})"
+        if newest is not None and attempt.number == newest.number:
+            attempt.begun = newest.begun
+            _say_newest(attempt, said, newest.ended)
+    if newest is not None and newest.exit_code is not None:
+        attempts[-1].how += f" (exit code {newest.exit_code})"
     return attempts
 
 

@@ -121,7 +121,8 @@ def test_names_that_are_taken(spec, api, kubectl, bucket):
 
 def test_a_server_side_dry_run_keeps_nothing(spec, kubectl):
     run = spec("dry", profiles=("network-policy",))
-    assert submit.dry_run(run) == ["Job/dry", "Service/dry", "NetworkPolicy/dry"]
+    judged = [f"{each['kind']}/{each['metadata']['name']}" for each in submit.dry_run(run)]
+    assert judged == ["Job/dry", "Service/dry", "NetworkPolicy/dry"]
     nothing_left(kubectl, run)
     with pytest.raises(NamespaceMissing, match="namespace 'absent'"):
         submit.dry_run(spec("dry", namespace="absent"))

@@ -14,6 +14,7 @@ from typing import Any
 
 from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.errors import RunAlive, RunExists
+from launcher.records.run_folder import is_claimed
 from launcher.render.labels import CLAIMED, SPEC
 from launcher.spec.next_commands import command_line
 from launcher.spec.runspec import RunSpec
@@ -131,12 +132,6 @@ def run_json(spec: RunSpec, created: str) -> bytes:
     `created` is by the bucket's clock.
     """
     return json.dumps({**_begun(spec), "created": created}, indent=2).encode()
-
-
-def is_claimed(run: Mapping[str, Any]) -> bool:
-    """Whether a ``run.json`` is a launcher's, and no trainer has begun the run."""
-    versions = run.get("versions")
-    return isinstance(versions, dict) and "launcher" in versions and "python" not in versions
 
 
 def _begun(spec: RunSpec) -> dict[str, Any]:

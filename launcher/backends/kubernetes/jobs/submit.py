@@ -23,6 +23,7 @@ from launcher.backends.kubernetes.jobs.owner import owner_of, sign
 from launcher.backends.kubernetes.jobs.preflight import preflight
 from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.backends.kubernetes.jobs.references import check_references
+from launcher.backends.kubernetes.kind import KIND
 from launcher.backends.kubernetes.status.jobs import is_stopped
 from launcher.backends.kubernetes.status.ours import Own
 from launcher.backends.kubernetes.status.over import is_over
@@ -51,6 +52,11 @@ class Submitted(NamedTuple):
     namespace: str
     context: str
 
+    @property
+    def backend(self) -> str:
+        """This one's name."""
+        return KIND.name
+
 
 def start(spec: RunSpec, *, resuming: bool, ready: Callable[[], object] = lambda: None) -> Submitted:
     """Submit the next attempt of a run; returns when the cluster has all of it, long before it trains.
@@ -64,12 +70,13 @@ def start(spec: RunSpec, *, resuming: bool, ready: Callable[[], object] = lambda
         ClusterLost: the API server went away; the text says whether something may be left there.
     """
     with nothing_sent():
+        first = None if resuming else render(spec)  # a mistake in k8s/ shows before anybody is asked
         api, spec, claim = _opened(spec, resuming)
         previous = _here(api, claim.previous, spec.path)
         if previous is not None:
             check_idle(previous)
         attempt = claim.next_attempt() if resuming else 1
-        manifests = _judged(api, spec, attempt, resuming)
+        manifests = _judged(api, spec, attempt, resuming, first)
         ready()
     try:
         job = _submit(api, manifests, claim, spec, attempt, resuming)
@@ -85,15 +92,15 @@ def start(spec: RunSpec, *, resuming: bool, ready: Callable[[], object] = lambda
     return Submitted(spec.path, attempt, job, api.namespace, api.context)
 
 
-def dry_run(spec: RunSpec) -> list[str]:
-    """Let the API server judge what would be submitted, and keep nothing; the names, as ``Kind/name``.
+def dry_run(spec: RunSpec) -> Manifests:
+    """Let the API server judge what would be submitted, and keep nothing; the manifests.
 
     Raises:
         UserError: it refuses something.
     """
+    first = render(spec)
     api = connect(spec.context, spec.namespace)
-    manifests = _judged(api, placed(spec, api), 1, resuming=False)
-    return [f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in manifests]
+    return _judged(api, placed(spec, api), 1, resuming=False, first=first)
 
 
 def _opened(spec: RunSpec, resuming: bool) -> tuple[Api, RunSpec, Claim]:
@@ -120,19 +127,21 @@ def check(spec: RunSpec, *, resuming: bool) -> None:
     check_references(api, manifests)
 
 
-def _judged(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifests:
-    """What is going to be sent, as the cluster has judged it.
+def _judged(
+    api: Api, spec: RunSpec, attempt: int, resuming: bool, first: Manifests | None = None
+) -> Manifests:
+    """What is going to be sent, as the cluster has judged it; `first` is a new run's, where it is rendered.
 
     Raises:
         UserError: the cluster refuses it, or something else has a name that it needs.
     """
     try:
-        return _accepted(api, spec, attempt, resuming)
+        return _accepted(api, spec, attempt, resuming, first)
     except AlreadyExists as error:
         raise in_the_way(api, error, spec) from error
 
 
-def _accepted(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifests:
+def _accepted(api: Api, spec: RunSpec, attempt: int, resuming: bool, first: Manifests | None) -> Manifests:
     """The same with the first of a run's names that is free.
 
     Raises:
@@ -140,7 +149,7 @@ def _accepted(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifest
     """
     plain = job_name(spec.name, attempt)
     for job in (plain, other_job_name(spec, attempt)) if resuming else (plain,):
-        manifests = render(spec, attempt, job)
+        manifests = render(spec, attempt, job) if first is None else _inside(first, api.namespace)
         try:
             preflight(api, manifests, spec)
         except AlreadyExists as error:
@@ -148,6 +157,11 @@ def _accepted(api: Api, spec: RunSpec, attempt: int, resuming: bool) -> Manifest
         else:
             return manifests
     raise taken
+
+
+def _inside(manifests: Manifests, namespace: str) -> Manifests:
+    """The same in the namespace that was connected to, which in a pod no kubeconfig tells."""
+    return [{**each, "metadata": {**each["metadata"], "namespace": namespace}} for each in manifests]
 
 
 def check_idle(own: Own) -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+from launcher.backends.kubernetes.kind import KIND
 from launcher.backends.kubernetes.status.jobs import workers_of
 from launcher.backends.kubernetes.status.pods import pod_status, variables
 from launcher.diagnosis.explain.base import Cause, Evidence, Finding
@@ -17,7 +18,6 @@ from launcher.diagnosis.explain.fix import Fix
 from launcher.records.states import RUNNING
 from launcher.render.labels import CONTAINER, SPEC, annotation
 from launcher.runs.recorded import submit_words
-from launcher.spec.runspec import KUBERNETES
 from launcher.wording import counted
 
 _WORKERS = "GANTRY_WORKERS"
@@ -98,7 +98,7 @@ def _asked(facts: Facts) -> dict[str, Any]:
     job = facts.job
     with suppress(ValueError):
         if job is not None and (said := json.loads(annotation(job, SPEC) or "{}")):
-            return {**said, "workers": workers_of(job), "backend": KUBERNETES}
+            return {**said, "workers": workers_of(job), "backend": KIND.name}
     template = ((facts.job or {}).get("spec") or {}).get("template")
     for pod in (template, *facts.pods):
         for container in ((pod or {}).get("spec") or {}).get("containers") or []:
@@ -108,7 +108,7 @@ def _asked(facts: Facts) -> dict[str, Any]:
                     "image": container.get("image"),
                     "namespace": facts.namespace,
                     "context": facts.context,
-                    "backend": KUBERNETES,
+                    "backend": KIND.name,
                 }
                 return found | ({"workers": workers_of(facts.job)} if facts.job else {})
     return {}

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from launcher.diagnosis.explain.facts import Facts
 from launcher.spec.footprint import Footprint, footprint
+from launcher.spec.kinds import has_pods
 from launcher.spec.validation import quantity
 from trainer.config import RunConfig, resolve
 from trainer.errors import GantryError
@@ -17,9 +18,7 @@ def needed(facts: Facts) -> Footprint | None:
     workers, gpus = facts.status.world_size or 1, int(facts.spec.get("gpus") or 0)
     try:
         return (
-            None
-            if config is None
-            else footprint(config, workers, gpus, pods=facts.status.backend == "kubernetes")
+            None if config is None else footprint(config, workers, gpus, pods=has_pods(facts.status.backend))
         )
     except ValueError:
         return None

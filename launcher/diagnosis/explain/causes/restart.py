@@ -7,6 +7,7 @@ from typing import Any
 
 from launcher.diagnosis.explain.facts import Facts
 from launcher.diagnosis.explain.fix import Fix
+from launcher.spec.kinds import is_here
 from launcher.spec.settings import flag_of
 
 
@@ -21,7 +22,7 @@ def submit(facts: Facts, *more: str, **changes: Any) -> Fix:
     A field that is None is to be as it is when nobody says anything, and is left out where it is already.
     """
     by_hand = facts.status.backend is None and facts.run
-    if not (facts.spec or by_hand or facts.status.backend == "local"):
+    if not (facts.spec or by_hand or is_here(facts.status.backend)):
         return Fix.of("launcher", "submit", "-f", "FILE").noting("nothing says any more how it was asked for")
     words = [word for field, value in changes.items() for word in _words(facts, field, value)]
     return facts.command("rerun", *words, *more, *_replacing(facts))

@@ -14,6 +14,7 @@ from launcher.diagnosis.explain.fix import Fix
 from launcher.diagnosis.explain.health import passing
 from launcher.records.states import INTERRUPTED
 from launcher.render.labels import CONTAINER
+from launcher.spec.kinds import is_here
 from trainer.errors import DiskFull, DiskReadOnly, Exhausted
 
 EMULATOR = "STORAGE_EMULATOR_HOST"
@@ -193,7 +194,7 @@ def too_many_files(facts: Facts) -> Finding | None:
     fix = restart.resume(facts)
     if said.match[1]:
         fix = Fix.of("sysctl", "fs.file-nr").then(fix).noting("when fs.file-max, the last number, is larger")
-    elif facts.status.backend == "local":
+    elif is_here(facts.status.backend):
         more = Fix.of("ulimit", "-n", _MANY_FILES)
         fix = more.then(fix).noting("where that is not permitted, whoever runs the machine raises it")
     return Finding(f"{said.who} ran out of open files{limit}", evidence(facts, said), fix)

@@ -7,6 +7,7 @@ from launcher.diagnosis.explain.evidence import from_condition, from_field, from
 from launcher.diagnosis.explain.facts import KUEUE, NAMESPACE, Facts, Object, object_name
 from launcher.records.states import FINISHED, INTERRUPTED, PENDING, STOPPED, UNKNOWN
 from launcher.render.labels import CANCELLED, annotation, queue_of
+from launcher.spec.kinds import has_pods
 
 
 def queued(facts: Facts) -> Finding | None:
@@ -133,7 +134,7 @@ def cancelled(facts: Facts) -> Finding | None:
         return None
     when = None if facts.job is None else annotation(facts.job, CANCELLED)
     how = "was asked to stop and did"
-    if facts.job is None and facts.cancelled is False and now.backend == "kubernetes":
+    if facts.job is None and facts.cancelled is False and has_pods(now.backend):
         how = "was told to stop and did, by whom nobody knows, as its Job cannot be seen"
     sentence = f"{facts.name} {how}, {_saved(facts)}"
     seen = []
@@ -170,7 +171,7 @@ def _saved(facts: Facts) -> str:
 def _is_gone(facts: Facts) -> bool:
     """Whether somebody looked for the run's Job in the cluster, and there is none."""
     unseen = any("cluster" in text.partition(":")[0] for text in facts.unasked)
-    return facts.job is None and facts.status.backend == "kubernetes" and not unseen
+    return facts.job is None and has_pods(facts.status.backend) and not unseen
 
 
 def _was_deleted(facts: Facts) -> bool:

@@ -2,25 +2,40 @@
 
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
-from launcher.backends.base import Known
-from launcher.backends.kubernetes.jobs.record import ClusterRecord
-from launcher.backends.kubernetes.status.jobs import attempt_of
+from launcher.backends.base import Overview
+from launcher.backends.kubernetes.jobs.record import ClusterRecord, read_record, record_of
+from launcher.backends.kubernetes.status.jobs import attempt_of, is_stopped
 from launcher.backends.kubernetes.status.reading import HEARD, Readable
+from launcher.backends.place import Place
 from launcher.errors import CannotAsk
+from launcher.records.run_folder import Found
+from launcher.records.states import RUNNING, STARTING
+from launcher.records.status import Files, RunStatus
 from launcher.render.labels import run_of, schedule_of
-from launcher.runs.find import Place
 from trainer.run.layout import RunPath
+from trainer.storage import LocalStore
+
+if TYPE_CHECKING:
+    from launcher.backends.kubernetes.backend import KubernetesBackend
 
 Job = dict[str, Any]
 
 
-class Jobs:
+class Known(NamedTuple):
+    """The Jobs of a namespace."""
+
+    by_name: Mapping[str, Job]
+    time: datetime | None = None
+    """When they were so, by the API server's clock."""
+
+
+class Jobs(Overview):
     """The Jobs of a cluster, asked for once for each namespace and only when a run wants them.
 
     That is the place's namespace, or with `everywhere` all that the user may read, and of each run the one
@@ -45,7 +60,7 @@ class Jobs:
                 self._ask()
             return self._found
 
-    def known(self, read: Readable, complete: bool = False) -> None:
+    def take(self, read: Readable, complete: bool = False) -> None:
         """Take this for what the place has instead of asking.
 
         `complete`: what is not among these Jobs is not there, wherever it says that it was submitted to.
@@ -88,7 +103,7 @@ class Jobs:
         """Roots of the runs that the Jobs are of."""
         return sorted({path.root for path in map(run_of, self.all) if path})
 
-    def firings(self, root: str) -> list[RunPath]:
+    def expected(self, root: str) -> list[RunPath]:
         """Runs of schedules below a root that Jobs are of; a root on a disk has none."""
         if "://" not in root:
             return []
@@ -98,6 +113,40 @@ class Jobs:
     def runs(self, root: str) -> list[RunPath]:
         """Runs below a root that Jobs are of."""
         return [path for path in self._by_run if _is_below(path, root)] if self.all else []
+
+    def alone(self, path: RunPath) -> RunStatus | None:
+        """Where a run stands whose folder cannot be read, which is what its Job says."""
+        job = self.of(path)
+        return None if job is None else self.by_job(path, job)
+
+    def by_job(self, path: RunPath, job: Job) -> RunStatus:
+        """The same for a Job of it."""
+        nowhere = LocalStore(path.url)  # never read, as there is a Job and what the folder says is given
+        status = self._of_job(Found(path, nowhere), job, Files({}, None))
+        if status.state != STARTING:
+            return status
+        return replace(
+            status, state=RUNNING, explanation="its pods run; what its trainer says cannot be read"
+        )
+
+    def status(self, found: Found, settled: Files | None, newest: Callable[[], Files]) -> RunStatus | None:
+        """Where a run stands by its newest Job, or by where its record says that it is."""
+        job = self.of(found.path) if "://" in found.path.root else None
+        if job is not None:
+            return self._of_job(found, job, settled if settled and is_stopped(job) else newest())
+        record = read_record(found.store) if settled is None else None
+        if record is None:
+            return None
+        return self._backend(record).listed(found, lambda: self.at(record))
+
+    def _of_job(self, found: Found, job: Job, files: Files) -> RunStatus:
+        known = Known({str(job["metadata"]["name"]): job}, self.time)
+        return self._backend(record_of(job)).listed(found, lambda: known, files)
+
+    def _backend(self, record: ClusterRecord) -> "KubernetesBackend":
+        from launcher.backends.kubernetes.backend import KubernetesBackend
+
+        return KubernetesBackend(record, self._place.context, self._place.namespace)
 
     def _keep(self, read: Readable) -> None:
         self._home, self._found = read, read.jobs
