@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from launcher import notes
 from launcher.commands import artifacts, config, cron
 from launcher.commands.cancel import cancel
 from launcher.commands.compare import compare
@@ -87,6 +88,7 @@ def about(
 
     Example: launcher submit --preset demo --workers 2
     """
+    notes.to_stderr()
     if version:
         from importlib.metadata import version as installed_version
 

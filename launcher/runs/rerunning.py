@@ -4,7 +4,6 @@ Nothing that runs is stopped before what is to follow would be accepted: by the 
 storage, by the server in a dry run, and as far as what pods name is there.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from launcher.backends.kubernetes.jobs.record import read_record
 from launcher.backends.local.attempts import WorkerCommand, trainer_command
 from launcher.backends.local.backend import LocalBackend
 from launcher.errors import ClusterUnreachable, RunAlive, SpecError, Unsupported
+from launcher.notes import note, say
 from launcher.records.run_folder import Found
 from launcher.records.status import RunStatus, read_json
 from launcher.runs import verbs
@@ -146,14 +146,12 @@ def _stopped(found: Found, backend: Backend, check: Callable[[], None]) -> Itera
         return
     check()
     stopped = backend.cancel(found)
-    sys.stderr.write(f"run '{found.path.name}' is {_state(stopped)}\n")
+    say(f"run '{found.path.name}' is {_state(stopped)}")
     try:
         yield
     except BaseException:  # Ctrl-C too
         if stopped.resumable:
-            sys.stderr.write(
-                f"note: nothing has taken the place of run '{found.path.name}': {way_on(stopped)}\n"
-            )
+            note(f"nothing has taken the place of run '{found.path.name}': {way_on(stopped)}")
         raise
 
 

@@ -1,10 +1,6 @@
 """The launcher's verbs as functions: each takes a place and a run's name and returns data.
 
-The command line is one caller of these; a script or a notebook is another::
-
-    started = submit(make_spec("demo", workers=2))
-    for update in follow(started.path.root, started.path.name):
-        print(update.status.step)
+The command line is one caller of these; `launcher.interface`, for scripts and notebooks, another.
 
 A place is a `Place`, or the text of a root where the rest may be found out.
 """
