@@ -80,6 +80,8 @@ lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@mkdir -p build && $(BIN)/python -m tests.support.pages docs/python.md >build/python_page.py
+	$(BIN)/mypy build/python_page.py
 	$(BIN)/lint-imports
 	@test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 

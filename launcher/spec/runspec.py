@@ -9,7 +9,8 @@ import re
 import string
 from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -54,8 +55,9 @@ class RunSpec(BaseModel):
     """Folder or ``gs://bucket/prefix`` that holds all runs; pods reach a bucket only."""
     experiment: str = "gan"
     """Group of runs that belong together; a DNS label."""
-    name: str
-    """Name of the run within its experiment; a DNS label, which on Kubernetes begins with a letter."""
+    name: str = ""
+    """Name of the run within its experiment; a DNS label, which on Kubernetes begins with a letter. An empty
+    one is made of the preset, the day and four letters."""
     workers: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Worker processes, each with one replica or more."""
     threads: Positive | None = None
@@ -122,7 +124,23 @@ class RunSpec(BaseModel):
             values["profiles"] = tuple(sorted({*profiles, *implied}))
             if "gpu" in profiles and not values.get("gpus"):
                 values["gpus"] = 1
+        _settle_overrides(values)
+        if not values.get("name") and isinstance(values.get("preset"), str):
+            values["name"] = default_name(values["preset"], date.today(), _name_limit(values))
         return values
+
+    if not TYPE_CHECKING:  # where the fields are the signature
+
+        def __init__(self, **values: Any) -> None:
+            """Check the values of all fields.
+
+            Raises:
+                UserError: one is wrong; one line names the field, the value and what is expected.
+            """
+            try:
+                super().__init__(**values)
+            except ValidationError as failure:
+                raise _told(failure) from None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -133,6 +151,7 @@ class RunSpec(BaseModel):
         else:
             check_local(self)
         check_batch(self.config(), self.workers, self.gpus)
+        check_profiles(self.profiles, self.manifests)
         return self
 
     _accepts_changed_data: bool = PrivateAttr(default=False)  # private: of one attempt, and never recorded
@@ -202,37 +221,50 @@ def derive_backend(image: Any, root: Any) -> tuple[str, str]:
 
 
 def make_spec(preset: str, overrides: Iterable[str] = (), name: str | None = None, **values: Any) -> RunSpec:
-    """A checked `RunSpec`, with a name of its own when none is given.
+    """A `RunSpec` of values that nothing has checked yet, as files and records have them.
 
     Raises:
         UserError: a value is wrong; one line names the field, the value and what is expected.
     """
-    overrides = tuple(overrides)
-    resolve(preset, overrides)  # first, because a name made from an unknown preset would be blamed instead
-    backend = values.get("backend") or derive_backend(values.get("image"), values.get("root"))[0]
-    if backend == LOCAL:  # a path in a pod is that of its image
-        overrides = placed_overrides(overrides)
-    try:
-        spec = RunSpec(
-            preset=preset,
-            overrides=overrides,
-            name=name or default_name(preset, date.today(), _name_limit(values)),
-            **values,
+    return RunSpec(preset=preset, overrides=tuple(overrides), name=name or "", **values)
+
+
+def _settle_overrides(values: dict[str, Any]) -> None:
+    """Refuse a wrong preset or override, and write out where the files of a run on this machine are.
+
+    Before the rest, because a name made from an unknown preset would be blamed instead.
+
+    Raises:
+        ConfigError: with the preset's or the hyperparameter's name.
+    """
+    preset, overrides = values.get("preset"), values.get("overrides", ())
+    listed = isinstance(overrides, list | tuple) and all(isinstance(each, str) for each in overrides)
+    if not listed or not isinstance(preset, str):
+        return  # pydantic's to refuse
+    resolve(preset, overrides)
+    if values["backend"] == LOCAL:  # a path in a pod is that of its image
+        values["overrides"] = placed_overrides(overrides)
+
+
+def _told(failure: ValidationError) -> "FieldError":
+    """The first thing that is wrong with a specification, in a line."""
+    error = failure.errors()[0]
+    field = ".".join(str(part) for part in error["loc"])
+    expected = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    text = f"{field} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"
+    if error["type"] == "missing":
+        text = f"{field} is not given: expected one"
+    elif error["type"] == "extra_forbidden":
+        near = get_close_matches(field, RunSpec.model_fields, n=1)
+        text = f"{field} is {error['input']!r}: expected no such field" + (
+            f" (did you mean '{near[0]}'?)" if near else ""
         )
-    except ValidationError as failure:
-        error = failure.errors()[0]
-        field = ".".join(str(part) for part in error["loc"])
-        expected = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        text = f"{field} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"
-        raise FieldError(field.partition(".")[0], text) from None
-    check_profiles(spec.profiles, spec.manifests)
-    return spec
+    return FieldError(field.partition(".")[0], text)
 
 
 def _name_limit(values: dict[str, Any]) -> int:
-    backend = values.get("backend") or derive_backend(values.get("image"), values.get("root"))[0]
-    workers = values.get("workers", 1)
-    return name_limit(workers) if backend == KUBERNETES and isinstance(workers, int) else _LABEL_LENGTH
+    workers, pods = values.get("workers", 1), values["backend"] == KUBERNETES
+    return name_limit(workers) if pods and isinstance(workers, int) else _LABEL_LENGTH
 
 
 def default_name(preset: str, day: date, limit: int = _LABEL_LENGTH) -> str:

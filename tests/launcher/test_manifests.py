@@ -177,9 +177,10 @@ def test_the_wheel_carries_the_folder(tmp_path):
     [wheel] = (tmp_path / "dist").iterdir()
     installed = tmp_path / "installed"
     shutil.unpack_archive(wheel, installed, "zip")
-    code = "from launcher import templates; print(templates.folder(), *templates.profile_names())"
+    code = "from launcher.spec import templates; print(templates.folder(), *templates.profile_names())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "dist", env={"PYTHONPATH": str(installed)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == [str(installed / "launcher/k8s"), *PROFILES]
+    assert (installed / "launcher/py.typed").exists() and (installed / "trainer/py.typed").exists()
