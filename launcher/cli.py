@@ -39,7 +39,6 @@ from launcher.errors import EXIT_CTRL_C, Interrupted
 from launcher.spec.next_commands import remember
 from trainer.environment.surroundings import check_folder, output_failed, settle_streams
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
-from trainer.storage.limits import told
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
@@ -122,6 +121,8 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
     except OSError as error:
+        from trainer.storage.limits import told  # a sixth of what --help takes
+
         if output_failed(error):
             code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
         elif found := told(error):
