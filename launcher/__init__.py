@@ -11,9 +11,11 @@ docs/python.md shows the rest. The names come from `launcher.interface` when one
 pydantic alone takes longer to import than ``launcher --help``.
 """
 
-from typing import TYPE_CHECKING, Any
-
+# `typing`'s own would be the working folder's, before `launcher.__main__` has put that out of the way.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from launcher.interface import (
         Artifact,
         Curves,
@@ -83,7 +85,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in __all__:
         raise AttributeError(f"module 'launcher' has no attribute '{name}'")
     from launcher import interface
