@@ -6,6 +6,7 @@ Commands import what they need when they run, so that ``launcher --help`` stays 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from launcher.commands.explain import explain
 from launcher.commands.list import list_
 from launcher.commands.logs import logs
 from launcher.commands.metrics import metrics
+from launcher.commands.panels import BEFORE, FILES, LOOKING, RUNS, SCHEDULES, PanelGroup
 from launcher.commands.reindex import reindex
 from launcher.commands.render import render
 from launcher.commands.report import report
@@ -47,35 +49,44 @@ _UsageError: type[Exception] = next(
 
 app = typer.Typer(
     name="launcher",
+    cls=PanelGroup,
     rich_markup_mode=None,  # rich takes longer to import than the rest of --help
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-app.command("submit")(submit)
-app.command("render")(render)
-app.command("diff")(diff)
-app.command("doctor")(doctor)
-app.command("status")(status)
-app.command("explain")(explain)
-app.command("logs")(logs)
-app.command("sweep")(sweep)
-app.command("list")(list_)
-app.command("reindex")(reindex)
-app.command("metrics")(metrics)
-app.command("samples")(samples)
-app.command("show")(show)
-app.command("compare")(compare)
-app.command("wait")(wait)
-app.command("watch")(watch)
-app.command("cancel")(cancel)
-app.command("resume")(resume)
-app.command("rerun")(rerun)
-app.command("delete")(delete)
-app.command("report")(report)
-app.command("tensorboard")(tensorboard)
-app.add_typer(artifacts.app, name="artifacts")
-app.add_typer(config.app, name="config")
-app.add_typer(cron.app, name="cron")
+_VERBS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    RUNS: {
+        "submit": submit,
+        "wait": wait,
+        "cancel": cancel,
+        "resume": resume,
+        "rerun": rerun,
+        "sweep": sweep,
+        "delete": delete,
+    },
+    LOOKING: {
+        "list": list_,
+        "status": status,
+        "explain": explain,
+        "logs": logs,
+        "watch": watch,
+        "show": show,
+        "metrics": metrics,
+        "samples": samples,
+        "compare": compare,
+        "report": report,
+        "tensorboard": tensorboard,
+    },
+    SCHEDULES: {"cron": cron.app},
+    BEFORE: {"config": config.app, "render": render, "diff": diff, "doctor": doctor},
+    FILES: {"artifacts": artifacts.app, "reindex": reindex},
+}
+for panel, verbs in _VERBS.items():
+    for verb, does in verbs.items():
+        if isinstance(does, typer.Typer):
+            app.add_typer(does, name=verb, rich_help_panel=panel)
+        else:
+            app.command(verb, rich_help_panel=panel)(does)
 
 
 @app.callback(invoke_without_command=True)
