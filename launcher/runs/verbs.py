@@ -273,11 +273,13 @@ def list_artifacts(where: Place | str, run: str, only: Iterable[str] = ()) -> li
     return list_files(locate(where, run).found.store, only)
 
 
-def download_artifacts(where: Place | str, run: str, to: Path, *choice: Any, **options: Any) -> Download:
+def download_artifacts(
+    where: Place | str, run: str, to: Path, only: Iterable[str] = (), **options: Any
+) -> Download:
     """Copy a run's files into a folder, leaving out those that are there already; see `download_files`.
 
     Raises:
         NoSuchRun: there is none of that name.
         UserError: `to` is no folder, or the run has nothing of a kind.
     """
-    return download_files(locate(where, run).found.store, to, *choice, **options)
+    return download_files(locate(where, run).found.store, to, only, **options)

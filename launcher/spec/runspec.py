@@ -181,11 +181,6 @@ class RunSpec(BaseModel):
         return layout.RunPath(self.root, self.experiment, self.name)
 
     @property
-    def replicas(self) -> int:
-        """Replicas that share each global batch."""
-        return self.workers * max(1, self.gpus)
-
-    @property
     def pod_threads(self) -> int | None:
         """Threads of each worker in a pod; None leaves it to the trainer."""
         if self.threads is None and self.cpu is not None:

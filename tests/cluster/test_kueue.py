@@ -11,9 +11,9 @@ from tests.cluster.schedules import NEVER
 from tests.cluster.test_fixes import desk, fixing
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
+from tests.support.metrics import TIMING, read_lines
 from tests.support.teams import SMALL
 from trainer.run.layout import is_complete
-from trainer.run.metrics_log import TIMING, read_lines
 from trainer.storage import open_store
 
 __all__ = ["desk", "fixing"]

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.flags import set_flags
+from tests.support.metrics import TIMING, read_lines
 from trainer.environment import surroundings
-from trainer.run.metrics_log import TIMING, read_lines
 from trainer.storage import Store
 
 DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 10 s on two busy cores

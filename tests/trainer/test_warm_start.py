@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.metrics import TIMING, read_lines
 from tests.support.runs import TINY, run_here
 from tests.support.teams import SMALL, train
 from trainer import config
@@ -14,7 +15,6 @@ from trainer.data import open_source
 from trainer.errors import ConfigError, UserError
 from trainer.run import checkpoints, index, provenance, record
 from trainer.run.layout import run_path
-from trainer.run.metrics_log import TIMING, read_lines
 from trainer.run.provenance import WarmStart
 from trainer.storage import open_store
 from trainer.training.chief import Chief

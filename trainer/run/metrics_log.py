@@ -12,9 +12,6 @@ from typing import Any
 from trainer.run import layout
 from trainer.storage import Store
 
-# A line's timing differs from one run to the next; everything else in it is a function of the configuration.
-TIMING = ("images_per_second",)
-
 
 class MetricsLog:
     """The lines of a run, ready to be written segment by segment."""
@@ -71,12 +68,6 @@ class MetricsLog:
     def _segment_of(self, step: int) -> int:
         """First step of the segment that a step's line is in."""
         return (step - 1) // self._segment_steps * self._segment_steps + 1
-
-
-def read_lines(store: Store) -> Iterator[dict[str, Any]]:
-    """All lines of a run in order of their steps; keys are those of the README's table."""
-    for _, name in _segments(store):
-        yield from _read(store, name)
 
 
 def _segments(store: Store) -> list[tuple[int, str]]:
