@@ -19,6 +19,7 @@ from launcher.errors import NoSuchRun, RunAlive, RunExists
 from launcher.looking.curves import Curves, read_curves
 from launcher.looking.show import Shown
 from launcher.looking.show import show as show_run
+from launcher.notes import say
 from launcher.records.follow import LogLine
 from launcher.records.status import RunStatus, WorkerStatus
 from launcher.runs import verbs
@@ -76,8 +77,8 @@ def submit(spec: RunSpec) -> RunPath:
         RunExists, RunAlive: the name is taken.
         UserError: something that the run needs is missing or refuses; nothing is left behind.
     """
-    data_lines(spec)  # a mistake in the data is refused before there is a process
-    return verbs.submit(spec).path
+    said = data_lines(spec)  # a mistake in the data is refused before there is a process
+    return verbs.submit(spec, ready=lambda: say("\n".join(said)) if said else None).path
 
 
 def resume(

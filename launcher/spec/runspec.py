@@ -232,10 +232,12 @@ def _settle_overrides(values: dict[str, Any]) -> None:
     Raises:
         ConfigError: with the preset's or the hyperparameter's name.
     """
-    preset, overrides = values.get("preset"), values.get("overrides", ())
-    listed = isinstance(overrides, list | tuple) and all(isinstance(each, str) for each in overrides)
-    if not listed or not isinstance(preset, str):
+    preset, given = values.get("preset"), values.get("overrides", ())
+    if isinstance(given, str | dict) or not isinstance(given, Iterable):
         return  # pydantic's to refuse
+    overrides = values["overrides"] = tuple(given)
+    if not isinstance(preset, str) or not all(isinstance(each, str) for each in overrides):
+        return
     resolve(preset, overrides)
     if values["backend"] == LOCAL:  # a path in a pod is that of its image
         values["overrides"] = placed_overrides(overrides)
@@ -251,9 +253,8 @@ def _told(failure: ValidationError) -> "FieldError":
         text = f"{field} is not given: expected one"
     elif error["type"] == "extra_forbidden":
         near = get_close_matches(field, RunSpec.model_fields, n=1)
-        text = f"{field} is {error['input']!r}: expected no such field" + (
-            f" (did you mean '{near[0]}'?)" if near else ""
-        )
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        text = f"{field} is {error['input']!r}: expected no such field{hint}"
     return FieldError(field.partition(".")[0], text)
 
 
