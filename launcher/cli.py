@@ -105,6 +105,8 @@ def about(
         typer.echo(installed_version("gantry"))
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
+    else:
+        import trainer.storage.limits  # noqa: F401  before a limit on open files is met, see `_limit`
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -132,11 +134,9 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED
     except OSError as error:
-        from trainer.storage.limits import told  # a sixth of what --help takes
-
         if output_failed(error):
             code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
-        elif found := told(error):
+        elif found := _limit(error):
             code = _refuse(str(found), found.exit_code)
         else:
             raise
@@ -151,6 +151,13 @@ def main(arguments: list[str] | None = None) -> None:
 def _leave_at_once() -> None:
     """From now on another Ctrl-C ends this process, which is on its way out, without a word of Python's."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _limit(error: OSError) -> GantryError | None:
+    """The limit of the machine that an error tells of; imported late: it is a sixth of what --help takes."""
+    from trainer.storage.limits import told
+
+    return told(error)
 
 
 def _refuse(text: str, code: int) -> int:

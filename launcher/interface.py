@@ -255,9 +255,15 @@ def download(
 
 
 def _at(run: Run, place: Where) -> tuple[Place, str]:
-    """Where a run is looked for, and by what name: one that was given as more than a name knows its root."""
+    """Where a run is looked for, and by what name: one that was given as more than a name knows its root.
+
+    Raises:
+        UserError: it is nothing that says a run.
+    """
     if isinstance(run, str):
         return _place(place), run
+    if not isinstance(run, RunPath | RunStatus):
+        raise UserError(f"run is {run!r}: expected a name, what submit returned or an entry of list_runs")
     name = run.name if isinstance(run, RunPath) else run.run
     cluster = place if isinstance(place, Place) else Place()
     return Place(run.root, cluster.context, cluster.namespace), f"{run.experiment}/{name}"

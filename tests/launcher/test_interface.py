@@ -53,6 +53,8 @@ def test_a_run_is_a_path_an_entry_of_a_list_or_a_name(root, one):
     assert {(each.run, each.state, each.step) for each in asked} == {("one", "finished", 200)}
     with pytest.raises(NoSuchRun, match="no run 'one'"):
         status("one")  # in the folder runs, where it is not
+    with pytest.raises(UserError, match=r"^run is None: expected a name"):
+        status(None)
     assert list_runs(root, experiment="other") == []
 
 
