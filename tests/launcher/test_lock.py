@@ -267,7 +267,7 @@ def test_a_run_on_another_machine_is_neither_stopped_nor_said_to_be(submit, root
 
 HOLD = """
 import sys, time
-from trainer import lease
+from trainer.run import lease
 from trainer.storage import open_store
 held = lease.acquire(open_store(sys.argv[1]), "by-hand", "r1")
 print("taken", flush=True)

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(not _may_mount(), reason="needs Linux, root and 
 
 VERBS = """
 import psutil, sys
-from launcher import runs
+from launcher.runs import verbs as runs
 from launcher.errors import RunAlive
 
 def refused(verb):

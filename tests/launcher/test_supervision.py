@@ -266,7 +266,8 @@ def test_unknown_runs(root, past_run):
 FOREGROUND = """
 import sys
 import typer
-from launcher import cli, runs
+from launcher import cli
+from launcher.runs import verbs as runs
 from launcher.commands.common import OutputFormat
 from launcher.commands.following import run_in_foreground
 from launcher.spec.runspec import make_spec
