@@ -76,11 +76,14 @@ test-ends: .venv/dev ## every signal in every phase, disks that are full or fail
 test-pythons: .venv/dev ## the tests of make check on each promised Python that the machine has; says which it has not
 	$(BIN)/python -m tests.pythons
 
-lint: .venv/dev ## ruff, mypy --strict, import-linter, hadolint
+lint: .venv/dev ## ruff, mypy --strict, import-linter, vulture, hadolint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@mkdir -p build && $(BIN)/python -m tests.support.pages docs/python.md >build/python_page.py
+	$(BIN)/mypy build/python_page.py
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 	@test ! -x $(BIN)/hadolint || $(BIN)/hadolint Dockerfile
 
 check: lint ## lint and the tests that start no process and import no TensorFlow: for every save

@@ -6,11 +6,13 @@ Commands import what they need when they run, so that ``launcher --help`` stays 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
+from launcher import notes
 from launcher.commands import artifacts, config, cron
 from launcher.commands.cancel import cancel
 from launcher.commands.compare import compare
@@ -21,6 +23,7 @@ from launcher.commands.explain import explain
 from launcher.commands.list import list_
 from launcher.commands.logs import logs
 from launcher.commands.metrics import metrics
+from launcher.commands.panels import BEFORE, FILES, LOOKING, RUNS, SCHEDULES, PanelGroup
 from launcher.commands.reindex import reindex
 from launcher.commands.render import render
 from launcher.commands.report import report
@@ -38,7 +41,6 @@ from launcher.errors import EXIT_CTRL_C, Interrupted
 from launcher.spec.next_commands import remember
 from trainer.environment.surroundings import check_folder, output_failed, settle_streams
 from trainer.errors import EXIT_FAILED, EXIT_USER, GantryError
-from trainer.storage.limits import told
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
 _UsageError: type[Exception] = next(
@@ -47,35 +49,44 @@ _UsageError: type[Exception] = next(
 
 app = typer.Typer(
     name="launcher",
+    cls=PanelGroup,
     rich_markup_mode=None,  # rich takes longer to import than the rest of --help
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-app.command("submit")(submit)
-app.command("render")(render)
-app.command("diff")(diff)
-app.command("doctor")(doctor)
-app.command("status")(status)
-app.command("explain")(explain)
-app.command("logs")(logs)
-app.command("sweep")(sweep)
-app.command("list")(list_)
-app.command("reindex")(reindex)
-app.command("metrics")(metrics)
-app.command("samples")(samples)
-app.command("show")(show)
-app.command("compare")(compare)
-app.command("wait")(wait)
-app.command("watch")(watch)
-app.command("cancel")(cancel)
-app.command("resume")(resume)
-app.command("rerun")(rerun)
-app.command("delete")(delete)
-app.command("report")(report)
-app.command("tensorboard")(tensorboard)
-app.add_typer(artifacts.app, name="artifacts")
-app.add_typer(config.app, name="config")
-app.add_typer(cron.app, name="cron")
+_VERBS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    RUNS: {
+        "submit": submit,
+        "wait": wait,
+        "cancel": cancel,
+        "resume": resume,
+        "rerun": rerun,
+        "sweep": sweep,
+        "delete": delete,
+    },
+    LOOKING: {
+        "list": list_,
+        "status": status,
+        "explain": explain,
+        "logs": logs,
+        "watch": watch,
+        "show": show,
+        "metrics": metrics,
+        "samples": samples,
+        "compare": compare,
+        "report": report,
+        "tensorboard": tensorboard,
+    },
+    SCHEDULES: {"cron": cron.app},
+    BEFORE: {"config": config.app, "render": render, "diff": diff, "doctor": doctor},
+    FILES: {"artifacts": artifacts.app, "reindex": reindex},
+}
+for panel, verbs in _VERBS.items():
+    for verb, does in verbs.items():
+        if isinstance(does, typer.Typer):
+            app.add_typer(does, name=verb, rich_help_panel=panel)
+        else:
+            app.command(verb, rich_help_panel=panel)(does)
 
 
 @app.callback(invoke_without_command=True)
@@ -87,12 +98,15 @@ def about(
 
     Example: launcher submit --preset demo --workers 2
     """
+    notes.to_stderr()
     if version:
         from importlib.metadata import version as installed_version
 
         typer.echo(installed_version("gantry"))
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
+    else:
+        import trainer.storage.limits  # noqa: F401  before a limit on open files is met, see `_limit`
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -122,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         if output_failed(error):
             code = _refuse(f"standard output cannot be written to: {error.strerror}", EXIT_FAILED)
-        elif found := told(error):
+        elif found := _limit(error):
             code = _refuse(str(found), found.exit_code)
         else:
             raise
@@ -137,6 +151,13 @@ def main(arguments: list[str] | None = None) -> None:
 def _leave_at_once() -> None:
     """From now on another Ctrl-C ends this process, which is on its way out, without a word of Python's."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _limit(error: OSError) -> GantryError | None:
+    """The limit of the machine that an error tells of; imported late: it is a sixth of what --help takes."""
+    from trainer.storage.limits import told
+
+    return told(error)
 
 
 def _refuse(text: str, code: int) -> int:

@@ -1,11 +1,10 @@
 """A file that a command writes on this machine: whole or not at all, and one line when it cannot be."""
 
-import os
-import tempfile
 from pathlib import Path
 
 from trainer.errors import AccessError
 from trainer.storage.limits import told
+from trainer.storage.whole_file import whole_file
 
 
 def write_file(option: str, path: Path, content: bytes) -> None:
@@ -20,29 +19,17 @@ def write_file(option: str, path: Path, content: bytes) -> None:
         AccessError: the folder is missing or refuses, or the path is a folder.
         Exhausted: its disk takes no more.
     """
-    temporary: str | None = None
     said = f"{option} {path}".lstrip()
     try:
         if path.is_dir():
             raise IsADirectoryError(0, "is a folder, expected a file")
-        descriptor, temporary = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
+        with whole_file(path) as file:
             file.write(content)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         if found := told(error, said):
             raise found from None
         reason = (error.strerror or str(error)).lower()
         raise AccessError(f"{said}: cannot be written ({reason})") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def check_folder(option: str, path: Path) -> None:

@@ -7,11 +7,13 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import typer
 
 from launcher.cli import app
+from launcher.commands.panels import in_panels
 
 MENDS = "python -m launcher.reference > docs/cli.md"
 EXIT_CODES = {
@@ -37,7 +39,8 @@ _BEGIN = f"""# The command line
 `launcher --install-completion` teaches your shell the commands, their options, and the names of your runs and
 schedules. Settings in `gantry.yaml` and their order are in [kubernetes.md](kubernetes.md).
 
-Every command that reports has `-o json` and `-o yaml`, with the same fields as the functions of the library.
+Every command that reports has `-o json` and `-o yaml`, with the same fields as the functions of the library
+([python.md](python.md)).
 Results go to stdout, notes and errors to stderr.
 
 ## Exit codes
@@ -54,21 +57,24 @@ class Command(NamedTuple):
     command: Any
     """Click's own object; `typer` brings its own click in newer versions, so it has no name to write here."""
 
-    @property
-    def is_group(self) -> bool:
-        """Whether it only holds others."""
-        return hasattr(self.command, "commands")
+    panel: str = ""
+    """Where ``--help`` shows it; the command `launcher` itself is in none."""
 
 
 def commands() -> list[Command]:
     """Every command, groups before what they hold, in the order of ``--help``."""
+    whole = typer.main.get_command(app)
+    found = [Command(("launcher",), whole)]
+    for panel, verbs in in_panels(whole):
+        for name, verb in verbs.items():
+            found += _visit(verb, ("launcher", name), panel)
+    return [each for each in found if not each.command.hidden]
 
-    def visit(command: Any, words: tuple[str, ...]) -> Iterator[Command]:
-        yield Command(words, command)
-        for name, child in getattr(command, "commands", {}).items():
-            yield from visit(child, (*words, name))
 
-    return [each for each in visit(typer.main.get_command(app), ("launcher",)) if not each.command.hidden]
+def _visit(command: Any, words: tuple[str, ...], panel: str) -> Iterator[Command]:
+    yield Command(words, command, panel)
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _visit(child, (*words, name), panel)
 
 
 def examples(help: str) -> list[str]:
@@ -83,7 +89,11 @@ def examples(help: str) -> list[str]:
 def to_markdown() -> str:
     """The whole document."""
     codes = "".join(f"| {code} | {text} |\n" for code, text in EXIT_CODES.items())
-    return _BEGIN + codes + "".join(_section(each) for each in commands())
+    panels = [
+        (f"\n# {panel}\n" if panel else "") + "".join(map(_section, of_panel))
+        for panel, of_panel in groupby(commands(), key=lambda each: each.panel)
+    ]
+    return _BEGIN + codes + "".join(panels)
 
 
 def _section(each: Command) -> str:

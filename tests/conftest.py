@@ -10,6 +10,7 @@ import uuid
 import hypothesis
 import pytest
 
+from launcher import notes
 from tests.support.gcs import GcsServer
 from tests.support.proxy import Proxy
 from trainer.environment import scratch
@@ -78,6 +79,12 @@ def temporary_files_where_they_were():
         tempfile.tempdir, scratch._mine = place, mine
         os.environ.pop("TMPDIR", None)
         os.environ.update({} if told is None else {"TMPDIR": told})
+
+
+@pytest.fixture(autouse=True)
+def notes_as_a_command_says_them(monkeypatch):
+    """Whichever test came before in this process; a script's own are in tests/test_python_page.py."""
+    monkeypatch.setattr(notes, "_on_stderr", True)
 
 
 @pytest.fixture(scope="session")

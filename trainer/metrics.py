@@ -97,11 +97,6 @@ def progress(values: Mapping[str, Any]) -> str:
     return _PROGRESS.format_map({name: metric.text(values[name]) for name, metric in BY_NAME.items()})
 
 
-def without_timing(line: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a line is a function of the configuration."""
-    return {key: value for key, value in line.items() if key not in TIMED}
-
-
 def unknown(names: Iterable[str]) -> list[str]:
     """Those that the table does not have."""
     return [name for name in names if name not in BY_NAME]

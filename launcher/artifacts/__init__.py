@@ -12,7 +12,7 @@
 """
 
 from launcher.artifacts.deleting import Removed, delete_files
-from launcher.artifacts.download import Download, Transfer, download_files
+from launcher.artifacts.download import Download, download_files
 from launcher.artifacts.listing import Artifact, list_files
 
-__all__ = ["Artifact", "Download", "Removed", "Transfer", "delete_files", "download_files", "list_files"]
+__all__ = ["Artifact", "Download", "Removed", "delete_files", "download_files", "list_files"]

@@ -19,18 +19,6 @@ Advance = Callable[[int, int], None]
 """Hears how many bytes more are dealt with, which may be negative, and the size of the whole download."""
 
 
-@dataclass(frozen=True)
-class Transfer:
-    """One file of a download that is dealt with."""
-
-    name: str
-    size: int
-    copied: bool
-    """False when it was there already."""
-    total_bytes: int
-    """Size of the whole download."""
-
-
 @dataclass
 class Download:
     """What a download did; the names are all that grows with the number of files."""
@@ -53,7 +41,6 @@ def download_files(
     store: Store,
     to: Path,
     only: Iterable[str] = (),
-    report: Callable[[Transfer], None] | None = None,
     *,
     step: int | None = None,
     latest: bool = False,
@@ -70,11 +57,10 @@ def download_files(
         store: the run's files.
         to: folder to copy into; made if absent.
         only: kinds of files to take (``samples``, ``run.json``); all when empty.
-        report: hears of every file that is dealt with, one call at a time, from any thread.
         step: take the checkpoint and the grid of this step alone.
         latest: take the newest complete checkpoint and grid, export, metrics, run.json and result.json alone.
         jobs: threads at most; None for what suits the store.
-        advance: hears of bytes, like `report`.
+        advance: hears of bytes, one call at a time, from any thread.
 
     Raises:
         SpecError: the run has nothing of a kind or of the step; nothing was written.
@@ -84,7 +70,7 @@ def download_files(
     listing = Listing(store)
     plan = Plan(listing, Selection(frozenset(only), step, latest))
     destination = Destination(to)
-    books = _Books(Download(str(to), left_out=plan.left_out), plan.total_bytes, report, advance)
+    books = _Books(Download(str(to), left_out=plan.left_out), plan.total_bytes, advance)
     stopped = threading.Event()
     fetcher = Fetcher(store, destination, books.advance, stopped)
 
@@ -102,15 +88,9 @@ def download_files(
 class _Books:
     """What was done so far, kept by several threads."""
 
-    def __init__(
-        self,
-        download: Download,
-        total: int,
-        report: Callable[[Transfer], None] | None,
-        advance: Advance | None,
-    ) -> None:
+    def __init__(self, download: Download, total: int, advance: Advance | None) -> None:
         self.download = download
-        self._total, self._report, self._advance = total, report, advance
+        self._total, self._advance = total, advance
         self._lock = threading.Lock()
 
     def advance(self, count: int) -> None:
@@ -129,5 +109,3 @@ class _Books:
             done.received += fetched.received
             if fetched.outcome == COPIED:
                 done.bytes += found.size
-            if self._report:
-                self._report(Transfer(found.name, found.size, fetched.outcome == COPIED, self._total))

@@ -12,7 +12,6 @@ import typer
 
 from launcher.commands.completion import complete_run
 from launcher.spec import durations
-from launcher.spec.next_commands import DEFAULT_ROOT
 from trainer import __version__
 from trainer.environment import surroundings
 from trainer.environment.paths import expanded
@@ -132,7 +131,6 @@ Only = Annotated[
     ),
 ]
 
-ROOT = DEFAULT_ROOT
 TEXT = OutputFormat.text
 
 

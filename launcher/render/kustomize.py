@@ -121,6 +121,6 @@ def _documents(path: Path) -> list[Any]:
 
 
 @cache
-def _parse(path: Path, modified: int, size: int) -> list[Any]:
+def _parse(path: Path, _modified: int, _size: int) -> list[Any]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return [document for document in yaml.load_all(path.read_bytes(), loader) if document is not None]

@@ -4,7 +4,6 @@ Nothing that runs is stopped before what is to follow would be accepted: by the 
 storage, by the server in a dry run, and as far as what pods name is there.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from launcher import backends
 from launcher.backends.base import Backend, Options, Started, WorkerCommand, way_on
 from launcher.errors import RunAlive, SpecError, Unsupported
+from launcher.notes import note, say
 from launcher.records.run_folder import Found
 from launcher.records.status import RunStatus, read_json
 from launcher.runs import verbs
@@ -139,14 +139,12 @@ def _stopped(found: Found, backend: Backend, check: Callable[[], None]) -> Itera
         return
     check()
     stopped = backend.cancel(found)
-    sys.stderr.write(f"run '{found.path.name}' is {_state(stopped)}\n")
+    say(f"run '{found.path.name}' is {_state(stopped)}")
     try:
         yield
     except BaseException:  # Ctrl-C too
         if stopped.resumable:
-            sys.stderr.write(
-                f"note: nothing has taken the place of run '{found.path.name}': {way_on(stopped)}\n"
-            )
+            note(f"nothing has taken the place of run '{found.path.name}': {way_on(stopped)}")
         raise
 
 

@@ -1,11 +1,11 @@
 """From the folder of a run to the specification of its next attempt."""
 
 import math
-import sys
 from contextlib import suppress
 from typing import Any
 
 from launcher.errors import SpecError, Unsupported
+from launcher.notes import note
 from launcher.records.run_folder import Found, is_claimed
 from launcher.records.status import read_json
 from launcher.runs.recorded import asked, begun_with, configuration, merge
@@ -104,9 +104,9 @@ def _enough_grace(found: Found, before: int) -> int:
     enough = math.ceil(_GRACE_FACTOR * took) + _GRACE_MARGIN
     if enough <= before:
         return before
-    sys.stderr.write(
-        f"note: the last checkpoint took {took:.0f} s to save, so pods get {enough} s of grace instead of "
-        f"{before}; --grace sets another\n"
+    note(
+        f"the last checkpoint took {took:.0f} s to save, so pods get {enough} s of grace instead of "
+        f"{before}; --grace sets another"
     )
     return enough
 

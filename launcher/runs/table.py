@@ -7,12 +7,12 @@ under way, a few more of one that the index lacks.
 """
 
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from launcher.errors import SpecError
+from launcher.notes import note
 from launcher.records.run_folder import AT_ONCE, Found, experiments, is_run
 from launcher.records.status import RunStatus
 from launcher.runs.find import Place
@@ -81,7 +81,7 @@ def reindex(where: Place | str, experiment: str | None = None) -> list[Indexed]:
     if experiment is not None and not names:
         there = ", ".join(experiments(store)) or "none"
         raise SpecError(f"--experiment {experiment}: has no runs in root {root}, whose folders are {there}")
-    return [Indexed(name, root, len(index.rebuild(Inside(store, name), _note))) for name in names]
+    return [Indexed(name, root, len(index.rebuild(Inside(store, name), note))) for name in names]
 
 
 def _has_runs(store: Store) -> bool:
@@ -116,7 +116,7 @@ def _of_others(root: str, experiment: str | None, known: Overviews) -> list[RunS
     try:
         return _in_root(root, experiment, known)
     except GantryError as error:
-        _note(f"the runs in {root} are told of by their Jobs alone: {error}")
+        note(f"the runs in {root} are told of by their Jobs alone: {error}")
     told = (each.alone(path) for each in known for path in each.runs(root))
     return [status for status in told if status and experiment in (None, status.experiment)]
 
@@ -138,10 +138,10 @@ def _survey(store: Store, experiment: str, expected: Sequence[RunPath]) -> _Surv
     known = index.load(store)
     names = [name for name in store.folders() if layout.LABEL.fullmatch(name)]
     if known.note:
-        _note(f"{known.note}; `{_reindexing(store, experiment)}` mends it")
+        note(f"{known.note}; `{_reindexing(store, experiment)}` mends it")
     elif "://" in store.url and (missing := len(set(names) - known.entries.keys())) > _MANY:
         how = f"`{_reindexing(store, experiment)}` writes it anew"
-        _note(f"{missing} runs are not in the index of {store.url} and are asked one by one; {how}")
+        note(f"{missing} runs are not in the index of {store.url} and are asked one by one; {how}")
     waiting = {path.name for path in expected if path.experiment == experiment} - set(names)
     return _Survey(experiment, known.entries, [*names, *sorted(waiting)])
 
@@ -156,7 +156,3 @@ def _found(store: Store, path: RunPath) -> Found:
     """A run in the store of its root; a folder on a disk is opened for nothing."""
     inside = Inside(store, f"{path.experiment}/{path.name}")
     return Found(path, LocalStore(path.url) if isinstance(store, LocalStore) else inside)
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"note: {text}\n")

@@ -1,10 +1,6 @@
 """The launcher's verbs as functions: each takes a place and a run's name and returns data.
 
-The command line is one caller of these; a script or a notebook is another::
-
-    started = submit(make_spec("demo", workers=2))
-    for update in follow(started.path.root, started.path.name):
-        print(update.status.step)
+The command line is one caller of these; `launcher.interface`, for scripts and notebooks, another.
 
 A place is a `Place`, or the text of a root where the rest may be found out.
 """
@@ -270,11 +266,13 @@ def list_artifacts(where: Place | str, run: str, only: Iterable[str] = ()) -> li
     return list_files(locate(where, run).found.store, only)
 
 
-def download_artifacts(where: Place | str, run: str, to: Path, *choice: Any, **options: Any) -> Download:
+def download_artifacts(
+    where: Place | str, run: str, to: Path, only: Iterable[str] = (), **options: Any
+) -> Download:
     """Copy a run's files into a folder, leaving out those that are there already; see `download_files`.
 
     Raises:
         NoSuchRun: there is none of that name.
         UserError: `to` is no folder, or the run has nothing of a kind.
     """
-    return download_files(locate(where, run).found.store, to, *choice, **options)
+    return download_files(locate(where, run).found.store, to, only, **options)

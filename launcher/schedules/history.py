@@ -4,7 +4,6 @@ The index knows each run that has begun, when, how it ended and what its weights
 firing that has not begun, or never did. A time that was due and left neither is missed; `missed` says why.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from launcher.backends.kubernetes.status.observe import jobs as all_jobs
 from launcher.backends.kubernetes.status.overview import Jobs
 from launcher.backends.kubernetes.status.reading import Readable
 from launcher.errors import CannotAsk, NoSuchSchedule
+from launcher.notes import note
 from launcher.records.run_folder import experiments
 from launcher.records.states import FAILED, FINISHED, INTERRUPTED, STOPPED, parse_time
 from launcher.records.status import RunStatus, read_json
@@ -85,9 +85,7 @@ def history(where: Place, name: str, limit: int = 20) -> list[Firing]:
         return _without_cron(where, name, limit, error)
     except CannotAsk as error:
         found_there = _without_cron(where, name, limit, error)
-        sys.stderr.write(
-            f"note: this is what the bucket remembers, since the cluster cannot be asked: {error}\n"
-        )
+        note(f"this is what the bucket remembers, since the cluster cannot be asked: {error}")
         return found_there
     return of_found(where, found, limit)
 

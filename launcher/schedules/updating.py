@@ -6,7 +6,6 @@ comparison shows is then laid over the objects as merge patches, so nothing but 
 that runs is left alone. A schedule without its annotation is adopted, see `adopting`.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from launcher.backends.kubernetes.kind import KIND
 from launcher.diagnosis.diff import Difference, against_cluster, laid_over
 from launcher.diagnosis.diff.objects import object_name
 from launcher.errors import NoSuchSchedule, SpecError
+from launcher.notes import note
 from launcher.render.cronjob import Cluster, Timing, render_schedule
 from launcher.render.labels import SINCE, SPEC, TIMING, annotation, schedule_of
 from launcher.render.paths import steps
@@ -68,7 +68,7 @@ def diff(where: Place, name: str, given: Layered, timing: Mapping[str, Any]) -> 
     found = plan(where, name, given, timing)
     if found.adopted:
         how = cron_command("update", found.found)
-        sys.stderr.write(f"note: {adoption(found)}; `{how}` makes it the schedule's again\n")
+        note(f"{adoption(found)}; `{how}` makes it the schedule's again")
     return found.difference
 
 

@@ -1,10 +1,18 @@
-"""Spans of time: one way to write them wherever a flag or a file takes one, and one way to say them."""
+"""Spans of time: one way to write them wherever a flag or a file takes one, and one way to say them.
+
+By hand, because no library that was looked at (November 2026) reads just this. durationpy 0.11, which comes
+with Kubernetes' client, refuses ``90`` and takes ``30m1h``, ``1h1h``, ``-3s`` and ``1ms``; pytimeparse2 1.7
+takes ``1:30``, ``-3s`` and ``1e3``; timelength 3.0 reads ``1m30`` as a minute; pydantic reads ISO 8601. To
+refuse what they take besides wants the pattern below, which is all there is to reading.
+"""
 
 import re
 from typing import Any
 
 EXPECTED = "a span of time such as 90s, 30m, 1h30m or 2d"
-_SPAN = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_SPAN = re.compile(
+    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII
+)
 _LENGTHS = (86400, 3600, 60, 1)
 _UNITS = ("d", "h", "min", "s")
 _FINE = 10  # from so many of a unit on, the next smaller one says nothing that anybody wants to know

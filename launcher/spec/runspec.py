@@ -9,7 +9,8 @@ import re
 import string
 from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -50,8 +51,9 @@ class RunSpec(BaseModel):
     """Folder or ``gs://bucket/prefix`` that holds all runs; pods reach a bucket only."""
     experiment: str = "gan"
     """Group of runs that belong together; a DNS label."""
-    name: str
-    """Name of the run within its experiment; a DNS label, which on Kubernetes begins with a letter."""
+    name: str = ""
+    """Name of the run within its experiment; a DNS label, which on Kubernetes begins with a letter. An empty
+    one is made of the preset, the day and four letters."""
     workers: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Worker processes, each with one replica or more."""
     threads: Positive | None = None
@@ -118,7 +120,24 @@ class RunSpec(BaseModel):
             values["profiles"] = tuple(sorted({*profiles, *implied}))
             if "gpu" in profiles and not values.get("gpus"):
                 values["gpus"] = 1
+        kind = kinds.kind(values["backend"])
+        _settle_overrides(values, kind)
+        if not values.get("name") and isinstance(values.get("preset"), str):
+            values["name"] = default_name(values["preset"], date.today(), _name_limit(kind, values))
         return values
+
+    if not TYPE_CHECKING:  # where the fields are the signature
+
+        def __init__(self, **values: Any) -> None:
+            """Check the values of all fields.
+
+            Raises:
+                UserError: one is wrong; one line names the field, the value and what is expected.
+            """
+            try:
+                super().__init__(**values)
+            except ValidationError as failure:
+                raise _told(failure) from None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -127,6 +146,7 @@ class RunSpec(BaseModel):
         kind.check(self)
         self._check_taken(kind)
         check_batch(self.config(), self.workers, self.gpus)
+        check_profiles(self.profiles, self.manifests)
         return self
 
     def _check_taken(self, kind: kinds.Kind) -> None:
@@ -166,11 +186,6 @@ class RunSpec(BaseModel):
         return layout.RunPath(self.root, self.experiment, self.name)
 
     @property
-    def replicas(self) -> int:
-        """Replicas that share each global batch."""
-        return self.workers * max(1, self.gpus)
-
-    @property
     def pod_threads(self) -> int | None:
         """Threads of each worker in a pod; None leaves it to the trainer."""
         if self.threads is None and self.cpu is not None:
@@ -197,35 +212,46 @@ IMPLIED = {"gpus": "gpu", "queue": "kueue", "google_service_account": "workload-
 
 
 def make_spec(preset: str, overrides: Iterable[str] = (), name: str | None = None, **values: Any) -> RunSpec:
-    """A checked `RunSpec`, with a name of its own when none is given.
+    """A `RunSpec` of values that nothing has checked yet, as files and records have them.
 
     Raises:
         UserError: a value is wrong; one line names the field, the value and what is expected.
     """
-    overrides = tuple(overrides)
-    resolve(preset, overrides)  # first, because a name made from an unknown preset would be blamed instead
-    kind = _kind(values)
+    return RunSpec(preset=preset, overrides=tuple(overrides), name=name or "", **values)
+
+
+def _settle_overrides(values: dict[str, Any], kind: kinds.Kind) -> None:
+    """Refuse a wrong preset or override, and write out where the files of a run on this machine are.
+
+    Before the rest, because a name made from an unknown preset would be blamed instead.
+
+    Raises:
+        ConfigError: with the preset's or the hyperparameter's name.
+    """
+    preset, given = values.get("preset"), values.get("overrides", ())
+    if isinstance(given, str | dict) or not isinstance(given, Iterable):
+        return  # pydantic's to refuse
+    overrides = values["overrides"] = tuple(given)
+    if not isinstance(preset, str) or not all(isinstance(each, str) for each in overrides):
+        return
+    resolve(preset, overrides)
     if kind.here:  # a path in a pod is that of its image
-        overrides = placed_overrides(overrides)
-    try:
-        spec = RunSpec(
-            preset=preset,
-            overrides=overrides,
-            name=name or default_name(preset, date.today(), _name_limit(kind, values)),
-            **values,
-        )
-    except ValidationError as failure:
-        error = failure.errors()[0]
-        field = ".".join(str(part) for part in error["loc"])
-        expected = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-        text = f"{field} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"
-        raise FieldError(field.partition(".")[0], text) from None
-    check_profiles(spec.profiles, spec.manifests)
-    return spec
+        values["overrides"] = placed_overrides(overrides)
 
 
-def _kind(values: dict[str, Any]) -> kinds.Kind:
-    return kinds.kind(values.get("backend") or kinds.derive(values.get("image"), values.get("root"))[0])
+def _told(failure: ValidationError) -> "FieldError":
+    """The first thing that is wrong with a specification, in a line."""
+    error = failure.errors()[0]
+    field = ".".join(str(part) for part in error["loc"])
+    expected = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    text = f"{field} is {error['input']!r}: {expected[0].lower()}{expected[1:]}"
+    if error["type"] == "missing":
+        text = f"{field} is not given: expected one"
+    elif error["type"] == "extra_forbidden":
+        near = get_close_matches(field, RunSpec.model_fields, n=1)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        text = f"{field} is {error['input']!r}: expected no such field{hint}"
+    return FieldError(field.partition(".")[0], text)
 
 
 def _name_limit(kind: kinds.Kind, values: dict[str, Any]) -> int:

@@ -260,8 +260,8 @@ def shown(settings: Layered) -> dict[str, Setting]:
         elif field in settings.settings:
             found[field] = settings.settings[field]
         elif field not in only:
-            value = None if info.is_required() else info.get_default()
-            found[field] = Setting(value, "not given" if info.is_required() else BUILT_IN)
+            unknown = info.is_required() or field == "name"  # which is made when the run is
+            found[field] = Setting(None, "not given") if unknown else Setting(info.get_default(), BUILT_IN)
     if "context" in found:
         found |= _of_context(found)
     return {key: _masked(key, setting, found) for key, setting in found.items()}

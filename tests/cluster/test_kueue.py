@@ -11,10 +11,9 @@ from tests.cluster.schedules import NEVER
 from tests.cluster.test_fixes import desk, fixing
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
+from tests.support.metrics import read_lines, without_timing
 from tests.support.teams import SMALL
-from trainer.metrics import without_timing
 from trainer.run.layout import is_complete
-from trainer.run.metrics_log import read_lines
 from trainer.storage import open_store
 
 __all__ = ["desk", "fixing"]

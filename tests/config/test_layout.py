@@ -16,7 +16,6 @@ def test_a_name_gives_its_step_back_and_is_a_decent_name(step):
     assert layout.checkpoint_step(layout.checkpoint_manifest(step)) == step
     assert layout.checkpoint_step(layout.checkpoint_folder(step) + "data") == step
     assert layout.metrics_first_step(layout.metrics_segment(step)) == step
-    assert layout.log_attempt(layout.worker_log(step, 3)) == step
     for name in (
         layout.checkpoint_manifest(step),
         layout.metrics_segment(step),
@@ -32,7 +31,6 @@ def test_a_log_says_its_attempt_worker_and_segment(attempt, worker, segment):
     whole, piece = layout.worker_log(attempt, worker), layout.worker_log_segment(attempt, worker, segment)
     assert layout.worker_log_parts(whole) == (attempt, worker, None)
     assert layout.worker_log_parts(piece) == (attempt, worker, segment)
-    assert layout.log_attempt(piece) == attempt
 
 
 @given(st.integers(0, 99998))
@@ -55,7 +53,6 @@ def test_other_names_are_no_workers_log(name):
 def test_other_names_have_no_step(name):
     assert layout.checkpoint_step(name) is None
     assert layout.metrics_first_step(name) is None
-    assert layout.log_attempt(name) is None
 
 
 @pytest.mark.parametrize("root", ["/runs", "/runs/", "gs://bucket/prefix", "gs://bucket/prefix/"])

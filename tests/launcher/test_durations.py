@@ -21,7 +21,7 @@ def test_spans_of_time(text, seconds):
     assert parse(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "h", "5 m", "-3s", "1w", "m5", "30m1h", "1h1h", "soon", "1e3"])
+@pytest.mark.parametrize("text", ["", "h", "5 m", "-3s", "1w", "m5", "30m1h", "1h1h", "soon", "1e3", "٣s"])
 def test_what_is_no_span_of_time(text, launcher):
     assert parse(text) is None
     for words in (("wait", "a", "--timeout"), ("submit", "--grace"), ("doctor", "--timeout")):

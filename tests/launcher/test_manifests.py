@@ -183,3 +183,4 @@ def test_the_wheel_carries_the_folder(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == [str(installed / "launcher/k8s"), *PROFILES]
+    assert (installed / "launcher/py.typed").exists() and (installed / "trainer/py.typed").exists()

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from launcher.cli import app
+from launcher.commands.panels import PANELS
 from launcher.diagnosis.explain import causes
 from launcher.reference import EXIT_CODES, MENDS, commands, examples, to_markdown
 
@@ -36,6 +39,17 @@ def test_every_command_is_explained(each):
         assert param.help, f"{param.name} has no help"
         if param.param_type_name == "option" and param.name != "help":
             assert all(name in section for name in param.opts)
+
+
+def test_every_command_has_its_panel_in_the_help_and_in_the_reference():
+    shown = CliRunner().invoke(app, ["--help"], terminal_width=80).stdout.partition("\nRuns:\n")
+    told = [line.split()[0] for line in ("Runs:\n" + shown[2]).splitlines() if line.strip()]
+    words = [each.words[1] for each in COMMANDS if len(each.words) == 2]
+    assert sorted(words) == sorted(COMMANDS[0].command.commands)  # none is left out
+    assert [word for word in told if word in words] == words
+    titles = [line[2:] for line in REFERENCE.splitlines() if line.startswith("# ")]
+    assert titles == ["The command line", *PANELS]
+    assert [line[:-1] for line in shown[2].splitlines() if line.endswith(":")] == list(PANELS[1:])
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,6 @@ def test_some_values_bring_their_profile_along_and_profiles_are_sorted_sets():
         google_service_account="a@b.iam.gserviceaccount.com",
     )  # fmt: skip
     assert spec.profiles == ("gpu", "kueue", "nccl", "spot", "workload-identity")
-    assert spec.replicas == 2
 
 
 def test_the_profile_gpu_alone_is_one_gpu():

@@ -15,7 +15,8 @@ from launcher.looking.views import beside, write_view
 from tests.launcher.run_folder import write_run
 from trainer.errors import AccessError
 from trainer.run.layout import RunPath
-from trainer.storage import open_store
+from trainer.storage import LocalStore, open_store
+from trainer.storage.whole_file import whole_file
 
 
 @pytest.fixture
@@ -147,6 +148,18 @@ def test_a_file_is_for_whom_the_umask_says(tmp_path):
     before = os.umask(0o077)
     try:
         write_file("--out", tmp_path / "a", b"x")
+        LocalStore(tmp_path).write("b/c", b"x")
     finally:
         os.umask(before)
-    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "b/c")] == [0o600, 0o600]
+
+
+def test_what_fails_half_way_leaves_what_was_there(tmp_path):
+    write_file("--out", tmp_path / "a", b"before")
+    with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "a") as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "gone/a"):
+        pass
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"before"

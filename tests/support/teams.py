@@ -13,9 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.support.flags import set_flags
+from tests.support.metrics import read_lines, without_timing
 from trainer.environment import surroundings
-from trainer.metrics import without_timing
-from trainer.run.metrics_log import read_lines
 from trainer.storage import Store
 
 DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 10 s on two busy cores

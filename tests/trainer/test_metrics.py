@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.metrics import read_lines
 from trainer.errors import StorageError
-from trainer.run.metrics_log import MetricsLog, read_lines
+from trainer.run.metrics_log import MetricsLog
 from trainer.run.status import StatusWriter
 from trainer.storage import LocalStore, open_store
 from trainer.training.background_writer import BackgroundWriter

@@ -31,10 +31,6 @@ def test_the_line_of_progress_is_the_pages():
 def test_what_another_revision_measures_has_its_own_name():
     assert metrics.label("fid") == "fid"
     assert metrics.unknown(["d_loss", "fid"]) == ["fid"]
-    assert metrics.without_timing({"step": 1, "d_loss": 2.0, "images_per_second": 3.0}) == {
-        "step": 1,
-        "d_loss": 2.0,
-    }
 
 
 @pytest.mark.parametrize("name", [metric.name for metric in METRICS])

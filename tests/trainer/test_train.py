@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.metrics import read_lines
 from tests.support.runs import TINY, run_here
 from tests.support.teams import WILD
 from trainer.errors import (
@@ -24,7 +25,6 @@ from trainer.errors import (
     UserError,
 )
 from trainer.run import checkpoints
-from trainer.run.metrics_log import read_lines
 from trainer.storage import open_store
 
 LINE = {

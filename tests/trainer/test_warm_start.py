@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.metrics import read_lines, without_timing
 from tests.support.runs import TINY, run_here
 from tests.support.teams import SMALL, train
 from trainer import config
 from trainer.data import open_source
 from trainer.errors import ConfigError, UserError
-from trainer.metrics import without_timing
 from trainer.run import checkpoints, index, provenance, record
 from trainer.run.layout import run_path
-from trainer.run.metrics_log import read_lines
 from trainer.run.provenance import WarmStart
 from trainer.storage import open_store
 from trainer.training.chief import Chief

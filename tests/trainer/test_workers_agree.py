@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.run.metrics_log import read_lines
+from tests.support.metrics import read_lines
 
 FIRST_STEPS = 20  # a GAN amplifies rounding: later on, runs of different sizes drift apart
 

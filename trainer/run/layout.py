@@ -143,9 +143,3 @@ def worker_log_parts(name: str) -> WorkerLog | None:
         return None
     attempt, worker, segment = found.groups()
     return WorkerLog(int(attempt), int(worker), None if segment is None else int(segment))
-
-
-def log_attempt(name: str) -> int | None:
-    """Attempt that a worker's log belongs to, None for any other object."""
-    found = re.match(r"logs/(\d+)/", name)
-    return int(found[1]) if found else None

@@ -70,12 +70,6 @@ class MetricsLog:
         return (step - 1) // self._segment_steps * self._segment_steps + 1
 
 
-def read_lines(store: Store) -> Iterator[dict[str, Any]]:
-    """All lines of a run in order of their steps; keys are those of the README's table."""
-    for _, name in _segments(store):
-        yield from _read(store, name)
-
-
 def _segments(store: Store) -> list[tuple[int, str]]:
     """First step and name of every segment, in order."""
     found = [(layout.metrics_first_step(stat.name), stat.name) for stat in store.list("metrics/")]

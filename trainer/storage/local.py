@@ -5,7 +5,6 @@ import fcntl
 import os
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +29,7 @@ from trainer.storage.base import (
 )
 from trainer.storage.clock import age
 from trainer.storage.limits import naming, told, trouble
+from trainer.storage.whole_file import whole_file
 
 _PATH_ERRORS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 _USER_ERRORS = _PATH_ERRORS | {errno.EACCES, errno.EPERM}
@@ -182,19 +182,19 @@ class LocalStore:
 
     def _replace(self, name: str, if_generation: int | None, fill: Callable[[BinaryIO], object]) -> int:
         path = self._path(name)
+
+        def commit(temporary: Path) -> None:
+            self._commit(name, temporary, if_generation)
+
         with self._errors(name):
-            temporary = _temporary(path.parent)
             try:
-                with temporary.open("wb") as file:
+                with whole_file(path, commit, make_folder=True) as file:
                     fill(file)
                     file.flush()
                     now = time.time_ns()
                     os.utime(file.fileno(), ns=(now, now))
-                    os.fsync(file.fileno())
                     generation = _generation(os.fstat(file.fileno()))
-                self._commit(name, temporary, if_generation)
             except BaseException:
-                temporary.unlink(missing_ok=True)
                 self._prune(path)
                 raise
             with suppress(FileNotFoundError):  # a `delete` beside us has removed both, which is its right
@@ -243,23 +243,6 @@ class LocalStore:
 
 def _generation(found: os.stat_result) -> int:
     return (found.st_mtime_ns << 24) | (found.st_ino & 0xFFFFFF)
-
-
-def _temporary(folder: Path) -> Path:
-    """A new empty file in a folder, which is made; a `delete` beside us may remove it while it is empty."""
-    for attempt in range(100):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=folder)
-        except (FileNotFoundError, FileExistsError):  # the latter: it went while mkdir looked what is there
-            if attempt == 99:
-                raise
-        else:
-            os.close(descriptor)
-            break
-    path = Path(name)
-    path.chmod(0o644)
-    return path
 
 
 def _unless_gone(error: OSError) -> None:

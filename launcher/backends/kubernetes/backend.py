@@ -4,7 +4,6 @@ The folder outlives the Job, so everything but stopping works without the cluste
 is no reason to hide what the folder says.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ from launcher.backends.kubernetes.status.overview import Known
 from launcher.backends.kubernetes.status.pods import PodStatus
 from launcher.backends.kubernetes.status.watch import wait
 from launcher.errors import CannotAsk, ClusterUnreachable, SpecError
+from launcher.notes import note
 from launcher.records.follow import LogLine, log_attempts
 from launcher.records.run_folder import Found
 from launcher.records.states import (
@@ -146,9 +146,7 @@ class KubernetesBackend:
         attempt = self.record.attempt
         if choice.since_seconds is not None or attempt not in log_attempts(found.store):
             raise error
-        sys.stderr.write(
-            f"note: this is the copy in the run's folder, since the cluster cannot be asked: {error}\n"
-        )
+        note(f"this is the copy in the run's folder, since the cluster cannot be asked: {error}")
         return stored_logs(found.store, attempt, choice.worker, choice.tail)
 
     def follow(self, found: Found, choice: LogChoice) -> Iterator[Update]:

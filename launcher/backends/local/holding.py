@@ -5,7 +5,6 @@ tells, and whether one elsewhere does, which the lease of the run tells (`traine
 about a process can make a status wrong, and never costs a file.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from launcher.backends.local import lock
 from launcher.backends.local.living import Where, alive, is_copy, whereabouts
 from launcher.backends.local.record import LocalRecord, read_record
 from launcher.errors import RunAlive
+from launcher.notes import note
 from launcher.spec.next_commands import command_line
 from trainer.errors import GantryError
 from trainer.run import lease
@@ -47,7 +47,7 @@ def check_writer(path: RunPath, store: Store, record: LocalRecord | None = None)
     workers = record.processes if record and here and is_copy(record, Path(path.url)) else ()
     over = {(worker.pid, worker.started) for worker in workers if worker.started is not None}
     if name := lease.writer(
-        store, known_gone=lambda holder: (holder.get("pid"), holder.get("started")) in over, say=_note
+        store, known_gone=lambda holder: (holder.get("pid"), holder.get("started")) in over, say=note
     ):
         raise RunAlive(f"run '{path.name}' is being trained by {name}: stop that one first, where it runs")
 
@@ -122,7 +122,3 @@ def _living(path: RunPath) -> RunAlive:
         f"run '{path.name}' is running: follow it with `{command_line('logs', path, '--follow')}`, "
         f"stop it with `{command_line('cancel', path)}`"
     )
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"note: {text}\n")

@@ -5,7 +5,6 @@ compared with the live objects. So without anything given there is a difference 
 object, or where this launcher renders otherwise than the one that submitted.
 """
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ import yaml
 from launcher.diagnosis.diff.asking import against_cluster
 from launcher.diagnosis.diff.objects import Change, Difference, compare
 from launcher.errors import CannotAsk, SpecError
+from launcher.notes import note
 from launcher.records.run_folder import Found
 from launcher.render import render
 from launcher.runs.find import Place, locate
@@ -80,5 +80,5 @@ def _with_folder(found: Found, manifests: list[dict[str, Any]], why: str) -> Dif
         raise SpecError(
             f"run '{found.path.name}': {why}, and its folder has no {layout.MANIFESTS} to compare with"
         ) from None
-    sys.stderr.write(f"note: {why}; this is the difference from {layout.MANIFESTS} in the run's folder\n")
+    note(f"{why}; this is the difference from {layout.MANIFESTS} in the run's folder")
     return compare(sent, manifests)

@@ -12,7 +12,6 @@ from launcher.spec.kubeconfig import check_context, current
 from launcher.spec.settings import Layered, spec_from
 from launcher.spec.yaml_file import Setting
 
-_STAND_IN = "stand-in"  # origin of a value that nothing gave
 _PRESET, _IMAGE, _BUCKET = "demo", "image-not-given:0", "gs://bucket-not-given/runs"
 
 

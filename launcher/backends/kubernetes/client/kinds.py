@@ -44,7 +44,6 @@ _KINDS = {
     "SelfSubjectReview": Kind("authentication.k8s.io/v1", "selfsubjectreviews", namespaced=False),
     "Service": Kind("v1", "services"),
     "ServiceAccount": Kind("v1", "serviceaccounts"),
-    "Workload": Kind("kueue.x-k8s.io/v1beta1", "workloads"),
 }
 
 

@@ -14,7 +14,6 @@ neither rule.
 """
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -35,6 +34,7 @@ from launcher.errors import (
     NotLoggedIn,
     Transient,
 )
+from launcher.notes import say
 from launcher.spec.redaction import without_password
 from trainer.storage.clock import ServerClock
 
@@ -85,7 +85,7 @@ class Transport:
     def __init__(self, context: str, log_in: Callable[[], Login]) -> None:
         self.context = context
         self.patience, self.first_patience = PATIENCE, FIRST_PATIENCE
-        self.note: Callable[[str], None] = _note_on_stderr
+        self.note: Callable[[str], None] = say
         """Called once for each outage."""
         self._log_in = log_in
         self._login = log_in()
@@ -260,7 +260,3 @@ class Transport:
             what = "answers with errors" if failure.code else "does not answer"
             whole = f"the API server at {self.server} {what} ({failure})"
             self.note(f"{failure if isinstance(failure.__cause__, CannotAsk) else whole}; trying again")
-
-
-def _note_on_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -4,10 +4,10 @@ A pod that finds it leaves with 0 and not with 42, by which its Job counts no fa
 """
 
 import json
-import sys
 import threading
 from datetime import UTC, datetime
 
+from launcher.notes import say
 from launcher.records.status import read_json
 from trainer.errors import GantryError
 from trainer.run import layout
@@ -45,6 +45,4 @@ def announce_cancel(store: Store, attempt: int, seconds: float = _PATIENCE_SECON
     if thread.is_alive():
         failures.append(f"{store.url} has not answered for {seconds:.0f} s")
     if failures:
-        sys.stderr.write(
-            f"warning: {failures[0]}; the run is cancelled all the same, but its pods leave with 42\n"
-        )
+        say(f"warning: {failures[0]}; the run is cancelled all the same, but its pods leave with 42")

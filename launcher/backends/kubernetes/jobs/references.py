@@ -4,13 +4,13 @@ A pod waits for them for ever, and a submission may come before they do. So this
 that runs would be stopped for the run that lacks them.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from launcher.backends.kubernetes.client.api import Api
 from launcher.backends.kubernetes.status.pods import variables
 from launcher.errors import Forbidden, SpecError
+from launcher.notes import note
 
 _VARIABLES = {"secretKeyRef": "Secret", "configMapKeyRef": "ConfigMap"}
 _VOLUMES = {
@@ -33,7 +33,7 @@ def check_references(api: Api, manifests: Sequence[Mapping[str, Any]]) -> None:
         try:
             there = api.exists(kind, name)
         except Forbidden as error:
-            sys.stderr.write(f"note: whether {kind} '{name}' is there was not looked at: {error}\n")
+            note(f"whether {kind} '{name}' is there was not looked at: {error}")
             continue
         if not there:
             raise SpecError(

@@ -1,6 +1,5 @@
 """The Jobs that tell where many runs stand, each namespace asked for once and only when a run wants it."""
 
-import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from launcher.backends.kubernetes.status.jobs import attempt_of, is_stopped
 from launcher.backends.kubernetes.status.reading import HEARD, Readable
 from launcher.backends.place import Place
 from launcher.errors import CannotAsk
+from launcher.notes import note
 from launcher.records.run_folder import Found
 from launcher.records.states import RUNNING, STARTING
 from launcher.records.status import Files, RunStatus
@@ -86,8 +86,8 @@ class Jobs(Overview):
                 self._answers[where] = self._answer(record)
                 told = self._home.error if self._home is not None else None
                 if isinstance(self._answers[where], CannotAsk) and self._answers[where] is not told:
-                    _note(f"runs in namespace '{record.namespace}' of {record.server} are told of by their "
-                          f"files alone: {self._answers[where]}")  # fmt: skip
+                    where_from = f"in namespace '{record.namespace}' of {record.server}"
+                    note(f"runs {where_from} are told of by their files alone: {self._answers[where]}")
             answer = self._answers[where]
         if isinstance(answer, CannotAsk):
             raise answer
@@ -161,8 +161,8 @@ class Jobs(Overview):
                 return
         read = read_jobs(self._place.connect, self._everywhere)
         self._keep(read)
-        for note in read.notes:
-            _note(note)
+        for text in read.notes:
+            note(text)
 
     def _is_home(self, record: ClusterRecord) -> bool:
         """Whether the place's own answer is about the namespace that a run was submitted to."""
@@ -201,10 +201,6 @@ class Jobs(Overview):
 def _is_silent(answer: object) -> TypeGuard[CannotAsk]:
     """Whether nothing was heard of a cluster, so that to ask it of another namespace is of no use."""
     return isinstance(answer, CannotAsk) and not isinstance(answer, HEARD)
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"note: {text}\n")
 
 
 def _is_below(path: RunPath, root: str) -> bool:
