@@ -88,9 +88,7 @@ def _chart(
         [Tick(_percent(x, left, right), f"{x:,.0f}") for x in nice(left, right, min(6, right - left))],
         [Tick(100 - _percent(y, low, high), f"{y:,.6g}") for y in nice(low, high, 5)],
         [Tick(_percent(step, left, right), f"went on from step {step:,}") for step in inside],
-        100 - _percent(panel.guessing, low, high)
-        if panel.guessing and low <= panel.guessing <= high
-        else None,
+        _guess(panel, low, high),
     )
 
 
