@@ -130,11 +130,13 @@ def test_artifacts_are_listed_by_kind(past_run, root):
 def test_a_download_copies_what_differs(past_run, root, tmp_path):
     past = past_run(files=FILES)
     to = tmp_path / "out"
-    reports = []
-    first = verbs.download_artifacts(root, "past", to, ["samples", "export"], reports.append)
+    counted = []
+    first = verbs.download_artifacts(
+        root, "past", to, ["samples", "export"], advance=lambda *each: counted.append(each)
+    )
     assert sorted(first.copied) == ["export/loss.png", "samples/10.png", "samples/20.png"]
     assert first.bytes == sum((past / name).stat().st_size for name in first.copied)
-    assert sum(report.size for report in reports) == reports[0].total_bytes == first.bytes
+    assert sum(count for count, _ in counted) == counted[0][1] == first.bytes
     assert (to / "samples/10.png").read_bytes() == (past / "samples/10.png").read_bytes()
     again = verbs.download_artifacts(root, "past", to, ["samples"])
     assert (again.copied, again.bytes, len(again.unchanged)) == ([], 0, 2)
@@ -151,10 +153,10 @@ def test_a_download_copies_what_differs(past_run, root, tmp_path):
 def test_files_that_vanish_meanwhile_are_told(past_run, root, tmp_path):
     past = past_run(files=FILES)
 
-    def vanish(transfer):
+    def vanish(count, total):
         (past / "samples/20.png").unlink(missing_ok=True)
 
-    done = verbs.download_artifacts(root, "past", tmp_path / "out", ["samples"], vanish)
+    done = verbs.download_artifacts(root, "past", tmp_path / "out", ["samples"], advance=vanish)
     assert (done.copied, done.gone) == (["samples/10.png"], ["samples/20.png"])
     assert not (tmp_path / "out/samples/20.png").exists()
 
