@@ -94,7 +94,8 @@ def label(name: str) -> str:
 
 def progress(values: Mapping[str, Any]) -> str:
     """The line that a trainer prints of its newest values."""
-    return _PROGRESS.format_map({name: metric.text(values[name]) for name, metric in BY_NAME.items()})
+    known = {name: metric for name, metric in BY_NAME.items() if name in values}
+    return _PROGRESS.format_map({name: metric.text(values[name]) for name, metric in known.items()})
 
 
 def unknown(names: Iterable[str]) -> list[str]:

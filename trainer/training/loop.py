@@ -156,6 +156,7 @@ class Loop:
                     step % self._config.metrics.every_steps == 0
                 ):  # and not at the end, beyond which a run may go on
                     self._state.begin_line()
+                self._check_weights(step, outcome.stop)
                 with watchdog.held():
                     after_call(step, outcome.metrics)
                 if outcome.stop:
@@ -170,6 +171,20 @@ class Loop:
             taken: np.ndarray = images[chosen]
             return taken
         return ask(ownership.outage(self._config), partial(source.read, chosen))
+
+    def _check_weights(self, step: int, stops: bool) -> None:
+        """Refuse to keep weights that are no numbers: an update may overflow though its gradients do not.
+
+        Every worker looks at its own, which are everybody's, so all leave at the same step.
+
+        Raises:
+            Diverged: some are NaN or Inf where a checkpoint is due.
+        """
+        config = self._config
+        if step % config.checkpoints.every_steps and step != config.steps and not stops:
+            return
+        if bad := self._state.not_finite():
+            raise Diverged(f"step {step}: {bad} is NaN or Inf")
 
     def _restore(self) -> int:
         """Agree on the newest whole checkpoint and load it; returns the steps taken before."""

@@ -59,6 +59,13 @@ class State:
                 found[f"adam/{name}/second_moment"] = second
         return found
 
+    def not_finite(self) -> str | None:
+        """Name of the first weight or moving statistic that is NaN or Inf, None when all are finite."""
+        for name, variable in self.variables().items():
+            if not name.startswith("adam/") and not tf.reduce_all(tf.math.is_finite(tf.identity(variable))):
+                return name
+        return None
+
     def assign(self, values: Mapping[str, np.ndarray]) -> None:
         """Give every variable the value of that name, on each replica, and go on with a checkpoint's line.
 
