@@ -89,10 +89,10 @@ def main() -> None:
 def compete(options: argparse.Namespace) -> None:
     """Build everything as `trainer.training.train` does, compile, warm up, serve."""
     config = resolve(options.preset, options.overrides)
-    team = tf_config.from_environment(os.environ)
-    tf_config.check_port(team)
+    cluster = tf_config.from_environment(os.environ)
+    tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
-    strategy = distribution.connect(team, config.recovery.heartbeat_seconds)
+    strategy = distribution.connect(cluster, config.recovery.heartbeat_seconds)
     with strategy.scope():
         state = State(config)
     images = images_for(config, options.images)
@@ -100,7 +100,7 @@ def compete(options: argparse.Namespace) -> None:
     loop = Loop(config, stepper)
     loop(options.warm)
     commands: dict[str, Callable[[int], object]] = {"run": loop}
-    if not team.alone:
+    if not cluster.alone:
         commands["reduce"] = reducer(strategy, state)
     size = sum(4 * int(tf.size(w)) for w in (*state.generator_weights, *state.discriminator_weights))
     about = {"flop_per_image": describe.describe(config).flop_per_image, "gradient_mb": size / 1e6}

@@ -173,12 +173,12 @@ def train(
 
     received = configuration.receive(preset, overrides or (), os.environ)
     path = layout.run_path(root, experiment, run)
-    team = tf_config.from_environment(os.environ)
+    cluster = tf_config.from_environment(os.environ)
     told, abort = supervision.from_environment(os.environ), Abort()
     stop = StopFlag(abort)
     if told.supervised:  # before the seconds that TensorFlow takes to load
         listen_to_supervisor(abort)
-    if team.is_chief:
+    if cluster.is_chief:
         for line in (*received.notes, *surroundings.typed_lines(os.environ)):
             say(line)
     found = surroundings.recorded(os.environ, threads)  # before libraries add variables of their own
@@ -190,12 +190,12 @@ def train(
     )
     find_tensorflow()
     stop.doing("it looked at the run and its data")
-    opening = open_run(received.config, options, team)  # before the seconds that TensorFlow takes to load
+    opening = open_run(received.config, options, cluster)  # before the seconds that TensorFlow takes to load
     stop.doing("TensorFlow was imported")
     load_tensorflow()
     from trainer.training import train as training
 
-    leave(training.train(received.config, options, team, abort, stop, opening))
+    leave(training.train(received.config, options, cluster, abort, stop, opening))
 
 
 @app.command()

@@ -27,7 +27,7 @@ class LogLine(NamedTuple):
 
 
 @dataclass
-class _Place:
+class _Position:
     """How far a worker's log was read."""
 
     segment: int = -2  # before the first; -1 is the whole log
@@ -50,13 +50,13 @@ class LogReader:
         self._store = store
         self._attempt = attempt
         self._only = worker
-        self._places: dict[int, _Place] = {}
+        self._places: dict[int, _Position] = {}
 
     def read(self, *, last: bool = False) -> list[LogLine]:
         """New whole lines of every worker; with `last` also a line that was never ended."""
         lines: list[LogLine] = []
         for worker, pieces in sorted(_pieces(self._store, self._attempt, self._only).items()):
-            place = self._places.setdefault(worker, _Place())
+            place = self._places.setdefault(worker, _Position())
             texts = self._new(place, sorted(pieces))
             if last and place.partial:
                 texts.append(shown(place.partial))
@@ -64,7 +64,7 @@ class LogReader:
             lines += [LogLine(worker, text) for text in texts]
         return lines
 
-    def _new(self, place: _Place, pieces: list[_Piece]) -> list[str]:
+    def _new(self, place: _Position, pieces: list[_Piece]) -> list[str]:
         """Whole lines of a worker from its place on, which moves."""
         raw: list[bytes] = []
         for index, piece in enumerate(pieces):
@@ -81,7 +81,7 @@ class LogReader:
             raw += whole
         return [shown(line) for line in raw]
 
-    def _chunks(self, place: _Place, piece: _Piece) -> Iterator[bytes]:
+    def _chunks(self, place: _Position, piece: _Piece) -> Iterator[bytes]:
         """What a piece holds beyond the place, which moves along."""
         if piece.segment != place.segment:
             place.segment, place.offset = piece.segment, 0

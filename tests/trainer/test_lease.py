@@ -46,9 +46,11 @@ def take(monkeypatch):
     monkeypatch.setattr(lease, "_LOOK_PAUSE_SECONDS", 0.05)
     held = []
 
-    def acquire(store, name="old", team="team", clock=None, said=None, **more):
+    def acquire(store, name="old", attempt="team", clock=None, said=None, **more):
         clock, said = clock or Unwilling(), [] if said is None else said
-        held.append(lease.acquire(store, name, team, say=said.append, clock=clock, pause=clock.pause, **more))
+        held.append(
+            lease.acquire(store, name, attempt, say=said.append, clock=clock, pause=clock.pause, **more)
+        )
         return held[-1]
 
     yield acquire
@@ -87,9 +89,9 @@ def test_a_free_one_is_taken_at_once_and_names_its_holder(store, take):
 
 
 def test_another_attempt_is_refused_while_the_holder_lives_and_told_of_it(store, take):
-    ours = take(store, "pod-0", team="r1")
+    ours = take(store, "pod-0", attempt="r1")
     with pytest.raises(RunHeld) as refused:
-        take(store, "pod-1", team="r2", clock=Clock(lambda: renewed(store)))
+        take(store, "pod-1", attempt="r2", clock=Clock(lambda: renewed(store)))
     text = str(refused.value)
     assert re.search(r"by pod-0 \(process \d+ on .*\), which renewed its lease \d+ s ago", text)
     assert refused.value.exit_code == 2 and "\n" not in text and store.url in text
@@ -138,7 +140,7 @@ def test_one_that_was_killed_on_this_machine_is_replaced_at_once(store, take, re
         else:
             until(lambda: holder.is_gone(json.loads(store.read(layout.LEASE))["holder"]))
         said = []
-        take(store, "new", team="r2", said=said).confirm()
+        take(store, "new", attempt="r2", said=said).confirm()
     assert len(said) == 1 and re.match(r"took the run over from child \(.*\), which is dead", said[0])
 
 
@@ -154,28 +156,28 @@ def test_one_of_a_run_that_never_began_is_removed_when_it_is_given_back(store, t
 def test_one_that_was_given_back_is_taken_at_once(store, take):
     said = []
     store.write(layout.RUN, b"{}")
-    take(store, team="r1").release()
-    take(store, "new", team="r2", said=said).confirm()
+    take(store, attempt="r1").release()
+    take(store, "new", attempt="r2", said=said).confirm()
     assert said == []
 
 
 @pytest.mark.parametrize(
     "when", ["1970-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00", "yesterday", None]
 )
-@pytest.mark.parametrize("team", ["team", "another"])
-def test_one_that_is_silent_expires_whatever_times_it_tells(tmp_path, take, when, team):
+@pytest.mark.parametrize("attempt", ["team", "another"])
+def test_one_that_is_silent_expires_whatever_times_it_tells(tmp_path, take, when, attempt):
     store, said, clock = open_store(str(tmp_path)), [], Clock()
     silence(take(store))
     values = json.loads(store.read(layout.LEASE)) | {"since": when, "updated": when}
     store.write(layout.LEASE, json.dumps(values).encode())
-    take(store, "new", team=team, clock=clock, said=said).confirm()
+    take(store, "new", attempt=attempt, clock=clock, said=said).confirm()
     assert clock.waits == lease.EXPIRY_SECONDS / 1.0
     assert "has not renewed its lease for 15 s" in said[-1]
 
 
 def test_one_that_is_silent_expires_in_every_store(store, take):
     silence(take(store))
-    take(store, "new", team="another", clock=Clock()).confirm()
+    take(store, "new", attempt="another", clock=Clock()).confirm()
 
 
 @pytest.mark.parametrize("content", [b"", b"no json", b"[]", b"{}", b'{"holder": null}'])
@@ -192,10 +194,10 @@ def test_a_taking_over_does_not_show_that_the_holder_lives(tmp_path, take):
 
     def meanwhile():
         if clock.waits == 5:
-            silence(take(store, "faster", team="r2", clock=Clock()))
+            silence(take(store, "faster", attempt="r2", clock=Clock()))
 
     clock = Clock(meanwhile)
-    take(store, "slower", team="r3", clock=clock).confirm()
+    take(store, "slower", attempt="r3", clock=clock).confirm()
     assert clock.waits == 5 + lease.EXPIRY_SECONDS
 
 

@@ -73,9 +73,9 @@ def test_all_get_the_same_addresses_and_other_ones_each_time(workers):
     for number in (1, 2, 3):
         generations = met(*callers, place.host)
         assert {each.number for each in generations} == {number}
-        assert len({each.team.addresses for each in generations}) == 1
-        assert sorted(each.team.index for each in generations) == list(range(workers))
-        addresses = generations[0].team.addresses
+        assert len({each.cluster.addresses for each in generations}) == 1
+        assert sorted(each.cluster.index for each in generations) == list(range(workers))
+        addresses = generations[0].cluster.addresses
         assert all(address.startswith("127.0.0.1:") for address in addresses)
         assert not seen & set(addresses)
         seen |= set(addresses)

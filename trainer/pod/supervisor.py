@@ -135,7 +135,7 @@ class Supervisor:
         over, done = self._meeting.over(), ending.code == EXIT_DONE
         reason = ending.text
         if self._host.asked and not done:
-            reason = f"worker {generation.team.index} was asked to stop ({self._host.asked})"
+            reason = f"worker {generation.cluster.index} was asked to stop ({self._host.asked})"
         self._meeting.end(reason, done)
         if self._host.asked or ending.code != EXIT_RESTART:
             return ending.code

@@ -54,7 +54,7 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
     if member.is_spare:
         return _spare(member, path, environ)
     seconds = indexed_job.peer_seconds(environ)
-    team = _team(member, environ)
+    cluster = _cluster(member, environ)
     try:
         config.per_replica_batch(member.workers)
     except ValueError as error:
@@ -64,9 +64,9 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
     log.say(f"pod {member.pod}: worker {member.index} of {member.workers}, attempt {member.attempt}")
     pod = _Pod(member, path, config, store, log, arguments, environ)
     try:
-        if team.is_chief:
+        if cluster.is_chief:
             _record(store, path, log, environ)
-        code = _supervise(pod, member, team, config, seconds)
+        code = _supervise(pod, member, cluster, config, seconds)
         if code == EXIT_RESTART and pod.is_cancelled():
             code = EXIT_DONE
     except Ended:
@@ -80,16 +80,16 @@ def work(path: RunPath, config: RunConfig, arguments: Sequence[str], environ: Ma
 
 
 def _supervise(
-    pod: "_Pod", member: Member, team: tf_config.Cluster, config: RunConfig, seconds: float
+    pod: "_Pod", member: Member, cluster: tf_config.Cluster, config: RunConfig, seconds: float
 ) -> int:
     """Meet the peers and keep a trainer going to the end; returns the exit code."""
     try:
-        if not (team.alone or pod.environ.get("TF_CONFIG")):
+        if not (cluster.alone or pod.environ.get("TF_CONFIG")):
             indexed_job.wait_for_peers(member, seconds, say=pod.say, pause=pod.pause)
         supervisor = Supervisor(
             pod,
-            _meeting(member, team, config, pod.pause),
-            leads=team.is_chief,
+            _meeting(member, cluster, config, pod.pause),
+            leads=cluster.is_chief,
             limit=config.recovery.restarts_without_progress,
             peer_seconds=seconds,
         )
@@ -148,8 +148,8 @@ class _Pod:
         mine = surroundings.environment(self.environ) | supervision.environment()
         mine["PYTHONUNBUFFERED"] = "1"  # its lines are to be seen as they are printed
         mine.pop("TF_CONFIG", None)
-        if not generation.team.alone:
-            mine["TF_CONFIG"] = tf_config.tf_config(generation.team)
+        if not generation.cluster.alone:
+            mine["TF_CONFIG"] = tf_config.tf_config(generation.cluster)
             self.say(f"generation {generation.number}: all {member.workers} workers have met")
         keep = _CHIEF_KEEP_SECONDS if member.index == 0 else _KEEP_SECONDS
         child = Child(f"worker {member.index}'s trainer", self._log, self._requests, keep)
@@ -246,7 +246,7 @@ def _record(store: Store, path: RunPath, log: LogCopy, environ: Mapping[str, str
         log.say(f"warning: {error}; this run cannot be followed or cancelled by its name")
 
 
-def _team(member: Member, environ: Mapping[str, str]) -> tf_config.Cluster:
+def _cluster(member: Member, environ: Mapping[str, str]) -> tf_config.Cluster:
     """The workers by their pods' names, or as TF_CONFIG has them already: on the host's network, say.
 
     Its address of worker 0 is where the workers meet; trainers get ports of their own.
@@ -256,28 +256,28 @@ def _team(member: Member, environ: Mapping[str, str]) -> tf_config.Cluster:
     """
     if not environ.get("TF_CONFIG"):
         return member.cluster
-    team = tf_config.from_environment(environ)
-    if (team.workers, team.index) != (member.workers, member.index):
+    cluster = tf_config.from_environment(environ)
+    if (cluster.workers, cluster.index) != (member.workers, member.index):
         raise UserError(
-            f"TF_CONFIG: is for worker {team.index} of {team.workers}, expected worker {member.index} of "
-            f"{member.workers} (JOB_COMPLETION_INDEX, GANTRY_WORKERS)"
+            f"TF_CONFIG: is for worker {cluster.index} of {cluster.workers}, expected worker {member.index} "
+            f"of {member.workers} (JOB_COMPLETION_INDEX, GANTRY_WORKERS)"
         )
-    return team
+    return cluster
 
 
 def _meeting(
-    member: Member, team: tf_config.Cluster, config: RunConfig, pause: Callable[[float], object]
+    member: Member, cluster: tf_config.Cluster, config: RunConfig, pause: Callable[[float], object]
 ) -> Meeting:
     """Where this pod meets the others.
 
     Raises:
         PeerLost: the chief's port stays taken.
     """
-    if team.alone:
+    if cluster.alone:
         return Alone()
-    host, _, port = team.addresses[0].rpartition(":")
+    host, _, port = cluster.addresses[0].rpartition(":")
     silence = config.recovery.heartbeat_seconds
-    if not team.is_chief:
+    if not cluster.is_chief:
         return Caller(member, silence, (host.strip("[]"), int(port)))
     end = time.monotonic() + _BIND_SECONDS
     while True:

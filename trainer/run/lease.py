@@ -138,7 +138,7 @@ class Lease:
 def acquire(
     store: Store,
     name: str,
-    team: str,
+    attempt: str,
     *,
     asking: Store | None = None,
     say: Say = print,
@@ -152,21 +152,25 @@ def acquire(
         store: the run's.
         name: of this process, for people.
         asking: the same store in a form that waits while storage is away, for taking the lease only.
-        team: which attempt this process belongs to. A holder of another attempt that is alive means that two
+        attempt: which one this process belongs to. A holder of another attempt that is alive means that two
             were started, and is an error; one of our own is the process that we replace, and is waited for.
         say: hears whom we wait for, and whom we take the lease over from.
-        patience: how long to wait, in seconds, for a holder of our own team.
+        patience: how long to wait, in seconds, for a holder of our own attempt.
         clock: seconds that only grow.
         pause: sleeps.
 
     Raises:
-        RunHeld: a process of another team holds it and is alive.
-        LeaseLost: one of our own team does not go away.
+        RunHeld: a process of another attempt holds it and is alive.
+        LeaseLost: one of our own attempt does not go away.
         StorageError: the store failed.
     """
     values = {
-        "holder": holder.describe(name), "team": team, "token": uuid.uuid4().hex, "since": now(), "beat": 0,
-    }  # fmt: skip
+        "holder": holder.describe(name),
+        "team": attempt,
+        "token": uuid.uuid4().hex,
+        "since": now(),
+        "beat": 0,
+    }
     watch, start, waiting = _Watch(clock), clock(), asking or store
     while True:
         found = waiting.stat(layout.LEASE)
@@ -178,7 +182,7 @@ def acquire(
                     say(f"took the run over from {_name(there)}, {_how(there, watch)}")
                 return Lease(store, values, generation)
             continue
-        if watch.alive and there.get("team") != team:
+        if watch.alive and there.get("team") != attempt:
             raise RunHeld(
                 f"{store.url}: is being trained by {_name(there)}, which renewed its lease "
                 f"{watch.silent_for:.0f} s ago and holds it since {there.get('since')}; stop that one first"

@@ -46,7 +46,7 @@ def patient(store: Store, config: RunConfig) -> tuple[PatientStore, Outage]:
     return PatientStore(store, known), known
 
 
-def take(store: Store, config: RunConfig, team: str) -> Hold:
+def take(store: Store, config: RunConfig, attempt: str) -> Hold:
     """Take a run's lease.
 
     Raises:
@@ -58,7 +58,7 @@ def take(store: Store, config: RunConfig, team: str) -> Hold:
     waiting, away = patient(store, config)
     name = os.environ.get("GANTRY_POD") or socket.gethostname()
     # Renewed by the store itself: waiting there would be the lease's end.
-    held = lease.acquire(store, name, team, say=say, asking=waiting)
+    held = lease.acquire(store, name, attempt, say=say, asking=waiting)
     reserve = Reserve(store.url)
     try:
         reserve.keep()

@@ -62,12 +62,17 @@ class Loop:
         self,
         config: RunConfig,
         supervision: Supervision,
-        team: Cluster,
+        cluster: Cluster,
         strategy: tf.distribute.Strategy,
         material: Material,
         abort: Abort,
     ) -> None:
-        self._config, self._supervision, self._team, self._strategy = config, supervision, team, strategy
+        self._config, self._supervision, self._cluster, self._strategy = (
+            config,
+            supervision,
+            cluster,
+            strategy,
+        )
         self._hold, self._abort = material.hold, abort
         self._store = material.hold.store if material.hold else material.store
         self._path, self._warm, self._entry = material.path, material.warm, material.entry
@@ -78,7 +83,7 @@ class Loop:
         self._stream = None
         if streaming:
             self._stream = input_pipeline.ImageStream(
-                source, config, team.index, team.workers, self._first_step
+                source, config, cluster.index, cluster.workers, self._first_step
             )
         images = None if streaming else source.load()
         begins = self._hold is not None and self._first_step == 0
@@ -87,7 +92,7 @@ class Loop:
         adam_steps = self._warm.adam_steps if self._warm else 0
         self._stepper = Stepper(config, strategy, self._state, Feed(table, source.count), adam_steps)
         # A worker also waits in its collective while the chief waits for storage, and all do for images.
-        waits = streaming or not team.is_chief
+        waits = streaming or not cluster.is_chief
         patience = config.recovery.storage_patience_seconds if waits else 0
         self._stall_seconds = config.recovery.stall_seconds + patience
 
@@ -104,14 +109,14 @@ class Loop:
             taken = several(self._first_step, "step")
             ownership.say(f"{self._store.url} is finished after {taken}; raise steps to go on")
             return self._leave(EXIT_DONE)
-        about = About(self._team.workers, self._supervision, self._entry)
+        about = About(self._cluster.workers, self._supervision, self._entry)
         chief = Chief(self._config, self._hold, self._state, self._first_step, about)
         self._abort.keep_with(chief.fail)
         if self._real is not None:
             chief.begin(self._real)
         stop.then(partial(self._hold.outage.hurry, KEEP_SECONDS))
         try:
-            with distribution.peers(self._team):
+            with distribution.peers(self._cluster):
                 step = self._take_steps(stop, chief.after_call)
         except GantryError as error:
             raise chief.fail(error) from error
@@ -189,7 +194,7 @@ class Loop:
     def _restore(self) -> int:
         """Agree on the newest whole checkpoint and load it; returns the steps taken before."""
         found = None
-        if self._team.is_chief:
+        if self._cluster.is_chief:
             checkpoints.break_claims(self._store)
             found = checkpoints.newest(self._store, lambda text: ownership.say(f"warning: {text}"))
             if found is None:
@@ -197,13 +202,13 @@ class Loop:
         step = self._agree(found.step if found else 0)
         if step > self._config.steps:
             raise ConfigError(f"steps is {self._config.steps}, but the run has taken {step} already")
-        if self._team.is_chief:
+        if self._cluster.is_chief:
             checkpoints.discard_after(self._store, step)
         if step == 0:
             self._warm_up()
             return 0
         self._state.assign((found or checkpoints.read(self._store, step)).values)
-        if self._team.is_chief:
+        if self._cluster.is_chief:
             ownership.say(f"resuming {self._store.url} after step {step}")
         return step
 
@@ -228,12 +233,12 @@ class Loop:
             return
         shapes = {name: tuple(variable.shape) for name, variable in self._state.variables().items()}
         self._state.begin_with(provenance.first_values(self._path, self._config, warm, shapes))
-        if self._team.is_chief:
+        if self._cluster.is_chief:
             ownership.say(f"warm start from {warm.run} at step {warm.step}, optimizer {warm.optimizer}")
 
     def _agree(self, value: int) -> int:
         """The chief's number, on every worker."""
-        return distribution.agree(self._strategy, self._team, value)
+        return distribution.agree(self._strategy, self._cluster, value)
 
     def _leave(self, code: int) -> int:
         """Wait for all workers, then leave with `code`; a chief that left earlier would make its peers fail.
@@ -242,17 +247,17 @@ class Loop:
         """
         try:
             self._agree(0)
-            distribution.part(self._team)
+            distribution.part(self._cluster)
         except tf.errors.OpError:
             # A peer that is gone by now is no loss when all is written, which the chief knows of itself and
             # the others see by the result.
             if (
                 code == EXIT_DONE
-                and not self._team.is_chief
+                and not self._cluster.is_chief
                 and finished_steps(self._store) < self._config.steps
             ):
                 raise
-        if self._team.is_chief and not self._team.alone:
+        if self._cluster.is_chief and not self._cluster.alone:
             time.sleep(1.0)  # the coordination service lives in the chief: let the others leave first
         return code
 

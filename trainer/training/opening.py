@@ -58,7 +58,7 @@ class Opening(NamedTuple):
     data: Dataset
 
 
-def open_run(config: RunConfig, options: Options, team: Cluster) -> Opening:
+def open_run(config: RunConfig, options: Options, cluster: Cluster) -> Opening:
     """Look at a run and at its data; writes nothing.
 
     Raises:
@@ -67,7 +67,7 @@ def open_run(config: RunConfig, options: Options, team: Cluster) -> Opening:
         RunLost: the run's record, or all of its checkpoints, were there and are gone.
     """
     try:
-        config.per_replica_batch(team.workers)
+        config.per_replica_batch(cluster.workers)
     except ValueError as error:
         raise ConfigError(f"{error}, the workers of TF_CONFIG") from None
     attempt = options.supervision.attempt
@@ -77,12 +77,14 @@ def open_run(config: RunConfig, options: Options, team: Cluster) -> Opening:
     raw = open_store(options.path.url)
     store = ownership.patient(raw, config)[0]
     known = None
-    if team.is_chief:
+    if cluster.is_chief:
         store.check()
         known = record.check(store, config, options.fresh, options.supervision.begun)
-    pin = dataset.pinned(store, known if team.is_chief else record.read(store), options.accept_changed_data)
+    pin = dataset.pinned(
+        store, known if cluster.is_chief else record.read(store), options.accept_changed_data
+    )
     accept = Accept(options.accept_changed_data, attempt)
-    say = ownership.say if team.is_chief else _quiet
+    say = ownership.say if cluster.is_chief else _quiet
     try:
         data = ask(ownership.outage(config), lambda: dataset.look(config, pin, accept, say))
     except DataError as error:

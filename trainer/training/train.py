@@ -37,7 +37,7 @@ __all__ = ["Options", "train"]
 def train(
     config: RunConfig,
     options: Options,
-    team: Cluster,
+    cluster: Cluster,
     abort: Abort | None = None,
     stop: StopFlag | None = None,
     opening: Opening | None = None,
@@ -47,7 +47,7 @@ def train(
     Args:
         config: what the run is.
         options: how to go about it.
-        team: the workers.
+        cluster: the workers.
         emergency: the way out for other threads; one of its own when None.
         stop: who hears that this process is to stop; one of its own when None.
         opening: what `open_run` found; None looks now.
@@ -68,22 +68,22 @@ def train(
     abort = abort or Abort()
     stop = stop or StopFlag(abort)
     stop.doing("it looked at the run and its data")
-    opening = opening or open_run(config, options, team)
+    opening = opening or open_run(config, options, cluster)
     config, options, raw = opening.config, opening.options, opening.raw
     begins = None
-    if team.is_chief:
+    if cluster.is_chief:
         begins = provenance.decide(options.path, config, opening.known, ownership.say)
     elif not provenance.is_open(config):
         begins = Origin()
-    tf_config.check_port(team)
+    tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
     hold = None
     try:
-        if team.is_chief:
+        if cluster.is_chief:
             stop.doing("it took the run over")
             hold = _take(options, config, raw, abort)
         prepared = _Prepared(opening.store, hold, begins, opening.data)
-        return _with_peers(config, options, team, abort, stop, prepared)
+        return _with_peers(config, options, cluster, abort, stop, prepared)
     except RunLost as error:
         ownership.tell_lost(raw, error, pod=bool(options.supervision.attempt))
         raise
@@ -130,30 +130,30 @@ class _Prepared(NamedTuple):
 def _with_peers(
     config: RunConfig,
     options: Options,
-    team: Cluster,
+    cluster: Cluster,
     abort: Abort,
     stop: StopFlag,
     mine: _Prepared,
 ) -> int:
     """Meet the other workers and train with them."""
-    if not team.alone:
+    if not cluster.alone:
         stop.doing("it waited for the other workers")
-    strategy = distribution.connect(team, config.recovery.heartbeat_seconds)
+    strategy = distribution.connect(cluster, config.recovery.heartbeat_seconds)
     stop.doing("the checkpoint and the data were loaded")
-    with distribution.peers(team):
+    with distribution.peers(cluster):
         if config.batch_size % strategy.num_replicas_in_sync:
             raise ConfigError(
                 f"batch_size {config.batch_size} is not divisible by {strategy.num_replicas_in_sync} replicas"
             )
         begins, data, keeper, is_new = mine.origin, mine.data, None, False
         if mine.hold and begins:
-            if not team.alone:
-                ownership.say(f"all {team.workers} workers are here")
+            if not cluster.alone:
+                ownership.say(f"all {cluster.workers} workers are here")
             is_new = mine.hold.store.stat(layout.RUN) is None
-            begins, data, keeper = _enter(config, options, team, mine.hold, begins, data)
+            begins, data, keeper = _enter(config, options, cluster, mine.hold, begins, data)
         # From here on what the run begins from is written down.
         print_of = data.pin.number
-        if distribution.agree(strategy, team, print_of) != print_of:
+        if distribution.agree(strategy, cluster, print_of) != print_of:
             pin = dataset.read(mine.store)
             data = _look(config, pin, lambda _: None)
         begins = begins or provenance.read(mine.store, config)
@@ -161,7 +161,7 @@ def _with_peers(
             mine.store, mine.hold, data.source, data.streaming, options.path, begins.warm, keeper
         )
         try:
-            loop = Loop(config, options.supervision, team, strategy, material, abort)
+            loop = Loop(config, options.supervision, cluster, strategy, material, abort)
         except UserError as error:
             if mine.hold and is_new and not isinstance(error, RunLost):
                 _take_back(mine.hold.store, options.path)
@@ -177,7 +177,7 @@ def _take_back(store: Store, path: RunPath) -> None:
 
 
 def _enter(
-    config: RunConfig, options: Options, team: Cluster, hold: Hold, begins: Origin, data: Dataset
+    config: RunConfig, options: Options, cluster: Cluster, hold: Hold, begins: Origin, data: Dataset
 ) -> tuple[Origin, Dataset, IndexKeeper]:
     """The chief's: write data.json and run.json if they are to be, and begin the run's entry in the index.
 
@@ -194,7 +194,7 @@ def _enter(
     about = {
         "preset": options.preset,
         "overrides": list(options.overrides),
-        "world_size": team.workers,
+        "world_size": cluster.workers,
     }
     begun = {
         "schedule": options.schedule,

@@ -17,7 +17,7 @@ class Generation(NamedTuple):
 
     number: int
     """Counts from 1 in the life of the chief's pod."""
-    team: Cluster
+    cluster: Cluster
     """The addresses of its trainers and which one is ours."""
 
 

@@ -36,8 +36,8 @@ class Caller:
                 self._wake.clear()
                 go, calling = self._go, self._channel is not None
             if go is not None:
-                team = Cluster(tuple(go["addresses"]), self._member.index)
-                return Generation(int(go["generation"]), team)
+                cluster = Cluster(tuple(go["addresses"]), self._member.index)
+                return Generation(int(go["generation"]), cluster)
             if not calling:
                 self._call(port)
             now = time.monotonic()
