@@ -9,8 +9,10 @@ Two rules, both here and nowhere else:
   while the user is told once. An API server that is being upgraded must not end ``launcher wait``.
 
 What an answer means, and so whether it may pass, is in `rejections`. The Kubernetes client brings what
-kubeconfig asks for (TLS, proxies) but exec plugins (`plugin`); its own retries are off, because they know
-neither rule.
+kubeconfig asks for (TLS, proxies) but exec plugins (`plugin`); its own retries (urllib3's `Retry`) are off,
+because they go by method and status of one request and know neither rule: that an earlier request was
+answered, and that the user is told once for all threads. tenacity would bring the loop, a dozen lines here,
+and neither rule either.
 """
 
 import json

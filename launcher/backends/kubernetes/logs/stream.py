@@ -4,6 +4,11 @@ What the API server gives is what the node still has: the newest file of a log, 
 10 MiB, and nothing once the pod is gone. Of a container that has ended it may lack the last lines, and half
 of one: what a busy node has not written 2 s after the end, containerd drops (seen with 1.6.20; the matter of
 its pull request 12364). The copy in the run's folder has the rest.
+
+Our own, because the libraries read one stream and are through, or raise, where it is cut: kubernetes 37.0.2
+(`Watch.stream`, which goes on at a resource version only, and a log has none), kubernetes_asyncio 36.1.0,
+kr8s 0.20.15 (`Pod.logs`) and lightkube 1.0.1 (`log`), as their sources were in November 2026. None opens a
+log again at the last stamp, leaves out what was given, or goes on to the pod that replaces one.
 """
 
 import threading
