@@ -54,7 +54,7 @@ def download(setting: Setting) -> Section:
     ]  # fmt: skip
     text = (
         "Every round fills an empty folder. *One by one* is the loop over `list_blobs` that calls "
-        "`blob.download_to_filename`; the manager is `transfer_manager.download_many_to_path` with 8 threads; "
+        "`blob.download_to_filename`; the manager is `transfer_manager.download_many_to_path`, 8 threads; "
         "ours is `download_files` with its 2 to 8 threads, which also compares the crc32c, writes under "
         "another name first and can be resumed. The server (fake-gcs-server, objects in memory) works on the "
         "same two cores, so its own time bounds the ratio."
