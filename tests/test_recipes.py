@@ -115,19 +115,6 @@ class Tiny(Architecture):
 '''
 
 
-def test_an_architecture(copy):
-    copy.write("trainer/networks/tiny.py", TINY)
-    table = "trainer/networks/__init__.py"
-    copy.change(table, "Network = Mlp | Dcgan\n", "Network = Mlp | Dcgan | Tiny\n")
-    copy.change(table, "import Mlp\n", "import Mlp\nfrom trainer.networks.tiny import Tiny\n")
-    chosen = ("--set", "network.name=tiny")
-    assert "6,272 parameters" in copy.run("trainer", "describe", "--preset", "mlp", *chosen).stdout
-    estimate = copy.run("launcher", "submit", "--backend", "local", "--preset", "mlp", *chosen, "--estimate")
-    assert estimate.returncode == 0 and "7,057" in estimate.stdout, (estimate.stdout, estimate.stderr)
-    trains(copy, *chosen)
-    assert copy.touched() == [table, "trainer/networks/tiny.py"]
-
-
 SEVEN = '''
 """A game that nobody can win."""
 
@@ -141,12 +128,39 @@ LOSS = GanLoss(
 '''
 
 
-def test_a_loss(copy):
+def test_an_architecture_a_loss_and_a_metric(copy):
+    """Each by its own recipe; one run trains with all three."""
+    networks, losses = "trainer/networks/__init__.py", "trainer/losses/__init__.py"
+    copy.write("trainer/networks/tiny.py", TINY)
+    copy.change(networks, "Network = Mlp | Dcgan\n", "Network = Mlp | Dcgan | Tiny\n")
+    copy.change(networks, "import Mlp\n", "import Mlp\nfrom trainer.networks.tiny import Tiny\n")
+    assert copy.touched() == [networks, "trainer/networks/tiny.py"]
+
     copy.write("trainer/losses/seven.py", SEVEN)
-    copy.change("trainer/losses/__init__.py", 'Literal["bce"]', 'Literal["bce", "seven"]')
-    said = trains(copy, "--set", "loss=seven")
+    copy.change(losses, 'Literal["bce"]', 'Literal["bce", "seven"]')
+    assert copy.touched()[:2] == [losses, "trainer/losses/seven.py"]
+
+    row = '    Metric("seconds_per_step", "s/step", "step", "seconds a step", SPEED, -1, timed=True),\n)\nBY_NAME'
+    copy.change("trainer/metrics.py", ")\nBY_NAME", row)
+    copy.change("trainer/metrics.py", "(RATE,) = TIMED\n", "RATE, _ = TIMED\n")
+    rate = "        entry[RATE] = round(rate, 1)\n"
+    computed = '        entry["seconds_per_step"] = self._config.batch_size / rate\n'
+    copy.change("trainer/training/chief.py", rate, rate + computed)
+    assert copy.touched()[2:] == [
+        "trainer/metrics.py", networks, "trainer/networks/tiny.py", "trainer/training/chief.py",
+    ]  # fmt: skip
+
+    chosen = ("--set", "network.name=tiny", "--set", "loss=seven")
+    assert "6,272 parameters" in copy.run("trainer", "describe", "--preset", "mlp", *chosen).stdout
+    estimate = copy.run("launcher", "submit", "--backend", "local", "--preset", "mlp", *chosen, "--estimate")
+    assert estimate.returncode == 0 and "7,057" in estimate.stdout, (estimate.stdout, estimate.stderr)
+    said = trains(copy, *chosen, "--set", "metrics.every_steps=1")
     assert "[D loss: 7.0000 |" in said and "[G loss: 3.0000]" in said
-    assert copy.touched() == ["trainer/losses/__init__.py", "trainer/losses/seven.py"]
+    told = copy.run("launcher", "metrics", "one", "--root", "runs", "--csv")
+    assert "seconds_per_step" in told.stdout.splitlines()[0]
+    report = copy.run("launcher", "report", "one", "--root", "runs", "--out", "report.html")
+    assert report.returncode == 0, report.stderr
+    assert "seconds a step" in (copy.elsewhere / "report.html").read_text()
 
 
 GREY = '''
@@ -180,26 +194,6 @@ def test_a_data_source(copy):
     assert copy.touched() == ["trainer/config/sources.py", "trainer/data/grey.py", "trainer/data/registry.py"]
 
 
-def test_a_metric(copy):
-    """What computes it is the step, which the recipe leaves to its author: here the speed's other half."""
-    row = '    Metric("seconds_per_step", "s/step", "step", "seconds", SPEED, -1, timed=True),\n)\nBY_NAME'
-    copy.change("trainer/metrics.py", ")\nBY_NAME", row)
-    copy.change("trainer/metrics.py", "(RATE,) = TIMED\n", "RATE, _ = TIMED\n")
-    rate = "        entry[RATE] = round(rate, 1)\n"
-    copy.change(
-        "trainer/training/chief.py",
-        rate,
-        rate + '        entry["seconds_per_step"] = self._config.batch_size / rate\n',
-    )
-    trains(copy, "--set", "metrics.every_steps=1")
-    told = copy.run("launcher", "metrics", "one", "--root", "runs", "--csv")
-    assert "seconds_per_step" in told.stdout.splitlines()[0]
-    report = copy.run("launcher", "report", "one", "--root", "runs", "--out", "report.html")
-    assert report.returncode == 0, report.stderr
-    assert "<span>seconds" in (copy.elsewhere / "report.html").read_text().replace("</i>", "<span>")
-    assert copy.touched() == ["trainer/metrics.py", "trainer/training/chief.py"]
-
-
 HELLO = '''
 """`launcher hello`."""
 
@@ -218,12 +212,9 @@ def hello() -> None:
 def test_a_command(copy):
     copy.write("launcher/commands/hello.py", HELLO)
     cli = "launcher/cli.py"
-    copy.change(
-        cli,
-        "from launcher.commands.wait import wait\n",
-        "from launcher.commands.hello import hello\nfrom launcher.commands.wait import wait\n",
-    )
-    copy.change(cli, "\n\n@app.callback(", '\napp.command("hello")(hello)\n\n\n@app.callback(')
+    copy.change(cli, '        "wait": wait,\n', '        "wait": wait,\n        "hello": hello,\n')
+    imported = "from launcher.commands.wait import wait\n"
+    copy.change(cli, imported, "from launcher.commands.hello import hello\n" + imported)
     assert copy.run("launcher", "hello").stdout == "hello\n"
     assert "## launcher hello" in copy.run("launcher.reference").stdout
     assert copy.touched() == [cli, "launcher/commands/hello.py"]
