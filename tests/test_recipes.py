@@ -140,8 +140,8 @@ def test_an_architecture_a_loss_and_a_metric(copy):
     copy.change(losses, 'Literal["bce"]', 'Literal["bce", "seven"]')
     assert copy.touched()[:2] == [losses, "trainer/losses/seven.py"]
 
-    row = '    Metric("seconds_per_step", "s/step", "step", "seconds a step", SPEED, -1, timed=True),\n)\nBY_NAME'
-    copy.change("trainer/metrics.py", ")\nBY_NAME", row)
+    row = 'Metric("seconds_per_step", "s/step", "step", "seconds a step", SPEED, -1, timed=True)'
+    copy.change("trainer/metrics.py", ")\nBY_NAME", f"    {row},\n)\nBY_NAME")
     copy.change("trainer/metrics.py", "(RATE,) = TIMED\n", "RATE, _ = TIMED\n")
     rate = "        entry[RATE] = round(rate, 1)\n"
     computed = '        entry["seconds_per_step"] = self._config.batch_size / rate\n'
