@@ -179,9 +179,10 @@ def test_another_bound_in_a_folder_of_ones_own_stays(tmp_path, own):
     assert scratch(rendered(manifests=str(folder))["Job"]) == yaml.safe_load(own)
 
 
+@pytest.mark.parametrize("profiles", [["no-disk-request"], ["kueue"], ["kueue", "no-disk-request"]])
 @pytest.mark.parametrize("units", [16, 8192])
-def test_of_a_node_that_does_not_measure_its_disk_none_is_requested(units):
-    values = {"root": "gs://bucket/gan", "image": "i:1", "profiles": ["no-disk-request"]}
+def test_where_nodes_measure_no_disk_or_a_queue_has_none_to_give_none_is_requested(units, profiles):
+    values = {"root": "gs://bucket/gan", "image": "i:1", "profiles": profiles}
     job = render(make_spec("mlp", [f"network.generator_units=[{units},{units}]"], "one", **values))[0]
     assert set(container(job)["resources"]["requests"]) == {"cpu", "memory"}
     assert "sizeLimit" in scratch(job)
