@@ -10,13 +10,14 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from trainer.errors import ObjectMissing
 from trainer.run import layout
 from trainer.storage import LocalStore, Stat, Store
 
+_SMOOTHED = 40  # a running mean is over this part of a run, as in the trainer's loss.png
 _READERS = 8  # segments at once from a bucket, whose answers take some 30 ms each to begin
 _PLACES = frozenset({"step", "images"})  # where a line belongs; everything else in it is a value
 
@@ -223,3 +224,12 @@ def figures(curves: Curves) -> dict[str, Figure]:
         else:
             found[key] = Figure(y[-1], y[low], x[low], y[high], x[high])
     return found
+
+
+def running_means(values: Sequence[float]) -> list[float]:
+    """The mean of each value and those before it, over a fortieth of all."""
+    width = max(1, len(values) // _SMOOTHED)
+    sums = [0.0, *accumulate(values)]
+    return [
+        (sums[row + 1] - sums[max(0, row + 1 - width)]) / min(width, row + 1) for row in range(len(values))
+    ]

@@ -14,7 +14,7 @@ from PIL import Image
 from launcher.cli import main
 from launcher.errors import NotInstalled, SpecError
 from launcher.looking.compare import compare, draw
-from launcher.looking.compare.picture import running_means
+from launcher.looking.curves import running_means
 from launcher.runs.find import Place
 from trainer.config import resolve
 from trainer.storage import open_store

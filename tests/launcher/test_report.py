@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from launcher.cli import main
 from launcher.looking import report
-from launcher.looking.curves import Curves
-from launcher.looking.report.charts import draw, nice, running_mean
+from launcher.looking.curves import Curves, Points, running_means
+from launcher.looking.report.charts import draw, nice
 from launcher.looking.report.grids import evenly, read_grids
 from launcher.looking.report.timeline import Event, parse, read_timeline, restart_steps
 from tests.launcher.run_folder import CREATED, picture, put, write_run
@@ -200,7 +200,7 @@ def test_curves_stay_in_their_box(rows):
 
 def test_a_running_mean_is_over_a_fortieth():
     curves = Curves(list(range(80)), list(range(80)), {"d_loss": [float(x) for x in range(80)]})
-    means = running_mean(curves.points("d_loss"))
+    means = Points(curves.points("d_loss").x, running_means(curves.points("d_loss").y))
     assert means.y[:3] == [0.0, 0.5, 1.5]
 
 

@@ -67,12 +67,8 @@ class Loop:
         material: Material,
         abort: Abort,
     ) -> None:
-        self._config, self._supervision, self._cluster, self._strategy = (
-            config,
-            supervision,
-            cluster,
-            strategy,
-        )
+        self._config, self._supervision = config, supervision
+        self._cluster, self._strategy = cluster, strategy
         self._hold, self._abort = material.hold, abort
         self._store = material.hold.store if material.hold else material.store
         self._path, self._warm, self._entry = material.path, material.warm, material.entry

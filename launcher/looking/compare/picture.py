@@ -5,13 +5,11 @@ only each pixel's lowest and highest value is drawn, so that a spike stays one.
 """
 
 import io
-from collections.abc import Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from launcher.errors import NotInstalled
 from launcher.looking.compare.runs import Comparison
-from launcher.looking.curves import Points, thin
+from launcher.looking.curves import Points, running_means, thin
 from trainer.environment import surroundings
 from trainer.metrics import BY_NAME, label
 
@@ -79,12 +77,3 @@ def _curve(panel: "Axes", points: Points, row: int, label: str) -> None:
     if len(points.x) > 40:
         panel.plot(raw.x, raw.y, linewidth=0.7, alpha=0.25, color=colour)
     panel.plot(means.x, means.y, linewidth=1.8, color=colour, linestyle=style, marker=marker, label=label)
-
-
-def running_means(values: Sequence[float]) -> list[float]:
-    """The mean of each value and those before it, over a fortieth of all."""
-    width = max(1, len(values) // 40)
-    sums = [0.0, *accumulate(values)]
-    return [
-        (sums[row + 1] - sums[max(0, row + 1 - width)]) / min(width, row + 1) for row in range(len(values))
-    ]

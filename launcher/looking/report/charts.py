@@ -6,15 +6,14 @@ are places in percent. So a chart is sharp and its text readable at any width, o
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
-from launcher.looking.curves import Curves, Points, thin
+from launcher.looking.curves import Curves, Points, running_means, thin
 from trainer.metrics import PANELS, Panel, of_panel, unknown
 
 _BOX = 1000
 _POINTS = 400  # buckets that a curve is thinned to: a chart is some 900 pixels wide
-_SMOOTHED = 40  # the running mean is over this part of the run, as in the trainer's loss.png
 _MOST_MORE = 6  # charts of values that this version does not know by name
 
 
@@ -75,7 +74,7 @@ def _chart(
         Line(
             name,
             _path(thin(points, _POINTS), left, right, low, high),
-            _path(thin(running_mean(points), _POINTS), left, right, low, high),
+            _path(thin(Points(points.x, running_means(points.y)), _POINTS), left, right, low, high),
             f"{points.y[-1]:.4g}",
         )
         for name, points in found.items()
@@ -96,16 +95,6 @@ def _guess(panel: Panel, low: float, high: float) -> float | None:
     if panel.guessing is None or not low <= panel.scale * panel.guessing <= high:
         return None
     return 100 - _percent(panel.scale * panel.guessing, low, high)
-
-
-def running_mean(points: Points) -> Points:
-    """Each value's mean with those before it, over a fortieth of the run."""
-    width = max(1, len(points.y) // _SMOOTHED)
-    sums = [0.0, *accumulate(points.y)]
-    means = [
-        (sums[at + 1] - sums[max(0, at + 1 - width)]) / min(width, at + 1) for at in range(len(points.y))
-    ]
-    return Points(points.x, means)
 
 
 def nice(low: float, high: float, about: int) -> list[float]:
