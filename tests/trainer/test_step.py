@@ -11,7 +11,7 @@ from tests.support.steps import drawn, fed
 from trainer import config, randomness
 from trainer.environment.tf_config import Cluster
 from trainer.networks.keras_builder import SyncBatchNormalization, build, portable_generator
-from trainer.networks.layers import UpConvolution
+from trainer.networks.layers import UpConvolution, batches_apart
 from trainer.training.distribution import connect
 from trainer.training.state import TALLY, State
 from trainer.training.step import Stepper
@@ -197,6 +197,17 @@ def test_batch_normalization_is_keras_own():
     for mine, keras_own in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         assert np.allclose(mine, keras_own, atol=1e-5)
     assert np.allclose(ours(inputs, training=False), theirs(inputs, training=False), atol=1e-4)
+
+
+def test_two_batches_at_once_are_normalized_as_one_after_the_other():
+    inputs = tf.random.stateless_normal((12, 4, 4, 3), [1, 2]) * 3 + 1
+    together, apart = SyncBatchNormalization(momentum=0.9), SyncBatchNormalization(momentum=0.9)
+    with batches_apart(2):
+        found = together(inputs, training=True)
+    expected = tf.concat([apart(half, training=True) for half in tf.split(inputs, 2)], 0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    for one, two in zip(together.get_weights(), apart.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(128, 32, 32, 2), (131072, 2)])  # the fused kernel's way, and our own

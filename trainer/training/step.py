@@ -16,6 +16,7 @@ import tensorflow as tf
 from trainer import losses, randomness
 from trainer.config import RunConfig
 from trainer.data import to_unit_range
+from trainer.networks.layers import batches_apart
 from trainer.training.state import SUMS, State, all_finite
 
 
@@ -190,15 +191,18 @@ class Stepper:
         return tape.gradient(loss, state.discriminator_weights), tf.stack([real_loss, fake_loss, *right])
 
     def _discriminate(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Logits [batch] of both halves; in one pass where that gives the same (5 % of the plain GAN's step).
+        """Logits [batch] of both halves; in one pass where that is faster (5 % of the plain GAN's step).
 
-        With batch normalization real and generated images are batches of their own, as in Radford et al.
+        With batch normalization real and generated images are batches of their own, as in Radford et al. Then
+        one replica takes two passes, with the fused kernel; several take one, for half the collectives.
         """
-        discriminator = self._state.networks.discriminator
-        if self._state.networks.batch_dependent:
+        discriminator, apart = self._state.networks.discriminator, self._state.networks.batch_dependent
+        if apart and self._replicas == 1:
             real_logits, fake_logits = (discriminator(half, training=True)[:, 0] for half in (real, fake))
             return real_logits, fake_logits
-        real_logits, fake_logits = tf.split(discriminator(tf.concat([real, fake], 0), training=True)[:, 0], 2)
+        with batches_apart(2 if apart else 1):
+            logits = discriminator(tf.concat([real, fake], 0), training=True)
+        real_logits, fake_logits = tf.split(logits[:, 0], 2)
         return real_logits, fake_logits
 
     def _generator_signal(self, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
