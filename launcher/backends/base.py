@@ -5,10 +5,10 @@ workers live, and how they are stopped. A `Provider` stands for one kind of plac
 of one run there, an `Overview` for what is asked once for many.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from launcher.backends.place import Place
 from launcher.errors import NoSuchRun, Unsupported
@@ -83,6 +83,13 @@ class Attempt(NamedTuple):
     """The attempt's, where the record says it."""
     threads: int | None = None
     """Threads that each worker had, where the record says it."""
+    verb: Literal["submitted", "started"] = "submitted"
+    """Whether it was handed to others, or begun here."""
+    where: str = ""
+    """Where, in words: ``on host desk``."""
+    told: Mapping[str, Any] = {}
+    """What else the record says, by name, for `show`; nothing in it is secret. Of a specification that the
+    record keeps, ``settings`` is what was given, and ``env`` the names of variables."""
 
 
 @dataclass(frozen=True)

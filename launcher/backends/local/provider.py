@@ -53,7 +53,17 @@ class Local(Provider):
         record = read_record(store)
         if record is None:
             return None
-        return Attempt(record.attempt, record.started, record.ended, record.exit_code, record.threads)
+        names = ("host", "workers", "threads")
+        return Attempt(
+            number=record.attempt,
+            begun=record.started,
+            ended=record.ended,
+            exit_code=record.exit_code,
+            threads=record.threads,
+            verb="started",
+            where=f"on {record.host}",
+            told={name: getattr(record, name) for name in names},
+        )
 
     def finish(self, started: Started) -> Outcome:
         """How an attempt that is over ended; a run that the trainer refused leaves nothing behind."""
