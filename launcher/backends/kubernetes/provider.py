@@ -67,7 +67,7 @@ class Kubernetes(Provider):
         record = read_record(found.store)
         if record is None or not record.server:
             return place
-        from launcher.backends.kubernetes.backend import context_of
+        from launcher.backends.kubernetes.jobs.context import context_of
 
         try:
             context_of(record)

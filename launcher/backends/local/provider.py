@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import cast
 
-from launcher.backends.base import PLAIN, Attempt, Backend, Options, Outcome, Overview, Provider, Started
+from launcher.backends.base import PLAIN, Attempt, Backend, Options, Overview, Provider, Started
 from launcher.backends.local import attempts
-from launcher.backends.local.backend import LocalBackend, finish, started_with
+from launcher.backends.local.backend import LocalBackend, started_with
+from launcher.backends.local.finishing import finish
 from launcher.backends.local.kind import KIND
 from launcher.backends.local.processes import available_cores
 from launcher.backends.local.record import last_word, read_record
+from launcher.backends.outcome import Outcome
 from launcher.backends.place import Place
 from launcher.records.run_folder import Found
 from launcher.records.status import Files, RunStatus
