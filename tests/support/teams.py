@@ -57,9 +57,10 @@ def free_ports(count: int) -> list[int]:
 def pause(asking: float) -> None:
     """Pause before a condition is asked again, whose asking took so many seconds of processor time.
 
-    Files are looked at 500 times a second; a bucket, that often, would take a core from what is waited for.
+    Files are looked at 100 times a second: 500 times took a tenth of a core from what is waited for, and of a
+    bucket it would be all of it.
     """
-    time.sleep(max(0.002, 4 * asking))
+    time.sleep(max(0.01, 4 * asking))
 
 
 class Team:
