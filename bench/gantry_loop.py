@@ -13,25 +13,28 @@ from trainer.data import open_source
 from trainer.environment import tf_config
 from trainer.networks import describe
 from trainer.training import distribution, input_pipeline
-from trainer.training.input_pipeline import Feed
-from trainer.training.step import State, Stepper
+from trainer.training.input_pipeline import IndexStream
+from trainer.training.state import State
+from trainer.training.step import Stepper
 
 
 class Loop:
     """Takes steps, as many in one call as lie between two lines of metrics."""
 
-    def __init__(self, config: RunConfig, stepper: Stepper) -> None:
+    def __init__(self, config: RunConfig, stepper: Stepper, images: int) -> None:
+        """`images`: in the set."""
         self._config, self._stepper, self._taken = config, stepper, 0
+        self._feed = IndexStream(config, images, 0)
 
     def __call__(self, count: int) -> None:
         """Take `count` steps."""
         end = self._taken + count
         while self._taken < end:
             now = min(self._config.metrics.every_steps, end - self._taken)
-            outcome = self._stepper(self._taken, now, False, now)
-            if outcome.bad_step is not None:
-                raise SystemExit(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
+            outcome = self._stepper(self._taken, now, False, now, self._feed.take(now))
             self._taken += now
+            if not outcome.finite:
+                raise SystemExit(f"NaN or Inf by step {self._taken}")
 
 
 def images_for(config: RunConfig, count: int) -> np.ndarray:
@@ -96,8 +99,8 @@ def compete(options: argparse.Namespace) -> None:
     with strategy.scope():
         state = State(config)
     images = images_for(config, options.images)
-    stepper = Stepper(config, strategy, state, Feed(input_pipeline.on_devices(strategy, images), len(images)))
-    loop = Loop(config, stepper)
+    stepper = Stepper(config, strategy, state, input_pipeline.on_devices(strategy, images))
+    loop = Loop(config, stepper, len(images))
     loop(options.warm)
     commands: dict[str, Callable[[int], object]] = {"run": loop}
     if not cluster.alone:

@@ -20,8 +20,8 @@ from trainer.run import ownership
 from trainer.storage import open_store
 from trainer.training import distribution, input_pipeline
 from trainer.training.abort import Abort
-from trainer.training.input_pipeline import Feed
-from trainer.training.step import State, Stepper
+from trainer.training.state import State
+from trainer.training.step import Stepper
 from trainer.training.watchdog import Watchdog
 
 
@@ -37,8 +37,7 @@ def main() -> None:
         state = State(config)
     images = images_for(config, 0)
     loop = Loop(
-        config,
-        Stepper(config, strategy, state, Feed(input_pipeline.on_devices(strategy, images), len(images))),
+        config, Stepper(config, strategy, state, input_pipeline.on_devices(strategy, images)), len(images)
     )
     loop(20)
     run = protected(loop, config, folder) if who == "with" else loop
