@@ -87,12 +87,14 @@ def training(root, launcher):
 
 @contextmanager
 def _paused(folder):
-    """Let the trainer of a run stand still, which takes no core meanwhile and lives as well."""
+    """Let the trainer of a run stand still: it lives, and takes no core from what is asked about it."""
     (worker,) = json.loads((folder / "local.json").read_text())["processes"]
     trainer = psutil.Process(worker["pid"])
     trainer.suspend()
-    yield
-    trainer.resume()
+    try:
+        yield
+    finally:
+        trainer.resume()
 
 
 def test_a_run_outlives_every_step_of_the_clock(training, root, moved):
