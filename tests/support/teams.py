@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.support.flags import set_flags
 from tests.support.metrics import read_lines, without_timing
 from trainer.environment import surroundings
+from trainer.run import layout
 from trainer.storage import Store
 
 DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 10 s on two busy cores
@@ -140,6 +141,12 @@ def train(root: str, run: str, logs: Path, **options) -> Team:
         codes = team.wait()
         assert codes == [0] * len(codes), f"exit codes {codes}:\n{team.log()}"
     return team
+
+
+def saved(store: Store) -> int:
+    """Step of the newest whole checkpoint, 0 while there is none; an older one may be pruned already."""
+    found = [stat.name for stat in store.list("checkpoints/") if layout.is_complete(stat.name, stat.size)]
+    return max((layout.checkpoint_step(name) or 0 for name in found), default=0)
 
 
 def outcome(store: Store, step: int) -> dict[str, object]:

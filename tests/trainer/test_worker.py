@@ -9,7 +9,7 @@ import sys
 import psutil
 import pytest
 
-from tests.support.teams import SMALL, outcome
+from tests.support.teams import SMALL, outcome, saved
 from tests.trainer.pods import Pods, arguments, copied, environment
 from trainer import config
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
@@ -88,7 +88,7 @@ def test_a_trainer_that_is_killed_is_started_again_with_its_peers_and_nothing_is
     store, states = open_store(f"{gcs_root}/e/job"), set()
     often = (*SMALL, "checkpoints.every_steps=5")  # killed early, it is not over before it is killed
     with Pods(gcs_root, "job", tmp_path, workers=2, sets=often) as pods:
-        pods.until(lambda: store.stat("checkpoints/5/manifest.json"))
+        pods.until(lambda: saved(store))
         trainer_of(pods, 1).kill()
         pods.until(lambda: states.add(status(store).get("state")) or "restarting" in states)
         told = status(store)
@@ -106,7 +106,7 @@ def test_a_pod_that_is_paused_and_wakes_up_late_joins_nothing(gcs_root, tmp_path
     store, sets = open_store(f"{gcs_root}/e/job"), (*SMALL, "recovery.heartbeat_seconds=3")
     sets += ("checkpoints.every_steps=5",)  # paused early, it is not over before it stands
     with Pods(gcs_root, "job", tmp_path, workers=2, sets=sets, GANTRY_PEER_SECONDS=40) as pods:
-        pods.until(lambda: store.stat("checkpoints/5/manifest.json"))
+        pods.until(lambda: saved(store))
         late = psutil.Process(pods.processes[1].pid)
         frozen = [late, *late.children()]
         for process in frozen:
@@ -148,7 +148,7 @@ def test_a_grace_that_is_shorter_than_a_checkpoint_is_said_and_the_trainer_leave
     endless = (*SMALL, "steps=1000000")
     store = open_store(str(tmp_path / "runs/e/job"))
     with Pods(str(tmp_path / "runs"), "job", tmp_path, sets=endless, GANTRY_GRACE_SECONDS=5) as pods:
-        pods.until(lambda: store.stat("checkpoints/60/manifest.json"))
+        pods.until(lambda: saved(store) >= 60)
         trainer = trainer_of(pods, 0)
         pods.processes[0].kill()
         assert psutil.wait_procs([trainer], timeout=60)[1] == []
