@@ -32,23 +32,24 @@ sys.modules.update(dict.fromkeys(NOT_WANTED))
 
 # Files of a minute and more beside other work, the longest first: none is left to one process at the end.
 LONG = (
-    "trainer/test_exact_resume",
-    "chaos/test_chaos",
-    "trainer/test_worker",
     "test_readme",
-    "launcher/test_end_to_end",
+    "trainer/test_exact_resume",
+    "trainer/test_worker",
+    "chaos/test_chaos",
     "trainer/test_lost",
+    "launcher/test_end_to_end",
     "ends/test_room",
     "trainer/test_dated_data",
     "trainer/test_warm_start",
+    "launcher/test_revisions",
     "trainer/test_surroundings",
-    "launcher/test_cluster_cannot_be_asked",
-    "launcher/test_ours",
-    "trainer/test_cli",
-    "trainer/test_export",
-    "trainer/test_patience",
-    "ends/test_ends",
     "streams/test_streams",
+    "launcher/test_ours",
+    "launcher/test_cluster_cannot_be_asked",
+    "trainer/test_cli",
+    "trainer/test_patience",
+    "trainer/test_export",
+    "ends/test_ends",
 )
 
 

@@ -18,7 +18,7 @@ def test_every_block_can_be_pasted(tmp_path):
     paste(script, tmp_path, environment)
     made = {"learning.gif", "both.svg", "first.html", "sweep.yaml", "grid.png", "way.png", "examples.png"}
     assert made <= {path.name for path in tmp_path.iterdir()}
-    assert (tmp_path / "out/samples/300.png").exists()
+    assert (tmp_path / "out/samples/150.png").exists()
     for run in ("gan/first", "gan/second", "gan/lr-1", "gan/lr-2", "digits/first"):
         assert '"state": "finished"' in (tmp_path / "runs" / run / "status.json").read_text()
 

@@ -22,7 +22,7 @@ from tests.cluster.harness.access import Cluster
 from tests.cluster.kubectl import Kubectl
 from tests.support.flags import set_flags
 from tests.support.refusing import Refusing
-from tests.support.teams import SMALL, WILD
+from tests.support.teams import PLAIN, WILD
 
 K8S = Path(__file__).parents[2] / "k8s"
 PATIENCE_SECONDS = 480.0
@@ -96,7 +96,7 @@ class Failures:
         """Names and flags."""
         # Of 2 GiB each, the default, six left others no room.
         small, wild, stalls = (
-            [*set_flags(each), "--memory", "1400Mi"] for each in (SMALL, _DIVERGES, (*SMALL, *_STALLS))
+            [*set_flags(each), "--memory", "1400Mi"] for each in (PLAIN, _DIVERGES, (*PLAIN, *_STALLS))
         )
         yield "diverged", (*small, *wild, "--backoff-limit", "0")
         yield "mended", small

@@ -5,12 +5,12 @@ import json
 from tests.cluster.flags import on
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
-from tests.support.teams import SMALL, outcome
+from tests.support.teams import PLAIN, outcome
 from trainer.storage import open_store
 
 # Threads are given, as the number decides in which order sums are taken: the bits depend on it.
 SAME = ["--preset", "mlp", "--workers", "2", "--threads", "1", "--name", "same"]
-SETS = set_flags(SMALL)
+SETS = set_flags(PLAIN)
 
 
 def test_a_run_on_the_cluster_has_the_bits_of_a_local_one(launcher, namespace, bucket, cluster, tmp_path):

@@ -7,13 +7,13 @@ import pytest
 from tests.cluster.flags import on
 from tests.cluster.waiting import first_checkpoint
 from tests.support.flags import set_flags
-from tests.support.teams import SMALL
+from tests.support.teams import PLAIN
 from trainer.errors import EXIT_DONE, EXIT_USER
 from trainer.run import layout
 from trainer.storage import open_store
 
 PATIENCE_SECONDS = 240.0
-ENDLESS = (*SMALL, "steps=1000000", "samples.every_steps=1000", "checkpoints.keep=2")
+ENDLESS = (*PLAIN, "steps=1000000", "samples.every_steps=1000", "checkpoints.keep=2")
 
 
 @pytest.fixture

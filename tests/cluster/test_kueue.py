@@ -12,7 +12,7 @@ from tests.cluster.test_fixes import desk, fixing
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
 from tests.support.metrics import read_lines, without_timing
-from tests.support.teams import SMALL
+from tests.support.teams import PLAIN
 from trainer.run.layout import is_complete
 from trainer.storage import open_store
 
@@ -20,7 +20,7 @@ __all__ = ["desk", "fixing"]
 ROLE = Path(__file__).parents[2] / "docs/launcher-role.yaml"
 EVERY = 50
 KEPT = [f"checkpoints.every_steps={EVERY}", f"checkpoints.keep_every={EVERY}", f"samples.every_steps={EVERY}"]
-SETS = set_flags([*SMALL, *KEPT, "steps=100000"])  # no run ends before it is made to
+SETS = set_flags([*PLAIN, *KEPT, "steps=100000"])  # no run ends before it is made to
 RUN = ["--preset", "mlp", "--workers", "1", "--threads", "1", "--memory", "1Gi", *SETS]
 
 

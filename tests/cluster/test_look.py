@@ -6,9 +6,9 @@ import os
 from tests.cluster.flags import on
 from tests.launcher.terminal import Terminal
 from tests.support.flags import set_flags
-from tests.support.teams import SMALL
+from tests.support.teams import PLAIN
 
-SETS = set_flags(SMALL)
+SETS = set_flags(PLAIN)
 
 
 def test_a_run_is_watched_to_its_end_and_shown(launcher, namespace, bucket, cluster, tmp_path):

@@ -13,7 +13,7 @@ from tests.cluster.flags import on
 from tests.cluster.mesh import mesh
 from tests.cluster.pods import pod
 from tests.support.flags import set_flags
-from tests.support.teams import SMALL
+from tests.support.teams import PLAIN
 
 DECLINES = ("--pod-label", "sidecar.istio.io/inject=false")
 
@@ -38,7 +38,7 @@ def begin(launcher, own_cluster, meshed, bucket):
     """``begin("run", …)`` submits a run of one worker."""
 
     def submit(name, *more):
-        flags = [*set_flags(SMALL), *on(own_cluster, meshed, bucket), "--threads", "1", "--memory", "1400Mi"]
+        flags = [*set_flags(PLAIN), *on(own_cluster, meshed, bucket), "--threads", "1", "--memory", "1400Mi"]
         launcher("submit", "--preset", "mlp", "--name", name, *flags, *more, check=True)
 
     return submit

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tests.cluster.flags import on
 from tests.support.flags import set_flags
-from tests.support.teams import SMALL
+from tests.support.teams import PLAIN
 
 SWEEP = "name: s\nbase: {preset: mlp, threads: 1}\ngrid: {optimizer.beta1: [0.4, 0.5]}\n"
 
 
 def test_a_sweep_is_left_and_gone_on_with(launcher, kubectl, namespace, bucket, cluster, tmp_path):
     (tmp_path / "sweep.yaml").write_text(SWEEP)
-    command = ["sweep", "-f", "sweep.yaml", *set_flags(SMALL), *on(cluster, namespace, bucket)]
+    command = ["sweep", "-f", "sweep.yaml", *set_flags(PLAIN), *on(cluster, namespace, bucket)]
     first = launcher.start(*command)
     begun = lambda: first.poll() is not None or "s-1" in kubectl("get", "jobs", "-o=name").stdout  # noqa: E731
     kubectl.wait_for("the first run", begun)

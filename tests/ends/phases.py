@@ -17,14 +17,14 @@ import psutil
 from tests.ends.process import Asked, blocks, catches, has_tensorflow, listens
 from tests.support.flags import set_flags
 from tests.support.proxy import Proxy
-from tests.support.teams import SMALL, free_ports
+from tests.support.teams import PLAIN, free_ports
 from tests.trainer.pods import arguments, environment
 from trainer import config
 from trainer.run import layout
 from trainer.storage import Store, open_store
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
-ENDLESS = (*SMALL, "steps=1000000")
+ENDLESS = (*PLAIN, "steps=1000000")
 RESTART = 42
 
 
@@ -309,7 +309,7 @@ PHASES = (
     Phase(
         "trainer",
         "writing its result",
-        _is_held("POST", "export/generator.keras", SMALL),
+        _is_held("POST", "export/generator.keras", PLAIN),
         code=0,
         line="finished 60 steps",
         bucket=True,

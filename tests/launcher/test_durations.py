@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.cli import main
 from launcher.errors import FieldError
 from launcher.spec.durations import parse, spoken
 from launcher.spec.runspec import make_spec
@@ -22,12 +23,14 @@ def test_spans_of_time(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "h", "5 m", "-3s", "1w", "m5", "30m1h", "1h1h", "soon", "1e3", "٣s"])
-def test_what_is_no_span_of_time(text, launcher):
+def test_what_is_no_span_of_time(text, desk, capfd):
     assert parse(text) is None
     for words in (("wait", "a", "--timeout"), ("submit", "--grace"), ("doctor", "--timeout")):
-        done = launcher(*words, text)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert f"'{text}': expected a span of time such as 90s, 30m, 1h30m or 2d" in done.stderr
+        with pytest.raises(SystemExit) as ended:
+            main([*words, text])
+        said = capfd.readouterr()
+        assert (ended.value.code, said.out) == (2, "")
+        assert f"'{text}': expected a span of time such as 90s, 30m, 1h30m or 2d" in said.err
 
 
 @pytest.mark.parametrize(

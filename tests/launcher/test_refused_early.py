@@ -17,7 +17,14 @@ from trainer.data import prepare
 
 pytest.importorskip("tensorflow", reason="workers need TensorFlow")
 
-SMALL = ("image.height=8", "image.width=8", "batch_size=4", "steps=2", "network.generator_units=[8]")
+SMALL = (
+    "image.height=8",
+    "image.width=8",
+    "batch_size=4",
+    "steps=2",
+    "network.generator_units=[8]",
+    "xla=off",
+)
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 8), np.uint8)
 
 

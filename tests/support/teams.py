@@ -15,12 +15,13 @@ from pathlib import Path
 from tests.support.flags import set_flags
 from tests.support.metrics import read_lines, without_timing
 from trainer.environment import surroundings
+from trainer.run import layout
 from trainer.storage import Store
 
 DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 10 s on two busy cores
 
-# Small and quick, with everything that a run does happening several times. 66 divides by 1, 2 and 3.
-SMALL = (
+# Short, with everything that a run does happening several times. 66 divides by 1, 2 and 3.
+PLAIN = (
     "steps=60",
     "batch_size=66",
     # A seed whose first steps meet no activation within rounding of LeakyReLU's kink: where one does (about
@@ -32,6 +33,9 @@ SMALL = (
     "metrics.print_every_steps=20",
     "xla=off",  # its compiler takes 4 s of a start; one test goes without this
 )
+# The same with smaller networks: a step takes 12 ms of a core instead of 30. The weights and slots are still
+# above 8 MiB, so that checkpoints go up to a bucket in resumable sessions, as a real run's do.
+SMALL = (*PLAIN, "network.generator_units=[512]", "network.discriminator_units=[512]")
 _DRAWS = random.SystemRandom()  # Hypothesis seeds the common one, in all processes alike
 WILD = ("optimizer.learning_rate=1", "optimizer.beta2=0", "optimizer.epsilon=1e-30", "steps=60")
 """With these the plain GAN diverges."""
@@ -54,9 +58,10 @@ def free_ports(count: int) -> list[int]:
 def pause(asking: float) -> None:
     """Pause before a condition is asked again, whose asking took so many seconds of processor time.
 
-    Files are looked at 500 times a second; a bucket, that often, would take a core from what is waited for.
+    Files are looked at 100 times a second: 500 times took a tenth of a core from what is waited for, and of a
+    bucket it would be all of it.
     """
-    time.sleep(max(0.002, 4 * asking))
+    time.sleep(max(0.01, 4 * asking))
 
 
 class Team:
@@ -136,6 +141,12 @@ def train(root: str, run: str, logs: Path, **options) -> Team:
         codes = team.wait()
         assert codes == [0] * len(codes), f"exit codes {codes}:\n{team.log()}"
     return team
+
+
+def saved(store: Store) -> int:
+    """Step of the newest whole checkpoint, 0 while there is none; an older one may be pruned already."""
+    found = [stat.name for stat in store.list("checkpoints/") if layout.is_complete(stat.name, stat.size)]
+    return max((layout.checkpoint_step(name) or 0 for name in found), default=0)
 
 
 def outcome(store: Store, step: int) -> dict[str, object]:

@@ -7,16 +7,15 @@ A kill on seeing a file falls there or just after; the tests with a bucket hold 
 
 import uuid
 
-import pytest
-
 from tests.support.teams import SMALL, Team, outcome, train
 from trainer.errors import EXIT_RESTART
+from trainer.run import layout
 from trainer.storage import open_store
 
 
 def appeared(store, step):
-    """A checkpoint has a file: the chief is about to write its manifest, or just has."""
-    return next(store.list(f"checkpoints/{step}/"), None)
+    """A checkpoint, or a later one, has a file: the chief is about to write its manifest, or just has."""
+    return any((layout.checkpoint_step(stat.name) or 0) >= step for stat in store.list("checkpoints/"))
 
 
 def committed(store, step):
@@ -25,37 +24,62 @@ def committed(store, step):
     return found and found.size > 0
 
 
-def test_one_worker_killed_in_a_checkpoint_after_one_and_while_starting(undisturbed, tmp_path):
+def stop(team, worker):
+    """Ask one worker to stop, upon which all of them save and leave."""
+    # All have come back from the first step, before which a worker that is asked has nothing to save.
+    team.until(lambda: "2/60 [D loss" in team.log(0))
+    team.ask_to_stop(worker)
+    assert team.wait() == [EXIT_RESTART] * len(team.processes), team.log()
+    assert "stopped after step" in team.log(0)
+
+
+def test_one_worker_asked_to_stop_then_killed_in_a_checkpoint_after_a_damaged_one_and_while_starting(
+    undisturbed, tmp_path
+):
     store = open_store(str(tmp_path / "e" / "run"))
+    said = (*SMALL, "metrics.print_every_steps=1")
+    with Team(str(tmp_path), "run", tmp_path / "logs", sets=said) as team:
+        stop(team, 0)
     with Team(str(tmp_path), "run", tmp_path / "logs") as team:
         team.until(lambda: appeared(store, 20))
         team.kill()
     with Team(str(tmp_path), "run", tmp_path / "logs") as team:
         team.until(lambda: committed(store, 40))
         team.kill()
+    newest = 60 if committed(store, 60) else 40
+    data = tmp_path / "e" / "run" / "checkpoints" / str(newest) / "state.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
     with Team(str(tmp_path), "run", tmp_path / "logs") as team:
         team.until(lambda: "resuming" in team.log())
         team.kill()
+        assert f"warning: skipping damaged checkpoint {store.url}/checkpoints/{newest}/" in team.log()
     team = train(str(tmp_path), "run", tmp_path / "logs")
-    assert f"resuming {store.url} after step" in team.log()
+    assert f"resuming {store.url} after step {newest - 20}" in team.log()
     assert outcome(store, 60) == outcome(undisturbed(1), 60)
 
 
-def test_two_workers_killed_one_by_one_and_together(undisturbed, tmp_path):
+def test_two_workers_asked_to_stop_and_killed_one_by_one_and_together(undisturbed, tmp_path):
     store = open_store(str(tmp_path / "e" / "run"))
-    with Team(str(tmp_path), "run", tmp_path / "logs", workers=2) as team:
+    often = (*SMALL, "checkpoints.every_steps=10")
+    with Team(
+        str(tmp_path), "run", tmp_path / "logs", workers=2, sets=(*often, "metrics.print_every_steps=1")
+    ) as team:
+        stop(team, 1)
+    with Team(str(tmp_path), "run", tmp_path / "logs", workers=2, sets=often) as team:
         team.until(lambda: appeared(store, 20))
         team.kill(1)
         assert team.processes[0].wait(60) == EXIT_RESTART, team.log()
         assert "error: worker 0 lost a peer" in team.log(0)
-    with Team(str(tmp_path), "run", tmp_path / "logs", workers=2) as team:
+    with Team(str(tmp_path), "run", tmp_path / "logs", workers=2, sets=often) as team:
         team.until(lambda: appeared(store, 40))
         team.kill(0)
         assert team.processes[1].wait(60) == EXIT_RESTART, team.log()
-    with Team(str(tmp_path), "run", tmp_path / "logs", workers=2) as team:
+    with Team(str(tmp_path), "run", tmp_path / "logs", workers=2, sets=often) as team:
         team.until(lambda: appeared(store, 60))
         team.kill()
-    train(str(tmp_path), "run", tmp_path / "logs", workers=2)
+    train(str(tmp_path), "run", tmp_path / "logs", workers=2, sets=often)
     assert outcome(store, 60) == outcome(undisturbed(2), 60)
 
 
@@ -70,48 +94,18 @@ def test_a_step_compiled_by_xla_is_as_exact(tmp_path):
     assert outcome(store, 60) == outcome(open_store(str(tmp_path / "e" / "undisturbed")), 60)
 
 
-@pytest.mark.parametrize("object_name", ["state.data-00000-of-00001", "manifest.json"])
-def test_killed_in_the_middle_of_an_upload_to_a_bucket(undisturbed, gcs_proxy, tmp_path, object_name):
+def test_killed_in_the_middle_of_uploads_to_a_bucket(undisturbed, gcs_proxy, tmp_path):
     root = f"gs://runs/{uuid.uuid4().hex}"
     store = open_store(f"{root}/e/run")
-    held = gcs_proxy.hold(contains=f"checkpoints%2F40%2F{object_name}", method="POST")
     env = {"STORAGE_EMULATOR_HOST": gcs_proxy.url}
-    with Team(root, "run", tmp_path / "logs", env=env) as team:
-        team.until(held.reached.is_set)
-        team.kill()
-    held.drop()
-    assert not committed(store, 40)
+    for step, object_name in ((20, "state.data-00000-of-00001"), (40, "manifest.json")):
+        held = gcs_proxy.hold(contains=f"checkpoints%2F{step}%2F{object_name}", method="POST")
+        with Team(root, "run", tmp_path / "logs", env=env) as team:
+            team.until(held.reached.is_set)
+            team.kill()
+        held.drop()
+        assert not committed(store, step)
     train(root, "run", tmp_path / "logs", env=env)
-    assert outcome(store, 60) == outcome(undisturbed(1), 60)
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_asked_to_stop_it_saves_at_once_and_goes_on(undisturbed, tmp_path, workers):
-    store = open_store(str(tmp_path / "e" / "run"))
-    said = (*SMALL, "metrics.print_every_steps=1")
-    with Team(str(tmp_path), "run", tmp_path / "logs", workers=workers, sets=said) as team:
-        # All have come back from the first step, before which a worker that is asked has nothing to save.
-        team.until(lambda: "2/60 [D loss" in team.log(0))
-        team.ask_to_stop(workers - 1)  # one worker's signal stops all of them at the same step
-        assert team.wait() == [EXIT_RESTART] * workers, team.log()
-        assert "stopped after step" in team.log(0)
-    train(str(tmp_path), "run", tmp_path / "logs", workers=workers)
-    assert outcome(store, 60) == outcome(undisturbed(workers), 60)
-
-
-def test_a_damaged_checkpoint_is_skipped_by_name_and_the_run_ends_in_the_same_bits(undisturbed, tmp_path):
-    store = open_store(str(tmp_path / "e" / "run"))
-    with Team(str(tmp_path), "run", tmp_path / "logs") as team:
-        team.until(lambda: committed(store, 40))
-        team.kill()
-    newest = 60 if committed(store, 60) else 40
-    data = tmp_path / "e" / "run" / "checkpoints" / str(newest) / "state.data-00000-of-00001"
-    content = bytearray(data.read_bytes())
-    content[len(content) // 2] ^= 1
-    data.write_bytes(content)
-    team = train(str(tmp_path), "run", tmp_path / "logs")
-    assert f"warning: skipping damaged checkpoint {store.url}/checkpoints/{newest}/" in team.log()
-    assert f"after step {newest - 20}" in team.log()
     assert outcome(store, 60) == outcome(undisturbed(1), 60)
 
 

@@ -22,51 +22,53 @@ import sys
 import keras
 import numpy as np
 
-model = keras.models.load_model(sys.argv[1])
-np.save(sys.argv[3], np.asarray(model(np.load(sys.argv[2]), training=False)))
+for folder in sys.argv[1:]:
+    model = keras.models.load_model(f"{folder}/generator.keras")
+    np.save(f"{folder}/drawn.npy", np.asarray(model(np.load(f"{folder}/latents.npy"), training=False)))
 print(keras.__version__)
 """
 
 
-@pytest.fixture(params=["mlp", "dcgan"])
-def exported(request, tmp_path):
-    """A generator of each architecture: its file, latents, and what it draws of them."""
-    resolved = config.resolve(request.param)
-    generator = build(resolved).generator
-    path = tmp_path / "generator.keras"
-    export.save(portable_generator(resolved, generator.get_weights()), path)
-    latents = randomness.sample_latents(0, 4, resolved.network.latent_size).numpy()
-    return path, latents, generator(latents, training=False).numpy()
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A generator of each architecture: the folder with its file and latents, and what it draws of them."""
+    made = {}
+    for preset in ("mlp", "dcgan"):
+        folder = tmp_path_factory.mktemp(preset)
+        resolved = config.resolve(preset)
+        generator = build(resolved).generator
+        export.save(portable_generator(resolved, generator.get_weights()), folder / "generator.keras")
+        latents = randomness.sample_latents(0, 4, resolved.network.latent_size).numpy()
+        np.save(folder / "latents.npy", latents)
+        made[folder] = generator(latents, training=False).numpy()
+    return made
 
 
-def opened(path, latents, environment):
-    """What another process draws with the file, and its version of Keras."""
-    given, drawn = path.with_name("latents.npy"), path.with_name("drawn.npy")
-    np.save(given, latents)
+def opened(exported, environment):
+    """The version of Keras of another process, which draws with the files what was drawn of them here."""
     done = subprocess.run(
-        [sys.executable, "-c", OPEN, path, given, drawn],
+        [sys.executable, "-c", OPEN, *exported],
         env=os.environ | {"KERAS_BACKEND": "tensorflow"} | environment,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return np.load(drawn), done.stdout.strip()
+    for folder, images in exported.items():
+        np.testing.assert_allclose(np.load(folder / "drawn.npy"), images, atol=1e-5)
+        (folder / "drawn.npy").unlink()
+        assert sorted(path.name for path in folder.iterdir()) == ["generator.keras", "latents.npy"]
+    return done.stdout.strip()
 
 
 @pytest.mark.skipif(not OLDEST.exists(), reason="make .venv-keras/oldest installs it")
 def test_the_oldest_keras_that_is_allowed_draws_the_same(exported):
-    path, latents, images = exported
-    drawn, version = opened(path, latents, {"PYTHONPATH": str(OLDEST)})
+    version = opened(exported, {"PYTHONPATH": str(OLDEST)})
     allowed = re.search(r"keras>=([\d.]+)", (PROJECT / "pyproject.toml").read_text())[1]
     assert version.startswith(f"{allowed}.")
-    np.testing.assert_allclose(drawn, images, atol=1e-5)
 
 
 def test_this_keras_draws_the_same_and_only_the_file_is_left(exported):
-    path, latents, images = exported
-    drawn, _ = opened(path, latents, {})
-    np.testing.assert_allclose(drawn, images, atol=1e-5)
-    assert not path.with_name("whole-generator.keras").exists()
+    opened(exported, {})
 
 
 def test_an_argument_that_is_used_is_kept(tmp_path):

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.support.refusing import Refusing
-from tests.support.teams import SMALL, Team
+from tests.support.teams import SMALL, Team, saved
 from tests.trainer.pods import Pods
 from trainer import config
 from trainer.errors import EXIT_RESTART, EXIT_USER, AccessError, RunLost
@@ -90,7 +90,7 @@ def test_pods_whose_bucket_is_emptied_while_they_train_fail_with_one_sentence(gc
     """Records of their own, as a schedule's firing has: nobody told them that there was one."""
     store = open_store(f"{gcs_root}/e/job")
     with Pods(gcs_root, "job", tmp_path, workers=workers, sets=ENDLESS) as pods:
-        pods.until(lambda: store.stat("checkpoints/20/manifest.json"))
+        pods.until(lambda: saved(store))
         empty(store)
         assert pods.processes[0].wait(60) == EXIT_USER, pods.log()
     assert "/e/job: run.json is gone" in pods.messages[0].read_text()
@@ -102,7 +102,7 @@ def test_pods_whose_bucket_is_emptied_while_they_train_fail_with_one_sentence(gc
 def test_a_trainer_that_dies_while_the_bucket_is_emptied_is_not_started_again(gcs_root, tmp_path):
     store = open_store(f"{gcs_root}/e/job")
     with Pods(gcs_root, "job", tmp_path, sets=ENDLESS) as pods:
-        pods.until(lambda: store.stat("checkpoints/20/manifest.json"))
+        pods.until(lambda: saved(store))
         [trainer] = psutil.Process(pods.processes[0].pid).children()
         trainer.suspend()
         empty(store)
@@ -130,7 +130,7 @@ def test_where_the_record_alone_is_gone_the_status_says_so(gcs_root, tmp_path):
 def test_a_run_without_a_supervisor_whose_folder_is_removed_fails_too(tmp_path):
     store = open_store(str(tmp_path / "runs/e/run"))
     with Team(str(tmp_path / "runs"), "run", tmp_path / "logs", sets=ENDLESS) as team:
-        team.until(lambda: store.stat("checkpoints/20/manifest.json"))
+        team.until(lambda: saved(store))
         while store.stat(layout.RUN) or store.stat(layout.LEASE):
             shutil.rmtree(tmp_path / "runs/e/run", ignore_errors=True)
         assert team.wait() == [EXIT_USER], team.log()

@@ -155,6 +155,13 @@ def test_who_does_not_belong_here_is_refused(about, reason):
         start(place.caller(**about), seconds=1)()
 
 
+def test_who_is_refused_calls_again_at_leisure():
+    looks = []
+    with pytest.raises(PeerLost, match="refused"):
+        Place().caller(attempt=2).gather(1.2, print, looks.append)
+    assert 1 < len(looks) < 5
+
+
 def test_the_missing_are_named():
     place = Place(3)
     start(place.caller(2))

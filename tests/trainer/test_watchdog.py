@@ -10,7 +10,7 @@ from contextlib import nullcontext
 import pytest
 
 from tests.support.runs import run_here
-from tests.support.teams import SMALL, WILD, Team
+from tests.support.teams import PLAIN, WILD, Team
 from trainer.errors import EXIT_RESTART, Diverged
 from trainer.storage import open_store
 from trainer.training import watchdog
@@ -197,7 +197,7 @@ def test_a_worker_that_hangs_makes_its_peer_tell_where_it_waits_and_leave(tmp_pa
     """It hangs in its first call, which its peer compiles meanwhile: later, ten times as long is allowed."""
     patient = ("recovery.heartbeat_seconds=600", "recovery.storage_patience_seconds=1")
     store = open_store(str(tmp_path / "e" / "run"))
-    sets = (*SMALL, *patient, "recovery.stall_seconds=10", "steps=100000")
+    sets = (*PLAIN, *patient, "recovery.stall_seconds=10", "steps=100000")
     with Team(str(tmp_path), "run", tmp_path / "logs", workers=2, sets=sets) as team:
         team.until(lambda: store.stat("status.json"))
         team.processes[1].send_signal(signal.SIGSTOP)

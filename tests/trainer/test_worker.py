@@ -9,7 +9,7 @@ import sys
 import psutil
 import pytest
 
-from tests.support.teams import SMALL, outcome
+from tests.support.teams import SMALL, outcome, saved
 from tests.trainer.pods import Pods, arguments, copied, environment
 from trainer import config
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
@@ -50,15 +50,20 @@ def test_two_pods_train_to_the_bits_of_two_processes_and_leave_their_logs(gcs_ro
         assert record[name] == claimed[name]
 
 
-def test_a_pod_that_is_asked_to_stop_saves_and_the_next_goes_on_in_the_same_log(gcs_root, tmp_path):
+def test_pods_that_are_asked_to_stop_save_and_go_on_and_leave_with_0_when_their_attempt_is_cancelled(
+    gcs_root, tmp_path
+):
     store, endless = open_store(f"{gcs_root}/e/job"), (*SMALL, "steps=1000000")
     claim(store, endless)
     logs = []
-    for pod in ("gan-0-first", "gan-0-second"):
+    for pod, cancelled, code in (("gan-0-first", 2, EXIT_RESTART), ("gan-0-second", 1, EXIT_DONE)):
+        store.write("cancel.json", json.dumps({"attempt": cancelled}).encode())
         with Pods(gcs_root, "job", tmp_path / pod, sets=endless, GANTRY_POD=pod) as pods:
             pods.until(lambda pods=pods: b"/1000000 [D loss" in pods.logs[0].read_bytes())
             pods.ask_to_stop()
-            assert pods.wait() == [EXIT_RESTART], pods.log()
+            assert pods.wait() == [code], pods.log()
+        assert status(store)["state"] == "stopped"
+        assert store.stat(f"checkpoints/{status(store)['step']}/manifest.json").size > 0
         logs.append(pods.logs[0].read_bytes())
         assert copied(store, 0) == b"".join(logs)
     assert logs[0].splitlines()[-1].startswith(b"stopped after step ")
@@ -81,8 +86,9 @@ def test_a_trainer_that_is_killed_is_started_again_with_its_peers_and_nothing_is
     gcs_root, tmp_path, undisturbed
 ):
     store, states = open_store(f"{gcs_root}/e/job"), set()
-    with Pods(gcs_root, "job", tmp_path, workers=2) as pods:
-        pods.until(lambda: store.stat("checkpoints/20/manifest.json"))
+    often = (*SMALL, "checkpoints.every_steps=5")  # killed early, it is not over before it is killed
+    with Pods(gcs_root, "job", tmp_path, workers=2, sets=often) as pods:
+        pods.until(lambda: saved(store))
         trainer_of(pods, 1).kill()
         pods.until(lambda: states.add(status(store).get("state")) or "restarting" in states)
         told = status(store)
@@ -100,7 +106,7 @@ def test_a_pod_that_is_paused_and_wakes_up_late_joins_nothing(gcs_root, tmp_path
     store, sets = open_store(f"{gcs_root}/e/job"), (*SMALL, "recovery.heartbeat_seconds=3")
     sets += ("checkpoints.every_steps=5",)  # paused early, it is not over before it stands
     with Pods(gcs_root, "job", tmp_path, workers=2, sets=sets, GANTRY_PEER_SECONDS=40) as pods:
-        pods.until(lambda: store.stat("checkpoints/5/manifest.json"))
+        pods.until(lambda: saved(store))
         late = psutil.Process(pods.processes[1].pid)
         frozen = [late, *late.children()]
         for process in frozen:
@@ -138,34 +144,15 @@ def test_without_progress_it_gives_up_and_says_why_everywhere(tmp_path):
     assert read_index(open_store(str(tmp_path / "runs/e")))["job"].state == "failed"
 
 
-@pytest.mark.parametrize(("attempt", "code"), [(1, EXIT_DONE), (2, EXIT_RESTART)])
-def test_a_cancel_of_this_attempt_is_no_failure(tmp_path, attempt, code):
-    store = open_store(str(tmp_path / "runs/e/job"))
-    endless = (*SMALL, "steps=1000000")
-    with Pods(str(tmp_path / "runs"), "job", tmp_path, sets=endless) as pods:
-        pods.until(lambda: status(store).get("state") == "running")
-        store.write("cancel.json", json.dumps({"attempt": attempt}).encode())
-        pods.ask_to_stop()
-        assert pods.wait() == [code], pods.log()
-    assert status(store)["state"] == "stopped"
-    saved = status(store)["step"]
-    assert store.stat(f"checkpoints/{saved}/manifest.json").size > 0
-
-
-def test_a_grace_that_is_shorter_than_a_checkpoint_takes_is_said(tmp_path):
-    with Pods(str(tmp_path / "runs"), "job", tmp_path, GANTRY_GRACE_SECONDS=5) as pods:
-        assert pods.wait() == [EXIT_DONE], pods.log()
-    assert pods.log().count("warning: a checkpoint took ") == 1 and "--grace" in pods.log()
-
-
-def test_the_trainer_of_a_pod_whose_first_process_is_gone_leaves_too(tmp_path):
+def test_a_grace_that_is_shorter_than_a_checkpoint_is_said_and_the_trainer_leaves_with_its_pod(tmp_path):
     endless = (*SMALL, "steps=1000000")
     store = open_store(str(tmp_path / "runs/e/job"))
-    with Pods(str(tmp_path / "runs"), "job", tmp_path, sets=endless) as pods:
-        pods.until(lambda: status(store).get("state") == "running")
+    with Pods(str(tmp_path / "runs"), "job", tmp_path, sets=endless, GANTRY_GRACE_SECONDS=5) as pods:
+        pods.until(lambda: saved(store) >= 60)
         trainer = trainer_of(pods, 0)
         pods.processes[0].kill()
         assert psutil.wait_procs([trainer], timeout=60)[1] == []
+    assert pods.log().count("warning: a checkpoint took ") == 1 and "--grace" in pods.log()
 
 
 def test_a_mistake_that_the_trainer_finds_is_passed_on_and_left_for_kubernetes(tmp_path):

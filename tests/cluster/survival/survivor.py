@@ -12,12 +12,12 @@ from tests.cluster.flags import on
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
-from tests.support.teams import SMALL
+from tests.support.teams import PLAIN
 from trainer.run import layout
 from trainer.storage import open_store
 
 STEPS = 500  # on a quick machine, too, it is not over before all has been done to it
-SETS = (*SMALL, f"steps={STEPS}", "samples.every_steps=200")
+SETS = (*PLAIN, f"steps={STEPS}", "samples.every_steps=200")
 PATIENCE_SECONDS = 300.0
 # A pod's object may be gone before anybody looks; then the others' word for it is all there is.
 ASKED = "(deleted|stopped|lost its pod|asked to stop)"

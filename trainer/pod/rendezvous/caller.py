@@ -94,7 +94,7 @@ class Caller:
                 self._over = str(message["over"])
             elif "addresses" in message:
                 self._go = message
-        self._wake.set()
+                self._wake.set()  # by nothing else: one that is refused would call again 2,000 times a second
 
     def _hung_up(self) -> None:
         if self._go is None:
