@@ -11,7 +11,7 @@ from bench.contestant import serve
 from trainer.config import RunConfig, resolve
 from trainer.data import open_source
 from trainer.environment import tf_config
-from trainer.networks import describe
+from trainer.networks.sizes import sizes
 from trainer.training import distribution, input_pipeline
 from trainer.training.input_pipeline import Feed
 from trainer.training.step import State, Stepper
@@ -86,6 +86,15 @@ def main() -> None:
     compete(parser.parse_args())
 
 
+def build(config: RunConfig, strategy: tf.distribute.Strategy, count: int = 0) -> tuple[Stepper, State]:
+    """What takes a run's steps, on a table of `count` images, 0 for as many as there are."""
+    with strategy.scope():
+        state = State(config)
+    images = images_for(config, count)
+    feed = Feed(input_pipeline.on_devices(strategy, images), len(images))
+    return Stepper(config, strategy, state, feed), state
+
+
 def compete(options: argparse.Namespace) -> None:
     """Build everything as `trainer.training.train` does, compile, warm up, serve."""
     config = resolve(options.preset, options.overrides)
@@ -93,17 +102,14 @@ def compete(options: argparse.Namespace) -> None:
     tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
     strategy = distribution.connect(cluster, config.recovery.heartbeat_seconds)
-    with strategy.scope():
-        state = State(config)
-    images = images_for(config, options.images)
-    stepper = Stepper(config, strategy, state, Feed(input_pipeline.on_devices(strategy, images), len(images)))
+    stepper, state = build(config, strategy, options.images)
     loop = Loop(config, stepper)
     loop(options.warm)
     commands: dict[str, Callable[[int], object]] = {"run": loop}
     if not cluster.alone:
         commands["reduce"] = reducer(strategy, state)
-    size = sum(4 * int(tf.size(w)) for w in (*state.generator_weights, *state.discriminator_weights))
-    about = {"flop_per_image": describe.describe(config).flop_per_image, "gradient_mb": size / 1e6}
+    gradients = sum(4 * int(tf.size(w)) for w in (*state.generator_weights, *state.discriminator_weights))
+    about = {"flop_per_image": sizes(config).flop_per_image, "gradient_mb": gradients / 1e6}
     serve(commands, about)
 
 

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.contestant import serve
-from bench.gantry_loop import Loop, images_for
+from bench.gantry_loop import Loop, build
 from trainer.config import RunConfig, resolve
 from trainer.environment.tf_config import Cluster
 from trainer.run import ownership
 from trainer.storage import open_store
-from trainer.training import distribution, input_pipeline
+from trainer.training import distribution
 from trainer.training.abort import Abort
-from trainer.training.input_pipeline import Feed
-from trainer.training.step import State, Stepper
 from trainer.training.watchdog import Watchdog
 
 
@@ -33,13 +31,7 @@ def main() -> None:
     config = resolve("mlp", ("batch_size=64",))
     distribution.set_threads(2)
     strategy = distribution.connect(Cluster(), config.recovery.heartbeat_seconds)
-    with strategy.scope():
-        state = State(config)
-    images = images_for(config, 0)
-    loop = Loop(
-        config,
-        Stepper(config, strategy, state, Feed(input_pipeline.on_devices(strategy, images), len(images))),
-    )
+    loop = Loop(config, build(config, strategy)[0])
     loop(20)
     run = protected(loop, config, folder) if who == "with" else loop
     serve({"run": run})
