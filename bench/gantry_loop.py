@@ -13,25 +13,28 @@ from trainer.data import open_source
 from trainer.environment import tf_config
 from trainer.networks.sizes import sizes
 from trainer.training import distribution, input_pipeline
-from trainer.training.input_pipeline import Feed
-from trainer.training.step import State, Stepper
+from trainer.training.input_pipeline import IndexStream
+from trainer.training.state import State
+from trainer.training.step import Stepper
 
 
 class Loop:
     """Takes steps, as many in one call as lie between two lines of metrics."""
 
-    def __init__(self, config: RunConfig, stepper: Stepper) -> None:
+    def __init__(self, config: RunConfig, stepper: Stepper, images: int) -> None:
+        """`images`: in the set."""
         self._config, self._stepper, self._taken = config, stepper, 0
+        self._feed = IndexStream(config, images, 0)
 
     def __call__(self, count: int) -> None:
         """Take `count` steps."""
         end = self._taken + count
         while self._taken < end:
             now = min(self._config.metrics.every_steps, end - self._taken)
-            outcome = self._stepper(self._taken, now, False, now)
-            if outcome.bad_step is not None:
-                raise SystemExit(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
+            outcome = self._stepper(self._taken, now, False, now, self._feed.take(now))
             self._taken += now
+            if not outcome.finite:
+                raise SystemExit(f"NaN or Inf by step {self._taken}")
 
 
 def images_for(config: RunConfig, count: int) -> np.ndarray:
@@ -86,13 +89,13 @@ def main() -> None:
     compete(parser.parse_args())
 
 
-def build(config: RunConfig, strategy: tf.distribute.Strategy, count: int = 0) -> tuple[Stepper, State]:
-    """What takes a run's steps, on a table of `count` images, 0 for as many as there are."""
+def build(config: RunConfig, strategy: tf.distribute.Strategy, count: int = 0) -> tuple[Stepper, State, int]:
+    """What takes a run's steps, on a table of `count` images (0: all that there are), and their number."""
     with strategy.scope():
         state = State(config)
     images = images_for(config, count)
-    feed = Feed(input_pipeline.on_devices(strategy, images), len(images))
-    return Stepper(config, strategy, state, feed), state
+    stepper = Stepper(config, strategy, state, input_pipeline.on_devices(strategy, images))
+    return stepper, state, len(images)
 
 
 def compete(options: argparse.Namespace) -> None:
@@ -102,8 +105,8 @@ def compete(options: argparse.Namespace) -> None:
     tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
     strategy = distribution.connect(cluster, config.recovery.heartbeat_seconds)
-    stepper, state = build(config, strategy, options.images)
-    loop = Loop(config, stepper)
+    stepper, state, images = build(config, strategy, options.images)
+    loop = Loop(config, stepper, images)
     loop(options.warm)
     commands: dict[str, Callable[[int], object]] = {"run": loop}
     if not cluster.alone:

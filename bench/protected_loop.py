@@ -31,7 +31,8 @@ def main() -> None:
     config = resolve("mlp", ("batch_size=64",))
     distribution.set_threads(2)
     strategy = distribution.connect(Cluster(), config.recovery.heartbeat_seconds)
-    loop = Loop(config, build(config, strategy)[0])
+    stepper, _, images = build(config, strategy)
+    loop = Loop(config, stepper, images)
     loop(20)
     run = protected(loop, config, folder) if who == "with" else loop
     serve({"run": run})

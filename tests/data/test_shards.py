@@ -97,7 +97,7 @@ def test_streaming_follows_the_order_of_training_and_reads_each_block_once_an_ep
     window, batch, steps = 512, 48, COUNT // 48
     source, store = counting(shards, cache_blocks=2 * window // randomness.BLOCK)
     for step in range(steps):
-        ids = randomness.indices(7, tf.constant(step, tf.int64), batch, COUNT, window).numpy()
+        ids = randomness.batches(randomness.Shuffle(7, COUNT, window), batch, step, 1)[0]
         np.testing.assert_array_equal(source.read(ids), small[1][ids])
     assert len(store.reads) == len(set(store.reads)) == 5
 

@@ -77,6 +77,19 @@ def test_divergence_names_step_tensor_and_rate():
     assert answer(again)[0] == "diverged"
 
 
+def test_nan_that_did_not_come_again_is_the_machines():
+    text = "step 40: generator/hidden_1/kernel is NaN or Inf; played again from step 1 it is not, though"
+    pods = [failed(worker, 1, f"error: {text}") for worker in range(2)]
+    here = facts(job(2, TOO_MANY, failed=2), pods, said=said("failed", message=text, checkpoint_step=16))
+    cause, sentence, fix, _ = answer(here)
+    assert cause == "miscomputed"
+    assert sentence == (
+        "generator/hidden_1/kernel became NaN or Inf in or before step 40, and not when the same steps were "
+        "played again: a fault of that machine's memory or accelerator"
+    )
+    assert fix == "launcher resume gan/one --root gs://runs/gan"
+
+
 OOM = "worker 1's trainer ran out of memory: the kernel killed it at the container's limit of 2,048 MiB"
 
 

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 tf = pytest.importorskip("tensorflow")
 
+from tests.streams import version_0_1  # noqa: E402
 from trainer import randomness  # noqa: E402
+from trainer.randomness import Shuffle, order  # noqa: E402
 
 BLOCK = randomness.BLOCK
 fewer = settings(max_examples=25)
@@ -20,7 +22,7 @@ def at(step: int) -> tf.Tensor:
 
 
 def indices(seed: int, step: int, batch: int, count: int, window: int) -> np.ndarray:
-    return randomness.indices(seed, at(step), batch, count, window).numpy()
+    return randomness.batches(Shuffle(seed, count, window), batch, step, 1)[0]
 
 
 def epochs(seed: int, number: int, count: int, window: int) -> np.ndarray:
@@ -68,31 +70,51 @@ def test_the_images_of_a_window_come_from_as_many_blocks_as_it_holds(count, bloc
             assert len(set(images // BLOCK)) <= blocks
 
 
-@pytest.mark.parametrize("window", [2 * BLOCK, 16384])
-def test_a_graph_draws_what_eager_code_draws(window):
-    index = tf.function(lambda step: randomness.indices(5, step, 96, 1000, window))
+def test_a_graph_draws_what_eager_code_draws():
     latents = tf.function(lambda step: randomness.noise(5, step, 96, 7))
     for step in (0, 1, 10, 11, 10**6):
-        np.testing.assert_array_equal(index(at(step)).numpy(), indices(5, step, 96, 1000, window))
         np.testing.assert_array_equal(latents(at(step)).numpy(), randomness.noise(5, at(step), 96, 7).numpy())
 
 
-def test_a_loop_in_a_graph_draws_what_single_steps_draw():
-    @tf.function
-    def several(first):
-        found = tf.TensorArray(tf.int64, size=4)
-        for i in tf.range(4, dtype=tf.int64):
-            found = found.write(tf.cast(i, tf.int32), randomness.indices(5, first + i, 12, 1000, 512))
-        return found.stack()
+@pytest.mark.parametrize(
+    "count", [1, 2, 255, 256, 257, 511, 512, 513, 1000, 5000, 70_000, 2**22 - 1, 2**22 + 256, 10**8]
+)
+def test_the_order_is_that_of_version_0_1(count):
+    """Below, at and above a block, a window, the blocks that are tabled, and an epoch's end."""
+    for window in (BLOCK, 2 * BLOCK, 16384):
+        for seed, first in ((0, 0), (2**31 - 1, count - 40), (7, 3 * count - 1), (8, 10**12)):
+            step = max(0, first) // 37
+            found = randomness.batches(Shuffle(seed, count, window), 37, step, 3)
+            expected = version_0_1.indices(seed, at(step), 37, count, window, 3)
+            np.testing.assert_array_equal(found.ravel(), expected.numpy())
 
-    expected = [indices(5, 80 + i, 12, 1000, 512) for i in range(4)]
-    np.testing.assert_array_equal(several(at(80)).numpy(), expected)
+
+@fewer
+@given(count=st.integers(1, 40_000), window=windows, seed=seeds, step=st.integers(0, 2**40))
+def test_any_order_is_that_of_version_0_1(count, window, seed, step):
+    found = randomness.batches(Shuffle(seed, count, window), 40, step, 2)
+    np.testing.assert_array_equal(
+        found.ravel(), version_0_1.indices(seed, at(step), 40, count, window, 2).numpy()
+    )
+
+
+def test_what_is_kept_of_an_order_is_bounded(monkeypatch):
+    """A set of any size has at most four tables of 2**14 blocks."""
+    order._order.cache_clear()
+    sizes = []
+    permute = order._permute
+    monkeypatch.setattr(order, "_permute", lambda *a: sizes.append(a[2]) or permute(*a))
+    for count in (5000, 2**22, 2**22 + 256, 10**8):
+        for epoch in range(9):
+            order.indices(Shuffle(1, count, 512), epoch * count, 2000)
+    assert order._order.cache_info().currsize <= 4
+    tabled = [(size, sizes.count(size)) for size in (5000 // BLOCK, 2**14)]
+    assert tabled == [(5000 // BLOCK, 9), (2**14, 9)]  # and once an epoch
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 3])
 def test_the_replicas_slices_together_are_the_global_batch(replicas):
-    drawn = [randomness.indices(1, at(9), 12, 700, 512), randomness.noise(1, at(9), 12, 5)]
-    for whole in drawn:
+    for whole in (tf.constant(indices(1, 9, 12, 700, 512)), randomness.noise(1, at(9), 12, 5)):
         for numbers in (range(replicas), tf.range(replicas)):
             parts = [randomness.replica_slice(whole, replica, replicas) for replica in numbers]
             assert all(part.shape[0] == 12 // replicas for part in parts)

@@ -12,7 +12,7 @@ from trainer.networks.builder import Architecture, Builder, LatentSize, Normal, 
 from trainer.networks.keras_builder import build, named_variables, portable_generator
 from trainer.networks.sizes import sizes
 from trainer.sections import Image
-from trainer.training.step import State
+from trainer.training.state import State
 
 
 class Toy(Architecture):

@@ -12,7 +12,7 @@ from trainer.networks.keras_builder import build
 from trainer.networks.sizes import sizes
 from trainer.run import checkpoints, layout
 from trainer.storage import LocalStore
-from trainer.training.step import State, trainable_names
+from trainer.training.state import State, trainable_names
 
 
 def check(config):

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.steps import drawn, fed
 from trainer import config, randomness
 from trainer.environment.tf_config import Cluster
 from trainer.networks.keras_builder import SyncBatchNormalization, build, portable_generator
-from trainer.networks.layers import UpConvolution
+from trainer.networks.layers import UpConvolution, batches_apart
 from trainer.training.distribution import connect
-from trainer.training.input_pipeline import Feed
-from trainer.training.step import State, Stepper
+from trainer.training.state import TALLY, State
+from trainer.training.step import Stepper
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), dtype=np.uint8)
 
@@ -23,14 +24,14 @@ def stepper(preset, *overrides):
     strategy = connect(Cluster(), 10)
     with strategy.scope():
         state = State(resolved)
-    return resolved, state, Stepper(resolved, strategy, state, Feed(tf.constant(IMAGES), len(IMAGES)))
+    run = Stepper(resolved, strategy, state, tf.constant(IMAGES))
+    return resolved, state, fed(run, resolved, len(IMAGES))
 
 
 def page_step(resolved, generator, discriminator, time):
     """The page: D on real and fake, each half a loss, then G against the updated D with the same noise."""
     step = tf.constant(time - 1, tf.int64)
-    chosen = randomness.indices(resolved.seed, step, 8, len(IMAGES), resolved.data.shuffle_window).numpy()
-    real = tf.constant(IMAGES[chosen], tf.float32) / 127.5 - 1
+    real = tf.constant(IMAGES[drawn(resolved, len(IMAGES), time - 1, 1)[0]], tf.float32) / 127.5 - 1
     noise = randomness.noise(resolved.seed, step, 8, resolved.network.latent_size)
     entropy = keras.losses.BinaryCrossentropy(from_logits=True)
     ones, zeros = tf.ones((8, 1)), tf.zeros((8, 1))
@@ -62,7 +63,7 @@ def test_three_steps_are_the_pages(xla):
     for time in (1, 2, 3):
         d_loss, g_loss = page_step(resolved, *networks, time)
         state.begin_line()
-        outcome = run(time - 1, 1, False, 1)
+        outcome = run(time - 1, 1)
         assert outcome.metrics["d_loss"] == pytest.approx(d_loss, rel=1e-4)
         assert outcome.metrics["g_loss"] == pytest.approx(g_loss, rel=1e-4)
     for network, ours in zip(networks, state.networks, strict=True):
@@ -78,25 +79,23 @@ def test_many_steps_in_one_call_are_the_same_steps(preset):
     )
     _, one_by_one, run = stepper(preset, "xla=off", *smaller)
     for step in range(4):
-        outcome = run(step, 1, False, 1)
+        outcome = run(step, 1)
     _, at_once, run = stepper(preset, "xla=off", *smaller)
-    assert run(0, 4, False, 1).metrics == outcome.metrics
+    assert run(0, 4).metrics == outcome.metrics
     for name, variable in one_by_one.variables().items():
         assert variable.numpy().tobytes() == at_once.variables()[name].numpy().tobytes(), name
 
 
 def test_streamed_calls_of_every_length_are_one_trace_and_give_the_tables_bits():
     resolved, in_memory, run = stepper("mlp", "xla=off")
-    expected = run(0, 10, False, 1).metrics
+    expected = run(0, 10).metrics
     strategy = connect(Cluster(), 10)
     with strategy.scope():
         state = State(resolved)
-    streamed, step = Stepper(resolved, strategy, state, Feed(None, len(IMAGES))), 0
+    streamed, step = Stepper(resolved, strategy, state), 0
     for count in (1, 3, 2, 4):
-        ids = randomness.indices(
-            resolved.seed, tf.constant(step, tf.int64), 8, len(IMAGES), resolved.data.shuffle_window, count
-        )
-        outcome = streamed(step, count, False, 1, IMAGES[ids.numpy()].reshape(count, 8, 28, 28, 1))
+        images = IMAGES[drawn(resolved, len(IMAGES), step, count)]
+        outcome = streamed(step, count, False, 1, images)
         step += count
     assert outcome.metrics == expected
     for name, variable in in_memory.variables().items():
@@ -110,14 +109,14 @@ def test_a_line_has_the_means_of_its_steps_wherever_they_were_cut():
     single = []
     for step in range(6):
         state.begin_line()
-        single.append(run(step, 1, False, 1).metrics)
+        single.append(run(step, 1).metrics)
     lines = []
     for cut in ((6,), (1, 5), (4, 2), (2, 3, 1)):
         state.assign(begun)
         step = 0
         for count in cut:
             state.assign({name: tensor.numpy() for name, tensor in state.tensors().items()})
-            line = run(step, count, False, 1).metrics
+            line = run(step, count).metrics
             step += count
         lines.append(line)
     assert lines[1:] == lines[:-1]  # to the bit
@@ -127,24 +126,30 @@ def test_a_line_has_the_means_of_its_steps_wherever_they_were_cut():
 
 def test_a_checkpoint_of_before_there_were_tallies_begins_a_line():
     _, state, run = stepper("mlp", "xla=off")
-    run(0, 2, False, 1)
+    run(0, 2)
     old = {name: variable.numpy() for name, variable in state.variables().items()}
     state.begin_line()
     state.assign(old)
-    assert run(2, 1, False, 1).metrics["d_loss"] > 0
+    assert run(2, 1).metrics["d_loss"] > 0
     assert state.tally.numpy()[-1] == 1
 
 
-def test_a_call_says_which_step_and_tensor_were_not_finite():
-    _, state, run = stepper("mlp", "xla=off")
-    kernel = state.variables()["generator/hidden_2/kernel"]
-    kernel.assign(tf.fill(kernel.shape, np.nan))
-    outcome = run(6, 3, False, 1)
-    assert (outcome.bad_step, outcome.bad_tensor) == (6, "d_loss")
-    _, state, run = stepper("mlp", "xla=off")
-    state.variables()["adam/generator/pixels/bias/first_moment"].assign(tf.fill((784,), np.inf))
-    outcome = run(0, 3, False, 1)
-    assert (outcome.bad_step, outcome.bad_tensor) == (1, "d_loss")  # the update after it broke the generator
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_call_says_whether_anything_that_is_kept_is_not_finite(bad):
+    _, state, run = stepper(
+        "mlp", "xla=off", "network.generator_units=[8]", "network.discriminator_units=[8]"
+    )
+    assert run(0, 2).finite and state.not_finite() is None
+    good = {name: tensor.numpy() for name, tensor in state.tensors().items()}
+    for name, variable in state.variables().items():
+        state.assign(good)
+        values = variable.numpy()
+        values.flat[-1] = bad
+        variable.assign(values)
+        assert not run(2, 1).finite, name
+        assert state.not_finite() is not None
+    state.assign({**good, TALLY: good[TALLY] * bad})
+    assert not run(2, 1).finite and state.not_finite() == "d_loss"
 
 
 def test_every_worker_learns_of_a_stop_and_the_chiefs_proposal():
@@ -192,6 +197,17 @@ def test_batch_normalization_is_keras_own():
     for mine, keras_own in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         assert np.allclose(mine, keras_own, atol=1e-5)
     assert np.allclose(ours(inputs, training=False), theirs(inputs, training=False), atol=1e-4)
+
+
+def test_two_batches_at_once_are_normalized_as_one_after_the_other():
+    inputs = tf.random.stateless_normal((12, 4, 4, 3), [1, 2]) * 3 + 1
+    together, apart = SyncBatchNormalization(momentum=0.9), SyncBatchNormalization(momentum=0.9)
+    with batches_apart(2):
+        found = together(inputs, training=True)
+    expected = tf.concat([apart(half, training=True) for half in tf.split(inputs, 2)], 0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    for one, two in zip(together.get_weights(), apart.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(128, 32, 32, 2), (131072, 2)])  # the fused kernel's way, and our own

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tests.support.metrics import read_lines, without_timing
 from tests.support.runs import TINY, run_here
+from tests.support.steps import fed
 from tests.support.teams import SMALL, train
 from trainer import config
 from trainer.data import open_source
@@ -18,8 +19,8 @@ from trainer.run.layout import run_path
 from trainer.run.provenance import WarmStart
 from trainer.storage import open_store
 from trainer.training.chief import Chief
-from trainer.training.input_pipeline import Feed
-from trainer.training.step import TALLY, State, Stepper
+from trainer.training.state import TALLY, State
+from trainer.training.step import Stepper
 
 WARM = ("warm_start.run=latest", "warm_start.optimizer=kept")
 
@@ -151,7 +152,7 @@ def test_adam_is_kept_with_its_moments_and_its_count_of_steps(root):
         begun = provenance.first_values(path, resolved, warm, shapes)
         assert same(begun, values(root, "first", 12))
         state.begin_with(begun)
-        Stepper(resolved, plan, state, Feed(tf.constant(images), len(images)), count)(0, 1, False, 1)
+        fed(Stepper(resolved, plan, state, tf.constant(images), count), resolved, len(images))(0, 1)
         names = [name for name in begun if name.startswith("discriminator/") and name.endswith("kernel")]
         moved[count] = {name: state.variables()[name].numpy() - begun[name] for name in names}
     beta1, beta2 = resolved.optimizer.beta1, resolved.optimizer.beta2

@@ -30,11 +30,8 @@ def first_images(config: RunConfig, count: int) -> np.ndarray:
     `n` is the grid's places, or `count` where that is less.
     """
     places = min(config.samples.rows * config.samples.columns, count)
-    window = config.data.shuffle_window
-    chosen: np.ndarray = randomness.indices(
-        config.seed, tf.constant(0, tf.int64), places, count, window
-    ).numpy()
-    return chosen
+    shuffle = randomness.Shuffle(config.seed, count, config.data.shuffle_window)
+    return randomness.indices(shuffle, 0, places)
 
 
 class GridSampler:

@@ -28,7 +28,7 @@ from trainer.training.background_writer import BackgroundWriter
 from trainer.training.health import Game
 from trainer.training.plots import NotDrawn, loss_curves
 from trainer.training.progress import ProgressPrinter, line
-from trainer.training.step import State
+from trainer.training.state import State
 
 STOP_SECONDS = 5.0  # of a pod's grace that no checkpoint gets: the call of steps before it, the end after it
 _SEGMENT_SECONDS = 5.0  # between two writes of the current metrics segment; a bucket allows one a second

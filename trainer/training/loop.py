@@ -18,7 +18,7 @@ from trainer.data import ImageSource
 from trainer.environment.stop_signals import Ended
 from trainer.environment.supervision import KEEP_SECONDS, Supervision
 from trainer.environment.tf_config import Cluster
-from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, Diverged, GantryError, RunLost
+from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, GantryError, RunLost
 from trainer.run import checkpoints, layout, ownership, provenance
 from trainer.run.index import IndexKeeper
 from trainer.run.ownership import Hold
@@ -31,13 +31,14 @@ from trainer.storage.retrying import ask
 from trainer.training import distribution, input_pipeline
 from trainer.training.abort import Abort
 from trainer.training.chief import About, Chief
-from trainer.training.input_pipeline import Feed
-from trainer.training.step import State, Stepper
+from trainer.training.input_pipeline import Feed, ImageStream, IndexStream
+from trainer.training.replay import LastGood, Play
+from trainer.training.state import State
+from trainer.training.step import Outcome, Stepper
 from trainer.training.stopping import StopFlag
 from trainer.training.watchdog import Watchdog
 
 _CALL_SECONDS = 1.0  # how long one call of the stepper should last: a stop or a status waits for its end
-_MOST_STEPS = 100  # in one call
 
 
 class Material(NamedTuple):
@@ -75,28 +76,24 @@ class Loop:
         with strategy.scope():
             self._state = State(config)
         self._first_step = self._restore()
-        source, streaming = material.source, material.streaming
-        self._stream = None
-        if streaming:
-            self._stream = input_pipeline.ImageStream(
-                source, config, cluster.index, cluster.workers, self._first_step
-            )
-        images = None if streaming else source.load()
+        self._source, self._streaming = material.source, material.streaming
+        images = None if self._streaming else self._source.load()
         begins = self._hold is not None and self._first_step == 0
-        self._real = self._first_images(source, images) if begins else None
+        self._real = self._first_images(images) if begins else None
         table = None if images is None else input_pipeline.on_devices(strategy, images)
         adam_steps = self._warm.adam_steps if self._warm else 0
-        self._stepper = Stepper(config, strategy, self._state, Feed(table, source.count), adam_steps)
+        self._stepper = Stepper(config, strategy, self._state, table, adam_steps)
+        self._feed = self._feed_from(self._first_step)
         # A worker also waits in its collective while the chief waits for storage, and all do for images.
-        waits = streaming or not cluster.is_chief
+        waits = self._streaming or not cluster.is_chief
         patience = config.recovery.storage_patience_seconds if waits else 0
         self._stall_seconds = config.recovery.stall_seconds + patience
 
     def train(self, stop: StopFlag) -> int:
         """Take all steps that are left; the chief also writes what the run leaves behind."""
         stop.doing("the first steps were traced")
-        if self._stream:  # who is to save does not wait for more images
-            stop.then(partial(self._stream.outage.hurry, 0))
+        if isinstance(self._feed, ImageStream):  # who is to save does not wait for more images
+            stop.then(partial(self._feed.outage.hurry, 0))
         if self._hold is None:
             step = self._take_steps(stop, lambda *_: None)
             self._abort.calm()
@@ -140,24 +137,24 @@ class Loop:
     def _take_steps(self, stop: StopFlag, after_call: Callable[[int, dict[str, float]], None]) -> int:
         """Steps until the end or until some worker is asked to stop; returns the steps taken altogether."""
         step, proposal = self._first_step, 1
-        pace = _Pace(min(_MOST_STEPS, self._stream.most_steps) if self._stream else _MOST_STEPS)
+        pace, good = _Pace(self._feed.most_steps), LastGood(self._state, step)
         with Watchdog(self._stall_seconds, self._abort.stalled) as watchdog:
             watchdog.beat()
             while step < self._config.steps:
                 count = min(proposal, _to_boundary(self._config, step))
-                images = self._stream.take(count) if self._stream else None
+                inputs = self._feed.take(count)
                 with pace.timed(count):
-                    outcome = self._stepper(step, count, stop.raised, pace.proposal(), images)
+                    outcome = self._stepper(step, count, stop.raised, pace.proposal(), inputs)
                 stop.take_on()  # there is something to save from now on
                 watchdog.beat()
-                if outcome.bad_step is not None:
-                    raise Diverged(f"step {outcome.bad_step + 1}: {outcome.bad_tensor} is NaN or Inf")
+                if not outcome.finite:
+                    raise good.diverged(step, step + count, partial(self._play_from, stop, watchdog))
                 step, proposal = step + count, outcome.next_count
+                good.passed(step)
                 if (
                     step % self._config.metrics.every_steps == 0
                 ):  # and not at the end, beyond which a run may go on
                     self._state.begin_line()
-                self._check_weights(step, outcome.stop)
                 with watchdog.held():
                     after_call(step, outcome.metrics)
                 if outcome.stop:
@@ -165,27 +162,31 @@ class Loop:
         stop.take_on()
         return step
 
-    def _first_images(self, source: ImageSource, images: np.ndarray | None) -> np.ndarray:
+    def _feed_from(self, step: int) -> Feed:
+        """What the steps after `step` take."""
+        if not self._streaming:
+            return IndexStream(self._config, self._source.count, step)
+        return ImageStream(self._source, self._config, self._cluster.index, self._cluster.workers, step)
+
+    def _play_from(self, stop: StopFlag, watchdog: Watchdog, first: int) -> Play:
+        """A way to take steps after `first` again; nothing is kept of them."""
+        self._feed.close()
+        self._feed = self._feed_from(first)
+
+        def play(step: int, count: int) -> Outcome:
+            outcome = self._stepper(step, count, stop.raised, 1, self._feed.take(count))
+            watchdog.beat()
+            return outcome
+
+        return play
+
+    def _first_images(self, images: np.ndarray | None) -> np.ndarray:
         """Those that are drawn beside the grid, of the set in memory or of the stream's storage."""
-        chosen = first_images(self._config, source.count)
+        chosen = first_images(self._config, self._source.count)
         if images is not None:
             taken: np.ndarray = images[chosen]
             return taken
-        return ask(ownership.outage(self._config), partial(source.read, chosen))
-
-    def _check_weights(self, step: int, stops: bool) -> None:
-        """Refuse to keep weights that are no numbers: an update may overflow though its gradients do not.
-
-        Every worker looks at its own, which are everybody's, so all leave at the same step.
-
-        Raises:
-            Diverged: some are NaN or Inf where a checkpoint is due.
-        """
-        config = self._config
-        if step % config.checkpoints.every_steps and step != config.steps and not stops:
-            return
-        if bad := self._state.not_finite():
-            raise Diverged(f"step {step}: {bad} is NaN or Inf")
+        return ask(ownership.outage(self._config), partial(self._source.read, chosen))
 
     def _restore(self) -> int:
         """Agree on the newest whole checkpoint and load it; returns the steps taken before."""

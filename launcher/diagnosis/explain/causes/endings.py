@@ -34,6 +34,18 @@ def diverged(facts: Facts) -> Finding | None:
     return Finding(sentence, evidence(facts, said, seen), restart.submit(facts, "--set", lower))
 
 
+def miscomputed(facts: Facts) -> Finding | None:
+    """NaN or Inf that the same steps did not give a second time."""
+    pattern = r"step (\d+): (.+?) is NaN or Inf; played again from step \d+ it is not"
+    if not (said := find(facts, pattern)):
+        return None
+    sentence = (
+        f"{said.match[2]} became NaN or Inf in or before step {said.match[1]}, and not when the same steps "
+        "were played again: a fault of that machine's memory or accelerator"
+    )
+    return Finding(sentence, evidence(facts, said), restart.resume(facts))
+
+
 def out_of_memory(facts: Facts) -> Finding | None:
     """The kernel killed a trainer for want of memory; a container's limit says when it does."""
     pattern = r"(?:worker (\d+)'s trainer )?ran out of memory: the kernel killed it(?: at .* ([\d,]+) MiB)?"
@@ -143,6 +155,13 @@ def _doubled(size: str | None) -> str | None:
 
 
 ENDINGS = (
+    Cause(
+        "miscomputed",
+        "NaN or Inf that did not come again",
+        "The trainer plays its last steps again before it leaves with 1, and says that they went well then",
+        "Resume, away from that node if it comes back: its memory or its accelerator is at fault",
+        miscomputed,
+    ),
     Cause(
         "diverged",
         "NaN or Inf",

@@ -1,0 +1,18 @@
+"""Steps without a loop around them."""
+
+from trainer.randomness import Shuffle, batches
+
+
+def drawn(resolved, count, first, steps):
+    """Which of `count` images each step takes, int64 [steps, global batch]."""
+    shuffle = Shuffle(resolved.seed, count, resolved.data.shuffle_window)
+    return batches(shuffle, resolved.batch_size, first, steps)
+
+
+def fed(stepper, resolved, count):
+    """The stepper of a set of `count` images in memory, with what it takes."""
+
+    def run(first, steps, stop=False, propose=1):
+        return stepper(first, steps, stop, propose, drawn(resolved, count, first, steps))
+
+    return run

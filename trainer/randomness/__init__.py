@@ -1,0 +1,11 @@
+"""Everything random in training, as pure functions of (seed, step, purpose) over the global batch.
+
+Nothing here has state, so a resumed run needs no position saved and the number of workers changes nothing:
+each replica draws the global batch's noise and takes its own slice, as it does of the images.
+"""
+
+from trainer.config import BLOCK
+from trainer.randomness.noise import noise, replica_slice, sample_latents
+from trainer.randomness.order import Shuffle, batches, indices
+
+__all__ = ["BLOCK", "Shuffle", "batches", "indices", "noise", "replica_slice", "sample_latents"]

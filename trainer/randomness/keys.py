@@ -1,0 +1,33 @@
+"""Keys of the streams: one for each seed and purpose, mixed with an epoch where there is one."""
+
+from enum import IntEnum
+
+_WORD = 2**64 - 1
+
+
+class Purpose(IntEnum):
+    """The second half of each seed, so that no two streams ever share a key; the numbers never change."""
+
+    NOISE = 0
+    SAMPLES = 1
+    BLOCK_ORDER = 2
+    WINDOW_ORDER = 3
+
+
+def key(seed: int, purpose: Purpose) -> int:
+    """One key for a seed and a purpose; seeds are below 2**31, so keys never meet."""
+    return seed * 16 + purpose
+
+
+def mixed(word: int, first: int, second: int) -> int:
+    """64 even bits for three numbers: the mixing function of SplitMix64.
+
+    It is the one of Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"; the factors
+    before it are odd numbers without structure (the golden ratio's and two of xxHash's).
+    """
+    state = word * 0x9E3779B97F4A7C15
+    state += first * 0xC2B2AE3D27D4EB4F + second * 0x165667B19E3779F9
+    state &= _WORD
+    for by, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state = (state ^ state >> by) * factor & _WORD
+    return state ^ state >> 31
