@@ -36,6 +36,10 @@ class Loop:
             if not outcome.finite:
                 raise SystemExit(f"NaN or Inf by step {self._taken}")
 
+    def close(self) -> None:
+        """Have no more indices made."""
+        self._feed.close()
+
 
 def images_for(config: RunConfig, count: int) -> np.ndarray:
     """`count` images: the digits, moved about where more are asked for; noise for another shape."""

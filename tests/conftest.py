@@ -49,6 +49,7 @@ LONG = (
     "trainer/test_patience",
     "ends/test_ends",
     "streams/test_streams",
+    "bench/test_gpu",
 )
 
 
