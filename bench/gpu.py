@@ -7,7 +7,7 @@ What did not fit into the seconds is "no time" and no failure; what fails is nam
 
 import argparse
 import json
-import os
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -109,7 +109,6 @@ def _seconds(text: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(line_buffering=True)
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # whatever was started goes too
+        signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    sys.exit(main())

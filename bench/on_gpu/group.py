@@ -6,7 +6,9 @@ A task returns its figures by name, each with its unit; ``needs_gpu`` lists thos
 
 import json
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,6 +31,7 @@ class Hopeless(Exception):
 
 def serve(tasks: Mapping[str, Callable[..., Figures]]) -> None:
     """Answer the rows of the command line until one fails. Never returns."""
+    threading.Thread(target=_end_with_referee, daemon=True).start()
     failed = False
     for row in json.loads(sys.argv[1]):
         _say({"begins": row["name"]})
@@ -81,6 +84,13 @@ def steps_in(seconds: float, run: Callable[[int], object], unit: int = 1) -> int
         run(10 * unit)
         took = (time.perf_counter() - start) / 10
     return unit * max(1, round(seconds / took))
+
+
+def _end_with_referee() -> None:
+    """Take all that was started here along when the input ends, which only the referee holds open."""
+    sys.stdin.read()
+    if os.getsid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
 
 
 def _say(values: Mapping[str, Any]) -> None:

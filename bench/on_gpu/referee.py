@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any, NamedTuple
 
@@ -45,44 +45,48 @@ class Referee:
     ) -> None:
         """`note` hears of each row as soon as there is something to say."""
         self._deadline, self._note, self._row_seconds = time.monotonic() + seconds, note, row_seconds
-        self._hopeless = ""
+        self._hopeless, self._since = "", time.monotonic()
 
     def play(self, groups: Sequence[Group]) -> None:
         """Have every row answered, or said why not."""
         for group in groups:
             rows = list(group.rows)
             while rows:
-                rows = rows[self._begin(group.module, rows) :]
+                self._since = time.monotonic()
+                if self._hopeless:
+                    rows = self._all(rows, {"status": FAILED, "why": self._hopeless})
+                elif self._left() <= 0:
+                    rows = self._all(rows, {"status": NO_TIME})
+                else:
+                    rows = self._begin(group.module, rows)
 
-    def _begin(self, module: str, rows: Sequence[Row]) -> int:
-        """Play one process of a group; how many of its rows are done with."""
-        if self._hopeless or self._left() <= 0:
-            for row in rows:
-                status, why = (FAILED, self._hopeless) if self._hopeless else (NO_TIME, None)
-                self._tell(row, {"status": status, **({"why": why} if why else {})}, 0.0)
-            return len(rows)
+    def _begin(self, module: str, rows: Sequence[Row]) -> Sequence[Row]:
+        """Play one process of a group; the rows that are not done with."""
         with tempfile.TemporaryFile("w+") as log, _started(module, rows, log) as process:
             done, begun = self._listen(process, rows)
             code = _over(process)
-            if done and (done == len(rows) or begun == done):
-                return done
             said = _last_words(log)
-            why = f"{module} ended with {code}: {said}"
-        if self._left() <= 0:
-            return done  # the next turn says so of all that are left
-        if code == -signal.SIGKILL and self._late:
-            why = f"not done after {self._row_seconds:.0f} s"
-        if begun == 0:  # it cannot even be started
-            for row in rows:
-                self._tell(row, {"status": FAILED, "why": why}, 0.0)
-            return len(rows)
-        self._tell(rows[done], {"status": FAILED, "why": why}, 0.0)
-        return done + 1
+        rows = rows[done:]
+        if not rows or (done and begun == done) or self._left() <= 0:
+            return rows
+        late = self._late and code == -signal.SIGKILL
+        why = f"not done after {self._row_seconds:.0f} s" if late else f"{module} ended with {code}: {said}"
+        failed = {"status": FAILED, "why": why}
+        if not begun:  # nor would it for the others
+            return self._all(rows, failed)
+        self._tell(rows[0], failed)
+        return rows[1:]
+
+    def _all(self, rows: Sequence[Row], answer: dict[str, Any]) -> Sequence[Row]:
+        """Say the same of all rows; none are left."""
+        for row in rows:
+            self._tell(row, answer)
+        return []
 
     def _listen(self, process: subprocess.Popen[str], rows: Sequence[Row]) -> tuple[int, int]:
         """Hear answers until the process ends; how many rows it has answered and begun."""
         done = begun = 0
-        self._late, start = False, time.monotonic()
+        self._late = False
         timer = self._timer(process)
         for line in process.stdout:
             if not line.startswith("{"):
@@ -95,8 +99,8 @@ class Referee:
             answer.pop("row")
             if answer.pop("hopeless", False):
                 self._hopeless = answer["why"]
-            self._tell(rows[done], answer, time.monotonic() - start)
-            done, start = done + 1, time.monotonic()
+            self._tell(rows[done], answer)
+            done += 1
             timer = self._timer(process)
         timer.cancel()
         return done, begun
@@ -116,8 +120,10 @@ class Referee:
     def _left(self) -> float:
         return self._deadline - time.monotonic()
 
-    def _tell(self, row: Row, answer: dict[str, Any], seconds: float) -> None:
-        self._note({"row": row.name, "status": answer.pop("status"), "seconds": round(seconds, 1), **answer})
+    def _tell(self, row: Row, answer: Mapping[str, Any]) -> None:
+        took, self._since = time.monotonic() - self._since, time.monotonic()
+        status = {"row": row.name, "status": answer["status"], "seconds": round(took, 1)}
+        self._note({**status, **answer})
 
 
 @contextmanager
@@ -131,7 +137,7 @@ def _started(module: str, rows: Sequence[Row], log: IO[str]) -> Iterator[subproc
         [sys.executable, "-m", module, told],
         cwd=ROOT,
         env={**outside, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": one, **_VARIABLES},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # whose end tells the group that the referee is gone
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
@@ -143,6 +149,7 @@ def _started(module: str, rows: Sequence[Row], log: IO[str]) -> Iterator[subproc
         if process.returncode is None:
             _end(process)
             process.wait()
+        process.stdin.close()
         process.stdout.close()
 
 

@@ -3,10 +3,13 @@
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.on_gpu import plan
@@ -78,6 +81,19 @@ def test_without_a_gpu_it_says_so_and_leaves_with_1(tmp_path):
     assert list(rows) == names(toy=False)
     assert {row["status"] for row in rows.values()} == {"failed"}
     assert "lists no GPU here" in rows["devices"]["why"]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_that_it_started_stays_when_it_is_ended(tmp_path, ending):
+    command = [sys.executable, "bench/gpu.py", "--toy", "--out", str(tmp_path)]
+    process = psutil.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (started := process.children(recursive=True)):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.send_signal(ending)
+    assert process.communicate()[1] == ""
+    assert process.returncode == (-ending if ending == signal.SIGKILL else 128 + ending)
+    assert psutil.wait_procs(started, timeout=60)[1] == []
 
 
 def test_no_seconds_are_no_failure(tmp_path):
