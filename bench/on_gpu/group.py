@@ -15,6 +15,7 @@ from typing import Any
 
 Figures = dict[str, Any]
 MEASURED, FAILED, NO_TIME, NOT_THERE, NO_ROOM = "measured", "failed", "no time", "not there", "no room"
+NOT_BEGUN = "not begun"
 
 
 class NotMeasured(Exception):

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, NamedTuple
 
 from bench.contestant import ROOT
-from bench.on_gpu.group import FAILED, NO_TIME
+from bench.on_gpu.group import FAILED, NO_TIME, NOT_BEGUN
 
 ROW_SECONDS = 150.0  # of one row with its group's start: what hangs does not take the others' time
 _SAID_LINES = 3  # of a group that died
@@ -45,7 +45,7 @@ class Referee:
     ) -> None:
         """`note` hears of each row as soon as there is something to say."""
         self._deadline, self._note, self._row_seconds = time.monotonic() + seconds, note, row_seconds
-        self._hopeless, self._since = "", time.monotonic()
+        self._hopeless, self._since = False, time.monotonic()
 
     def play(self, groups: Sequence[Group]) -> None:
         """Have every row answered, or said why not."""
@@ -54,7 +54,7 @@ class Referee:
             while rows:
                 self._since = time.monotonic()
                 if self._hopeless:
-                    rows = self._all(rows, {"status": FAILED, "why": self._hopeless})
+                    rows = self._all(rows, {"status": NOT_BEGUN})
                 elif self._left() <= 0:
                     rows = self._all(rows, {"status": NO_TIME})
                 else:
@@ -97,8 +97,7 @@ class Referee:
                 continue
             timer.cancel()
             answer.pop("row")
-            if answer.pop("hopeless", False):
-                self._hopeless = answer["why"]
+            self._hopeless = answer.pop("hopeless", False)
             self._tell(rows[done], answer)
             done += 1
             timer = self._timer(process)

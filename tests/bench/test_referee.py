@@ -53,8 +53,8 @@ def test_what_does_not_fit_into_the_seconds_is_no_time():
 
 def test_where_nothing_can_be_measured_nothing_more_is_tried():
     found = played(Row("odd", "hopeless", {}), GOOD)
-    assert [row["status"] for row in found.values()] == ["failed", "failed"]
-    assert found["last"]["why"] == "Hopeless: there is no device"
+    assert [row["status"] for row in found.values()] == ["failed", "not begun"]
+    assert found["odd"]["why"] == "Hopeless: there is no device"
 
 
 def test_a_group_that_cannot_start_fails_whole():
