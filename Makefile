@@ -29,7 +29,7 @@ N ?= 4
 SEED ?= 1
 JOBS ?= 1
 
-.PHONY: help demo test check chaos fuzz test-cluster test-fixes test-surroundings test-ends test-pythons lint format bench lock image image-gpu clean
+.PHONY: help demo test check laws chaos fuzz test-cluster test-fixes test-surroundings test-ends test-pythons lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -61,6 +61,9 @@ test-fixes: .venv/dev ## run every command that explain prints, as it stands, on
 	GANTRY_FIXES=$(CURDIR)/build/fixes.jsonl $(BIN)/python -m tests.cluster run -- \
 		$(BIN)/pytest -m "cluster and (fixes or prints)" -n 3 --dist loadfile tests/cluster
 	$(BIN)/python -m tests.cluster.fixes_page build/fixes.jsonl >docs/fixes.md
+
+laws: .venv/dev ## every pair of losses, regularizers, networks and options on one and two replicas; writes docs/laws.md
+	$(BIN)/python -m tests.laws.page >docs/laws.new && mv docs/laws.new docs/laws.md
 
 test-surroundings: .venv/dev ## a short run in each of other people's surroundings; writes docs/surroundings.md
 	rm -f build/surroundings.jsonl && mkdir -p build

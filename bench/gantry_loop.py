@@ -59,7 +59,7 @@ def reducer(strategy: tf.distribute.Strategy, state: State) -> Callable[[int], o
     """Only a step's two all-reduces, of tensors as large as the gradients."""
     shapes = [
         [weight.shape for weight in weights]
-        for weights in (state.discriminator_weights, state.generator_weights)
+        for weights in (state.weights[player] for player in ("discriminator", "generator"))
     ]
 
     def once(tick: tf.Tensor) -> tf.Tensor:
@@ -115,7 +115,7 @@ def compete(options: argparse.Namespace) -> None:
     commands: dict[str, Callable[[int], object]] = {"run": loop}
     if not cluster.alone:
         commands["reduce"] = reducer(strategy, state)
-    gradients = sum(4 * int(tf.size(w)) for w in (*state.generator_weights, *state.discriminator_weights))
+    gradients = sum(4 * int(tf.size(w)) for player in state.weights.values() for w in player)
     about = {"flop_per_image": sizes(config).flop_per_image, "gradient_mb": gradients / 1e6}
     serve(commands, about)
 

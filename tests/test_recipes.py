@@ -118,13 +118,9 @@ class Tiny(Architecture):
 SEVEN = '''
 """A game that nobody can win."""
 
-from trainer.losses import GanLoss
+from trainer.losses import Loss
 
-LOSS = GanLoss(
-    real=lambda logits: 0 * logits + 7,
-    fake=lambda logits: 0 * logits + 7,
-    generator=lambda logits: 0 * logits + 3,
-)
+LOSS = Loss(lambda real, fake: (0 * real + 3, 0 * fake + 4), lambda real, fake: 0 * fake + 3)
 '''
 
 
@@ -137,7 +133,9 @@ def test_an_architecture_a_loss_and_a_metric(copy):
     assert copy.touched() == [networks, "trainer/networks/tiny.py"]
 
     copy.write("trainer/losses/seven.py", SEVEN)
-    copy.change(losses, 'Literal["bce"]', 'Literal["bce", "seven"]')
+    copy.change(losses, 'Literal["bce",', 'Literal["seven", "bce",')
+    row = '    "seven": About("a game that nobody can win", "nobody"),\n'
+    copy.change(losses, "LOSSES: Mapping[Name, About] = {\n", "LOSSES: Mapping[Name, About] = {\n" + row)
     assert copy.touched()[:2] == [losses, "trainer/losses/seven.py"]
 
     row = 'Metric("seconds_per_step", "s/step", "step", "seconds a step", SPEED, -1, timed=True)'
@@ -156,6 +154,7 @@ def test_an_architecture_a_loss_and_a_metric(copy):
     assert estimate.returncode == 0 and "7,057" in estimate.stdout, (estimate.stdout, estimate.stderr)
     said = trains(copy, *chosen, "--set", "metrics.every_steps=1")
     assert "[D loss: 7.0000 |" in said and "[G loss: 3.0000]" in said
+    assert "a game that nobody can win" in copy.run("trainer", "parts").stdout
     told = copy.run("launcher", "metrics", "one", "--root", "runs", "--csv")
     assert "seconds_per_step" in told.stdout.splitlines()[0]
     report = copy.run("launcher", "report", "one", "--root", "runs", "--out", "report.html")

@@ -103,6 +103,28 @@ def presets(
 
 
 @app.command()
+def parts(
+    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
+) -> None:
+    """List the parts that a run can be made of, by group: losses, regularizers and so on, with their papers.
+
+    Example: python -m trainer parts -o json
+    """
+    from trainer.parts import parts as every_part
+
+    found = every_part()
+    if output is Format.JSON:
+        plain = {group: [part._asdict() for part in those] for group, those in found.items()}
+        print(json.dumps(plain, indent=2))
+        return
+    width = max(len(part.name) for those in found.values() for part in those)
+    for group, those in found.items():
+        print(group)
+        for part in those:
+            print(f"  {part.name:<{width}}  {part.line}{f'; {part.paper}' if part.paper else ''}")
+
+
+@app.command()
 def config(
     preset: Preset,
     overrides: Overrides = None,
@@ -262,6 +284,9 @@ def sample(
     interpolate: Annotated[
         tuple[int, int] | None, typer.Option(help="Two seeds: the way from the one's image to the other's.")
     ] = None,
+    last_weights: Annotated[
+        bool, typer.Option("--last-weights", help="The last weights, where the run keeps their average too.")
+    ] = False,
 ) -> None:
     """Draw images from a run's generator.
 
@@ -272,7 +297,10 @@ def sample(
 
     out = Path(expanded(str(out), "--out"))
     drawing.check_target(out)
-    request, store = drawing.Request(step, seed, count, truncation, interpolate), open_store(run_dir)
+    request, store = (
+        drawing.Request(step, seed, count, truncation, interpolate, not last_weights),
+        open_store(run_dir),
+    )
     drawing.check(store, request)  # before the seconds that TensorFlow takes to load
     load_tensorflow()
     from trainer.sampling.generate import generate

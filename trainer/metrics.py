@@ -54,8 +54,9 @@ class Metric(NamedTuple):
 LOSSES = Panel("Losses", "loss", guessing=math.log(2))  # Goodfellow et al. 2014, section 4.1
 ACCURACIES = Panel("Discriminator's accuracy", "D accuracy (%)", "%", guessing=0.5)
 PARTS = Panel("Discriminator's loss by part", "D loss")
+PENALTIES = Panel("Penalties on the discriminator", "penalty")
 SPEED = Panel("Speed", "images/s", "images/s")
-PANELS = (LOSSES, ACCURACIES, PARTS, SPEED)
+PANELS = (LOSSES, ACCURACIES, PARTS, PENALTIES, SPEED)
 
 METRICS = (
     Metric("d_loss", "discriminator's loss", "D loss", "discriminator", LOSSES, headline=True),
@@ -70,6 +71,12 @@ METRICS = (
     ),
     Metric("d_loss_real", "D loss on real images", "D loss, real", "real images", PARTS),
     Metric("d_loss_fake", "D loss on generated images", "D loss, fakes", "generated images", PARTS),
+    Metric("r1", "R1 penalty", "R1", "R1", PENALTIES),
+    Metric("r2", "R2 penalty", "R2", "R2", PENALTIES),
+    Metric("noise_r1", "R1 penalty by noise", "R1, noise", "R1 by noise", PENALTIES),
+    Metric("noise_r2", "R2 penalty by noise", "R2, noise", "R2 by noise", PENALTIES),
+    Metric("gradient_penalty", "gradient penalty", "GP", "gradient penalty", PENALTIES),
+    Metric("logit_centering", "penalty on scores", "scores", "scores", PENALTIES),
     Metric("images_per_second", "images/s", "speed", "images per second", SPEED, 1, timed=True),
 )
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}

@@ -9,6 +9,7 @@ from trainer.config import preset_names, resolve
 # Of the trainer's step. A precision that it does not have yet has no values to set.
 PRECISIONS: dict[str, Sequence[str] | None] = {"float32": (), "bfloat16": None}
 _FIRST = ("mlp", "dcgan64", "dcgan")  # of the presets
+_NOT_OF_A_STEP = {"steps", "seed", "data", "warm_start", "checkpoints", "samples", "metrics", "recovery"}
 _LARGER = 8  # times a preset's batch
 _OF_RUNS = {"bitwise resume": "resume", "checkpoint stall": "stall"}
 
@@ -60,7 +61,7 @@ def different_presets() -> list[str]:
     found: dict[str, str] = {}
     for name in [*_FIRST, *preset_names()]:
         config = resolve(name)
-        step = config.model_dump_json(include={"network", "image", "loss", "optimizer", "batch_size"})
+        step = config.model_dump_json(exclude=_NOT_OF_A_STEP)
         found.setdefault(step, name)
     return list(found.values())
 

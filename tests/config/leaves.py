@@ -23,6 +23,30 @@ class Leaf(NamedTuple):
         """Schema of its numbers: its own, or that of its entries."""
         return self.schema.get("items", self.schema)
 
+    @property
+    def optional(self) -> bool:
+        """Whether it may hold nothing."""
+        return "optional" in self.schema
+
+    @property
+    def company(self) -> list[str]:
+        """What has to be set with it, for some of its values to mean anything."""
+        return COMPANY.get(self.key, [])
+
+
+COMPANY = {
+    "loss": ["regularizers.gradient_penalty.weight=10"],
+    "optimizer.schedule.kind": ["optimizer.schedule.decay_to=100"],
+}
+
+
+def _plain(field: dict[str, Any]) -> dict[str, Any]:
+    """A field that may be null as one that may not, and says so."""
+    kinds = [kind for kind in field.get("anyOf", ()) if kind.get("type") != "null"]
+    return (
+        {**field, **kinds[0], "optional": True} if len(kinds) == 1 and kinds[0]["type"] != "string" else field
+    )
+
 
 def _visit(schema: dict[str, Any], prefix: str, kind: str) -> list[Leaf]:
     found = []
@@ -34,7 +58,7 @@ def _visit(schema: dict[str, Any], prefix: str, kind: str) -> list[Leaf]:
         elif "$ref" in field:
             found += _visit(SCHEMA["$defs"][field["$ref"].rpartition("/")[2]], f"{prefix}{name}.", "")
         else:
-            found.append(Leaf(prefix + name, kind if prefix == "network." else "", field))
+            found.append(Leaf(prefix + name, kind if prefix == "network." else "", _plain(field)))
     return found
 
 
@@ -62,7 +86,7 @@ def values(leaf: Leaf) -> st.SearchStrategy[Any]:
         return st.sampled_from(schema.get("enum") or [schema["const"]])
     if schema["type"] == "array":
         return st.lists(_numbers(schema["items"]), min_size=schema["minItems"], max_size=5)
-    return _numbers(schema)
+    return st.none() | _numbers(schema) if leaf.optional else _numbers(schema)
 
 
 def _sources() -> st.SearchStrategy[str]:
@@ -90,7 +114,7 @@ def _numbers(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 def outside(leaf: Leaf) -> list[Any]:
     """Values just outside the leaf's bounds and of a wrong kind."""
     schema, step = leaf.numbers, 1 if leaf.numbers["type"] == "integer" else 1e-3
-    wrong: list[Any] = ["abc", "true", "null"]
+    wrong: list[Any] = ["abc", "true"] if leaf.optional else ["abc", "true", "null"]
     if "minimum" in schema:
         wrong.append(schema["minimum"] - step)
     if "exclusiveMinimum" in schema:

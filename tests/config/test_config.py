@@ -117,10 +117,37 @@ def test_every_field_is_bounded(leaf):
 @given(data=st.data())
 def test_a_configuration_survives_yaml_and_json(data):
     leaves = data.draw(st.lists(st.sampled_from(COMMON), max_size=6, unique_by=lambda leaf: leaf.key))
-    config = resolve("mlp", [f"{leaf.key}={typed(leaf, data.draw(values(leaf)))}" for leaf in leaves])
+    sets = [f"{leaf.key}={typed(leaf, data.draw(values(leaf)))}" for leaf in leaves]
+    config = resolve("mlp", [each for leaf in leaves for each in leaf.company] + sets)
     assert validate(yaml.safe_load(to_yaml(config)), "yaml") == config
     assert validate(json.loads(to_json(config)), "json") == config
     assert list(yaml.safe_load(to_yaml(config))) == list(RunConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("preset", "sets", "words"),
+    [
+        ("mlp", ["loss=wasserstein"], ["loss is wasserstein", "gradient_penalty.weight", "Lipschitz"]),
+        (
+            "dcgan",
+            ["regularizers.r1.weight=1"],
+            ["regularizers.r1.weight is 1", "expected 0", "normalization=none"],
+        ),
+        ("dcgan", ["regularizers.noise_r2.weight=1"], ["regularizers.noise_r2.weight is 1"]),
+        ("mlp", ["optimizer.schedule.kind=linear"], ["decay_to is 0", "decay_from (0)"]),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused_by_name(preset, sets, words):
+    refused(lambda: resolve(preset, sets), *words)
+
+
+def test_parts_that_go_together_are_taken():
+    for sets in (
+        ["loss=wasserstein", "regularizers.weight_clipping.limit=0.01"],
+        ["network.discriminator_normalization=none", "regularizers.r1.weight=1"],
+        ["regularizers.logit_centering.weight=0.01"],
+    ):
+        resolve("dcgan", sets)
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -139,7 +166,7 @@ def test_every_field_takes_every_value_inside_its_bounds(leaf):
     def law(value):
         if leaf.key.endswith("_filters"):
             value = value[:2]
-        config = resolve(PRESET_OF[leaf.kind], [f"{leaf.key}={typed(leaf, value)}"])
+        config = resolve(PRESET_OF[leaf.kind], [*leaf.company, f"{leaf.key}={typed(leaf, value)}"])
         assert flatten(config.model_dump(mode="json"))[leaf.key] == value
 
     law()
@@ -162,7 +189,7 @@ def test_a_value_out_of_bounds_is_refused_with_field_and_value(leaf, value):
     ("override", "words"),
     [
         ("image.channels=2", ["image.channels is 2", "expected 1 or 3"]),
-        ("loss=hinge", ["loss is 'hinge'", "'bce'"]),
+        ("loss=hing", ["loss is 'hing'", "'bce'"]),
         ("xla=on", ["xla is 'on'", "'auto' or 'off'"]),
         ("data.placement=disk", ["data.placement is 'disk'", "'memory'"]),
         ("data.source=", ["data.source is ''", "at least 1 character"]),
@@ -286,7 +313,8 @@ def test_the_difference_of_a_configuration_to_itself_is_nothing():
 def test_the_difference_is_what_was_overridden(data):
     leaf = data.draw(st.sampled_from(COMMON))
     value = data.draw(values(leaf))
-    old, new = resolve("mlp"), resolve("mlp", [f"{leaf.key}={typed(leaf, value)}"])
+    old = resolve("mlp", leaf.company)
+    new = resolve("mlp", [*leaf.company, f"{leaf.key}={typed(leaf, value)}"])
     default = flatten(old.model_dump(mode="json"))[leaf.key]
     assert difference(old, new) == ({} if value == default else {leaf.key: (default, value)})
 

@@ -128,6 +128,44 @@ def test_each_replica_takes_the_same_slice_inside_a_graph():
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
+@pytest.mark.parametrize("shape", [(4, 4, 1), (5, 5, 3), (1,)])
+def test_noise_of_some_rows_is_that_of_the_whole_batch(shape):
+    """Also where a row's entries are no multiple of the four numbers that Philox gives at once."""
+    whole = randomness.pixels(3, at(7), 0, (12, *shape), "noise_r1", 1).numpy()
+    assert len(np.unique(whole)) == whole.size
+    for rows in (1, 3, 4):
+        for first in range(0, 12, rows):
+            drawn = tf.function(
+                lambda first, rows=rows: randomness.pixels(3, at(7), first, (rows, *shape), "noise_r1", 1)
+            )
+            np.testing.assert_array_equal(drawn(tf.constant(first)).numpy(), whole[first : first + rows])
+
+
+def test_a_counter_of_philox_carries_into_its_upper_half(monkeypatch):
+    """What two neighbouring rows draw where the lower half of the counter ends between them."""
+    plain = tf.raw_ops.StatelessRandomGetKeyCounter
+
+    def near_the_end(seed):
+        found = plain(seed=seed)
+        return found._replace(counter=tf.constant([2**64 - 1, 5], tf.uint64))
+
+    monkeypatch.setattr(tf.raw_ops, "StatelessRandomGetKeyCounter", near_the_end)
+    whole = randomness.pixels(3, at(7), 0, (2, 4), "x").numpy()
+    np.testing.assert_array_equal(randomness.pixels(3, at(7), 1, (1, 4), "x").numpy(), whole[1:])
+
+
+def test_purposes_beyond_the_numbered_ones_are_streams_of_their_own():
+    drawn = [
+        randomness.noise(seed, at(step), 1, 8, purpose, repeat).numpy().tobytes()
+        for seed in (0, 1)
+        for step in (0, 1)
+        for purpose, repeat in (("", 0), ("generator", 0), ("generator", 1), ("discriminator", 0))
+    ]
+    assert len(set(drawn)) == 16
+    shares = randomness.shares(0, at(0), 1000, "gradient_penalty").numpy()
+    assert shares.min() >= 0 and shares.max() < 1 and abs(shares.mean() - 0.5) < 0.05
+
+
 def test_seeds_steps_and_epochs_differ():
     noise = [
         randomness.noise(seed, at(step), 2, 8).numpy().tobytes() for seed in range(20) for step in range(5)

@@ -4,9 +4,9 @@ from trainer.randomness import Shuffle, batches
 
 
 def drawn(resolved, count, first, steps):
-    """Which of `count` images each step takes, int64 [steps, global batch]."""
+    """Which of `count` images each step takes, int64 [steps, images]."""
     shuffle = Shuffle(resolved.seed, count, resolved.data.shuffle_window)
-    return batches(shuffle, resolved.batch_size, first, steps)
+    return batches(shuffle, resolved.images_per_step, first, steps)
 
 
 def fed(stepper, resolved, count):

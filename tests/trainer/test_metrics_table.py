@@ -4,9 +4,11 @@ import subprocess
 
 import pytest
 
-from trainer import metrics
+from trainer import config, metrics
+from trainer.losses import LOSSES
+from trainer.methods.adversarial import names
 from trainer.metrics import METRICS, PANELS, Metric, Panel
-from trainer.training import step
+from trainer.regularizers import REGULARIZERS
 from trainer.training.progress import line
 
 VALUES = dict.fromkeys((metric.name for metric in METRICS), 0.25) | {"step": 50, "images": 3200}
@@ -19,7 +21,9 @@ def test_every_metric_has_a_name_of_its_own_and_a_panel():
 
 
 def test_a_step_gives_what_the_table_says():
-    assert {*step.SUMS, "d_loss", metrics.RATE} == metrics.BY_NAME.keys()
+    weights = [f"regularizers.{name}.weight=1" for name in REGULARIZERS if name != "weight_clipping"]
+    found = {name for loss in LOSSES for name in names(config.resolve("mlp", [f"loss={loss}", *weights]))}
+    assert {*found, metrics.RATE} == metrics.BY_NAME.keys()
 
 
 def test_the_line_of_progress_is_the_pages():
@@ -43,8 +47,10 @@ def test_nothing_else_names_a_metric(name):
         ["git", "grep", "-lF", f'"{name}"', "--", "trainer", "launcher"], capture_output=True, text=True
     ).stdout.split()
     assert "trainer/metrics.py" in found
-    of_training = {f"trainer/training/{each}.py" for each in ("state", "step", "health")}
-    assert set(found) <= {"trainer/metrics.py", *of_training}
+    of_training = {f"trainer/training/{each}.py" for each in ("state", "health")}
+    of_parts = {"trainer/methods/adversarial.py", "trainer/regularizers/__init__.py"}
+    own = {f"trainer/regularizers/{name}.py"}  # which asks for its noise by its name
+    assert set(found) <= {"trainer/metrics.py", *of_training, *of_parts, *own}
 
 
 def test_a_row_is_all_that_a_new_metric_takes(monkeypatch):

@@ -1,6 +1,8 @@
 """What is wrong with a configuration, in one line: the key, its value, and what is expected or was meant."""
 
 import difflib
+from collections.abc import Mapping
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -32,12 +34,18 @@ def is_text(annotation: Any) -> bool:
     return annotation is str
 
 
+def is_optional(annotation: Any) -> bool:
+    """Whether a field may hold nothing."""
+    return type(None) in get_args(annotation)
+
+
 def optional_texts() -> set[str]:
     """Keys of texts that may be left out."""
-    return {key for key, kind in known_keys().items() if type(None) in get_args(kind) and is_text(kind)}
+    return {key for key, kind in known_keys().items() if is_optional(kind) and is_text(kind)}
 
 
-def known_keys() -> dict[str, Any]:
+@cache
+def known_keys() -> Mapping[str, Any]:
     """Every leaf of the schema with its type, those of each kind of network included."""
     keys: dict[str, Any] = {}
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from trainer.config.mistakes import (
     first_error,
     is_kind,
+    is_optional,
     is_text,
     is_whole,
     known_keys,
@@ -190,7 +191,9 @@ def _parse_override(override: str) -> tuple[list[str], Any]:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2026-99-99
         raise ConfigError(f"--set {key}: '{text}' is no value that YAML can read") from None
-    # YAML 1.1 reads the "off" of xla=off as a boolean, for instance; no field is a date or nothing.
+    if value is None and is_optional(known_keys()[key]):
+        return path, None
+    # YAML 1.1 reads the "off" of xla=off as a boolean, for instance; no field is a date.
     return path, value if isinstance(value, str | list | dict) or type(value) in (int, float) else text
 
 

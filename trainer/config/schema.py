@@ -10,8 +10,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from trainer import losses
+from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
 from trainer.networks import Mlp, Network
+from trainer.networks.sizes import discriminator_normalizes
+from trainer.regularizers import REGULARIZERS, Regularizers, chosen, strength
 from trainer.sections import Fraction, Image, Positive, Section
 
 BLOCK = 256
@@ -52,17 +55,15 @@ class Data(Section):
     """Images that are shuffled together; sets up to this size are shuffled as a whole."""
 
 
-class Optimizer(Section):
-    """Adam (Kingma and Ba 2014, arXiv:1412.6980), the same for both networks."""
+class Averaging(Section):
+    """The generator's weights averaged over the run, of which its images are better than of the last ones."""
 
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4
-    """Step size (Radford et al. 2015: 0.0002)."""
-    beta1: Fraction = 0.5
-    """Decay of the first moment, for each step (Radford et al. 2015: 0.5)."""
-    beta2: Fraction = 0.999
-    """Decay of the second moment, for each step (Kingma and Ba 2014)."""
-    epsilon: Annotated[float, Field(gt=0, le=1)] = 1e-7
-    """Added to the root of the second moment (Keras: 1e-7)."""
+    half_life_images: Annotated[int, Field(ge=0)] = 0
+    """Images after which a weight counts half in the average (Karras et al. 2020: 10,000 to 500,000); 0 keeps
+    none."""
+    ramp_up: Fraction = 0.05
+    """Share of the images so far that the half-life is at most, so that the first weights are soon forgotten
+    (Karras et al. 2020: 0.05); 0 is no limit."""
 
 
 class Checkpoints(Section):
@@ -128,11 +129,17 @@ class RunConfig(Section):
     image: Image = Image()
     """Shape of the images."""
     loss: losses.Name = "bce"
-    """bce: binary cross-entropy, the generator's non-saturating (Goodfellow et al. 2014, section 3)."""
+    """What the two networks play for; `python -m trainer parts` lists them."""
+    regularizers: Regularizers = Regularizers()
+    """What holds the discriminator back."""
     steps: Positive = 10000
-    """Updates of each network."""
+    """Rounds: the discriminator is updated `d_repeats` times, then the generator `g_repeats` times."""
+    d_repeats: Annotated[int, Field(ge=1, le=16)] = 1
+    """Updates of the discriminator in a step, each with real images of its own (Arjovsky et al. 2017: 5)."""
+    g_repeats: Annotated[int, Field(ge=1, le=16)] = 1
+    """Updates of the generator in a step."""
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
-    """Global batch: real images for each step over all replicas together."""
+    """Global batch: real images for each update of the discriminator, over all replicas together."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of everything random: first weights, order of images, latents."""
     xla: Literal["auto", "off"] = "auto"
@@ -141,6 +148,8 @@ class RunConfig(Section):
     """The real images."""
     optimizer: Optimizer = Optimizer()
     """How weights are updated."""
+    averaging: Averaging = Averaging()
+    """The average of the generator that grids, `sample` and the export show."""
     warm_start: WarmStart = WarmStart()
     """The run whose weights it begins from."""
     checkpoints: Checkpoints = Checkpoints()
@@ -154,9 +163,28 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
-        """Networks and images fit together."""
+        """Networks, images, loss and regularizers fit together."""
         self.network.check(self.image)
+        on = chosen(self.regularizers)
+        if losses.LOSSES[self.loss].critic and not any(REGULARIZERS[name].lipschitz for name in on):
+            raise ValueError(
+                f"loss is {self.loss}, expected regularizers.gradient_penalty.weight or "
+                "regularizers.weight_clipping.limit above 0 with it: its critic has to be Lipschitz"
+            )
+        alone = next((name for name in on if REGULARIZERS[name].of_one), None)
+        if alone and discriminator_normalizes(self.network, self.image):
+            weight = strength(getattr(self.regularizers, alone))
+            raise ValueError(
+                f"regularizers.{alone}.weight is {weight:g}, expected 0 with batch normalization in the "
+                "discriminator: a score there depends on the other images"
+                f"{self.network.without_normalization}"
+            )
         return self
+
+    @property
+    def images_per_step(self) -> int:
+        """Real images that one step takes of the set, over all replicas together."""
+        return self.batch_size * self.d_repeats
 
     def per_replica_batch(self, replicas: int) -> int:
         """Images of each step that one of `replicas` replicas takes.

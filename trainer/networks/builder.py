@@ -1,6 +1,6 @@
 """The few layers of which every network here is described, whoever builds or counts them."""
 
-from typing import Annotated, NamedTuple, Protocol, TypeVar
+from typing import Annotated, ClassVar, NamedTuple, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -94,6 +94,9 @@ class Architecture(Section):
     A subclass has a field `name` of one literal, by which a configuration chooses it, and `latent_size`.
     """
 
+    without_normalization: ClassVar[str] = ""
+    """How a person takes batch normalization out of the discriminator, for messages: ``: network.… does``."""
+
     def check(self, image: Image) -> None:
         """Refuse images that the networks cannot have.
 
@@ -110,6 +113,14 @@ class Architecture(Section):
         raise NotImplementedError
 
 
+class Averaging(Protocol):
+    """Whether a run averages its generator's weights."""
+
+    @property
+    def half_life_images(self) -> int:
+        """0 for no average."""
+
+
 class Configuration(Protocol):
     """What of a run's configuration its networks are made from."""
 
@@ -120,6 +131,10 @@ class Configuration(Protocol):
     @property
     def image(self) -> Image:
         """Shape of the images."""
+
+    @property
+    def averaging(self) -> Averaging:
+        """The average of the generator."""
 
     @property
     def seed(self) -> int:

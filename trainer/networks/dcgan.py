@@ -5,7 +5,7 @@ but not at the generator's output nor the discriminator's input, ReLU in the gen
 LeakyReLU in the discriminator, weights from N(0, 0.02).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ _EPSILON = 1e-5  # of batch normalization, as in the authors' code
 class Dcgan(Architecture):
     """Deep convolutional GAN of Radford, Metz and Chintala 2015 (arXiv:1511.06434), section 3, figure 1."""
 
+    without_normalization: ClassVar[str] = "; network.discriminator_normalization=none takes it out"
+
     name: Literal["dcgan"]
     """Kind of network."""
     latent_size: LatentSize = 100
@@ -28,6 +30,8 @@ class Dcgan(Architecture):
     """Channels of each convolution of the discriminator: the generator's, mirrored and halved."""
     kernel: Annotated[int, Field(ge=2, le=9)] = 5
     """Edge of each convolution's kernel, in pixels (figure 1: 5); the stride is 2."""
+    discriminator_normalization: Literal["batch", "none"] = "batch"
+    """batch: as in section 3; none: for penalties on the discriminator's gradient at each image."""
     leaky_slope: Fraction = 0.2
     """Slope of LeakyReLU in the discriminator (section 3)."""
     weight_stddev: Annotated[float, Field(gt=0, le=1)] = 0.02
@@ -68,13 +72,13 @@ class Dcgan(Architecture):
 
     def discriminator(self, builder: Builder[T], image: Image) -> T:
         """The image halved by each convolution, and one logit of what is left."""
-        x = builder.input(image.shape)
+        x, plain = builder.input(image.shape), self.discriminator_normalization == "none"
         for number, filters in enumerate(self.discriminator_filters, start=1):
             name, first = f"down_{number}", number == 1
             x = builder.convolution(
-                x, filters, name, kernel=self.kernel, stride=2, bias=first, weights=self._weights
+                x, filters, name, kernel=self.kernel, stride=2, bias=first or plain, weights=self._weights
             )
-            if not first:
+            if not first and not plain:
                 x = self._normalized(builder, x, name)
             x = builder.leaky_relu(x, self.leaky_slope, f"leaky_{number}")
         return builder.dense(builder.flatten(x, "flat"), 1, "logit", weights=self._weights)

@@ -37,6 +37,12 @@ def build(config: Configuration) -> Networks:
     )
 
 
+def bare_generator(config: Configuration) -> keras.Model:
+    """A generator with first weights, made of Keras' own layers, which ``keras.models.load_model`` opens."""
+    builder = KerasBuilder(config.seed, "generator", portable=True)
+    return builder.model(config.network.generator(builder, config.image))
+
+
 def portable_generator(config: Configuration, weights: list[object]) -> keras.Model:
     """A generator made of Keras' own layers only, which ``keras.models.load_model`` opens without Gantry.
 
@@ -44,8 +50,7 @@ def portable_generator(config: Configuration, weights: list[object]) -> keras.Mo
         config: the run's configuration.
         weights: what `get_weights()` of the trained generator returned.
     """
-    builder = KerasBuilder(config.seed, "generator", portable=True)
-    generator = builder.model(config.network.generator(builder, config.image))
+    generator = bare_generator(config)
     generator.set_weights(weights)
     return generator
 

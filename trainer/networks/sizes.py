@@ -145,6 +145,8 @@ class Sizes(NamedTuple):
     discriminator: tuple[Size, ...]
     batch_dependent: bool
     """Whether there is batch normalization, so that real and generated images take a pass each."""
+    averaged: bool = False
+    """Whether the generator's weights are averaged."""
 
     @property
     def layers(self) -> tuple[Size, ...]:
@@ -165,7 +167,9 @@ class Sizes(NamedTuple):
     def checkpoint_bytes(self) -> int:
         """A checkpoint's files together: weights, moving statistics, Adam's moments and an index of names."""
         tensors = sum((1 + _MOMENTS) * len(layer.trainable) + len(layer.moving) for layer in self.layers)
-        entries = self.parameters + _MOMENTS * self.trainable
+        entries = self.parameters + _MOMENTS * self.trainable + self._averages
+        if self.averaged:
+            tensors += sum(len(layer.trainable) for layer in self.generator)
         return entries * _FLOAT_BYTES + tensors * _TENSOR_BYTES + _INDEX_BYTES
 
     @property
@@ -186,6 +190,10 @@ class Sizes(NamedTuple):
         first_g, first_d = (next(layer.flop for layer in layers if layer.flop) for layers in both)
         return 2 * (3 * d - first_d) + 2 * d + 3 * g - first_g
 
+    @property
+    def _averages(self) -> int:
+        return sum(sum(layer.trainable) for layer in self.generator) if self.averaged else 0
+
     def memory_bytes(self, batch: int) -> dict[str, int]:
         """What one replica that takes `batch` images of each step holds, by what it is for.
 
@@ -196,7 +204,7 @@ class Sizes(NamedTuple):
         outputs = sum(layer.outputs for layer in self.generator)
         outputs += halves * sum(layer.outputs for layer in self.discriminator)
         return {
-            "weights": self.parameters * _FLOAT_BYTES,
+            "weights": (self.parameters + self._averages) * _FLOAT_BYTES,
             "optimizer": _MOMENTS * self.trainable * _FLOAT_BYTES,
             "gradients": self.trainable * _FLOAT_BYTES,
             "activations": outputs * batch * _FLOAT_BYTES,
@@ -205,16 +213,19 @@ class Sizes(NamedTuple):
 
 def sizes(config: Configuration) -> Sizes:
     """The sizes of the networks that `config` asks for."""
-    return of_networks(config.network, config.image)
-
-
-def of_networks(network: Architecture, image: Image) -> Sizes:
-    """The sizes of an architecture's networks for images of a shape."""
     generator, discriminator = Counter(), Counter()
-    network.generator(generator, image)
-    network.discriminator(discriminator, image)
+    config.network.generator(generator, config.image)
+    config.network.discriminator(discriminator, config.image)
     return Sizes(
         tuple(generator.layers),
         tuple(discriminator.layers),
         generator.batch_dependent or discriminator.batch_dependent,
+        config.averaging.half_life_images > 0,
     )
+
+
+def discriminator_normalizes(network: Architecture, image: Image) -> bool:
+    """Whether a discriminator's score depends on the other images of its batch."""
+    counter = Counter()
+    network.discriminator(counter, image)
+    return counter.batch_dependent

@@ -5,7 +5,17 @@ each replica draws the global batch's noise and takes its own slice, as it does 
 """
 
 from trainer.config import BLOCK
-from trainer.randomness.noise import noise, replica_slice, sample_latents
+from trainer.randomness.noise import noise, pixels, replica_slice, sample_latents, shares
 from trainer.randomness.order import Shuffle, batches, indices
 
-__all__ = ["BLOCK", "Shuffle", "batches", "indices", "noise", "replica_slice", "sample_latents"]
+__all__ = [
+    "BLOCK",
+    "Shuffle",
+    "batches",
+    "indices",
+    "noise",
+    "pixels",
+    "replica_slice",
+    "sample_latents",
+    "shares",
+]

@@ -23,6 +23,9 @@ INDEX = (
 )
 REAL_GRID = "samples/real.png"  # images of the data, beside what the generator draws; it has no step
 VIEWS = "views/"  # what the launcher has made of a run for people to look at; no file of the run itself
+# Before the name of a weight in a checkpoint.
+MOMENTS = "adam/"
+AVERAGE = "ema/"
 GENERATOR = "export/generator.keras"
 LOSS_CURVES = "export/loss.png"
 

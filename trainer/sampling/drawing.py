@@ -31,6 +31,8 @@ class Request:
     """Largest magnitude of a latent's entries (the truncation trick, Brock et al. 2018, arXiv:1809.11096)."""
     interpolate: tuple[int, int] | None = None
     """Two seeds: draw the way from the one's first latent to the other's instead."""
+    average: bool = True
+    """Whether the average of the weights draws, where the run keeps one, or the last weights."""
 
 
 def check(store: Store, request: Request) -> RunConfig:

@@ -13,6 +13,7 @@ from trainer.run import checkpoints
 from trainer.sampling import drawing
 from trainer.sampling.drawing import Request
 from trainer.sampling.sampler import sampler
+from trainer.sampling.shown import Shown
 from trainer.storage import Store
 
 _BATCH = 256  # images drawn at once, to bound memory
@@ -25,7 +26,7 @@ def generate(store: Store, request: Request) -> np.ndarray:
         UserError: there is no run, no such checkpoint, or the request is out of range.
     """
     config = drawing.check(store, request)
-    generator = _load(store, config, request.step)
+    generator = _load(store, config, request.step, request.average)
     latents = _latents(config, request)
     draw = sampler(generator)
     return np.concatenate(
@@ -33,7 +34,7 @@ def generate(store: Store, request: Request) -> np.ndarray:
     )
 
 
-def _load(store: Store, config: RunConfig, step: int | None) -> tf.keras.Model:
+def _load(store: Store, config: RunConfig, step: int | None, average: bool) -> tf.keras.Model:
     if step is None:
         found = checkpoints.newest(store, lambda text: print(f"warning: {text}", flush=True))
         if found is None:
@@ -48,7 +49,9 @@ def _load(store: Store, config: RunConfig, step: int | None) -> tf.keras.Model:
     generator = build(config).generator
     for name, variable in named_variables(generator).items():
         variable.assign(found.values[name])
-    return generator
+    shown = Shown(config, generator, found.values, average)
+    shown.refresh()
+    return shown.generator
 
 
 def _latents(config: RunConfig, request: Request) -> tf.Tensor:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from trainer import randomness
 from trainer.config import RunConfig
 from trainer.pictures.grid import encode_png, tile
+from trainer.sampling.shown import Shown
 
 
 def to_bytes(images: tf.Tensor) -> tf.Tensor:
@@ -37,15 +38,17 @@ def first_images(config: RunConfig, count: int) -> np.ndarray:
 class GridSampler:
     """Draws the run's grid; the latents stay the same from its first step to its last."""
 
-    def __init__(self, config: RunConfig, generator: Callable[..., tf.Tensor]) -> None:
+    def __init__(self, config: RunConfig, shown: Shown) -> None:
+        self._shown = shown
         self._rows, self._columns = config.samples.rows, config.samples.columns
         self._latents = randomness.sample_latents(
             config.seed, self._rows * self._columns, config.network.latent_size
         )
-        self._sample = sampler(generator)
+        self._sample = sampler(shown.generator)
 
     def images(self) -> np.ndarray:
         """The grid's images as the generator draws them now, uint8 [rows * columns, …]."""
+        self._shown.refresh()
         return self._sample(self._latents)
 
     def png(self, images: np.ndarray) -> bytes:

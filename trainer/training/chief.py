@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from trainer import losses
 from trainer.config import RunConfig
 from trainer.console.wording import several
 from trainer.environment.supervision import KEEP_SECONDS, Supervision
@@ -24,6 +25,7 @@ from trainer.run.metrics_log import MetricsLog
 from trainer.run.ownership import Hold
 from trainer.run.status import StatusWriter, now
 from trainer.sampling.sampler import GridSampler
+from trainer.sampling.shown import Shown
 from trainer.training.background_writer import BackgroundWriter
 from trainer.training.health import Game
 from trainer.training.plots import NotDrawn, loss_curves
@@ -53,8 +55,10 @@ class Chief:
         self._config, self._hold, self._state, self._about = config, hold, state, about
         self._store = store = hold.store
         self._metrics = MetricsLog.resume(store, config.checkpoints.every_steps, step)
-        self._game, self._health = Game(step, self._metrics.lines), ""
-        self._grid = GridSampler(config, state.networks.generator)
+        logistic = losses.LOSSES[config.loss].logistic
+        self._game, self._health = Game(step, self._metrics.lines, logistic), ""
+        self._shown = Shown(config, state.networks.generator, state.variables())
+        self._grid = GridSampler(config, self._shown)
         self._writer = BackgroundWriter()
         hold.outage.somebody_waits = lambda: self._writer.somebody_waits
         told = about.supervision
@@ -183,7 +187,7 @@ class Chief:
 
     def _draw_curves(self, lines: list[dict[str, Any]]) -> None:
         try:
-            content = loss_curves(lines, self._title())
+            content = loss_curves(lines, self._title(), losses.LOSSES[self._config.loss].logistic)
         except NotDrawn as error:
             self._printer.say(f"warning: {layout.LOSS_CURVES} was not drawn: {error}")
             return
@@ -231,9 +235,10 @@ class Chief:
 
     def _export_generator(self) -> None:
         """Write the generator as a model of Keras' own layers."""
+        self._shown.refresh()
         with checkpoints.scratch_folder() as scratch:
             path = Path(scratch) / Path(layout.GENERATOR).name
-            export.save(portable_generator(self._config, self._state.networks.generator.get_weights()), path)
+            export.save(portable_generator(self._config, self._shown.generator.get_weights()), path)
             self._store.upload(layout.GENERATOR, path)
 
     def _last_good(self) -> str:

@@ -28,8 +28,13 @@ EXPLODED = 87.3
 class Game:
     """Hears the lines of a run in their order, and says when it is over."""
 
-    def __init__(self, step: int, lines: Iterable[Mapping[str, Any]] = ()) -> None:
-        """Begin after `step` steps; `lines` are those before, of which the last ones count."""
+    def __init__(self, step: int, lines: Iterable[Mapping[str, Any]] = (), logistic: bool = True) -> None:
+        """Begin after `step` steps; `lines` are those before, of which the last ones count.
+
+        `logistic`: whether the losses are cross-entropies. Of another loss's size nothing is known here: a
+        Wasserstein critic's has no bounds.
+        """
+        self._logistic = logistic
         self._before, self._lines, self._since, self._kind = step, 0, step, ""
         for line in lines:
             self._before = min(self._before, line["step"])
@@ -37,7 +42,7 @@ class Game:
 
     def add(self, line: Mapping[str, Any]) -> str | None:
         """Hear a line; what there is to say of the game, None while it goes on."""
-        kind = _ending(line)
+        kind = _ending(line) if self._logistic else ""
         if kind != self._kind:
             self._kind, self._since, self._lines = kind, self._before, 0
         self._before, self._lines = line["step"], self._lines + 1

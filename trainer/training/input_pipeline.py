@@ -91,9 +91,9 @@ class IndexStream(_Ahead):
 
     def __init__(self, config: RunConfig, count: int, first_step: int) -> None:
         """`count`: images in the set."""
-        at_once = max(1, _INDICES_AT_ONCE // config.batch_size)
+        at_once = max(1, _INDICES_AT_ONCE // config.images_per_step)
         shuffle = Shuffle(config.seed, count, config.data.shuffle_window)
-        make = partial(randomness.batches, shuffle, config.batch_size, steps=at_once)
+        make = partial(randomness.batches, shuffle, config.images_per_step, steps=at_once)
         super().__init__(make, first_step, max(at_once, MOST_STEPS), "order")
 
 
@@ -109,12 +109,13 @@ class ImageStream(_Ahead):
         self.outage = ownership.outage(config)
         """Of the storage that the images are in."""
         shuffle = Shuffle(config.seed, source.count, config.data.shuffle_window)
-        batch = math.prod((config.batch_size // workers, *config.image.shape))
+        batch = math.prod((config.images_per_step // workers, *config.image.shape))
         self.most_steps = max(1, min(MOST_STEPS, _CALL_BYTES // batch))
 
         def read(step: int) -> np.ndarray:
-            chosen = randomness.batches(shuffle, config.batch_size, step, 1)[0]
-            mine = np.split(chosen, workers)[worker]
+            chosen = randomness.batches(shuffle, config.images_per_step, step, 1)
+            batches = chosen.reshape(config.d_repeats, workers, -1)
+            mine = batches[:, worker].ravel()
             return ask(self.outage, partial(source.read, mine))[np.newaxis]
 
         super().__init__(read, first_step, min(_STEPS_AHEAD, max(1, _AHEAD_BYTES // batch)), "images")

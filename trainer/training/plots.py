@@ -3,8 +3,8 @@
 No picture is worth a run. What a library of pictures does when it is imported, and what it finds in
 folders, fonts and variables, stays in that process, as does how it ends: the run's own lives on.
 
-``python -m trainer.training.plots`` reads a title and lines of metrics in JSON from stdin and writes a PNG to
-stdout.
+``python -m trainer.training.plots`` reads a title, lines of metrics and whether their losses are
+cross-entropies in JSON from stdin and writes a PNG to stdout.
 """
 
 import io
@@ -16,7 +16,7 @@ from typing import Any
 
 from trainer.environment import surroundings
 from trainer.errors import GantryError
-from trainer.metrics import PANELS, of_panel
+from trainer.metrics import LOSSES, PANELS, of_panel
 
 _SECONDS = 120.0  # it takes 1 on an idle machine; a library that builds its list of fonts takes some more
 
@@ -25,8 +25,10 @@ class NotDrawn(GantryError):
     """There is no picture; the text is one line that says why."""
 
 
-def loss_curves(lines: list[dict[str, Any]], title: str) -> bytes:
+def loss_curves(lines: list[dict[str, Any]], title: str, logistic: bool = True) -> bytes:
     """A PNG of both losses and the discriminator's accuracies against steps, under a title.
+
+    `logistic`: whether the losses are cross-entropies, of which guessing is log 2.
 
     Raises:
         NotDrawn: whatever the reason.
@@ -34,7 +36,7 @@ def loss_curves(lines: list[dict[str, Any]], title: str) -> bytes:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "trainer.training.plots"],
-            input=json.dumps([title, lines]).encode(),
+            input=json.dumps([title, lines, logistic]).encode(),
             capture_output=True,
             cwd=surroundings.PLAIN,
             env=surroundings.environment(os.environ),
@@ -49,7 +51,7 @@ def loss_curves(lines: list[dict[str, Any]], title: str) -> bytes:
     return done.stdout
 
 
-def draw(title: str, lines: list[dict[str, Any]]) -> bytes:
+def draw(title: str, lines: list[dict[str, Any]], logistic: bool = True) -> bytes:
     """The picture as a PNG, drawn in this process."""
     surroundings.import_matplotlib()
     from matplotlib.figure import Figure
@@ -63,7 +65,8 @@ def draw(title: str, lines: list[dict[str, Any]]) -> bytes:
     for panel, axes in zip(panels, drawn, strict=True):
         for metric in of_panel(panel):
             _curve(axes, steps, [panel.scale * line[metric.name] for line in lines], metric.legend)
-        _level(axes, panel.scale * (panel.guessing or 0), "D guesses")
+        if logistic or panel is not LOSSES:
+            _level(axes, panel.scale * (panel.guessing or 0), "D guesses")
         axes.set_ylabel(panel.axis)
         if panel.unit == "%":
             axes.set_ylim(-2, 102)

@@ -7,33 +7,39 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import RunConfig
+from trainer.methods.adversarial import names
 from trainer.networks.keras_builder import Networks, build, named_variables
 from trainer.optimizers.adam import Adam
+from trainer.optimizers.average import Average
+from trainer.run.layout import AVERAGE, MOMENTS
 
-# What each step sums over the global batch, in this order.
-_D_SUMS = ("d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake")
-SUMS = (*_D_SUMS, "g_loss")
 TALLY = "metrics/tally"
 """Name in a checkpoint of what the next line of metrics has of its steps so far."""
+PLAYERS = ("generator", "discriminator")
 
 
 class State:
-    """All that training changes: two networks and Adam's moments. Create it in the strategy's scope."""
+    """All that training changes: networks, Adam's moments, averages. Create it in the strategy's scope."""
 
     def __init__(self, config: RunConfig) -> None:
         self.networks: Networks = build(config)
-        generator, discriminator = self.networks
-        self.generator_weights = [weight.value for weight in generator.trainable_variables]
-        self.discriminator_weights = [weight.value for weight in discriminator.trainable_variables]
-        self.generator_adam = Adam(config.optimizer, self.generator_weights)
-        self.discriminator_adam = Adam(config.optimizer, self.discriminator_weights)
+        self.weights = {
+            player: [weight.value for weight in getattr(self.networks, player).trainable_variables]
+            for player in PLAYERS
+        }
+        self.adam = {player: Adam(config.optimizer.of(player), self.weights[player]) for player in PLAYERS}
+        self.average = (
+            Average(config, self.weights["generator"]) if config.averaging.half_life_images else None
+        )
+        self.sums = names(config)
+        """What a step sums, by name."""
         self.begin_line()
 
     def begin_line(self) -> None:
         """Have the next line of metrics begin after the steps so far."""
         # Doubles, added one step after another: the same sums however calls and restarts cut the steps.
-        self.tally = tf.zeros((len(SUMS) + 1,), tf.float64)
-        """`SUMS` over the steps of a line so far, and how many these are, float64 [len(SUMS) + 1]."""
+        self.tally = tf.zeros((len(self.sums) + 1,), tf.float64)
+        """`sums` over the steps of a line so far, and how many these are, float64 [len(sums) + 1]."""
 
     def tensors(self) -> dict[str, tf.Variable | tf.Tensor]:
         """All that a checkpoint keeps, by name."""
@@ -42,11 +48,17 @@ class State:
     def variables(self) -> dict[str, tf.Variable]:
         """Every variable by the name it has in a checkpoint."""
         found: dict[str, tf.Variable] = {}
-        for network, adam in zip(self.networks, (self.generator_adam, self.discriminator_adam), strict=True):
+        for player in PLAYERS:
+            network, adam = getattr(self.networks, player), self.adam[player]
             found |= named_variables(network)
             for name, first, second in zip(trainable_names(network), adam.first, adam.second, strict=True):
-                found[f"adam/{name}/first_moment"] = first
-                found[f"adam/{name}/second_moment"] = second
+                found[f"{MOMENTS}{name}/first_moment"] = first
+                found[f"{MOMENTS}{name}/second_moment"] = second
+        if self.average:
+            for name, variable in zip(
+                trainable_names(self.networks.generator), self.average.variables, strict=True
+            ):
+                found[AVERAGE + name] = variable
         return found
 
     def not_finite(self) -> str | None:
@@ -55,16 +67,17 @@ class State:
         A gradient is not kept, but one that is not finite leaves its variable's first moment so.
         """
         bad = [name for name, tensor in self.tensors().items() if name != TALLY and not all_finite(tensor)]
-        losses = np.isfinite(self.tally.numpy())
+        finite = dict(zip(self.sums, np.isfinite(self.tally.numpy()), strict=False))
+        generators = finite.pop("g_loss")
         for network, name, loss in (
-            ("discriminator", "d_loss", losses[:4]),
-            ("generator", "g_loss", losses[4]),
+            ("discriminator", "d_loss", all(finite.values())),
+            ("generator", "g_loss", generators),
         ):
-            if not np.all(loss):
+            if not loss:
                 return name
             for each in bad:
-                if each.startswith(f"adam/{network}/") and each.endswith("/first_moment"):
-                    return "gradient of " + each.removeprefix("adam/").removesuffix("/first_moment")
+                if each.startswith(f"{MOMENTS}{network}/") and each.endswith("/first_moment"):
+                    return "gradient of " + each.removeprefix(MOMENTS).removesuffix("/first_moment")
         return bad[0] if bad else None
 
     def assign(self, values: Mapping[str, np.ndarray]) -> None:

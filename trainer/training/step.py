@@ -1,10 +1,7 @@
 """One training step, and many of them in one call.
 
-A step updates the discriminator on real and generated images, then the generator against the updated
-discriminator with the same latents (Goodfellow et al. 2014, algorithm 1, with one discriminator step). The
-generated images are computed once and serve both updates.
-
-`Stepper` runs any number of steps in one `tf.function` call; Python sees the loop only between calls.
+A step is the updates of a method (`trainer.methods`), each summed over all replicas in one all-reduce. Python
+sees the loop only between calls of `Stepper`, each of which takes any number of steps in one `tf.function`.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from trainer import losses, randomness
+from trainer import randomness, regularizers
 from trainer.config import RunConfig
-from trainer.data import to_unit_range
-from trainer.networks.layers import batches_apart
-from trainer.training.state import SUMS, State, all_finite
+from trainer.methods import Batch, Method, Turn
+from trainer.methods.adversarial import Adversarial
+from trainer.training.state import State, all_finite
 
 
 class Outcome(NamedTuple):
@@ -54,12 +51,13 @@ class Stepper:
             adam_steps: those that Adam has taken before the run's first.
         """
         self._config = config
-        self._time_offset = 1 + adam_steps
+        self._steps_before = adam_steps
+        self._clip = config.regularizers.weight_clipping.limit
         self._strategy = strategy
         self._state = state
         self._table = table
         self._replicas = strategy.num_replicas_in_sync
-        self._loss = losses.load(config.loss)
+        self._method: Method = Adversarial(config, state.networks, self._replicas)
         # XLA makes the whole step one program: 15.9 against 17.7 ms for the plain GAN on two cores. It cannot
         # hold a collective, cut in pieces around one it was slower than none (195 against 175 ms at 512 a
         # worker), and its convolutions on a CPU are many times slower.
@@ -78,8 +76,9 @@ class Stepper:
             count: steps to take now, equal on all workers.
             stop: whether this worker was asked to stop.
             propose: how many steps the next call should take, if this worker is the chief.
-            inputs: the global batches' indices into the table, int64 [count, batch]; streamed, this process'
-                images of each step, uint8 [count, local batch, height, width, channels].
+            inputs: the steps' indices into the table, int64 [count, images]; streamed, this process' images
+                of each, uint8 [count, local images, height, width, channels]. In a step the batches of the
+                discriminator's updates come one after another.
         """
         self._state.tally, agreed = self._run(
             self._state.tally,
@@ -90,10 +89,10 @@ class Stepper:
         )
         *sums, steps = self._state.tally.numpy().tolist()
         images_seen = steps * self._config.batch_size
-        means = {name: total / images_seen for name, total in zip(SUMS, sums, strict=True)}
+        means = {name: total / images_seen for name, total in zip(self._state.sums, sums, strict=True)}
         wants_stop, next_count, broken = agreed.numpy()
         return Outcome(
-            metrics={"d_loss": (means["d_loss_real"] + means["d_loss_fake"]) / 2, **means},
+            metrics=self._method.metrics(means),
             finite=not broken,
             stop=bool(wants_stop),
             next_count=max(1, int(next_count)),
@@ -101,15 +100,17 @@ class Stepper:
 
     def _signature(self) -> list[tf.TensorSpec]:
         """Of `_run_steps`: one trace for every count of steps."""
-        streamed = self._local_shape(len(self._strategy.extended.worker_devices))
+        config = self._config
+        here = len(self._strategy.extended.worker_devices)
+        streamed = (config.images_per_step * here // self._replicas, *config.image.shape)
         return [
-            tf.TensorSpec((len(SUMS) + 1,), tf.float64),
+            tf.TensorSpec((len(self._state.sums) + 1,), tf.float64),
             tf.TensorSpec((), tf.int64),
             tf.TensorSpec((), tf.int64),
             tf.TensorSpec((2,), tf.float32),
             tf.TensorSpec((None, *streamed), tf.uint8)
             if self._table is None
-            else tf.TensorSpec((None, self._config.batch_size), tf.int64),
+            else tf.TensorSpec((None, config.images_per_step), tf.int64),
         ]
 
     def _run_steps(
@@ -139,80 +140,84 @@ class Stepper:
         return self._sum([tf.stack([wishes[0], chiefs, 1.0 - tf.cast(finite, tf.float32)])])[0]
 
     def _replica_step(self, step: tf.Tensor, inputs: tf.Tensor, table: Any) -> tf.Tensor:
-        """One replica's part of a step: take its slice of the images and of the noise, and play.
+        """One replica's part of a step: take its slices of images and of noise, and play.
 
         Args:
-            step: int64 scalar.
-            inputs: the global batch's indices into `table`, or this process' streamed images.
+            step: int64 scalar, steps taken before.
+            inputs: the step's indices into `table`, or this process' streamed images.
             table: the whole set on this replica's device, None when streaming.
         """
-        config, replicas = self._config, self._replicas
+        config = self._config
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        noise = randomness.noise(config.seed, step, config.batch_size, config.network.latent_size)
-        noise = randomness.replica_slice(noise, replica, replicas)
-        if table is None:
-            here = len(self._strategy.extended.worker_devices)
-            images = tf.reshape(inputs, self._local_shape(here))
-            real = randomness.replica_slice(images, replica % here if here > 1 else 0, here)
-        else:
-            real = tf.gather(table, randomness.replica_slice(inputs, replica, replicas))
-        return self._play(real, noise, tf.cast(step + self._time_offset, tf.float32))
+        last, size = config.d_repeats - 1, config.network.latent_size
 
-    def _local_shape(self, local_replicas: int) -> list[int]:
-        return [self._config.batch_size * local_replicas // self._replicas, *self._config.image.shape]
+        def latents(purpose: str = "", repeat: int = 0) -> tf.Tensor:
+            drawn = randomness.noise(config.seed, step, config.batch_size, size, purpose, repeat)
+            return randomness.replica_slice(drawn, replica, self._replicas)
 
-    def _play_game(self, real: tf.Tensor, noise: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
-        """Both updates on this replica's images; returns the sums of `SUMS` over the global batch."""
-        state = self._state
-        real = to_unit_range(real)
-        with tf.GradientTape(watch_accessed_variables=False) as generator_tape:
-            generator_tape.watch(state.generator_weights)
-            fake = state.networks.generator(noise, training=True)
+        # The last batch's latents are both players', from the stream of runs that have no other.
+        batches = [
+            Batch(
+                self._real(inputs, table, replica, repeat),
+                latents() if repeat == last else latents("discriminator", repeat),
+                self._noise(step, replica, repeat),
+            )
+            for repeat in range(config.d_repeats)
+        ]
+        more = [latents("generator", repeat) for repeat in range(1, config.g_repeats)]
+        return self._play(Turn(step, batches, more))
 
-        gradients, sums = self._discriminator_gradients(real, tf.stop_gradient(fake))
-        *gradients, d_sums = self._sum([*gradients, sums])
-        state.discriminator_adam.apply(gradients, time)
+    def _real(self, inputs: tf.Tensor, table: Any, replica: tf.Tensor, repeat: int) -> tf.Tensor:
+        """This replica's images of one update, uint8 [n, height, width, channels]."""
+        batch = tf.split(inputs, self._config.d_repeats)[repeat]
+        if table is not None:
+            return tf.gather(table, randomness.replica_slice(batch, replica, self._replicas))
+        here = len(self._strategy.extended.worker_devices)
+        return randomness.replica_slice(batch, replica % here if here > 1 else 0, here)
 
-        to_fake, sums = self._generator_signal(fake)
-        gradients = generator_tape.gradient(fake, state.generator_weights, output_gradients=to_fake)
-        *gradients, g_sums = self._sum([*gradients, sums])
-        state.generator_adam.apply(gradients, time)
-        return tf.concat([d_sums, g_sums], 0)
+    def _noise(self, step: tf.Tensor, replica: tf.Tensor, repeat: int) -> dict[str, tf.Tensor]:
+        """What regularizers draw for one update: this replica's part of the global batch's.
 
-    def _discriminator_gradients(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
-        state = self._state
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(state.discriminator_weights)
-            real_logits, fake_logits = self._discriminate(real, fake)
-            real_loss = tf.reduce_sum(self._loss.real(real_logits))
-            fake_loss = tf.reduce_sum(self._loss.fake(fake_logits))
-            loss = (real_loss + fake_loss) / 2 / self._config.batch_size
-        right = [tf.reduce_sum(tf.cast(right, tf.float32)) for right in (real_logits > 0, fake_logits <= 0)]
-        return tape.gradient(loss, state.discriminator_weights), tf.stack([real_loss, fake_loss, *right])
-
-    def _discriminate(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Logits [batch] of both halves; in one pass where that is faster (5 % of the plain GAN's step).
-
-        With batch normalization real and generated images are batches of their own, as in Radford et al. Then
-        one replica takes two passes, with the fused kernel; several take one, for half the collectives.
+        Here and not where they use it, because XLA would draw other numbers.
         """
-        discriminator, apart = self._state.networks.discriminator, self._state.networks.batch_dependent
-        if apart and self._replicas == 1:
-            real_logits, fake_logits = (discriminator(half, training=True)[:, 0] for half in (real, fake))
-            return real_logits, fake_logits
-        with batches_apart(2 if apart else 1):
-            logits = discriminator(tf.concat([real, fake], 0), training=True)
-        real_logits, fake_logits = tf.split(logits[:, 0], 2)
-        return real_logits, fake_logits
+        config, found = self._config, {}
+        here = config.batch_size // self._replicas
+        for name in regularizers.penalties(config.regularizers):
+            shape = regularizers.REGULARIZERS[name].noise
+            if shape == ():
+                drawn = randomness.shares(config.seed, step, config.batch_size, name, repeat)
+                found[name] = randomness.replica_slice(drawn, replica, self._replicas)
+            elif shape:
+                rows = (here, *config.image.shape)
+                found[name] = randomness.pixels(config.seed, step, replica * here, rows, name, repeat)
+        return found
 
-    def _generator_signal(self, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Gradient of the generator's loss with respect to its images, and the loss's sum as [1]."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(fake)
-            logits = self._state.networks.discriminator(fake, training=True)[:, 0]
-            total = tf.reduce_sum(self._loss.generator(logits))
-            loss = total / self._config.batch_size
-        return tape.gradient(loss, fake), total[tf.newaxis]
+    def _play_game(self, turn: Turn) -> tf.Tensor:
+        """All updates of a step on this replica; returns the sums of `State.sums` over the global batch."""
+        state, step = self._state, tf.cast(turn.step, tf.float32)
+        repeats = {"discriminator": len(turn.batches), "generator": 1 + len(turn.latents)}
+        taken = dict.fromkeys(repeats, 0)
+        totals: dict[str, Any] = {}
+        for update in self._method.updates(turn):
+            player = update.player
+            *gradients, sums = self._sum([*update.gradients, update.sums])
+            first = (turn.step + self._steps_before) * repeats[player] + taken[player] + 1
+            state.adam[player].apply(gradients, tf.cast(first, tf.float32), step)
+            if player == "discriminator" and self._clip:
+                self._clip_weights()
+            taken[player] += 1
+            totals[player] = totals[player] + sums if player in totals else sums
+        if state.average:
+            state.average.update(step)
+        return tf.concat([totals["discriminator"], totals["generator"]], 0)
+
+    def _clip_weights(self) -> None:
+        """Hold the discriminator's weights in their box (Arjovsky et al. 2017, algorithm 1)."""
+        for weight in self._state.weights["discriminator"]:
+            value = tf.raw_ops.ReadVariableOp(resource=weight.handle, dtype=weight.dtype)
+            tf.raw_ops.AssignVariableOp(
+                resource=weight.handle, value=tf.clip_by_value(value, -self._clip, self._clip)
+            )
 
     def _sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Sum each tensor over all replicas, in one batched all-reduce."""

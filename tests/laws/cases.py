@@ -1,0 +1,113 @@
+"""Combinations of parts: every pair of two parts that is allowed, in as few runs as a greedy search needs."""
+
+from functools import cache
+from itertools import combinations
+
+from trainer.config import RunConfig, resolve
+from trainer.errors import ConfigError
+from trainer.losses import LOSSES
+from trainer.regularizers import REGULARIZERS
+
+_STRENGTH = {
+    "weight_clipping": "limit=0.05",
+    "logit_centering": "weight=0.1",
+    "gradient_penalty": "weight=10",
+}
+COMMON = (
+    "batch_size=8",
+    "steps=3",
+    "xla=off",
+    "network.latent_size=6",
+)
+NETWORKS = {
+    "mlp": ("mlp", "network.generator_units=[12]", "network.discriminator_units=[12]"),
+    "dcgan": ("dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]"),
+    "dcgan_plain": (
+        "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
+        "network.discriminator_normalization=none",
+    ),
+}  # fmt: skip
+OPTIONS = {
+    "average": ("averaging.half_life_images=20",),
+    "d_repeats": ("d_repeats=2",),
+    "g_repeats": ("g_repeats=2",),
+    "rates": (
+        "optimizer.generator.learning_rate=1e-3", "optimizer.discriminator.beta1=0",
+        "optimizer.clip_norm=0.1", "optimizer.schedule.warm_up_steps=2",
+        "optimizer.schedule.kind=cosine", "optimizer.schedule.decay_to=4",
+    ),
+}  # fmt: skip
+EVERY = {"r1": "every=2", "gradient_penalty": "every=2"}  # lazily too, under a name of their own
+
+Part = tuple[str, str]
+"""A kind of part, and which one of it."""
+
+
+def parts() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Every part by kind and name, as ``--set`` has it; "-" is none of that kind."""
+    regularizers = {"-": ()}
+    for name in REGULARIZERS:
+        first = f"regularizers.{name}.{_STRENGTH.get(name, 'weight=1')}"
+        regularizers[name] = (first,)
+        if name in EVERY:
+            regularizers[f"{name}_lazy"] = (first, f"regularizers.{name}.{EVERY[name]}")
+    return {
+        "network": NETWORKS,
+        "loss": {name: (f"loss={name}",) for name in LOSSES},
+        "regularizer": regularizers,
+        "option": {"-": (), **OPTIONS},
+    }
+
+
+def resolved(chosen: dict[str, str]) -> RunConfig:
+    """The configuration of one part of each kind; raises `ConfigError` where they do not go together."""
+    table = parts()
+    preset, *sets = table["network"][chosen["network"]]
+    for kind in ("loss", "regularizer", "option"):
+        sets += table[kind][chosen[kind]]
+    return resolve(preset, [*COMMON, *sets])
+
+
+def allowed(chosen: dict[str, str]) -> bool:
+    """Whether the parts go together."""
+    try:
+        resolved(chosen)
+    except ConfigError:
+        return False
+    return True
+
+
+@cache
+def everything() -> list[dict[str, str]]:
+    """All combinations of one part of each kind that go together."""
+    found: list[dict[str, str]] = [{}]
+    for kind, named in parts().items():
+        found = [{**each, kind: name} for each in found for name in named]
+    return [each for each in found if allowed(each)]
+
+
+def pairs(case: dict[str, str]) -> set[tuple[Part, Part]]:
+    """The pairs of parts that a combination shows."""
+    return set(combinations(sorted(case.items()), 2))
+
+
+@cache
+def pairwise() -> list[dict[str, str]]:
+    """Combinations in which every pair that any allowed combination has comes at least once."""
+    candidates = everything()
+    left = set().union(*(pairs(case) for case in candidates))
+    chosen = []
+    while left:
+        best = max(candidates, key=lambda case: len(pairs(case) & left))
+        chosen.append(best)
+        left -= pairs(best)
+    return chosen
+
+
+REPRESENTATIVE = (
+    {"network": "dcgan", "loss": "bce", "regularizer": "-", "option": "average"},
+    {"network": "mlp", "loss": "wasserstein", "regularizer": "gradient_penalty_lazy", "option": "d_repeats"},
+    {"network": "dcgan_plain", "loss": "rpgan", "regularizer": "r1_lazy", "option": "rates"},
+    {"network": "mlp", "loss": "hinge", "regularizer": "noise_r2", "option": "g_repeats"},
+)
+"""What CI runs of them."""

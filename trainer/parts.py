@@ -1,0 +1,53 @@
+"""Every part that a run can be made of, by group: name, one line, and the paper that it is from."""
+
+from typing import NamedTuple
+
+from trainer.losses import LOSSES
+from trainer.metrics import METRICS
+from trainer.networks import ARCHITECTURES
+from trainer.networks.builder import Architecture
+from trainer.regularizers import REGULARIZERS
+
+
+class Part(NamedTuple):
+    """One of them."""
+
+    name: str
+    """As a configuration has it."""
+    line: str
+    paper: str
+    """Empty where it is of no paper."""
+
+
+_ADAM = Part("adam", "one fused kernel for each weight", "Kingma and Ba 2014, arXiv:1412.6980")
+_EMA = Part(
+    "ema",
+    "the generator's weights averaged, with a half-life in images (averaging)",
+    "Karras et al. 2020, arXiv:2006.06676",
+)
+_METHOD = Part(
+    "adversarial",
+    "a discriminator and a generator, in turn, with any loss and any regularizers",
+    "Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1",
+)
+
+
+def parts() -> dict[str, list[Part]]:
+    """Every part, by the name of its group."""
+    return {
+        "methods": [_METHOD],
+        "losses": [Part(name, about.line, about.paper) for name, about in LOSSES.items()],
+        "regularizers": [Part(name, about.line, about.paper) for name, about in REGULARIZERS.items()],
+        "networks": [_network(each) for each in ARCHITECTURES],
+        "averaging": [_EMA],
+        "optimizers": [_ADAM],
+        "metrics": [Part(metric.name, metric.label, "") for metric in METRICS],
+    }
+
+
+def _network(section: type[Architecture]) -> Part:
+    """By the first line of its section: what it is, "of", and the paper."""
+    line = (section.__doc__ or "").strip().splitlines()[0].rstrip(".")
+    what, _, paper = line.partition(" of ")
+    [name] = section.model_fields["name"].annotation.__args__  # type: ignore[union-attr]
+    return Part(name, what, paper)

@@ -1,0 +1,154 @@
+"""What holds a discriminator back beside its loss: each a file, named in a table free of TensorFlow.
+
+A regularizer is off while its weight is 0. Adding one: its section here and a field of `Regularizers` of that
+name, its line in `REGULARIZERS`, and a file of that name whose `penalty` is the mathematics.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple, Protocol
+
+from pydantic import Field
+
+from trainer.sections import Positive, Section
+
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+Sigma = Annotated[float, Field(gt=0, le=1)]
+
+
+class Penalty(Section):
+    """A squared gradient of the discriminator at its images."""
+
+    weight: Weight = 0.0
+    """gamma: the penalty is gamma / 2 times the squared norm (Mescheder et al. 2018: 10); 0 is none."""
+    every: Positive = 1
+    """Updates of the discriminator from one penalty to the next, each then that many times as large (lazy
+    regularization, Karras et al. 2020, arXiv:1912.04958, section 3.1: 16)."""
+
+
+class ByNoise(Section):
+    """The same approximated by the change of a score under small noise, which needs no second gradient."""
+
+    weight: Weight = 0.0
+    """Of (D(x + sigma n) - D(x))^2 / sigma^2; half of an exact penalty's gamma does the same (AFM: 0.25)."""
+    sigma: Sigma = 0.01
+    """Standard deviation of the noise, of images in [-1, 1] (AFM: 0.01)."""
+
+
+class GradientPenalty(Section):
+    """The gradient's norm held at 1 between real and generated images."""
+
+    weight: Weight = 0.0
+    """lambda (Gulrajani et al. 2017: 10); 0 is none."""
+    one_sided: bool = False
+    """Whether only a norm above 1 is penalized (the same, section 4; Petzka et al. 2018)."""
+    every: Positive = 1
+    """Updates of the discriminator from one penalty to the next, each then that many times as large."""
+
+
+class LogitCentering(Section):
+    """The discriminator's scores held near 0."""
+
+    weight: Weight = 0.0
+    """Of E (D(x) + D(G(z)))^2 (AFM: 0.01); 0 is none."""
+
+
+class WeightClipping(Section):
+    """The discriminator's weights held in a box, for a Wasserstein critic."""
+
+    limit: Weight = 0.0
+    """c: after each update every weight is clipped to [-c, c] (Arjovsky et al. 2017: 0.01); 0 is none."""
+
+
+class Regularizers(Section):
+    """What the discriminator is held back by; each is off at 0."""
+
+    r1: Penalty = Penalty()
+    """Squared gradient at real images (Mescheder et al. 2018)."""
+    r2: Penalty = Penalty()
+    """Squared gradient at generated images (Mescheder et al. 2018)."""
+    noise_r1: ByNoise = ByNoise()
+    """R1 by noise (AFM 2025)."""
+    noise_r2: ByNoise = ByNoise()
+    """R2 by noise (AFM 2025)."""
+    gradient_penalty: GradientPenalty = GradientPenalty()
+    """Norm of the gradient between both held at 1 (Gulrajani et al. 2017)."""
+    logit_centering: LogitCentering = LogitCentering()
+    """Scores held near 0 (AFM 2025)."""
+    weight_clipping: WeightClipping = WeightClipping()
+    """Weights held in a box (Arjovsky et al. 2017)."""
+
+
+class About(NamedTuple):
+    """What is known of a regularizer without TensorFlow."""
+
+    line: str
+    paper: str
+    of_one: bool = True
+    """Whether it is a function of one example alone, which batch normalization is not."""
+    lipschitz: bool = False
+    """Whether it makes the discriminator Lipschitz, as a Wasserstein critic has to be."""
+    noise: tuple[int, ...] | None = None
+    """Random numbers it draws for an example: () for one, (-1,) for one each pixel, None for none."""
+
+
+REGULARIZERS: Mapping[str, About] = {
+    "r1": About("squared gradient at real images", "Mescheder et al. 2018, arXiv:1801.04406, equation 9"),
+    "r2": About(
+        "squared gradient at generated images", "Mescheder et al. 2018, arXiv:1801.04406, equation 10"
+    ),
+    "noise_r1": About("R1 by small noise, no second gradient", "AFM 2025, arXiv:2511.22475", noise=(-1,)),
+    "noise_r2": About("R2 by small noise, no second gradient", "AFM 2025, arXiv:2511.22475", noise=(-1,)),
+    "gradient_penalty": About(
+        "norm of the gradient between real and generated images held at 1",
+        "Gulrajani et al. 2017, arXiv:1704.00028, equation 3",
+        lipschitz=True,
+        noise=(),
+    ),
+    "logit_centering": About("scores held near 0", "AFM 2025, arXiv:2511.22475", of_one=False),
+    "weight_clipping": About(
+        "weights held in a box",
+        "Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1",
+        of_one=False,
+        lipschitz=True,
+    ),
+}
+
+
+class Game(Protocol):
+    """What a penalty may look at: one replica's images of one update, and the discriminator."""
+
+    real: Any
+    """float32 [n, height, width, channels] in [-1, 1]."""
+    fake: Any
+    """The same of generated ones, as many."""
+    real_scores: Any
+    """float32 [n], of the update under way."""
+    fake_scores: Any
+
+    def scores(self, images: Any) -> Any:
+        """The discriminator's, [n]."""
+
+    def noise(self, name: str) -> Any:
+        """A regularizer's random numbers: uniform [n] for one an example, normal [n, …] for each pixel."""
+
+
+def chosen(regularizers: Regularizers) -> tuple[str, ...]:
+    """Names of those that are on, in the table's order."""
+    return tuple(name for name in REGULARIZERS if strength(getattr(regularizers, name)) > 0)
+
+
+def strength(numbers: Section) -> float:
+    """A regularizer's weight, or its limit."""
+    value: float = getattr(numbers, "limit" if isinstance(numbers, WeightClipping) else "weight")
+    return value
+
+
+def penalties(regularizers: Regularizers) -> tuple[str, ...]:
+    """Names of those that are on and part of the discriminator's loss."""
+    return tuple(name for name in chosen(regularizers) if name != "weight_clipping")
+
+
+def penalty(name: str, numbers: Section, game: Game) -> Any:
+    """What it adds to the discriminator's loss for each example, float32 [n]."""
+    return importlib.import_module(f"trainer.regularizers.{name}").penalty(numbers, game)

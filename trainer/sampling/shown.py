@@ -1,0 +1,64 @@
+"""The generator whose images a run shows: that of training, or its average."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from trainer import randomness
+from trainer.config import RunConfig
+from trainer.networks.keras_builder import bare_generator, named_variables
+from trainer.run.layout import AVERAGE
+
+_LATENTS, _AT_ONCE = (
+    1024,
+    128,
+)  # from which statistics are measured: what one or two steps cost, for each grid
+
+
+class Shown:
+    """A run's generator for grids and the export; ask `refresh` before each use."""
+
+    def __init__(
+        self, config: RunConfig, generator: keras.Model, variables: Mapping[str, Any], average: bool = True
+    ) -> None:
+        """The average where a run keeps one and it is wanted, `generator` itself otherwise.
+
+        Args:
+            config: the run's.
+            generator: that of training.
+            variables: the run's, by the names that they have in a checkpoint.
+            average: whether the average is wanted.
+        """
+        self._config, self._variables = config, variables
+        self.is_average = bool(average and config.averaging.half_life_images)
+        self.generator = bare_generator(config) if self.is_average else generator
+
+    def refresh(self) -> None:
+        """Take over the average as it is now."""
+        if not self.is_average:
+            return
+        for name, variable in named_variables(self.generator).items():
+            variable.assign(tf.identity(self._variables.get(AVERAGE + name, self._variables[name])))
+        self._measure()
+
+    def _measure(self) -> None:
+        """Batch normalization's statistics anew: those of training are of other weights.
+
+        They are means over batches of a stream of their own, the same at every grid.
+        """
+        layers = [
+            layer for layer in self.generator.layers if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        if not layers:
+            return
+        kept = [layer.momentum for layer in layers]
+        step, size = tf.constant(0, tf.int64), self._config.network.latent_size
+        for number in range(_LATENTS // _AT_ONCE):
+            for layer in layers:
+                layer.momentum = number / (number + 1)  # so that all batches count alike
+            latents = randomness.noise(self._config.seed, step, _AT_ONCE, size, "averaging", number)
+            self.generator(latents, training=True)
+        for layer, momentum in zip(layers, kept, strict=True):
+            layer.momentum = momentum
