@@ -98,7 +98,7 @@ format: .venv/dev ## rewrite the code as ruff wants it
 
 bench: .venv/bench ## measure speed side by side and write docs/benchmarks*.md (installs PyTorch and JAX, 30 minutes)
 	$(BIN)/python -m bench
-	$(BIN)/python -m tests.cluster run -- $(BIN)/python -m bench --only download,launching \
+	$(BIN)/python -m tests.cluster run -- $(BIN)/python -m bench --only download,transport,launching \
 		--out docs/benchmarks-kubernetes.md
 	$(BIN)/python -m tests.cluster kwok
 	$(BIN)/python -m tests.cluster run -- $(BIN)/python -m bench --only scale,history --out docs/benchmarks-scale.md

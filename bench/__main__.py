@@ -20,6 +20,7 @@ from bench.scale import scale
 from bench.setting import Foreign, Setting
 from bench.single import dcgan, mlp
 from bench.stall import stall
+from bench.transport import transport
 from bench.workers import workers
 
 _PARTS: dict[str, Callable[[Setting], Section]] = {
@@ -30,12 +31,13 @@ _PARTS: dict[str, Callable[[Setting], Section]] = {
     "growth": growth,
     "recovery": recovery,
     "download": download,
+    "transport": transport,
     "launching": launching,
     "scale": scale,
     "history": history,
 }
 # What a workstation waits for has pages of its own, measured inside a cluster.
-_WORKSTATION = ("download", "launching", "scale", "history")
+_WORKSTATION = ("download", "transport", "launching", "scale", "history")
 _TRAINING = [name for name in _PARTS if name not in _WORKSTATION]
 
 

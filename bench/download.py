@@ -29,7 +29,7 @@ _GROWTH_MIB = 5.0  # a second page of the listing beside the first, and the name
 def download(setting: Setting) -> Section:
     """Speed with 1 GB in 1,000 objects, memory with 1,000 and 10,000 small ones."""
     large, many = setting.amount(1000, 100), (setting.amount(1000, 100), setting.amount(10_000, 1000))
-    with _server() as fill:
+    with server() as fill:
         fill("large", large, _LARGE)
         for count in many:
             fill(f"small-{count}", count, _SMALL)
@@ -90,7 +90,7 @@ def _memory(setting: Setting, bucket: str) -> float:
 
 
 @contextmanager
-def _server() -> Iterator[Callable[[str, int, int], None]]:
+def server() -> Iterator[Callable[[str, int, int], None]]:
     """A server that the contestants find by the environment; the function fills a new bucket of it."""
     from tests.support.gcs import GcsServer
 

@@ -1,23 +1,22 @@
 """The command line ``python -m trainer``: parses, calls, prints; one line and an exit code for an error."""
 
-import json
 import os
 import sys
 from contextlib import suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trainer import config as configuration
+from trainer.config_cli import Overrides, Preset, config, describe, parts, presets
 from trainer.console.printing import say
 from trainer.data_cli import app as data_app
 from trainer.environment import scratch, surroundings
 from trainer.environment.paths import expanded
 from trainer.environment.quiet import find_tensorflow, load_tensorflow
 from trainer.environment.stop_signals import Ended, end
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, ConfigError, GantryError
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, GantryError
 from trainer.run import layout
 from trainer.storage.limits import told as exhausted
 
@@ -32,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+for command in (presets, parts, config, describe):
+    app.command()(command)
 
 
 @app.callback(invoke_without_command=True)
@@ -41,18 +42,6 @@ def about(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-class Format(StrEnum):
-    """How to print."""
-
-    YAML = "yaml"
-    JSON = "json"
-    TEXT = "text"
-
-
-Preset = Annotated[str, typer.Option("--preset", help="Named configuration; 'trainer presets' lists them.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="Override one value, such as optimizer.learning_rate=1e-4.")
-]
 Root = Annotated[
     str,
     typer.Option(
@@ -83,87 +72,6 @@ RunDir = Annotated[
         callback=lambda text: text and expanded(text, "--run-dir"),
     ),
 ]
-
-
-@app.command()
-def presets(
-    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
-) -> None:
-    """List the presets.
-
-    Example: python -m trainer presets
-    """
-    found = {name: configuration.preset_description(name) for name in configuration.preset_names()}
-    if output is Format.JSON:
-        print(json.dumps(found, indent=2))
-        return
-    width = max(map(len, found))
-    for name, description in found.items():
-        print(f"{name:<{width}}  {description}")
-
-
-@app.command()
-def parts(
-    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
-) -> None:
-    """List the parts that a run can be made of, by group: losses, regularizers and so on, with their papers.
-
-    Example: python -m trainer parts -o json
-    """
-    from trainer.parts import parts as every_part
-
-    found = every_part()
-    if output is Format.JSON:
-        plain = {group: [part._asdict() for part in those] for group, those in found.items()}
-        print(json.dumps(plain, indent=2))
-        return
-    width = max(len(part.name) for those in found.values() for part in those)
-    for group, those in found.items():
-        print(group)
-        for part in those:
-            print(f"  {part.name:<{width}}  {part.line}{f'; {part.paper}' if part.paper else ''}")
-
-
-@app.command()
-def config(
-    preset: Preset,
-    overrides: Overrides = None,
-    output: Annotated[Format, typer.Option("-o", "--output", help="yaml or json.")] = Format.YAML,
-) -> None:
-    """Print the resolved configuration: everything that decides how a run ends.
-
-    Example: python -m trainer config --preset mlp --set steps=500 -o json
-    """
-    resolved = configuration.resolve(preset, overrides or ())
-    print(
-        configuration.to_json(resolved) if output is Format.JSON else configuration.to_yaml(resolved).rstrip()
-    )
-
-
-@app.command()
-def describe(
-    preset: Preset,
-    overrides: Overrides = None,
-    replicas: Annotated[int, typer.Option(min=1, help="Replicas that share the global batch.")] = 1,
-    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
-) -> None:
-    """Print layers, shapes, parameters, FLOP for each image and memory for each replica.
-
-    Example: python -m trainer describe --preset dcgan64 --replicas 4
-    """
-    resolved = configuration.resolve(preset, overrides or ())
-    try:
-        resolved.per_replica_batch(replicas)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    load_tensorflow()
-    from trainer.networks import describe as description
-
-    found = description.describe(resolved, replicas)
-    if output is Format.TEXT:
-        print(description.as_text(found))
-    else:
-        print(json.dumps(description.as_json(found), indent=2))
 
 
 @app.command()

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from trainer.config.sources import WRITTEN
 from trainer.environment import scratch
 from trainer.errors import AccessError, DataError
 from trainer.storage.limits import told
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at a set of images, or turn it into shards.", no_args_is_help=True)
 
-_SOURCES = "digits, idx:<folder>, npz:<file>, images:<folder>, tfrecord:<glob> or keras:<name>."
-Source = Annotated[str, typer.Argument(help=f"What to read: {_SOURCES}", show_default=False)]
+_KINDS = "{} or {}".format(", ".join([*WRITTEN.values()][:-1]), [*WRITTEN.values()][-1])
+Source = Annotated[str, typer.Argument(help=f"What to read: {_KINDS}.", show_default=False)]
 ShapeText = Annotated[
     str | None,
     typer.Option(

@@ -5,21 +5,19 @@ workers live, and how they are stopped. A `Provider` stands for one kind of plac
 of one run there, an `Overview` for what is asked once for many.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
+from launcher.backends.outcome import Outcome, outcome
 from launcher.backends.place import Place
 from launcher.errors import NoSuchRun, Unsupported
 from launcher.records.follow import LogLine
 from launcher.records.run_folder import Found
-from launcher.records.states import FINISHED, STOPPED, State
+from launcher.records.states import State
 from launcher.records.status import Files, RunStatus
 from launcher.spec.kinds import Kind
-from launcher.spec.next_commands import command_line
 from launcher.spec.runspec import RunSpec
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 from trainer.run.layout import RunPath
 from trainer.storage import Store, open_store
 
@@ -83,17 +81,13 @@ class Attempt(NamedTuple):
     """The attempt's, where the record says it."""
     threads: int | None = None
     """Threads that each worker had, where the record says it."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an attempt ended."""
-
-    status: RunStatus
-    exit_code: int
-    """0 done, 2 the user's mistake, 42 resume me, 1 anything else."""
-    text: str
-    """One line for a person, with the command to type next."""
+    verb: Literal["submitted", "started"] = "submitted"
+    """Whether it was handed to others, or begun here."""
+    where: str = ""
+    """Where, in words: ``on host desk``."""
+    told: Mapping[str, Any] = {}
+    """What else the record says, by name, for `show`; nothing in it is secret. Of a specification that the
+    record keeps, ``settings`` is what was given, and ``env`` the names of variables."""
 
 
 class Backend(Protocol):
@@ -304,22 +298,3 @@ class Provider:
 
     def load(self, place: Place) -> None:
         """Import what `known` takes, which is slow and no answer."""
-
-
-def outcome(path: RunPath, now: RunStatus) -> Outcome:
-    """How an attempt that is over ended, by where its run stands."""
-    if now.state == FINISHED:
-        home = command_line("artifacts download", path, "--to", path.name)
-        text = f"run '{path.name}' is finished at step {now.step}: `{home}` brings it"
-        return Outcome(now, EXIT_DONE, text + (f"; {now.explanation}" if now.explanation else ""))
-    if now.state == STOPPED:
-        return Outcome(now, EXIT_RESTART, f"run '{path.name}' stopped; {way_on(now)}")
-    code = EXIT_USER if any(worker.exit_code == EXIT_USER for worker in now.workers) else EXIT_FAILED
-    return Outcome(now, code, f"run '{path.name}' {now.state}: {now.explanation}; {way_on(now)}")
-
-
-def way_on(now: RunStatus) -> str:
-    """What is saved of a run that has not finished, and the command that goes on from there."""
-    again = command_line("resume", RunPath(now.root, now.experiment, now.run))
-    saved = "nothing is saved" if now.checkpoint_step is None else f"saved at step {now.checkpoint_step}"
-    return f"{saved}; go on with `{again}`"

@@ -96,9 +96,10 @@ def _check(out: Path) -> None:
     """Refuse a picture that could not be drawn or written, before anything is read."""
     from launcher.errors import SpecError
     from launcher.local_file import check_folder
-    from launcher.looking.compare.picture import SUFFIXES, check_installed
+    from launcher.looking import drawing
+    from launcher.looking.compare.picture import SUFFIXES
 
-    check_installed()
+    drawing.matplotlib()
     if out.suffix.lower() not in SUFFIXES:
         raise SpecError(f"--out {out}: expected a name that ends with {', '.join(SUFFIXES)}")
     check_folder("--out", out)

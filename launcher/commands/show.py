@@ -134,16 +134,14 @@ def _warm_start(found: "Shown") -> str:
 
 def _origin(found: "Shown") -> "list[tuple[str, str]]":
     rows = []
-    if job := found.submitted:
-        where = f"Job {job.job} in namespace {job.namespace}, context {job.context} ({job.server})"
-        rows.append(("submitted", f"{where}, {_moment(job.submitted)}"))
-        given = [f"{key} {value_text(value)}" for key, value in job.settings.items()]
-        rows.append(("", ", ".join(given)))
-        rows.append(("env", ", ".join(job.env)))
-    if machine := found.started:
-        ended = f", ended {_moment(machine.ended)}" if machine.ended else ""
-        code = "" if machine.exit_code is None else f", exit code {machine.exit_code}"
-        rows.append(("started", f"on {machine.host}, {_moment(machine.started)}{ended}{code}"))
+    for verb, told in (("submitted", found.submitted), ("started", found.started)):
+        if told:
+            ended = f", ended {_moment(told['ended'])}" if told.get("ended") else ""
+            code = "" if told.get("exit_code") is None else f", exit code {told['exit_code']}"
+            rows.append((verb, f"{told['where']}, {_moment(told[verb])}{ended}{code}"))
+            given = [f"{key} {value_text(value)}" for key, value in told.get("settings", {}).items()]
+            rows.append(("", ", ".join(given)))
+            rows.append(("env", ", ".join(told.get("env", ()))))
     return rows
 
 

@@ -22,7 +22,7 @@ def watch(run: Run, root: Root = None, context: Context = None, namespace: Names
     """
     from rich.console import Console
 
-    from launcher.backends.base import way_on
+    from launcher.backends.outcome import way_on
     from launcher.diagnosis.explain import explained
     from launcher.looking.tui import Feed, check_terminal, draw, show
     from launcher.records.states import FINISHED

@@ -23,7 +23,7 @@ def data_lines(spec: RunSpec) -> list[str]:
     kind, _, rest = config.data.source.partition(":")
     bucket = rest.startswith("gs://")
     here = kind_of(spec.backend).here
-    if not here and "<" in SOURCES[kind] and kind != "keras" and not bucket:
+    if not here and SOURCES[kind].path and not bucket:
         return []
     about = f"data.source {config.data.source}"
     try:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from launcher import backends
-from launcher.backends.base import Backend, Options, Started, WorkerCommand, way_on
+from launcher.backends.base import Backend, Options, Started, WorkerCommand
+from launcher.backends.outcome import way_on
 from launcher.errors import RunAlive, SpecError, Unsupported
 from launcher.notes import note, say
 from launcher.records.run_folder import Found

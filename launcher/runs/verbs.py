@@ -12,16 +12,8 @@ from typing import Any, NamedTuple
 
 from launcher import backends
 from launcher.artifacts import Artifact, Download, delete_files, download_files, list_files
-from launcher.backends.base import (
-    Backend,
-    LogChoice,
-    Options,
-    Outcome,
-    Started,
-    Update,
-    WorkerCommand,
-    way_on,
-)
+from launcher.backends.base import Backend, LogChoice, Options, Started, Update, WorkerCommand
+from launcher.backends.outcome import Outcome, way_on
 from launcher.errors import RunAlive, SpecError
 from launcher.records.follow import LogLine
 from launcher.records.states import FINISHED, UNKNOWN

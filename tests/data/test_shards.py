@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.data.conftest import COUNT, assert_one_line
 from trainer import randomness
-from trainer.data import open_source, prepare
+from trainer.data import Look, open_source, prepare
 from trainer.data.blocks import BlockCache
 from trainer.data.index import parse_index
 from trainer.data.shards import ShardSource
@@ -51,7 +51,7 @@ def test_prepared_comes_back_equal_from_every_store(store, small):
     )
     assert [shard.records for shard in index.shards] == [512, 512, 176]
     assert seen == [(done, COUNT) for done in (256, 512, 768, 1024, 1200)]
-    source = open_source(f"tfrecord:{store.url}/*.tfrecord", SHAPE, cache_blocks=4)
+    source = open_source(f"tfrecord:{store.url}/*.tfrecord", SHAPE, look=Look(cache_blocks=4))
     assert source.streamable and source.count == COUNT and source.shape == SHAPE
     np.testing.assert_array_equal(source.load(), small[1])
     np.testing.assert_array_equal(source.labels, small[2])

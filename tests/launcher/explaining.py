@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from launcher.backends.kubernetes.backend import worker_status
+from launcher.backends.kubernetes.status.joining import worker_status
 from launcher.backends.kubernetes.status.observe import Seen, join
 from launcher.diagnosis.explain import Facts, diagnose
 from launcher.diagnosis.explain.facts import Line

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backends.kubernetes.backend import worker_status
 from launcher.backends.kubernetes.jobs import stop, submit
 from launcher.backends.kubernetes.logs.job_pods import Pods
 from launcher.backends.kubernetes.status import watch
+from launcher.backends.kubernetes.status.joining import worker_status
 from launcher.backends.kubernetes.status.observe import Seen
 from launcher.backends.kubernetes.status.ours import Own
 from launcher.commands.status import describe

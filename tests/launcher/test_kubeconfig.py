@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from launcher.backends.kubernetes.backend import context_of
+from launcher.backends.kubernetes.jobs.context import context_of
 from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.errors import CannotAsk, SpecError
 from launcher.spec.kubeconfig import (

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from launcher.backends.kubernetes.backend import context_of
+from launcher.backends.kubernetes.jobs.context import context_of
 from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.errors import ClusterUnreachable
 

@@ -68,11 +68,26 @@ def test_pictures_and_curves_are_seen(open_page):
     widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
     assert len(widths) == 25
     assert min(widths) == 140
-    boxes = [path.bounding_box() for path in page.locator("svg path.mean").all()]
+    boxes = [path.bounding_box() for path in page.locator("svg [id*=-mean] path").all()]
     assert len(boxes) == 7
     assert all(box["width"] > 200 and box["height"] > 5 for box in boxes)
-    assert page.locator("svg line.mark").count() == 4
-    assert page.evaluate("getComputedStyle(document.querySelector('path.mean')).stroke") != "none"
+    assert page.locator("svg [id$=-mark60] path").count() == 4
+    ticks = page.evaluate(
+        "[...document.querySelectorAll('svg text')].map(each => each.getBoundingClientRect().height)"
+    )
+    assert min(ticks) > 9
+
+
+def test_curves_are_of_the_pages_colours(open_page):
+    """Its light ones, its dark ones, and on paper its light ones."""
+    page, _ = open_page(color_scheme="light")
+    stroke = "getComputedStyle(document.querySelector('#panel0-mean1 path')).stroke"
+    light = page.evaluate(stroke)
+    assert light == "rgb(209, 89, 10)"
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(stroke) == "rgb(255, 157, 87)"
+    page.emulate_media(media="print")
+    assert page.evaluate(stroke) == light
 
 
 def test_the_slider_moves_through_the_grids(open_page):
@@ -99,7 +114,7 @@ def test_without_javascript_all_of_it_is_there(open_page):
     assert page.locator("#viewer img").is_visible()
     assert page.locator("#strip img").nth(23).is_visible()
     assert not page.locator("#viewer input").is_visible()
-    assert page.locator("svg path.mean").first.is_visible()
+    assert page.locator("svg [id*=-mean] path").first.is_visible()
     page.locator("summary").click()
     assert "learning_rate" in page.inner_text("details")
 

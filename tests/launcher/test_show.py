@@ -219,8 +219,8 @@ def test_a_live_local_run_is_shown(submit, root, desk):
     (Path(started.path.url) / "go").touch()
     verbs.wait(root, "one")
     found = show(Place(root), "one")
-    assert found.started.attempt == 1
-    assert found.started.exit_code == 0
+    assert found.started["attempt"] == 1
+    assert found.started["exit_code"] == 0
     assert found.status.backend == "local"
 
 

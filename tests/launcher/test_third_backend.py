@@ -100,7 +100,19 @@ def test_the_commands_take_it_too(paper, capsys):
     assert (end.value.code, capsys.readouterr().out) == (0, "one\n")
     assert [run["backend"] for run in call(capsys, "list", *where)] == ["paper"]
     assert call(capsys, "status", "one", *where)["state"] == "running"
-    call(capsys, "show", "one", *where)
+    shown = call(capsys, "show", "one", *where)
+    assert shown["submitted"] == {
+        "attempt": 1,
+        "where": "a sheet of paper",
+        "submitted": "2026-11-30T12:00:00+00:00",
+        "ended": None,
+        "exit_code": None,
+        "hands": 1,
+    }
+    assert shown["started"] is None
+    with pytest.raises(SystemExit):
+        main(["show", "one", *where])
+    assert "submitted  a sheet of paper, 2026-11-30 12:00:00Z" in capsys.readouterr().out
     call(capsys, "explain", "one", *where)
     assert call(capsys, "cancel", "one", *where)["state"] == "stopped"
     with pytest.raises(SystemExit) as end:

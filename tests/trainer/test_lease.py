@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from trainer.errors import LeaseLost, RunHeld, RunLost, StorageError
-from trainer.run import holder, layout, lease
+from trainer.run import holder, layout, lease, lease_holder
 from trainer.storage import open_store
 
 DEADLINE_SECONDS = 60.0
@@ -43,7 +43,7 @@ class Unwilling(Clock):
 def take(monkeypatch):
     """A function that acquires; leases are renewed twenty times a second and end with the test."""
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(lease, "_LOOK_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(lease_holder, "_LOOK_PAUSE_SECONDS", 0.05)
     held = []
 
     def acquire(store, name="old", attempt="team", clock=None, said=None, **more):
@@ -171,7 +171,7 @@ def test_one_that_is_silent_expires_whatever_times_it_tells(tmp_path, take, when
     values = json.loads(store.read(layout.LEASE)) | {"since": when, "updated": when}
     store.write(layout.LEASE, json.dumps(values).encode())
     take(store, "new", attempt=attempt, clock=clock, said=said).confirm()
-    assert clock.waits == lease.EXPIRY_SECONDS / 1.0
+    assert clock.waits == lease_holder.EXPIRY_SECONDS / 1.0
     assert "has not renewed its lease for 15 s" in said[-1]
 
 
@@ -198,7 +198,7 @@ def test_a_taking_over_does_not_show_that_the_holder_lives(tmp_path, take):
 
     clock = Clock(meanwhile)
     take(store, "slower", attempt="r3", clock=clock).confirm()
-    assert clock.waits == 5 + lease.EXPIRY_SECONDS
+    assert clock.waits == 5 + lease_holder.EXPIRY_SECONDS
 
 
 class Shaky:
@@ -378,21 +378,21 @@ def test_another_machine_or_another_process_of_that_number_is_no_dead_holder():
 
 def test_who_is_about_to_remove_a_run_learns_at_once_of_a_writer_on_this_machine(store, take):
     held, clock = take(store, "pod-0"), Unwilling()
-    assert lease.writer(store, clock=clock, pause=clock.pause).startswith("pod-0 (process ")
+    assert lease_holder.writer(store, clock=clock, pause=clock.pause).startswith("pod-0 (process ")
     held.release()
-    assert lease.writer(store, clock=clock, pause=clock.pause) is None
+    assert lease_holder.writer(store, clock=clock, pause=clock.pause) is None
 
 
 def test_a_run_that_nobody_ever_wrote_has_no_writer(store):
     clock = Unwilling()
-    assert lease.writer(store, clock=clock, pause=clock.pause) is None
+    assert lease_holder.writer(store, clock=clock, pause=clock.pause) is None
 
 
 def test_a_writer_elsewhere_is_known_by_its_next_renewal(store, take, monkeypatch):
     take(store, "pod-0")
     monkeypatch.setattr(holder, "lives", lambda described: None)
     said, clock = [], Clock(lambda: renewed(store))
-    assert lease.writer(store, say=said.append, clock=clock, pause=clock.pause).startswith("pod-0 ")
+    assert lease_holder.writer(store, say=said.append, clock=clock, pause=clock.pause).startswith("pod-0 ")
     assert len(said) == 1 and "waiting 15 s" in said[0]
     assert clock.waits == 1
 
@@ -400,8 +400,8 @@ def test_a_writer_elsewhere_is_known_by_its_next_renewal(store, take, monkeypatc
 def test_a_writer_elsewhere_that_is_silent_for_long_is_none(store, take):
     held, said, clock = take(store, "pod-0"), [], Clock()
     silence(held)
-    assert lease.writer(store, say=said.append, clock=clock, pause=clock.pause) is None
-    assert clock.waits >= lease.EXPIRY_SECONDS
+    assert lease_holder.writer(store, say=said.append, clock=clock, pause=clock.pause) is None
+    assert clock.waits >= lease_holder.EXPIRY_SECONDS
     assert len(said) == 1
 
 
@@ -420,12 +420,14 @@ def test_one_that_is_taken_over_while_it_is_watched_has_a_writer(store, take):
             new[0]._generation = store.write(layout.LEASE, store.read(layout.LEASE), new[0]._generation)
 
     clock = Clock(meanwhile)
-    assert lease.writer(store, say=lambda text: None, clock=clock, pause=clock.pause).startswith("new ")
+    assert lease_holder.writer(store, say=lambda text: None, clock=clock, pause=clock.pause).startswith(
+        "new "
+    )
     assert clock.waits == 10
 
 
 def test_a_lease_that_cannot_be_read_is_watched_like_any_other(store):
     store.write(layout.LEASE, b"no json")
     clock = Clock()
-    assert lease.writer(store, say=lambda text: None, clock=clock, pause=clock.pause) is None
-    assert clock.waits >= lease.EXPIRY_SECONDS
+    assert lease_holder.writer(store, say=lambda text: None, clock=clock, pause=clock.pause) is None
+    assert clock.waits >= lease_holder.EXPIRY_SECONDS

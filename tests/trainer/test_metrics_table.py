@@ -56,15 +56,15 @@ def test_nothing_else_names_a_metric(name):
 def test_a_row_is_all_that_a_new_metric_takes(monkeypatch):
     """It is drawn by the page, the report, the comparison and the curves without a line of theirs."""
     from launcher.looking.curves import Curves
-    from launcher.looking.report.charts import draw
+    from launcher.looking.report.panels import draw
 
     panel = Panel("Distance", "FD")
     row = Metric("fd", "distance", "FD", "all", panel, -1)
     monkeypatch.setattr(metrics, "METRICS", (*METRICS, row))
     monkeypatch.setattr(metrics, "BY_NAME", {**metrics.BY_NAME, "fd": row})
-    monkeypatch.setattr("launcher.looking.report.charts.PANELS", (*PANELS, panel))
-    charts = draw(Curves([1, 2], [64, 128], {"fd": [3.0, 2.0], "d_loss": [0.7, 0.6]}), ())
-    assert [(chart.title, [each.name for each in chart.lines]) for chart in charts] == [
+    monkeypatch.setattr("launcher.looking.report.panels.PANELS", (*PANELS, panel))
+    pictures = draw(Curves([1, 2], [64, 128], {"fd": [3.0, 2.0], "d_loss": [0.7, 0.6]}), ())
+    assert [(each.title, [line.name for line in each.lines]) for each in pictures] == [
         ("Losses", ["discriminator"]),
         ("Distance", ["all"]),
     ]

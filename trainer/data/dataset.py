@@ -100,9 +100,9 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
         labels=data.labels == "auto",
         skip_damaged=data.skip_damaged and (pin is None or accepting),
         limit=None if data.placement == "memory" else data.memory_limit_mb << 20,
+        cache_blocks=2 * data.shuffle_window // BLOCK,  # this window and the next
     )
-    cache_blocks = 2 * data.shuffle_window // BLOCK  # this window and the next
-    opened = open_source(source, config.image.shape, cache_blocks=cache_blocks, look=found)
+    opened = open_source(source, config.image.shape, look=found)
     streaming = streams_from_shards(opened, config)
     if not streaming:
         try:

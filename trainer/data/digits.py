@@ -6,7 +6,7 @@ from trainer.data.look import Look
 from trainer.data.sources import ArraySource, Shape, problem
 
 
-def open_digits(shape: Shape | None, look: Look) -> ArraySource:
+def open_images(_: str, shape: Shape | None, look: Look) -> ArraySource:
     """The digits, 28x28x1, sorted by their labels 0 to 9. Example: ``digits``.
 
     Raises:

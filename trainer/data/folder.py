@@ -104,7 +104,7 @@ class FolderSource(ImageSource):
         return np.array([file not in damaged for file in self._files])
 
 
-def open_folder(folder: str, shape: Shape | None, look: Look) -> FolderSource:
+def open_images(folder: str, shape: Shape | None, look: Look) -> FolderSource:
     """The pictures below a folder, hidden ones left out. Example: ``images:data/flowers``.
 
     Every image is converted to grey or RGB, scaled to cover the shape and cropped around its centre (see

@@ -21,7 +21,7 @@ _LABELS = ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte")
 _CHUNK = 1 << 24  # bytes unpacked at once: a header may promise more than there is
 
 
-def open_idx(folder: str, shape: Shape | None, look: Look) -> ArraySource:
+def open_images(folder: str, shape: Shape | None, look: Look) -> ArraySource:
     """The training images of a folder and, if they are there, their labels. Example: ``idx:data/mnist``.
 
     The folder holds ``train-images-idx3-ubyte`` and perhaps ``train-labels-idx1-ubyte``, each with or without

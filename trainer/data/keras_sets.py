@@ -29,7 +29,7 @@ _SETS = {
 }
 
 
-def open_keras(which: str, shape: Shape | None, look: Look) -> ArraySource:
+def open_images(which: str, shape: Shape | None, look: Look) -> ArraySource:
     """The training images of mnist, fashion_mnist, cifar10 or cifar100. Example: ``keras:fashion_mnist``.
 
     Keras keeps what it downloads in ``$KERAS_HOME/datasets`` (else ``~/.keras/datasets``); a line on stderr

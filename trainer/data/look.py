@@ -22,6 +22,9 @@ from trainer.survey.telling import left_out_text
 NAMED = 10
 """Files that a message names before it says how many more there are."""
 
+# Twice the blocks of the default `data.shuffle_window`: a batch may touch two windows at once.
+_CACHE_BLOCKS = 128
+
 
 class File(NamedTuple):
     """One file of a source."""
@@ -46,6 +49,8 @@ class Look:
         skip_damaged: whether damaged images are left out instead of refused.
         telling: whether those of a set that is read as it is opened are left out and told, in `damaged`.
         limit: bytes of 8-bit images that may be taken into memory; None for any.
+        cache_blocks: blocks of 256 images that a streamed set keeps in memory,
+            ``2 * data.shuffle_window / 256``; other sets ignore it.
     """
 
     def __init__(
@@ -58,9 +63,10 @@ class Look:
         skip_damaged: bool = False,
         telling: bool = False,
         limit: int | None = None,
+        cache_blocks: int = _CACHE_BLOCKS,
     ) -> None:
         self.name, self.pinned, self.labels, self.skip_damaged = name, pinned, labels, skip_damaged
-        self.limit, self.telling = limit, telling
+        self.limit, self.telling, self.cache_blocks = limit, telling, cache_blocks
         self._skipped = set(skipped)
         self._lock = Lock()
         self.files: dict[str, File] = {}

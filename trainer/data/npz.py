@@ -19,7 +19,7 @@ _ROUNDED = 256  # images that are rounded at once
 _ROUNDING = 1e-6  # how far float32 arithmetic may have left [-1, 1]
 
 
-def open_npz(file: str, shape: Shape | None, look: Look) -> ArraySource:
+def open_images(file: str, shape: Shape | None, look: Look) -> ArraySource:
     """The images of an archive, with its labels if it has any. Example: ``npz:data/faces.npz``.
 
     Images are found under images, x, x_train, X, X_train or train_images and are [N, H, W] or [N, H, W, C]:

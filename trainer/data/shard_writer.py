@@ -40,7 +40,7 @@ def prepare(
     where each block of 256 images begins. The same source gives the same bytes.
 
     Args:
-        source: what to read, any of the kinds in `trainer.data.registry`.
+        source: what to read, any of the kinds in `trainer.config.sources`.
         target: ``tfrecord:<folder or gs://bucket/prefix>``; made when it is not there.
         shape: height, width and channels wanted; None takes the set's own.
         shard_images: images in each shard but the last, a multiple of 256.

@@ -91,7 +91,7 @@ class ShardSource(ImageSource):
         return raw_images(self.name, shard.name, records, count, self.shape)
 
 
-def open_shards(glob: str, shape: Shape | None, cache_blocks: int, look: Look) -> ImageSource:
+def open_images(glob: str, shape: Shape | None, look: Look) -> ImageSource:
     """The shards that a pattern matches. Examples: ``tfrecord:data/faces``, ``tfrecord:gs://b/x/*.tfrecord``.
 
     Wildcards stand in the file's name only; a folder means its files named ``*.tfrecord*``. With an
@@ -132,7 +132,7 @@ def open_shards(glob: str, shape: Shape | None, cache_blocks: int, look: Look) -
     if index.labels and look.labels and not labels_there:
         look.no_labels(f"{index.labels.name} is in {index_json.NAME} but missing")
     check_shape(name, index.shape, shape)
-    return ShardSource(name, store, index, shape, cache_blocks, labels)
+    return ShardSource(name, store, index, shape, look.cache_blocks, labels)
 
 
 def _refuse_unfinished(name: str, store: Store, names: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The few layers of which every network here is described, whoever builds or counts them."""
 
-from typing import Annotated, ClassVar, NamedTuple, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from typing import Annotated, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import Field
 
@@ -28,11 +29,47 @@ Weights = Glorot | Normal
 GLOROT = Glorot()
 
 
-class Builder(Protocol[T]):
-    """Makes layers one after another; their names are those of a checkpoint's tensors, and so for ever."""
+BATCH_DEPENDENT = frozenset({"SyncBatchNormalization"})
+"""Kinds of layers whose output for an example in training depends on the rest of its batch."""
 
-    def input(self, shape: Shape) -> T:
-        """What the network is given: [batch, *shape]."""
+
+class DenseLayer(NamedTuple):
+    """What `Builder.dense` was asked for."""
+
+    name: str
+    units: int
+    bias: bool
+    weights: Weights
+    activation: str
+
+
+class ConvolutionLayer(NamedTuple):
+    """What `Builder.convolution` was asked for."""
+
+    name: str
+    filters: int
+    kernel: int
+    stride: int
+    bias: bool
+    weights: Weights
+
+
+class UpConvolutionLayer(NamedTuple):
+    """What `Builder.up_convolution` was asked for."""
+
+    name: str
+    filters: int
+    kernel: int
+    bias: bool
+    weights: Weights
+    activation: str
+
+
+class Builder(ABC, Generic[T]):
+    """Makes layers one after another; their names are those of a checkpoint's tensors, and so for ever.
+
+    Defaults are here alone: who builds or counts is handed what was asked for, whole.
+    """
 
     def dense(
         self,
@@ -45,12 +82,7 @@ class Builder(Protocol[T]):
         activation: str = "",
     ) -> T:
         """[batch, n] to [batch, units]."""
-
-    def reshape(self, x: T, shape: Shape, name: str) -> T:
-        """The same entries in another shape."""
-
-    def flatten(self, x: T, name: str) -> T:
-        """[batch, …] to [batch, n]."""
+        return self._dense(x, DenseLayer(name, units, bias, weights, activation))
 
     def convolution(
         self,
@@ -64,6 +96,7 @@ class Builder(Protocol[T]):
         weights: Weights = GLOROT,
     ) -> T:
         """[batch, height, width, channels] to [batch, height / stride, …, filters], rounded up."""
+        return self._convolution(x, ConvolutionLayer(name, filters, kernel, stride, bias, weights))
 
     def up_convolution(
         self,
@@ -77,15 +110,40 @@ class Builder(Protocol[T]):
         activation: str = "",
     ) -> T:
         """Transposed, of stride 2: [batch, height, width, channels] to [batch, 2 height, …, filters]."""
+        return self._up_convolution(x, UpConvolutionLayer(name, filters, kernel, bias, weights, activation))
 
+    @abstractmethod
+    def input(self, shape: Shape) -> T:
+        """What the network is given: [batch, *shape]."""
+
+    @abstractmethod
+    def reshape(self, x: T, shape: Shape, name: str) -> T:
+        """The same entries in another shape."""
+
+    @abstractmethod
+    def flatten(self, x: T, name: str) -> T:
+        """[batch, …] to [batch, n]."""
+
+    @abstractmethod
     def normalization(self, x: T, name: str, *, momentum: float, epsilon: float, scale: Weights) -> T:
         """Batch normalization over all but the channels; `scale` draws the first gamma."""
 
+    @abstractmethod
     def relu(self, x: T, name: str) -> T:
         """max(x, 0)."""
 
+    @abstractmethod
     def leaky_relu(self, x: T, slope: float, name: str) -> T:
         """x where it is positive, `slope` times x elsewhere."""
+
+    @abstractmethod
+    def _dense(self, x: T, layer: DenseLayer) -> T: ...
+
+    @abstractmethod
+    def _convolution(self, x: T, layer: ConvolutionLayer) -> T: ...
+
+    @abstractmethod
+    def _up_convolution(self, x: T, layer: UpConvolutionLayer) -> T: ...
 
 
 class Architecture(Section):

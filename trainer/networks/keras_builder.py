@@ -5,7 +5,16 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from trainer.networks.builder import GLOROT, Configuration, Shape, Weights
+from trainer.networks.builder import (
+    BATCH_DEPENDENT,
+    Builder,
+    Configuration,
+    ConvolutionLayer,
+    DenseLayer,
+    Shape,
+    UpConvolutionLayer,
+    Weights,
+)
 from trainer.networks.first_weights import initializer
 from trainer.networks.layers import SyncBatchNormalization, UpConvolution
 
@@ -22,7 +31,7 @@ class Networks(NamedTuple):
     def batch_dependent(self) -> bool:
         """Whether an example's output in training depends on the rest of its batch."""
         layers = [*self.generator.layers, *self.discriminator.layers]
-        return any(isinstance(layer, SyncBatchNormalization) for layer in layers)
+        return any(type(layer).__name__ in BATCH_DEPENDENT for layer in layers)
 
 
 def build(config: Configuration) -> Networks:
@@ -75,8 +84,8 @@ def _path(layer: keras.layers.Layer, variable: keras.Variable) -> str:
     return "/".join(names[names.index(layer.name) :])
 
 
-class KerasBuilder:
-    """A builder (`builder.Builder`) of Keras layers."""
+class KerasBuilder(Builder[Any]):
+    """A builder of Keras layers."""
 
     def __init__(self, seed: int, network: str, *, portable: bool = False) -> None:
         """Build the network of that name with first weights of that seed.
@@ -97,25 +106,6 @@ class KerasBuilder:
         self._input = keras.Input(shape)
         return self._input
 
-    def dense(
-        self,
-        x: Any,
-        units: int,
-        name: str,
-        *,
-        bias: bool = True,
-        weights: Weights = GLOROT,
-        activation: str = "",
-    ) -> Any:
-        """`keras.layers.Dense`."""
-        return keras.layers.Dense(
-            units,
-            activation=activation or None,
-            use_bias=bias,
-            kernel_initializer=self._first(weights, f"{name}/kernel"),
-            name=name,
-        )(x)
-
     def reshape(self, x: Any, shape: Shape, name: str) -> Any:
         """`keras.layers.Reshape`."""
         return keras.layers.Reshape(shape, name=name)(x)
@@ -123,51 +113,6 @@ class KerasBuilder:
     def flatten(self, x: Any, name: str) -> Any:
         """`keras.layers.Flatten`."""
         return keras.layers.Flatten(name=name)(x)
-
-    def convolution(
-        self,
-        x: Any,
-        filters: int,
-        name: str,
-        *,
-        kernel: int,
-        stride: int = 1,
-        bias: bool = True,
-        weights: Weights = GLOROT,
-    ) -> Any:
-        """`keras.layers.Conv2D`."""
-        return keras.layers.Conv2D(
-            filters,
-            kernel,
-            strides=stride,
-            padding="same",
-            use_bias=bias,
-            kernel_initializer=self._first(weights, f"{name}/kernel"),
-            name=name,
-        )(x)
-
-    def up_convolution(
-        self,
-        x: Any,
-        filters: int,
-        name: str,
-        *,
-        kernel: int,
-        bias: bool = True,
-        weights: Weights = GLOROT,
-        activation: str = "",
-    ) -> Any:
-        """`layers.UpConvolution`, or Keras' own."""
-        return self._up(
-            filters,
-            kernel,
-            strides=2,
-            padding="same",
-            use_bias=bias,
-            kernel_initializer=self._first(weights, f"{name}/kernel"),
-            activation=activation or None,
-            name=name,
-        )(x)
 
     def normalization(self, x: Any, name: str, *, momentum: float, epsilon: float, scale: Weights) -> Any:
         """`layers.SyncBatchNormalization`, or Keras' own."""
@@ -185,6 +130,41 @@ class KerasBuilder:
     def leaky_relu(self, x: Any, slope: float, name: str) -> Any:
         """`keras.layers.LeakyReLU`."""
         return keras.layers.LeakyReLU(slope, name=name)(x)
+
+    def _dense(self, x: Any, layer: DenseLayer) -> Any:
+        """`keras.layers.Dense`."""
+        return keras.layers.Dense(
+            layer.units,
+            activation=layer.activation or None,
+            use_bias=layer.bias,
+            kernel_initializer=self._first(layer.weights, f"{layer.name}/kernel"),
+            name=layer.name,
+        )(x)
+
+    def _convolution(self, x: Any, layer: ConvolutionLayer) -> Any:
+        """`keras.layers.Conv2D`."""
+        return keras.layers.Conv2D(
+            layer.filters,
+            layer.kernel,
+            strides=layer.stride,
+            padding="same",
+            use_bias=layer.bias,
+            kernel_initializer=self._first(layer.weights, f"{layer.name}/kernel"),
+            name=layer.name,
+        )(x)
+
+    def _up_convolution(self, x: Any, layer: UpConvolutionLayer) -> Any:
+        """`layers.UpConvolution`, or Keras' own."""
+        return self._up(
+            layer.filters,
+            layer.kernel,
+            strides=2,
+            padding="same",
+            use_bias=layer.bias,
+            kernel_initializer=self._first(layer.weights, f"{layer.name}/kernel"),
+            activation=layer.activation or None,
+            name=layer.name,
+        )(x)
 
     def _first(self, weights: Weights, path: str) -> keras.Initializer:
         return initializer(weights, self._seed, f"{self._network}/{path}")

@@ -6,7 +6,17 @@
 import math
 from typing import NamedTuple
 
-from trainer.networks.builder import GLOROT, Architecture, Configuration, Shape, Weights
+from trainer.networks.builder import (
+    BATCH_DEPENDENT,
+    Architecture,
+    Builder,
+    Configuration,
+    ConvolutionLayer,
+    DenseLayer,
+    Shape,
+    UpConvolutionLayer,
+    Weights,
+)
 from trainer.sections import Image
 
 _FLOAT_BYTES = 4
@@ -45,30 +55,15 @@ class Size(NamedTuple):
         return sum(self.trainable) + sum(self.moving)
 
 
-class Counter:
-    """A builder (`builder.Builder`) whose outputs are shapes: it keeps the size of each layer."""
+class Counter(Builder[Shape]):
+    """A builder whose outputs are shapes: it keeps the size of each layer."""
 
     def __init__(self) -> None:
         self.layers: list[Size] = []
-        self.batch_dependent = False
-        """Whether an example's output in training depends on the rest of its batch."""
 
     def input(self, shape: Shape) -> Shape:
         """Nothing to count."""
         return shape
-
-    def dense(
-        self,
-        x: Shape,
-        units: int,
-        name: str,
-        *,
-        bias: bool = True,
-        weights: Weights = GLOROT,
-        activation: str = "",
-    ) -> Shape:
-        """A kernel [n, units]."""
-        return self._product(name, "Dense", (units,), (math.prod(x) * units,), bias, 1)
 
     def reshape(self, x: Shape, shape: Shape, name: str) -> Shape:
         """No variables."""
@@ -78,44 +73,8 @@ class Counter:
         """No variables."""
         return self._add(Size(name, "Flatten", (math.prod(x),)))
 
-    def convolution(
-        self,
-        x: Shape,
-        filters: int,
-        name: str,
-        *,
-        kernel: int,
-        stride: int = 1,
-        bias: bool = True,
-        weights: Weights = GLOROT,
-    ) -> Shape:
-        """A kernel [kernel, kernel, channels, filters], which each pixel of the output meets whole."""
-        height, width, channels = x
-        shape = (-(-height // stride), -(-width // stride), filters)
-        return self._product(
-            name, "Conv2D", shape, (kernel**2 * channels * filters,), bias, shape[0] * shape[1]
-        )
-
-    def up_convolution(
-        self,
-        x: Shape,
-        filters: int,
-        name: str,
-        *,
-        kernel: int,
-        bias: bool = True,
-        weights: Weights = GLOROT,
-        activation: str = "",
-    ) -> Shape:
-        """A kernel [kernel, kernel, filters, channels], which each pixel of the input meets whole."""
-        height, width, channels = x
-        shape = (2 * height, 2 * width, filters)
-        entries = (kernel**2 * channels * filters,)
-        return self._product(name, "UpConvolution", shape, entries, bias, height * width)
-
     def normalization(self, x: Shape, name: str, *, momentum: float, epsilon: float, scale: Weights) -> Shape:
         """Scale and shift of each channel, and its moving mean and variance."""
-        self.batch_dependent = True
         two = (x[-1], x[-1])
         return self._add(Size(name, "SyncBatchNormalization", x, two, two))
 
@@ -127,11 +86,28 @@ class Counter:
         """No variables."""
         return self._add(Size(name, "LeakyReLU", x))
 
-    def _product(
-        self, name: str, kind: str, shape: Shape, kernel: tuple[int], bias: bool, uses: int
-    ) -> Shape:
-        variables = (*kernel, shape[-1]) if bias else kernel
-        return self._add(Size(name, kind, shape, variables, flop=2 * uses * kernel[0]))
+    def _dense(self, x: Shape, layer: DenseLayer) -> Shape:
+        """A kernel [n, units]."""
+        entries = math.prod(x) * layer.units
+        return self._product(layer.name, "Dense", (layer.units,), entries, layer.bias, 1)
+
+    def _convolution(self, x: Shape, layer: ConvolutionLayer) -> Shape:
+        """A kernel [kernel, kernel, channels, filters], which each pixel of the output meets whole."""
+        height, width = (-(-side // layer.stride) for side in x[:2])
+        entries = layer.kernel**2 * x[2] * layer.filters
+        shape = (height, width, layer.filters)
+        return self._product(layer.name, "Conv2D", shape, entries, layer.bias, height * width)
+
+    def _up_convolution(self, x: Shape, layer: UpConvolutionLayer) -> Shape:
+        """A kernel [kernel, kernel, filters, channels], which each pixel of the input meets whole."""
+        height, width, channels = x
+        shape = (2 * height, 2 * width, layer.filters)
+        entries = layer.kernel**2 * channels * layer.filters
+        return self._product(layer.name, "UpConvolution", shape, entries, layer.bias, height * width)
+
+    def _product(self, name: str, kind: str, shape: Shape, kernel: int, bias: bool, uses: int) -> Shape:
+        variables = (kernel, shape[-1]) if bias else (kernel,)
+        return self._add(Size(name, kind, shape, variables, flop=2 * uses * kernel))
 
     def _add(self, size: Size) -> Shape:
         self.layers.append(size)
@@ -143,10 +119,13 @@ class Sizes(NamedTuple):
 
     generator: tuple[Size, ...]
     discriminator: tuple[Size, ...]
-    batch_dependent: bool
-    """Whether there is batch normalization, so that real and generated images take a pass each."""
     averaged: bool = False
     """Whether the generator's weights are averaged."""
+
+    @property
+    def batch_dependent(self) -> bool:
+        """Whether there is batch normalization, so that real and generated images take a pass each."""
+        return any(layer.kind in BATCH_DEPENDENT for layer in self.layers)
 
     @property
     def layers(self) -> tuple[Size, ...]:
@@ -216,16 +195,12 @@ def sizes(config: Configuration) -> Sizes:
     generator, discriminator = Counter(), Counter()
     config.network.generator(generator, config.image)
     config.network.discriminator(discriminator, config.image)
-    return Sizes(
-        tuple(generator.layers),
-        tuple(discriminator.layers),
-        generator.batch_dependent or discriminator.batch_dependent,
-        config.averaging.half_life_images > 0,
-    )
+    averaged = config.averaging.half_life_images > 0
+    return Sizes(tuple(generator.layers), tuple(discriminator.layers), averaged)
 
 
 def discriminator_normalizes(network: Architecture, image: Image) -> bool:
     """Whether a discriminator's score depends on the other images of its batch."""
     counter = Counter()
     network.discriminator(counter, image)
-    return counter.batch_dependent
+    return any(layer.kind in BATCH_DEPENDENT for layer in counter.layers)

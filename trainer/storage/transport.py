@@ -1,7 +1,9 @@
 """Content of objects from Cloud Storage with less work for each object than the client library does.
 
-For an object of 1 kB the library's `Blob.download_as_bytes` takes 0.70 ms of processor time, its session
-alone 0.50 ms and what is here 0.25 ms. Credentials, proxies, certificates and connections are those of the
+`python -m bench --only transport` reads objects of 1 kB side by side: a GET by the library's session took
+1.67 times as long as what is here (0.85 against 0.51 ms with the server's own time; 1.82 times with 8
+threads), its `Blob.download_as_bytes` 2.28 times. Within 1.2 times this file would go. What lists, looks up
+and writes is the library's. Credentials, proxies, certificates and connections are those of the
 library's session; retries are the library's policy, wrapped around `Source.read` by the caller.
 """
 

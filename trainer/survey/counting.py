@@ -92,6 +92,8 @@ def survey(config: RunConfig) -> Survey | None:
             return _pictures(source, rest, config)
         if kind == "tfrecord":
             return _shards(source, rest, config)
+        if kind not in ("idx", "npz"):
+            return None
         path = files.local_path(source, rest)
         found = _array_shape(kind, path)
     if found is None or len(found) not in (3, 4):

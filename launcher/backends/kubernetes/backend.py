@@ -13,41 +13,35 @@ from typing import Any
 from launcher.backends.base import PLAIN, Backend, LogChoice, Options, Update
 from launcher.backends.kubernetes.client.api import Api, connect
 from launcher.backends.kubernetes.client.login import IN_CLUSTER
-from launcher.backends.kubernetes.jobs import replacing, stop, submit
-from launcher.backends.kubernetes.jobs.cancellation import announce_cancel, was_cancelled
+from launcher.backends.kubernetes.jobs import stop, submit
+from launcher.backends.kubernetes.jobs.cancellation import announce_cancel
 from launcher.backends.kubernetes.jobs.claim import sent_manifests
+from launcher.backends.kubernetes.jobs.context import context_of
 from launcher.backends.kubernetes.jobs.record import ClusterRecord, keep_record
 from launcher.backends.kubernetes.kind import KIND
 from launcher.backends.kubernetes.logs.job_logs import PodLogs, read_logs
 from launcher.backends.kubernetes.logs.stream import Begin
-from launcher.backends.kubernetes.status import observe
+from launcher.backends.kubernetes.status import joining, observe
 from launcher.backends.kubernetes.status.latest import Latest
 from launcher.backends.kubernetes.status.ours import Own, is_job_of
 from launcher.backends.kubernetes.status.overview import Known
-from launcher.backends.kubernetes.status.pods import PodStatus
 from launcher.backends.kubernetes.status.watch import wait
-from launcher.errors import CannotAsk, ClusterUnreachable, SpecError
+from launcher.errors import CannotAsk, SpecError
 from launcher.notes import note
 from launcher.records.follow import LogLine, log_attempts
 from launcher.records.run_folder import Found
 from launcher.records.states import (
     FAILED,
     FINISHED,
-    INTERRUPTED,
-    STARTING,
     STOPPED,
-    UNKNOWN,
     State,
-    parse_time,
     unasked,
 )
-from launcher.records.status import Files, RunStatus, WorkerStatus, assemble, read_dated, read_files
+from launcher.records.status import Files, RunStatus, read_files
 from launcher.records.stored_logs import stored_logs
-from launcher.spec.kubeconfig import contexts
 from launcher.spec.next_commands import command_line
 from launcher.spec.runspec import RunSpec
 from trainer.errors import GantryError
-from trainer.run import layout
 
 _LINES_SECONDS = 0.25
 
@@ -264,55 +258,14 @@ class KubernetesBackend:
         return announce
 
     def joined(self, found: Found, files: Files, seen: observe.Seen, pods: bool = True) -> RunStatus:
-        """Where a run stands, from what was seen of its Job and read of its folder.
-
-        With `pods` the newest checkpoint is looked for, else nothing more is asked.
-        """
-        submitted = read_dated(found.store, layout.CLUSTER)[1] if seen.job is None else None
-        here = observe.join(seen, files.said, observe.Ages(files.age, submitted), self.record.workers)
-        stale: dict[str, Any] = {} if here.told else {"trainer_restarts": 0, "storage": None}
-        state = self._unless_cancelled(found, seen, here.state, files)
-        other = self._replaced_by(found, seen, state, files) if pods else None
-        return assemble(
-            found,
-            files,
-            state._replace(explanation=replacing.sentence(other)) if other else state,
-            replaced_by=other,
-            attempt=self.record.attempt,
-            workers=[worker_status(pod) for pod in here.workers] if pods else [],
-            restarts=here.restarts,
-            checkpoint=pods,
-            **stale,
-            **self._known(),
-        )
-
-    def _unless_cancelled(self, found: Found, seen: observe.Seen, state: State, files: Files) -> State:
-        """The state, or that of a run whose Job was deleted to cancel it, perhaps before it began."""
-        if seen.job is not None or state.name not in (STARTING, INTERRUPTED, UNKNOWN):
-            return state
-        if not was_cancelled(found.store, self.record.attempt):
-            return state
-        return State(STOPPED, "it was cancelled" if files.said else "it was cancelled before it began")
-
-    def _replaced_by(self, found: Found, seen: observe.Seen, state: State, files: Files) -> str | None:
-        """The firing that a schedule's run had to make way for; None where a person cancelled it."""
-        if seen.job is not None or state.name not in (STOPPED, INTERRUPTED, UNKNOWN):
-            return None
-        other = replacing.look(
-            self.api, found.path, self.record.job, parse_time((files.said or {}).get("updated"))
-        )
-        return None if other and was_cancelled(found.store, self.record.attempt) else other
+        """The same from what was seen and read; see `joining.joined`."""
+        return joining.joined(self.record, found, files, seen, (lambda: self.api) if pods else None)
 
     def without_cluster(
         self, found: Found, error: GantryError, files: Files | None = None, checkpoint: bool = True
     ) -> RunStatus:
-        """Where a run stands as its folder alone tells; `error` is why no cluster was asked."""
-        files = files or read_files(found.store)
-        state = unasked(files.said, files.age, f"the cluster cannot be asked: {error}")
-        attempt = self.record.attempt
-        return assemble(
-            found, files, state, attempt=attempt, checkpoint=checkpoint, asked=False, **self._known()
-        )
+        """The same where no cluster was asked; see `joining.without_cluster`."""
+        return joining.without_cluster(self.record, found, error, files, checkpoint)
 
     def _finished(self, found: Found, error: CannotAsk) -> RunStatus:
         """A run that has finished, by its folder; one that failed or was stopped there may have begun again.
@@ -327,15 +280,6 @@ class KubernetesBackend:
             raise error
         return now
 
-    def _known(self) -> dict[str, Any]:
-        return {
-            "backend": self.name,
-            "job": self.record.job,
-            "namespace": self.record.namespace,
-            "owner": self.record.owner,
-            "world_size": self.record.workers,
-        }
-
     def _check_worker(self, worker: int | None) -> None:
         if worker is not None and worker >= self.record.workers:
             raise SpecError(f"--worker {worker}: expected 0 to {self.record.workers - 1}")
@@ -344,39 +288,3 @@ class KubernetesBackend:
 def of_pods(backend: Backend) -> KubernetesBackend | None:
     """The backend of a run whose workers are pods, None for any other."""
     return backend if isinstance(backend, KubernetesBackend) else None
-
-
-def context_of(record: ClusterRecord) -> str | None:
-    """The context for the cluster that a run was submitted to, None where no kubeconfig has any.
-
-    Names of contexts are each workstation's own, so the server's address tells: a Job that is not there must
-    not be taken for one that is gone.
-
-    Raises:
-        BadKubeconfig: a file is damaged.
-        ClusterUnreachable: no context has that address.
-    """
-    known = contexts()
-    if not known:
-        return None
-    same = [context.name for context in known if context.server == record.server]
-    if not same:
-        raise ClusterUnreachable(
-            f"no cluster reachable: the run was submitted to {record.server} as context '{record.context}', "
-            "and no context of the kubeconfig has that address (--context names one that is the same cluster)"
-        )
-    return record.context if record.context in same else same[0]
-
-
-def worker_status(pod: PodStatus) -> WorkerStatus:
-    """The same as every backend tells it."""
-    return WorkerStatus(
-        worker=pod.worker,
-        alive=pod.ready,
-        exit_code=pod.exit_code,
-        pod=pod.pod,
-        node=pod.node,
-        restarts=pod.restarts,
-        reason=pod.reason,
-        held_by=pod.held_by,
-    )

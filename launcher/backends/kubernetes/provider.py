@@ -13,12 +13,16 @@ from launcher.backends.place import Place
 from launcher.errors import ClusterUnreachable, NoSuchRun
 from launcher.records.run_folder import Found
 from launcher.render.labels import run_of
+from launcher.spec.redaction import without_password
 from launcher.spec.runspec import RunSpec
 from trainer.run.layout import RunPath
 from trainer.storage import Store
 
 if TYPE_CHECKING:
     from launcher.backends.kubernetes.client.api import Api
+
+# Fields of a specification that are told by others than its `settings`.
+_ELSEWHERE = frozenset({"preset", "overrides", "root", "experiment", "name", "workers", "env"})
 
 
 class Kubernetes(Provider):
@@ -63,7 +67,7 @@ class Kubernetes(Provider):
         record = read_record(found.store)
         if record is None or not record.server:
             return place
-        from launcher.backends.kubernetes.backend import context_of
+        from launcher.backends.kubernetes.jobs.context import context_of
 
         try:
             context_of(record)
@@ -74,7 +78,7 @@ class Kubernetes(Provider):
     def newest(self, store: Store) -> Attempt | None:
         """What ``cluster.json`` says; how it ended, it does not."""
         record = read_record(store)
-        return None if record is None else Attempt(record.attempt, record.submitted)
+        return None if record is None else _attempt(record)
 
     def overview(self, place: Place, everywhere: bool = False) -> Overview:
         """Jobs, those of each namespace in one request."""
@@ -109,6 +113,25 @@ class Kubernetes(Provider):
             import kubernetes.client  # noqa: F401
 
             import launcher.backends.kubernetes.status.observe  # noqa: F401
+
+
+def _attempt(record: ClusterRecord) -> Attempt:
+    """Of the pods' environment the names alone: what somebody hands to a program is nobody else's concern."""
+    place = {"job": record.job, "namespace": record.namespace, "context": record.context}
+    server = without_password(record.server)
+    given = {key: value for key, value in record.spec.items() if key not in _ELSEWHERE and value}
+    return Attempt(
+        number=record.attempt,
+        begun=record.submitted,
+        where=f"Job {record.job} in namespace {record.namespace}, context {record.context} ({server})",
+        told={
+            **place,
+            "server": server,
+            "workers": record.workers,
+            "env": sorted(record.spec.get("env") or {}),
+            "settings": given,
+        },
+    )
 
 
 def _backend(record: ClusterRecord, place: Place, job: dict[str, Any] | None) -> Backend:

@@ -1,6 +1,5 @@
 """Runs whose workers are processes of this machine, and runs that no launcher started: their files alone."""
 
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,39 +7,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from launcher.backends.base import PLAIN, LogChoice, Options, Outcome, Update, way_on
+from launcher.backends.base import PLAIN, LogChoice, Options, Update
 from launcher.backends.local import attempts, lock
+from launcher.backends.local.folder import is_dated_by_us, with_disk, workers_of, writer_lives
 from launcher.backends.local.holding import check_idle, check_writer, held_to_remove
 from launcher.backends.local.kind import KIND
-from launcher.backends.local.living import Alive, is_alive
-from launcher.backends.local.record import LocalRecord, read_record
+from launcher.backends.local.record import read_record
 from launcher.backends.local.state import join_state, went_on_alone
 from launcher.backends.local.stopping import elsewhere, end_orphans, request_stop
 from launcher.errors import SpecError, Unsupported
-from launcher.records.follow import LogLine, LogReader, last_error, log_attempts
+from launcher.records.follow import LogLine, LogReader, log_attempts
 from launcher.records.run_folder import Found
-from launcher.records.states import FINISHED, INTERRUPTED, LIVE_STATES, UNKNOWN, State
+from launcher.records.states import INTERRUPTED, UNKNOWN, State
 from launcher.records.status import (
     Files,
     RunStatus,
-    WorkerStatus,
     assemble,
     is_written,
     read_files,
-    read_json,
 )
 from launcher.records.stored_logs import last_lines, stored_logs
 from launcher.spec.next_commands import command_line
 from launcher.spec.runspec import RunSpec
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
-from trainer.run import layout, lease
-from trainer.run.layout import RunPath
-from trainer.storage import LocalStore, Store, open_store
-from trainer.storage.limits import trouble
+from trainer.errors import GantryError
+from trainer.run import layout, lease_holder
+from trainer.storage import LocalStore
 
 _POLL_SECONDS = 0.25
 _BUCKET_POLL_SECONDS = 2.0  # for a run in a bucket that no launcher started: each look costs requests
-_LOST_SECONDS = 60.0  # a lease is renewed every 3 s, and what is missing then is looked for during 6 s
 _HANDOVER_SECONDS = 10.0  # for another launcher that is just starting it
 _CANCEL_MARGIN_SECONDS = 30.0  # beyond the grace of the workers
 _CUT_OFF = (INTERRUPTED, UNKNOWN)
@@ -111,19 +105,19 @@ class LocalBackend:
         record, living = attempts.newest_attempt(found.store)
         # Read after the processes were looked at: a trainer that has ended since has written its last word.
         files = read_files(found.store) if files is None else files
-        ours = _is_dated_by_us(found.store, living, files)
+        ours = is_dated_by_us(found.store, living, files)
         files = files if ours else files._replace(age=None)
         silent = files.age if silent is None else silent
         alone = record is None or not living.here or went_on_alone(record, files.said)
-        writer = _writer(found.store) if alone else None
-        state = _with_disk(found, join_state(record, living, files.said, silent, writer))
+        writer = writer_lives(found.store) if alone else None
+        state = with_disk(found, join_state(record, living, files.said, silent, writer))
         own = {} if record is None else {"preset": record.preset, "world_size": record.workers}
         status = assemble(
             found,
             files,
             state,
             attempt=record.attempt if record else None,
-            workers=_workers(record, living) if record else (),
+            workers=workers_of(record, living) if record else (),
             backend=self.name if record else None,
             checkpoint=checkpoint,
             asked=state.name != UNKNOWN or files.said is None,
@@ -217,71 +211,6 @@ def started_with(options: Options) -> dict[str, Any]:
     return {"command": options.command or attempts.trainer_command, "grace_seconds": grace}
 
 
-def finish(started: attempts.Started) -> Outcome:
-    """How an attempt that is over ended; a run that the trainer refused leaves nothing behind."""
-    path = started.path
-    found = Found(path, open_store(path.url))
-    _await_last_word(found, started.record)
-    now = LocalBackend().status(found)
-    record = read_record(found.store)
-    code = record.exit_code if record else None
-    if code is None:  # nobody has written it down
-        code = _unrecorded(path, now)
-    cause = None if record is None or record.cause is None else record.cause
-    said = None if record is None or cause is None else last_error(found.store, record.attempt, cause)
-    if now.lost:  # and its logs with it
-        said = said or str((read_files(found.store).said or {}).get("message"))
-    if code == EXIT_USER:
-        attempts.discard(path, started.made)
-        return Outcome(now, code, said or f"run '{path.name}': {now.explanation}")
-    if code == EXIT_DONE:
-        look = f"look at {layout.sample_grid(now.step or 0)} and {layout.LOSS_CURVES} in {path.url}"
-        return Outcome(now, code, f"run '{path.name}' is finished at step {now.step}: {look}")
-    reason = now.explanation or now.state
-    if said and code == EXIT_FAILED:
-        reason += f": {said}"
-    how = "stopped" if now.state == "stopped" else f"ended early: {reason}"
-    return Outcome(now, code, f"run '{path.name}' {how}; {way_on(now)}")
-
-
-def _unrecorded(path: RunPath, now: RunStatus) -> int:
-    """The exit code of an attempt without one in its record: its disk may take nothing any more."""
-    if now.state == FINISHED:
-        return EXIT_DONE
-    return EXIT_FAILED if trouble(Path(path.url)) else EXIT_RESTART
-
-
-def _with_disk(found: Found, state: State) -> State:
-    """The state of a run, with why nobody could write down how it ended where its disk shows that now."""
-    here = state.name == INTERRUPTED and isinstance(found.store, LocalStore)
-    shown = trouble(Path(found.store.url)) if here else None
-    return State(state.name, f"{state.explanation}; its disk takes nothing: {shown}") if shown else state
-
-
-def _await_last_word(found: Found, record: LocalRecord) -> None:
-    """Wait for the end of an attempt whose folder was removed: it finds that out in seconds, and says so."""
-    if read_record(found.store) is not None:
-        return
-    deadline = time.monotonic() + _LOST_SECONDS
-    while is_alive(record.supervisor) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-
-
-def _is_dated_by_us(store: Store, living: Alive, files: Files) -> bool:
-    """Whether a run's files are dated by a clock that we know: a bucket's, or in a folder this machine's.
-
-    Whoever trains in a folder dates its files; where no launcher wrote down who that is, the lease tells.
-    """
-    if not isinstance(store, LocalStore) or files.said is None:
-        return True
-    if not living.here:
-        return False
-    if read_record(store) is not None or str(files.said.get("state")) not in LIVE_STATES:
-        return True
-    holder = (read_json(store, layout.LEASE) or {}).get("holder") or {}
-    return holder.get("host") in (None, socket.gethostname())
-
-
 def _out_of_reach(found: Found, under_way: bool) -> Unsupported:
     """Why a run that lives cannot be stopped from here."""
     name = found.path.name
@@ -304,22 +233,11 @@ def _check_known(found: Found) -> None:
     record, living = attempts.newest_attempt(found.store)
     if record is not None and record.ended is None and not living.here:
         raise elsewhere(found.path, record)
-    if record is None and (there := lease.find(found.store)) and there.lives is None:
+    if record is None and (there := lease_holder.find(found.store)) and there.lives is None:
         raise Unsupported(
             f"run '{found.path.name}' was not started by this launcher, and whether {there.name} still "
             "trains it cannot be known here: stop it where it runs"
         )
-
-
-def _writer(store: Store) -> bool | None:
-    """Whether the trainer that holds a run's lease lives, None when nothing is known of it here.
-
-    Asked for folders alone: what trains into a bucket is another machine's as a rule, and it takes a request.
-    """
-    if not isinstance(store, LocalStore):
-        return None
-    there = lease.find(store)
-    return there.lives if there else None
 
 
 def _refuse_since(choice: LogChoice) -> None:
@@ -329,11 +247,3 @@ def _refuse_since(choice: LogChoice) -> None:
 
 def _pause(found: Found) -> float:
     return _BUCKET_POLL_SECONDS if found.path.root.startswith("gs://") else _POLL_SECONDS
-
-
-def _workers(record: LocalRecord, living: Alive) -> list[WorkerStatus]:
-    lives = living.workers or (False,) * len(record.processes)
-    return [
-        WorkerStatus(worker, lives[worker], process.exit_code, pid=process.pid)
-        for worker, process in enumerate(record.processes)
-    ]

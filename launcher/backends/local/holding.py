@@ -16,7 +16,7 @@ from launcher.errors import RunAlive
 from launcher.notes import note
 from launcher.spec.next_commands import command_line
 from trainer.errors import GantryError
-from trainer.run import lease
+from trainer.run import lease_holder
 from trainer.run.layout import RunPath
 from trainer.storage import LocalStore, Store
 
@@ -46,7 +46,7 @@ def check_writer(path: RunPath, store: Store, record: LocalRecord | None = None)
     here = record is not None and record.holds_lock and whereabouts(record, held=False) is Where.HERE
     workers = record.processes if record and here and is_copy(record, Path(path.url)) else ()
     over = {(worker.pid, worker.started) for worker in workers if worker.started is not None}
-    if name := lease.writer(
+    if name := lease_holder.writer(
         store, known_gone=lambda holder: (holder.get("pid"), holder.get("started")) in over, say=note
     ):
         raise RunAlive(f"run '{path.name}' is being trained by {name}: stop that one first, where it runs")

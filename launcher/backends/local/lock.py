@@ -5,7 +5,7 @@ kernel lets go of it when the last of them is gone, however they went, and no cl
 name can be mistaken for that. It follows the folder when it is moved, and is not in a copy.
 
 The lock is one machine's: a client of NFS keeps the locks of folders to itself. Writers on other machines are
-found by the run's lease (`trainer.run.lease.writer`).
+found by the run's lease (`trainer.run.lease_holder.writer`).
 """
 
 import fcntl

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import cast
 
-from launcher.backends.base import PLAIN, Attempt, Backend, Options, Outcome, Overview, Provider, Started
+from launcher.backends.base import PLAIN, Attempt, Backend, Options, Overview, Provider, Started
 from launcher.backends.local import attempts
-from launcher.backends.local.backend import LocalBackend, finish, started_with
+from launcher.backends.local.backend import LocalBackend, started_with
+from launcher.backends.local.finishing import finish
 from launcher.backends.local.kind import KIND
 from launcher.backends.local.processes import available_cores
 from launcher.backends.local.record import last_word, read_record
+from launcher.backends.outcome import Outcome
 from launcher.backends.place import Place
 from launcher.records.run_folder import Found
 from launcher.records.status import Files, RunStatus
@@ -53,7 +55,17 @@ class Local(Provider):
         record = read_record(store)
         if record is None:
             return None
-        return Attempt(record.attempt, record.started, record.ended, record.exit_code, record.threads)
+        names = ("host", "workers", "threads")
+        return Attempt(
+            number=record.attempt,
+            begun=record.started,
+            ended=record.ended,
+            exit_code=record.exit_code,
+            threads=record.threads,
+            verb="started",
+            where=f"on {record.host}",
+            told={name: getattr(record, name) for name in names},
+        )
 
     def finish(self, started: Started) -> Outcome:
         """How an attempt that is over ended; a run that the trainer refused leaves nothing behind."""

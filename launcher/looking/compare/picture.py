@@ -1,36 +1,14 @@
-"""The curves of several runs as one picture, a panel for each metric.
-
-Every value is drawn faintly and its running mean on top, as in a run's own ``export/loss.png``. Of long runs
-only each pixel's lowest and highest value is drawn, so that a spike stays one.
-"""
+"""The curves of several runs as one picture, a panel for each metric."""
 
 import io
-from typing import TYPE_CHECKING, Any
 
-from launcher.errors import NotInstalled
+from launcher.looking import drawing
 from launcher.looking.compare.runs import Comparison
-from launcher.looking.curves import Points, running_means, thin
-from trainer.environment import surroundings
 from trainer.metrics import BY_NAME, label
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _PIXELS = 1000  # across a panel
 _STYLES = ("-", "--", ":", "-.")
-
-
-def check_installed() -> None:
-    """Refuse to go on without matplotlib.
-
-    Raises:
-        NotInstalled: it is missing.
-    """
-    try:
-        surroundings.import_matplotlib()
-    except ModuleNotFoundError:
-        raise NotInstalled("matplotlib is not installed: pip install 'gantry[look]'") from None
 
 
 def draw(comparison: Comparison, by: str = "steps", kind: str = "png") -> bytes:
@@ -44,7 +22,7 @@ def draw(comparison: Comparison, by: str = "steps", kind: str = "png") -> bytes:
     Raises:
         NotInstalled: matplotlib is missing.
     """
-    check_installed()
+    drawing.matplotlib()
     from matplotlib.figure import Figure
 
     count = len(comparison.metrics)
@@ -52,7 +30,9 @@ def draw(comparison: Comparison, by: str = "steps", kind: str = "png") -> bytes:
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     for key, panel in zip(comparison.metrics, panels, strict=True):
         for row, curves in enumerate(comparison.curves):
-            _curve(panel, curves.points(key, by), row, comparison.runs[row].label)
+            style = _STYLES[row // 10 % len(_STYLES)]
+            points, name = curves.points(key, by), comparison.runs[row].label
+            drawing.curve(panel, points, _PIXELS, f"C{row % 10}", style, name)
         panel.set_ylabel(label(key))
         panel.grid(alpha=0.3)
         shared = BY_NAME[key].panel if key in BY_NAME else None
@@ -67,13 +47,3 @@ def draw(comparison: Comparison, by: str = "steps", kind: str = "png") -> bytes:
     content = io.BytesIO()
     figure.savefig(content, format=kind, dpi=110)
     return content.getvalue()
-
-
-def _curve(panel: "Axes", points: Points, row: int, label: str) -> None:
-    colour: Any = f"C{row % 10}"
-    style = _STYLES[row // 10 % len(_STYLES)]
-    raw, means = thin(points, _PIXELS), thin(Points(points.x, running_means(points.y)), _PIXELS)
-    marker = "o" if len(points.x) == 1 else None
-    if len(points.x) > 40:
-        panel.plot(raw.x, raw.y, linewidth=0.7, alpha=0.25, color=colour)
-    panel.plot(means.x, means.y, linewidth=1.8, color=colour, linestyle=style, marker=marker, label=label)

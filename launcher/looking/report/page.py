@@ -6,8 +6,8 @@ from importlib import resources
 from typing import Any
 
 from launcher.errors import NotInstalled
-from launcher.looking.report.charts import draw
 from launcher.looking.report.material import Material
+from launcher.looking.report.panels import draw
 from launcher.looking.report.timeline import restart_steps
 from launcher.records.states import FAILED, FINISHED, INTERRUPTED, LIVE_STATES
 from trainer.metrics import BY_NAME, HEADLINES, RATE
@@ -20,7 +20,7 @@ def render(material: Material) -> str:
     """The page as text.
 
     Raises:
-        NotInstalled: jinja2 is not there.
+        NotInstalled: jinja2 or matplotlib is not there.
     """
     try:
         import jinja2
@@ -39,14 +39,14 @@ def render(material: Material) -> str:
     from markupsafe import Markup
 
     restarts = restart_steps(material.attempts)
-    # Only these two are not escaped: they are files of this package.
+    # Only these are not escaped: style and script are files of this package, a drawing has no text of a run.
     return environment.get_template("page.html.j2").render(
         it=material,
         now=material.status,
         tone=_tone(material),
         restarts=restarts,
         revision=dict(material.environment).get("git revision"),
-        charts=draw(material.curves, restarts),
+        pictures=[each._replace(svg=Markup(each.svg)) for each in draw(material.curves, restarts)],
         cards=[BY_NAME[name] for name in (*HEADLINES, RATE)],
         config=_yaml(material.config),
         style=Markup(style),

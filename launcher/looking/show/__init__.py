@@ -5,7 +5,6 @@
     run       all of it put together; what is damaged is told, and the rest is there all the same
     objects   what one listing of the folder shows: checkpoints, grids, logs, sizes
     settings  the configuration's values that are not the preset's or the defaults
-    origin    where it was submitted or started, without anything secret
 """
 
 from launcher.looking.show.objects import Attempt, Inventory, SavedCheckpoint, SavedSamples

@@ -1,13 +1,15 @@
 """One run, put together from everything that tells of it. A file that is damaged hides no other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
+from launcher import backends
+from launcher.backends.base import Attempt
 from launcher.looking.compare.differences import data_text
 from launcher.looking.curves import figures, read_curves
 from launcher.looking.show.objects import Inventory, take_stock
-from launcher.looking.show.origin import Started, Submitted, started, submitted
 from launcher.looking.show.settings import Setting, plain, settings_of
 from launcher.records.run_folder import Found
 from launcher.records.states import FINISHED, UNKNOWN, unasked
@@ -63,8 +65,11 @@ class Shown:
     warm_start: dict[str, Any] | None = None
     schedule: str | None = None
     scheduled: str | None = None
-    submitted: Submitted | None = None
-    started: Started | None = None
+    submitted: dict[str, Any] | None = None
+    """The newest attempt that was handed to others: ``attempt``, ``where`` in words, ``submitted`` and
+    ``ended`` (ISO times, UTC), ``exit_code``, and what else its backend's record says."""
+    started: dict[str, Any] | None = None
+    """The same of one that was started here: ``started``."""
     metrics: Metrics | None = None
     inventory: Inventory = field(default_factory=Inventory)
     result: dict[str, Any] | None = None
@@ -97,12 +102,13 @@ def show(where: Place, name: str) -> Shown:
     files = Files(run, *attempt(lambda: read_word(store), nothing))
     status = attempt(lambda: backend_of(found, where).status(found), None) or _by_files(found, files)
     curves = attempt(lambda: read_curves(store), None)
+    origins = _origins(attempt(partial(each.newest, store), None) for each in backends.providers())
     shown = Shown(
         status=status,
         url=found.path.url,
         **_recorded(found, run),
-        submitted=attempt(lambda: submitted(store), None),
-        started=attempt(lambda: started(store), None),
+        submitted=origins.get("submitted"),
+        started=origins.get("started"),
         inventory=take_stock(store.list(), store.now),
         result=attempt(lambda: read_json(store, layout.RESULT), None),
         damaged=damaged,
@@ -116,6 +122,21 @@ def show(where: Place, name: str) -> Shown:
         for line in (curves.damaged if curves is not None else ())
     ]
     return shown
+
+
+def _origins(records: Iterable[Attempt | None]) -> dict[str, dict[str, Any]]:
+    """Where the newest attempt was begun, as each record in the folder says, as fields of `Shown`."""
+    return {
+        each.verb: {
+            "attempt": each.number,
+            "where": each.where,
+            each.verb: each.begun,
+            "ended": each.ended,
+            "exit_code": each.exit_code,
+            **each.told,
+        }
+        for each in sorted(filter(None, records), key=lambda each: each.begun)
+    }
 
 
 def _by_files(found: Found, files: Files) -> RunStatus:

@@ -180,7 +180,7 @@ class Jobs(Overview):
 
     def _answer(self, record: ClusterRecord) -> Known | CannotAsk:
         """What another namespace or another cluster has; one that does not answer is asked once."""
-        from launcher.backends.kubernetes.backend import context_of
+        from launcher.backends.kubernetes.jobs.context import context_of
         from launcher.backends.kubernetes.status.reading import read_jobs
 
         same = (answer for (server, _), answer in self._answers.items() if server == record.server)

@@ -7,6 +7,7 @@ ended a run before what that brought about.
 from launcher.diagnosis.explain.base import Cause
 from launcher.diagnosis.explain.causes.admission import ADMISSION
 from launcher.diagnosis.explain.causes.altered import ALTERED
+from launcher.diagnosis.explain.causes.disks import DISKS
 from launcher.diagnosis.explain.causes.endings import ENDINGS, KILLED, LEFT
 from launcher.diagnosis.explain.causes.images import IMAGES
 from launcher.diagnosis.explain.causes.limits import DEADLINE, ENDED
@@ -37,6 +38,7 @@ CAUSES: tuple[Cause[Facts], ...] = (
     *VOLUMES,
     *SCHEDULING,
     *STORAGE,
+    *DISKS,
     *ALTERED,
     *ENDINGS,
     *MISTAKES,

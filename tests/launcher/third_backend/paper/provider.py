@@ -115,7 +115,10 @@ class Clerk(Provider):
 
     def newest(self, store):
         sheet = sheet_of(store)
-        return None if sheet is None else Attempt(sheet["attempt"], "2026-11-30T12:00:00+00:00")
+        if sheet is None:
+            return None
+        told = {"hands": sheet["spec"]["workers"]}
+        return Attempt(sheet["attempt"], "2026-11-30T12:00:00+00:00", where="a sheet of paper", told=told)
 
 
 PROVIDER = Clerk()
