@@ -96,7 +96,7 @@ format: .venv/dev ## rewrite the code as ruff wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/bench ## measure speed side by side and write docs/benchmarks*.md (installs PyTorch, 30 minutes)
+bench: .venv/bench ## measure speed side by side and write docs/benchmarks*.md (installs PyTorch and JAX, 30 minutes)
 	$(BIN)/python -m bench
 	$(BIN)/python -m tests.cluster run -- $(BIN)/python -m bench --only download,transport,launching \
 		--out docs/benchmarks-kubernetes.md

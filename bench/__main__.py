@@ -17,7 +17,7 @@ from bench.launching import launching
 from bench.recovery import recovery
 from bench.report import Section
 from bench.scale import scale
-from bench.setting import Setting, torch_version
+from bench.setting import Foreign, Setting
 from bench.single import dcgan, mlp
 from bench.stall import stall
 from bench.transport import transport
@@ -46,8 +46,9 @@ def main() -> None:
     options = _options()
     start, sections = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="gantry-bench-") as scratch:
-        torch = torch_version(options.torch_python)
-        setting = Setting(options.quick, options.torch_python, torch, Path(scratch))
+        torch = Foreign.find(options.torch_python, "torch")
+        jax = Foreign.find(options.jax_python, "jax", "optax")
+        setting = Setting(options.quick, torch, jax, Path(scratch))
         for name in options.only:
             print(f"{time.monotonic() - start:5.0f} s  {name}", file=sys.stderr, flush=True)
             try:
@@ -56,7 +57,7 @@ def main() -> None:
                 sections.append(Section(name, f"Could not be measured: {failure}"))
     minutes = (time.monotonic() - start) / 60
     notes = report.notes_of(options.out)
-    text = report.page(sections, quick=options.quick, torch=torch, minutes=minutes, notes=notes)
+    text = report.page(sections, quick=options.quick, others=setting.others, minutes=minutes, notes=notes)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(text, encoding="utf-8")
     print(text)
@@ -69,6 +70,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="few steps and rounds: does it run at all?")
     parser.add_argument("--torch-python", default=sys.executable, help="a Python that has PyTorch")
+    parser.add_argument("--jax-python", default=sys.executable, help="a Python that has JAX and Optax")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks.md", help="page to write")
     return parser.parse_args()
 

@@ -11,7 +11,7 @@ from bench.contestant import serve
 from trainer.config import RunConfig, resolve
 from trainer.data import open_source
 from trainer.environment import tf_config
-from trainer.networks import describe
+from trainer.networks.sizes import sizes
 from trainer.training import distribution, input_pipeline
 from trainer.training.input_pipeline import IndexStream
 from trainer.training.state import State
@@ -35,6 +35,10 @@ class Loop:
             self._taken += now
             if not outcome.finite:
                 raise SystemExit(f"NaN or Inf by step {self._taken}")
+
+    def close(self) -> None:
+        """Have no more indices made."""
+        self._feed.close()
 
 
 def images_for(config: RunConfig, count: int) -> np.ndarray:
@@ -89,6 +93,15 @@ def main() -> None:
     compete(parser.parse_args())
 
 
+def build(config: RunConfig, strategy: tf.distribute.Strategy, count: int = 0) -> tuple[Stepper, State, int]:
+    """What takes a run's steps, on a table of `count` images (0: all that there are), and their number."""
+    with strategy.scope():
+        state = State(config)
+    images = images_for(config, count)
+    stepper = Stepper(config, strategy, state, input_pipeline.on_devices(strategy, images))
+    return stepper, state, len(images)
+
+
 def compete(options: argparse.Namespace) -> None:
     """Build everything as `trainer.training.train` does, compile, warm up, serve."""
     config = resolve(options.preset, options.overrides)
@@ -96,17 +109,14 @@ def compete(options: argparse.Namespace) -> None:
     tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
     strategy = distribution.connect(cluster, config.recovery.heartbeat_seconds)
-    with strategy.scope():
-        state = State(config)
-    images = images_for(config, options.images)
-    stepper = Stepper(config, strategy, state, input_pipeline.on_devices(strategy, images))
-    loop = Loop(config, stepper, len(images))
+    stepper, state, images = build(config, strategy, options.images)
+    loop = Loop(config, stepper, images)
     loop(options.warm)
     commands: dict[str, Callable[[int], object]] = {"run": loop}
     if not cluster.alone:
         commands["reduce"] = reducer(strategy, state)
-    size = sum(4 * int(tf.size(w)) for player in state.weights.values() for w in player)
-    about = {"flop_per_image": describe.describe(config).flop_per_image, "gradient_mb": size / 1e6}
+    gradients = sum(4 * int(tf.size(w)) for player in state.weights.values() for w in player)
+    about = {"flop_per_image": sizes(config).flop_per_image, "gradient_mb": gradients / 1e6}
     serve(commands, about)
 
 

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.contestant import serve
-from bench.gantry_loop import Loop, images_for
+from bench.gantry_loop import Loop, build
 from trainer.config import RunConfig, resolve
 from trainer.environment.tf_config import Cluster
 from trainer.run import ownership
 from trainer.storage import open_store
-from trainer.training import distribution, input_pipeline
+from trainer.training import distribution
 from trainer.training.abort import Abort
-from trainer.training.state import State
-from trainer.training.step import Stepper
 from trainer.training.watchdog import Watchdog
 
 
@@ -33,12 +31,8 @@ def main() -> None:
     config = resolve("mlp", ("batch_size=64",))
     distribution.set_threads(2)
     strategy = distribution.connect(Cluster(), config.recovery.heartbeat_seconds)
-    with strategy.scope():
-        state = State(config)
-    images = images_for(config, 0)
-    loop = Loop(
-        config, Stepper(config, strategy, state, input_pipeline.on_devices(strategy, images)), len(images)
-    )
+    stepper, _, images = build(config, strategy)
+    loop = Loop(config, stepper, images)
     loop(20)
     run = protected(loop, config, folder) if who == "with" else loop
     serve({"run": run})

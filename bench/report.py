@@ -5,7 +5,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -45,10 +45,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def page(sections: Sequence[Section], *, quick: bool, torch: str | None, minutes: float, notes: str) -> str:
+def page(
+    sections: Sequence[Section], *, quick: bool, others: Mapping[str, str], minutes: float, notes: str
+) -> str:
     """The whole of docs/benchmarks.md."""
     goals = [goal for section in sections for goal in section.goals]
-    parts = ["# Benchmarks", _introduction(quick, minutes), _machine(torch)]
+    parts = ["# Benchmarks", _introduction(quick, minutes), _machine(others)]
     if goals:
         words = {True: "yes", False: "**no**", None: "not measured"}
         rows = [(goal.what, goal.wanted, goal.measured, words[goal.met]) for goal in goals]
@@ -84,14 +86,14 @@ def _introduction(quick: bool, minutes: float) -> str:
     )
 
 
-def _machine(torch: str | None) -> str:
+def _machine(others: Mapping[str, str]) -> str:
     tensorflow = _version("tensorflow") or _version("tensorflow-cpu")
     versions = {
         "Python": platform.python_version(),
         "TensorFlow": tensorflow,
         "Keras": _version("keras"),
         "NumPy": _version("numpy"),
-        "PyTorch": torch or "not installed",
+        **others,
     }
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     rows = [

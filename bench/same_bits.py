@@ -88,12 +88,15 @@ def _environments(checkout: Path, workers: int) -> list[dict[str, str]]:
     ]
 
 
-def bits(run: Path) -> dict[str, str]:
-    """A hash of everything in a run's folder that is a function of its configuration, by name."""
+def bits(run: Path, until: int | None = None) -> dict[str, str]:
+    """A hash of everything in a run's folder that is a function of its configuration, by name.
+
+    `until`: the checkpoint's step, None for the newest; lines and grids beyond it do not count.
+    """
     import tensorflow as tf
 
-    newest = max((run / "checkpoints").iterdir(), key=lambda folder: int(folder.name))
-    reader = tf.train.load_checkpoint(str(newest / "state"))
+    step = until or max(int(folder.name) for folder in (run / "checkpoints").iterdir())
+    reader = tf.train.load_checkpoint(str(run / "checkpoints" / str(step) / "state"))
     found = {
         f"tensor {name}": _sum(np.ascontiguousarray(reader.get_tensor(name)).tobytes())
         for name in reader.get_variable_to_shape_map()
@@ -102,8 +105,13 @@ def bits(run: Path) -> dict[str, str]:
     for segment in (run / "metrics").glob("*.jsonl"):
         for text in segment.read_text().splitlines():
             line = {key: value for key, value in json.loads(text).items() if key not in _TIMING}
-            found[f"line {line['step']}"] = _sum(json.dumps(line, sort_keys=True).encode())
-    return found | {f"grid {path.name}": _sum(path.read_bytes()) for path in (run / "samples").glob("*.png")}
+            if line["step"] <= step:
+                found[f"line {line['step']}"] = _sum(json.dumps(line, sort_keys=True).encode())
+    grids = {path.name: path for path in (run / "samples").glob("*.png")}
+    late = {name for name in grids if name[:-4].isdecimal() and int(name[:-4]) > step}
+    return found | {
+        f"grid {name}": _sum(path.read_bytes()) for name, path in grids.items() if name not in late
+    }
 
 
 def _sum(content: bytes) -> str:

@@ -8,7 +8,15 @@ from bench.report import Goal, Section, table
 from bench.rounds import Times, Turn, play, ratios, ready, spread
 from bench.setting import SGEMM_FLOP, SPEED_HEAD, Setting, speed_row
 
-_NO_TORCH = "PyTorch is not installed"
+_NO_TORCH, _NO_JAX = "PyTorch is not installed", "JAX is not installed"
+_IN_JAX = {"JAX, 64": 64, "JAX, 512": 512}
+_MLP = (
+    "Preset `mlp`, real digits, one process, two threads. *Keras page* is `predict` and three "
+    "`train_on_batch`, as the pages that teach this GAN have it; *PyTorch* is eager with fused Adam and does "
+    "Gantry's work; *JAX* is the whole step jitted, 50 steps in one `lax.scan` (15 at batch 512), donated "
+    "buffers and Optax's Adam; *products* are the matrix products of a Gantry step and nothing else, "
+    "compiled as the step is. The number is the batch."
+)
 
 
 def mlp(setting: Setting) -> Section:
@@ -28,37 +36,29 @@ def mlp(setting: Setting) -> Section:
         "products, 64": multiply("products", "--batch", 64),
         "products, 512": multiply("products", "--batch", 512),
     }
-    if setting.torch:
+    if setting.torch.version:
         contestants |= {f"PyTorch, {batch}": setting.pytorch("mlp", batch, images) for batch in (64, 512)}
-    full = {"Gantry, 64": 100, "Keras page, 64": 15, "PyTorch, 64": 50, "products, 64": 50}
+    full = {"Gantry, 64": 100, "Keras page, 64": 15, "PyTorch, 64": 50, "JAX, 64": 50, "products, 64": 50}
+    steps = {name: setting.amount(full.get(name, 15), 5) for name in (*contestants, *_IN_JAX)}
+    if setting.jax.version:  # a turn of its is one call
+        contestants |= {name: setting.in_jax(batch, images, steps[name]) for name, batch in _IN_JAX.items()}
     with ready(contestants):
-        turns = {
-            name: Turn(Group([contestant]), setting.amount(full.get(name, 15), 5))
-            for name, contestant in contestants.items()
-        }
+        turns = {name: Turn(Group([it]), steps[name]) for name, it in contestants.items()}
         times = play(turns, setting.amount(9, 3))
         flop = contestants["Gantry, 512"].about["flop_per_image"] * 512
-    goals = [_against_page(times), *_against_torch(times), _against_sgemm(times, flop)]
+    goals = [_against_page(times), *_against_jax(times), _against_torch(times), _against_sgemm(times, flop)]
     rows = [
         speed_row(name, times, contestant.peak_mib, int(name.rpartition(" ")[2]))
         for name, contestant in contestants.items()
         if name.endswith(("64", "512"))
     ]
-    text = (
-        "Preset `mlp`, real digits, one process, two threads. *Keras page* is `predict` and three "
-        "`train_on_batch`, as the pages that teach this GAN have it; *PyTorch* is eager with fused Adam "
-        "and does "
-        "Gantry's work; *products* are the matrix products of a Gantry step and nothing else, compiled as "
-        "the "
-        "step is. The number is the batch."
-    )
-    return Section("The plain GAN", text, goals, [table(SPEED_HEAD, rows), _sgemm_table(times, flop)])
+    return Section("The plain GAN", _MLP, goals, [table(SPEED_HEAD, rows), _sgemm_table(times, flop)])
 
 
 def dcgan(setting: Setting) -> Section:
     """The DCGAN at 64x64, batch 64."""
     contestants = {"Gantry": setting.gantry("dcgan64", 64, "--warm", 2)}
-    if setting.torch:
+    if setting.torch.version:
         images = data.noise(setting.scratch)
         contestants["PyTorch"] = setting.pytorch("dcgan64", 64, images, "--warm", 2)
     with ready(contestants):
@@ -66,7 +66,7 @@ def dcgan(setting: Setting) -> Section:
         times = play(turns, setting.amount(7, 2))
     rows = [speed_row(name, times, it.peak_mib, 64) for name, it in contestants.items()]
     what, wanted = "`dcgan64`, batch 64, against PyTorch", "at least 1.05 times"
-    if setting.torch:
+    if setting.torch.version:
         speed = ratios(times["PyTorch"], times["Gantry"])
         why = f"The step takes {_ms(times, 'Gantry')} ms, PyTorch's {_ms(times, 'PyTorch')} ms."
         goal = Goal(what, wanted, speed.text(), speed.middle >= 1.05, why)
@@ -95,10 +95,27 @@ def _against_page(times: Times) -> Goal:
     )  # fmt: skip
 
 
-def _against_torch(times: Times) -> list[Goal]:
+def _against_jax(times: Times) -> list[Goal]:
+    """Batches of 64 and 512; 0.97 counts as equal in the noise of a shared machine."""
+    goals = []
+    for name, batch in _IN_JAX.items():
+        what, wanted, ours = f"`mlp`, batch {batch}, against JAX", "at least 0.97 times", f"Gantry, {batch}"
+        if name not in times:
+            goals.append(Goal(what, wanted, _NO_JAX, None))
+            continue
+        speed = ratios(times[name], times[ours])
+        why = (
+            f"Gantry's step takes {_ms(times, ours)} ms, JAX's {_ms(times, name)} ms; the products in both "
+            f"are {_ms(times, f'products, {batch}')} ms."
+        )
+        goals.append(Goal(what, wanted, speed.text(), speed.middle >= 0.97, why))
+    return goals
+
+
+def _against_torch(times: Times) -> Goal:
     what, wanted = "`mlp`, batch 64, against PyTorch", "at least 1.3 times"
     if "PyTorch, 64" not in times:
-        return [Goal(what, wanted, _NO_TORCH, None)]
+        return Goal(what, wanted, _NO_TORCH, None)
     speed = ratios(times["PyTorch, 64"], times["Gantry, 64"])
     why = (
         f"Gantry's step takes {_ms(times, 'Gantry, 64')} ms, PyTorch's {_ms(times, 'PyTorch, 64')} ms; the "
@@ -106,7 +123,7 @@ def _against_torch(times: Times) -> list[Goal]:
         f"Adam, "
         "which reads and writes 12 MB of weights and 24 MB of moments, activations and random numbers."
     )
-    return [Goal(what, wanted, speed.text(), speed.middle >= 1.3, why)]
+    return Goal(what, wanted, speed.text(), speed.middle >= 1.3, why)
 
 
 def _best_sgemm(times: Times) -> str:
@@ -124,7 +141,7 @@ def _against_sgemm(times: Times, flop: int) -> Goal:
         "in this count."
     )
     measured = f"{share.middle:.0%} ({share.low:.0%} to {share.high:.0%}) of {best.removeprefix('sgemm ')}'s"
-    return Goal("`mlp`, batch 512, against sgemm", "at least 85 %", measured, share.middle >= 0.85, why)
+    return Goal("`mlp`, batch 512, against sgemm", "at least 90 %", measured, share.middle >= 0.9, why)
 
 
 def _sgemm_table(times: Times, flop: int) -> str:

@@ -1,7 +1,8 @@
 """Contestant: the same two GANs in PyTorch as one would write them for speed: eager, fused Adam.
 
 Generated images are computed once for both updates and the discriminator's weights get no gradients in the
-generator's, as in Gantry. The DCGAN is in channels_last with the 5x5 kernels of the preset `dcgan64`.
+generator's, as in Gantry. The DCGAN is in channels_last with the 5x5 kernels of the preset `dcgan64`. On a
+GPU where there is one, with TensorFloat-32 as TensorFlow has it.
 """
 
 import argparse
@@ -73,25 +74,28 @@ class Loop:
 
     def __init__(self, networks: Networks, batch: int, images: np.ndarray) -> None:
         self._generator, self._discriminator = networks
-        self._batch = batch
+        self._batch, self._device = batch, next(networks.generator.parameters()).device
         # In memory as [N, height, width, channels]: seen as [N, channels, …] this is channels_last.
-        self._images = torch.from_numpy(images).permute(0, 3, 1, 2)
+        self._images = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
         self._optimizers = [
             torch.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999), fused=True) for network in networks
         ]
         self._loss = nn.BCEWithLogitsLoss()
-        self._ones, self._zeros = torch.ones(batch, 1), torch.zeros(batch, 1)
+        self._ones = torch.ones(batch, 1, device=self._device)
+        self._zeros = torch.zeros_like(self._ones)
 
     def run(self, count: int) -> None:
         """Take `count` steps."""
         for _ in range(count):
             self._step()
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
 
     def _step(self) -> None:
         discriminator, (for_generator, for_discriminator) = self._discriminator, self._optimizers
-        chosen = torch.randint(0, len(self._images), (self._batch,))
+        chosen = torch.randint(0, len(self._images), (self._batch,), device=self._device)
         real = self._images[chosen].to(torch.float32) / 127.5 - 1
-        fake = self._generator(torch.randn(self._batch, 100))
+        fake = self._generator(torch.randn(self._batch, 100, device=self._device))
         for_discriminator.zero_grad(set_to_none=True)
         on_real = self._loss(discriminator(real), self._ones)
         on_fake = self._loss(discriminator(fake.detach()), self._zeros)
@@ -115,10 +119,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        torch.set_float32_matmul_precision("high")
     networks = mlp() if options.preset == "mlp" else dcgan64()
-    loop = Loop(networks, options.batch, np.load(options.images))
+    loop = Loop(Networks(*(it.to(device) for it in networks)), options.batch, np.load(options.images))
     loop.run(options.warm)
-    serve({"run": loop.run})
+    serve({"run": loop.run}, {"device": device, "version": torch.__version__})
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ LONG = (
     "trainer/test_patience",
     "trainer/test_export",
     "ends/test_ends",
+    "bench/test_gpu",
 )
 
 
