@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 
 from bench import report
+from bench.added import added
 from bench.contestant import ROOT, ContestantFailed
 from bench.download import download
 from bench.growth import growth
@@ -25,6 +26,7 @@ from bench.workers import workers
 
 _PARTS: dict[str, Callable[[Setting], Section]] = {
     "mlp": mlp,
+    "added": added,
     "dcgan": dcgan,
     "workers": workers,
     "stall": stall,

@@ -12,6 +12,7 @@ from trainer.config import RunConfig, resolve
 from trainer.data import open_source
 from trainer.environment import tf_config
 from trainer.networks.sizes import sizes
+from trainer.randomness import Shuffle, batches
 from trainer.training import distribution, input_pipeline
 from trainer.training.input_pipeline import IndexStream
 from trainer.training.state import State
@@ -82,6 +83,44 @@ def reducer(strategy: tf.distribute.Strategy, state: State) -> Callable[[int], o
     return lambda count: reduce(tf.constant(count)).numpy()
 
 
+def parts(
+    config: RunConfig, stepper: Stepper, state: State, count: int
+) -> dict[str, Callable[[int], object]]:
+    """What a step carries beside the game, each by itself: called with how many steps' worth, or looks."""
+
+    def order(images: int) -> Callable[[int], object]:
+        shuffle, at_once = Shuffle(config.seed, images, config.data.shuffle_window), 4096 // config.batch_size
+
+        def run(steps: int) -> None:
+            for first in range(0, steps, at_once):
+                batches(shuffle, config.batch_size, first, min(at_once, steps - first))
+
+        return run
+
+    def agree() -> tf.Tensor:
+        args = (tf.zeros((2,)), state.tally)
+        return stepper._strategy.run(stepper._agree, args=args)
+
+    @tf.function
+    def sums(steps: tf.Tensor) -> tf.Tensor:
+        tally, scores = tf.zeros((6,), tf.float64), tf.random.normal((config.batch_size,))
+        for _ in tf.range(steps):
+            of_one = [tf.reduce_sum(each) for each in (scores, -scores, scores)]
+            of_one += [tf.reduce_sum(tf.cast(each, tf.float32)) for each in (scores > 0, scores <= 0)]
+            tally += tf.concat([tf.cast(tf.stack(of_one), tf.float64), [1.0]], 0)
+            scores += 1e-3
+        return tally
+
+    look = tf.function(agree, autograph=False)
+    look(), sums(tf.constant(1))
+    return {
+        "order": order(count),
+        "look": lambda looks: [look() for _ in range(looks)][-1].numpy(),
+        "sums": lambda steps: sums(tf.constant(steps)).numpy(),
+        **{f"order{images}": order(images) for images in (1_000, 5_000, 60_000, 1_000_000, 100_000_000)},
+    }
+
+
 def main() -> None:
     """Read the options."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,6 +128,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     parser.add_argument("--images", type=int, default=0, help="size of the data set")
+    parser.add_argument("--parts", action="store_true", help="serve what a step carries by itself too")
     parser.add_argument("--warm", type=int, default=5, help="steps before the first that counts")
     compete(parser.parse_args())
 
@@ -115,6 +155,8 @@ def compete(options: argparse.Namespace) -> None:
     commands: dict[str, Callable[[int], object]] = {"run": loop}
     if not cluster.alone:
         commands["reduce"] = reducer(strategy, state)
+    if options.parts:
+        commands |= parts(config, stepper, state, images)
     gradients = sum(4 * int(tf.size(w)) for player in state.weights.values() for w in player)
     about = {"flop_per_image": sizes(config).flop_per_image, "gradient_mb": gradients / 1e6}
     serve(commands, about)

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import Field
 
+from trainer.regularizers import Regularizers
 from trainer.sections import Image, Section
 
 T = TypeVar("T")
@@ -193,6 +194,18 @@ class Configuration(Protocol):
     @property
     def averaging(self) -> Averaging:
         """The average of the generator."""
+
+    @property
+    def regularizers(self) -> Regularizers:
+        """What holds the discriminator back."""
+
+    @property
+    def d_repeats(self) -> int:
+        """Updates of the discriminator in a step."""
+
+    @property
+    def g_repeats(self) -> int:
+        """Updates of the generator in a step."""
 
     @property
     def seed(self) -> int:

@@ -17,6 +17,7 @@ from trainer.networks.builder import (
     UpConvolutionLayer,
     Weights,
 )
+from trainer.regularizers import passes
 from trainer.sections import Image
 
 _FLOAT_BYTES = 4
@@ -121,6 +122,10 @@ class Sizes(NamedTuple):
     discriminator: tuple[Size, ...]
     averaged: bool = False
     """Whether the generator's weights are averaged."""
+    repeats: tuple[int, int] = (1, 1)
+    """Updates of generator and discriminator in a step."""
+    penalties: float = 0.0
+    """Passes over one image that an update's penalties cost, in forward passes of the discriminator."""
 
     @property
     def batch_dependent(self) -> bool:
@@ -158,7 +163,7 @@ class Sizes(NamedTuple):
 
     @property
     def flop_per_image(self) -> int:
-        """FLOP of one whole step, divided by its real images: both updates, forward and backward.
+        """FLOP of one whole step, divided by its real images: all updates, forward and backward.
 
         A backward pass costs one forward pass for the weights' gradients and one for the inputs', but the
         first layer's inputs need none. The discriminator sees a real and a generated image in its own update,
@@ -167,7 +172,10 @@ class Sizes(NamedTuple):
         both = (self.generator, self.discriminator)
         g, d = (sum(layer.flop for layer in layers) for layers in both)
         first_g, first_d = (next(layer.flop for layer in layers if layer.flop) for layers in both)
-        return 2 * (3 * d - first_d) + 2 * d + 3 * g - first_g
+        of_g, of_d = self.repeats
+        judged = 2 * (3 * d - first_d) + round(self.penalties * d) + g  # with images drawn for it
+        drawn = 2 * d + 3 * g - first_g
+        return (of_d * judged + of_g * drawn - g) // of_d  # the last images are both players'
 
     @property
     def _averages(self) -> int:
@@ -195,8 +203,13 @@ def sizes(config: Configuration) -> Sizes:
     generator, discriminator = Counter(), Counter()
     config.network.generator(generator, config.image)
     config.network.discriminator(discriminator, config.image)
-    averaged = config.averaging.half_life_images > 0
-    return Sizes(tuple(generator.layers), tuple(discriminator.layers), averaged)
+    return Sizes(
+        tuple(generator.layers),
+        tuple(discriminator.layers),
+        config.averaging.half_life_images > 0,
+        (config.g_repeats, config.d_repeats),
+        passes(config.regularizers),
+    )
 
 
 def discriminator_normalizes(network: Architecture, image: Image) -> bool:

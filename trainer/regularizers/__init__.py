@@ -149,6 +149,20 @@ def penalties(regularizers: Regularizers) -> tuple[str, ...]:
     return tuple(name for name in chosen(regularizers) if name != "weight_clipping")
 
 
+def passes(regularizers: Regularizers) -> float:
+    """What penalties cost an update for each image, in forward passes of the discriminator over one.
+
+    An exact one goes forward, back to the image, and back through both: 6 with the gradients of weights. One by
+    noise goes forward and back once: 3. Lazy ones count for the updates in which they are due.
+    """
+    found = 0.0
+    for name in penalties(regularizers):
+        numbers = getattr(regularizers, name)
+        if name != "logit_centering":  # of scores that are there
+            found += (3 if isinstance(numbers, ByNoise) else 6) / getattr(numbers, "every", 1)
+    return found
+
+
 def penalty(name: str, numbers: Section, game: Game) -> Any:
     """What it adds to the discriminator's loss for each example, float32 [n]."""
     return importlib.import_module(f"trainer.regularizers.{name}").penalty(numbers, game)

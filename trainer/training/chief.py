@@ -115,11 +115,11 @@ class Chief:
         self._export_generator()
         self._draw_curves(lines)
         elapsed = time.monotonic() - self._started
-        images = (step - self._first_step) * self._config.batch_size
+        images = (step - self._first_step) * self._config.images_per_step
         result = {
             "state": "finished",
             "steps": step,
-            "images": step * self._config.batch_size,
+            "images": step * self._config.images_per_step,
             "workers": self._about.workers,
             "metrics": lines[-1] if lines else None,
             "health": self._health or None,
@@ -152,13 +152,14 @@ class Chief:
 
     def _add_line(self, step: int, metrics: dict[str, float]) -> None:
         time_now = time.monotonic()
-        rate = (step - self._line_step) * self._config.batch_size / (time_now - self._line_time)
+        each = self._config.images_per_step
+        rate = (step - self._line_step) * each / (time_now - self._line_time)
         self._line_step, self._line_time = step, time_now
-        entry: dict[str, Any] = {"step": step, "images": step * self._config.batch_size, **metrics}
+        entry: dict[str, Any] = {"step": step, "images": step * each, **metrics}
         entry[RATE] = round(rate, 1)
         self._metrics.append(entry)
         self._judge(entry)
-        eta = (self._config.steps - step) * self._config.batch_size / rate
+        eta = (self._config.steps - step) * each / rate
         self._status.update(images_per_second=entry[RATE], eta_seconds=round(eta, 1), metrics=metrics)
         if self._due(step, self._config.metrics.print_every_steps):
             self._printer.say(line(entry, self._config.steps, eta))

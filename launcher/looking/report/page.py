@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -10,6 +11,7 @@ from launcher.looking.report.material import Material
 from launcher.looking.report.panels import draw
 from launcher.looking.report.timeline import restart_steps
 from launcher.records.states import FAILED, FINISHED, INTERRUPTED, LIVE_STATES
+from trainer.losses import LOSSES
 from trainer.metrics import BY_NAME, HEADLINES, RATE
 
 GENERATOR = '<meta name="generator" content="Gantry'
@@ -39,6 +41,7 @@ def render(material: Material) -> str:
     from markupsafe import Markup
 
     restarts = restart_steps(material.attempts)
+    pictures = draw(material.curves, restarts, _logistic(material.config))
     # Only these are not escaped: style and script are files of this package, a drawing has no text of a run.
     return environment.get_template("page.html.j2").render(
         it=material,
@@ -46,13 +49,19 @@ def render(material: Material) -> str:
         tone=_tone(material),
         restarts=restarts,
         revision=dict(material.environment).get("git revision"),
-        pictures=[each._replace(svg=Markup(each.svg)) for each in draw(material.curves, restarts)],
+        pictures=[each._replace(svg=Markup(each.svg)) for each in pictures],
         cards=[BY_NAME[name] for name in (*HEADLINES, RATE)],
         config=_yaml(material.config),
         style=Markup(style),
         script=Markup(script),
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _logistic(config: Mapping[str, Any] | None) -> bool:
+    """Whether a run's losses are cross-entropies, as those of all runs were that do not say."""
+    about = LOSSES.get((config or {}).get("loss", "bce"))
+    return about is not None and about.logistic
 
 
 def _tone(material: Material) -> str:

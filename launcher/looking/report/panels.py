@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.looking import drawing
 from launcher.looking.curves import Curves, Points
-from trainer.metrics import PANELS, Panel, of_panel, unknown
+from trainer.metrics import LOSSES, PANELS, Panel, of_panel, unknown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,13 +70,24 @@ class Picture(NamedTuple):
     """An ``<svg>`` element; no two of a page share an id."""
 
 
-def draw(curves: Curves, restarts: Sequence[int]) -> list[Picture]:
-    """The pictures that a run's curves allow; `restarts` are steps from which it went on.
+def draw(curves: Curves, restarts: Sequence[int], logistic: bool = True) -> list[Picture]:
+    """The pictures that a run's curves allow.
+
+    Args:
+        curves: the run's.
+        restarts: steps from which it went on.
+        logistic: whether its losses are cross-entropies, of which guessing is log 2.
 
     Raises:
         NotInstalled: matplotlib is missing.
     """
-    known = [(panel, [(metric.name, metric.legend) for metric in of_panel(panel)]) for panel in PANELS]
+    known = [
+        (
+            panel if logistic or panel is not LOSSES else panel._replace(guessing=None),
+            [(metric.name, metric.legend) for metric in of_panel(panel)],
+        )
+        for panel in PANELS
+    ]
     more = [(Panel(key, key), [(key, key)]) for key in unknown(curves.values)[:_MOST_MORE]]
     found = [
         (panel, {legend: points for key, legend in lines if (points := curves.points(key)).x})
