@@ -15,6 +15,7 @@ from bench.download import download
 from bench.growth import growth
 from bench.history import history
 from bench.launching import launching
+from bench.methods import methods
 from bench.recovery import recovery
 from bench.report import Section
 from bench.scale import scale
@@ -27,6 +28,7 @@ from bench.workers import workers
 _PARTS: dict[str, Callable[[Setting], Section]] = {
     "mlp": mlp,
     "added": added,
+    "methods": methods,
     "dcgan": dcgan,
     "workers": workers,
     "stall": stall,

@@ -80,3 +80,19 @@ def test_a_real_checkpoint_is_as_large_as_was_said(preset, tmp_path):
         for network in state.networks
         for name in trainable_names(network)
     )
+
+
+def test_a_step_costs_its_repeats_and_its_penalties():
+    """Of d the forward pass of the discriminator, of g the generator's, and of their first layers."""
+    found = sizes(resolve("mlp"))
+    g, d = (sum(layer.flop for layer in layers) for layers in found[:2])
+    first_g, first_d = (next(layer.flop for layer in layers if layer.flop) for layers in found[:2])
+    judged, drawn = 2 * (3 * d - first_d), 2 * d + 3 * g - first_g
+    assert found.flop_per_image == judged + drawn
+    # Five critics' batches, four of which have images drawn for them alone, and a penalty of 6 passes.
+    critic = resolve("mlp", ["d_repeats=5", "regularizers.gradient_penalty.weight=10"])
+    assert sizes(critic).flop_per_image == (5 * (judged + 6 * d) + 4 * g + drawn) // 5
+    lazy = resolve("mlp", ["regularizers.r1.weight=1", "regularizers.r1.every=3"])
+    assert sizes(lazy).flop_per_image == judged + 2 * d + drawn
+    twice = resolve("mlp", ["g_repeats=2"])
+    assert sizes(twice).flop_per_image == judged + 2 * drawn
