@@ -11,8 +11,8 @@ _BATCHES = (64, 512)
 _SIZES = (1_000, 5_000, 60_000, 1_000_000, 100_000_000)
 _TEXT = (
     "Preset `mlp`, one process, two threads, each part run by itself and divided by a step of a call of 50. "
-    "*Order* is computed on a thread of its own, ahead of the steps; *looking* is once a call, for NaN and Inf "
-    "in losses, weights and moments; *sums* are those of a line of metrics."
+    "*Order* is computed on a thread of its own, ahead of the steps; *looking* is once a call, for NaN and "
+    "Inf in losses, weights and moments; *sums* are those of a line of metrics."
 )
 
 

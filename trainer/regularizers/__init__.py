@@ -152,8 +152,8 @@ def penalties(regularizers: Regularizers) -> tuple[str, ...]:
 def passes(regularizers: Regularizers) -> float:
     """What penalties cost an update for each image, in forward passes of the discriminator over one.
 
-    An exact one goes forward, back to the image, and back through both: 6 with the gradients of weights. One by
-    noise goes forward and back once: 3. Lazy ones count for the updates in which they are due.
+    An exact one goes forward, back to the image, and back through both: 6 with the gradients of weights. One
+    by noise goes forward and back once: 3. Lazy ones count for the updates in which they are due.
     """
     found = 0.0
     for name in penalties(regularizers):

@@ -64,6 +64,15 @@ def set_threads(threads: int | None) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(min(threads, 2))
 
 
+def set_fusion(wanted: bool) -> None:
+    """Whether a convolution, its bias and its activation may become one kernel, as TensorFlow has it.
+
+    In a graph with gradients of gradients that fails, with an error on stderr, and leaves all as it was.
+    """
+    if tf.config.optimizer.get_experimental_options().get("remapping", True) != wanted:
+        tf.config.optimizer.set_experimental_options({"remapping": wanted})
+
+
 def connect(cluster: Cluster, heartbeat_seconds: int) -> tf.distribute.Strategy:
     """The strategy for this cluster; with peers it returns once all of them are there.
 

@@ -16,6 +16,7 @@ from trainer.data.dataset import Accept, Dataset
 from trainer.environment import surroundings, tf_config
 from trainer.environment.tf_config import Cluster
 from trainer.errors import ConfigError, GantryError, RunLost, Stopped, UserError
+from trainer.regularizers import penalties
 from trainer.run import index, layout, ownership, provenance, record
 from trainer.run.index import IndexKeeper
 from trainer.run.layout import RunPath
@@ -77,6 +78,7 @@ def train(
         begins = Origin()
     tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
+    distribution.set_fusion(not penalties(config.regularizers))
     hold = None
     try:
         if cluster.is_chief:
