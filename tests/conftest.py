@@ -51,6 +51,9 @@ LONG = (
     "trainer/test_export",
     "ends/test_ends",
     "bench/test_gpu",
+    "laws/test_laws",
+    "trainer/test_replay",
+    "trainer/test_average",
 )
 
 

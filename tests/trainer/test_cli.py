@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from trainer.data import open_source
+from trainer.losses import LOSSES
+from trainer.regularizers import REGULARIZERS
 
 
 def trainer(*arguments, env=None):
@@ -30,6 +32,17 @@ def test_presets_are_listed():
     result = trainer("presets")
     assert result.returncode == 0
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["dcgan", "dcgan64", "demo", "mlp"]
+
+
+def test_parts_are_listed_by_group_with_their_papers():
+    as_text, as_json = trainer("parts"), trainer("parts", "-o", "json")
+    groups = json.loads(as_json.stdout)
+    names = {group: [part["name"] for part in those] for group, those in groups.items()}
+    assert names["losses"] == list(LOSSES) and names["regularizers"] == list(REGULARIZERS)
+    assert names["networks"] == ["mlp", "dcgan"] and names["averaging"] == ["ema"]
+    for group, those in groups.items():
+        assert all(part["line"] and f"  {part['name']} " in as_text.stdout for part in those)
+        assert group == "metrics" or all("arXiv" in part["paper"] for part in those), group
 
 
 def test_presets_and_configurations_need_neither_tensorflow_nor_numpy():
