@@ -77,6 +77,7 @@ METRICS = (
     Metric("noise_r2", "R2 penalty by noise", "R2, noise", "R2 by noise", PENALTIES),
     Metric("gradient_penalty", "gradient penalty", "GP", "gradient penalty", PENALTIES),
     Metric("logit_centering", "penalty on scores", "scores", "scores", PENALTIES),
+    Metric("label_smoothing", "cost of smoothed labels", "labels", "smoothed labels", PENALTIES),
     Metric("images_per_second", "images/s", "speed", "images per second", SPEED, 1, timed=True),
 )
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}

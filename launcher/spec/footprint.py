@@ -1,8 +1,8 @@
 """What memory a worker needs, from the configuration alone: for ``--estimate`` and for `explain`'s advice.
 
 It goes by what was measured: TensorFlow's import alone takes 600 MiB, and a trainer's peak on a CPU was 1,007
-MiB for `mlp` at batch 64, 863 for `dcgan` at 128 and 1,604 for `dcgan64` at 16, where this says 1,020, 1,077
-and 1,850.
+MiB for `mlp` at batch 64, 863 for `dcgan` at 128 and 1,604 for `dcgan64` at 16, where this said 1,020, 1,077
+and 1,850; a copy of the state, from which the last steps can be played again, came on top of both.
 """
 
 import math
@@ -56,6 +56,7 @@ def footprint(config: RunConfig, workers: int, gpus: int = 0, *, pods: bool) -> 
     if not gpus:
         needs |= replica
     needs["checkpoints_in_flight"] = _IN_FLIGHT * found.checkpoint_bytes
+    needs["copy_of_the_state"] = found.checkpoint_bytes
     needs["data"] = data
     return Footprint(needs, sum(replica.values()) + data if gpus else None)
 

@@ -9,6 +9,7 @@ from trainer.losses import LOSSES
 from trainer.regularizers import REGULARIZERS
 
 _STRENGTH = {
+    "label_smoothing": "weight=0.1",
     "weight_clipping": "limit=0.05",
     "logit_centering": "weight=0.1",
     "gradient_penalty": "weight=10",

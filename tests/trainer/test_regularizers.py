@@ -32,6 +32,10 @@ def between(kernel):
     return np.sqrt(squared(share * REAL + (1 - share) * FAKE, kernel))
 
 
+def smoothed(score, alpha):
+    return (1 - alpha) * np.logaddexp(0, -score) + alpha * np.logaddexp(0, score)
+
+
 # The papers' formulas: with gamma, lambda or a weight of 1.5, for the kernel of D.
 PAPERS = {
     "r1": ({}, lambda kernel: 1.5 / 2 * squared(REAL, kernel)),
@@ -45,6 +49,11 @@ PAPERS = {
         lambda kernel: 1.5 * ((scores(FAKE + 0.01 * NOISE, kernel) - scores(FAKE, kernel)) / 0.01) ** 2,
     ),
     "gradient_penalty": ({}, lambda kernel: 1.5 * (between(kernel) - 1) ** 2),
+    # (1 - a) log(1 + e^-x) + a log(1 + e^x), less what it is without a; D's loss has half of it.
+    "label_smoothing": (
+        {"weight": 0.1},
+        lambda kernel: (smoothed(scores(REAL, kernel), 0.1) - smoothed(scores(REAL, kernel), 0)) / 2,
+    ),
     "logit_centering": ({}, lambda kernel: 1.5 * (scores(REAL, kernel) + scores(FAKE, kernel)) ** 2),
 }
 

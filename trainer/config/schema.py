@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from trainer import losses
+from trainer.config.fitting import check_parts
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
 from trainer.networks import Mlp, Network
-from trainer.networks.sizes import discriminator_normalizes
-from trainer.regularizers import REGULARIZERS, Regularizers, chosen, strength
+from trainer.regularizers import Regularizers
 from trainer.sections import Fraction, Image, Positive, Section
 
 BLOCK = 256
@@ -165,20 +165,7 @@ class RunConfig(Section):
     def _fits(self) -> "RunConfig":
         """Networks, images, loss and regularizers fit together."""
         self.network.check(self.image)
-        on = chosen(self.regularizers)
-        if losses.LOSSES[self.loss].critic and not any(REGULARIZERS[name].lipschitz for name in on):
-            raise ValueError(
-                f"loss is {self.loss}, expected regularizers.gradient_penalty.weight or "
-                "regularizers.weight_clipping.limit above 0 with it: its critic has to be Lipschitz"
-            )
-        alone = next((name for name in on if REGULARIZERS[name].of_one), None)
-        if alone and discriminator_normalizes(self.network, self.image):
-            weight = strength(getattr(self.regularizers, alone))
-            raise ValueError(
-                f"regularizers.{alone}.weight is {weight:g}, expected 0 with batch normalization in the "
-                "discriminator: a score there depends on the other images"
-                f"{self.network.without_normalization}"
-            )
+        check_parts(self.loss, self.regularizers, self.network, self.image)
         return self
 
     @property

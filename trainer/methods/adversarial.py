@@ -13,7 +13,7 @@ from trainer import losses, regularizers
 from trainer.config import RunConfig
 from trainer.data import to_unit_range
 from trainer.methods import Batch, Turn, Update
-from trainer.networks.keras_builder import Networks
+from trainer.networks.keras_builder import Networks, batch_dependent
 from trainer.networks.layers import batches_apart
 
 
@@ -37,6 +37,7 @@ class Adversarial:
             [weight.value for weight in network.trainable_variables]
             for network in (networks.discriminator, networks.generator)
         )
+        self._apart = batch_dependent(networks.discriminator)
         self.sums = names(config)
 
     def updates(self, turn: Turn) -> Iterator[Update]:
@@ -79,10 +80,9 @@ class Adversarial:
         With batch normalization real and generated images are batches of their own, as in Radford et al. Then
         one replica takes two passes, with the fused kernel; several take one, for half the collectives.
         """
-        apart = self._networks.batch_dependent
-        if apart and self._replicas == 1:
+        if self._apart and self._replicas == 1:
             return self.scores(real), self.scores(fake)
-        with batches_apart(2 if apart else 1):
+        with batches_apart(2 if self._apart else 1):
             scores = self.scores(tf.concat([real, fake], 0))
         real_scores, fake_scores = tf.split(scores, 2)
         return real_scores, fake_scores

@@ -29,9 +29,13 @@ class Networks(NamedTuple):
 
     @property
     def batch_dependent(self) -> bool:
-        """Whether an example's output in training depends on the rest of its batch."""
-        layers = [*self.generator.layers, *self.discriminator.layers]
-        return any(type(layer).__name__ in BATCH_DEPENDENT for layer in layers)
+        """Whether an example's output in training depends on the rest of its batch, in either network."""
+        return batch_dependent(self.generator) or batch_dependent(self.discriminator)
+
+
+def batch_dependent(network: keras.Model) -> bool:
+    """Whether an example's output in training depends on the rest of its batch."""
+    return any(type(layer).__name__ in BATCH_DEPENDENT for layer in network.layers)
 
 
 def build(config: Configuration) -> Networks:

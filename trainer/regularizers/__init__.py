@@ -53,6 +53,13 @@ class LogitCentering(Section):
     """Of E (D(x) + D(G(z)))^2 (AFM: 0.01); 0 is none."""
 
 
+class LabelSmoothing(Section):
+    """Real images labelled a little less than 1, so that the discriminator is never quite sure."""
+
+    weight: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """alpha: real images are labelled 1 - alpha, generated ones still 0 (Salimans et al. 2016: 0.1)."""
+
+
 class WeightClipping(Section):
     """The discriminator's weights held in a box, for a Wasserstein critic."""
 
@@ -75,6 +82,8 @@ class Regularizers(Section):
     """Norm of the gradient between both held at 1 (Gulrajani et al. 2017)."""
     logit_centering: LogitCentering = LogitCentering()
     """Scores held near 0 (AFM 2025)."""
+    label_smoothing: LabelSmoothing = LabelSmoothing()
+    """Labels of real images below 1, for cross-entropies (Salimans et al. 2016)."""
     weight_clipping: WeightClipping = WeightClipping()
     """Weights held in a box (Arjovsky et al. 2017)."""
 
@@ -88,6 +97,8 @@ class About(NamedTuple):
     """Whether it is a function of one example alone, which batch normalization is not."""
     lipschitz: bool = False
     """Whether it makes the discriminator Lipschitz, as a Wasserstein critic has to be."""
+    of_labels: bool = False
+    """Whether it is about labels, which only the cross-entropy of single images has."""
     noise: tuple[int, ...] | None = None
     """Random numbers it draws for an example: () for one, (-1,) for one each pixel, None for none."""
 
@@ -106,6 +117,12 @@ REGULARIZERS: Mapping[str, About] = {
         noise=(),
     ),
     "logit_centering": About("scores held near 0", "AFM 2025, arXiv:2511.22475", of_one=False),
+    "label_smoothing": About(
+        "real images labelled a little less than 1",
+        "Salimans et al. 2016, arXiv:1606.03498, section 3.4",
+        of_one=False,
+        of_labels=True,
+    ),
     "weight_clipping": About(
         "weights held in a box",
         "Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1",
@@ -158,7 +175,7 @@ def passes(regularizers: Regularizers) -> float:
     found = 0.0
     for name in penalties(regularizers):
         numbers = getattr(regularizers, name)
-        if name != "logit_centering":  # of scores that are there
+        if REGULARIZERS[name].of_one:  # the others are of scores that are there
             found += (3 if isinstance(numbers, ByNoise) else 6) / getattr(numbers, "every", 1)
     return found
 
