@@ -25,7 +25,7 @@ def added(setting: Setting) -> Section:
             for part, full in (("run", 50), ("order", 2000), ("look", 20), ("sums", 500)):
                 turns[f"{part} {batch}"] = Turn(Group([it], part), setting.amount(full, 5))
         for size in _SIZES:
-            turns[f"{size:,}"] = Turn(Group([contestants[64]], f"order{size}"), setting.amount(500, 20))
+            turns[f"{size:,}"] = Turn(Group([contestants[64]], f"order{size}"), setting.amount(5000, 20))
         times = play(turns, setting.amount(7, 2))
     rows, goals = [], []
     for batch in _BATCHES:

@@ -27,7 +27,7 @@ class Plan(NamedTuple):
     quick_steps: int
 
 
-_PLANS = (Plan("dcgan64", 32, 0.9, 2, 5, 1), Plan("mlp", 512, 0.8, 12, 9, 4))
+_PLANS = (Plan("dcgan64", 32, 0.85, 2, 5, 1), Plan("mlp", 512, 0.8, 12, 9, 4))
 
 
 def workers(setting: Setting) -> Section:

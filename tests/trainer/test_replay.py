@@ -1,6 +1,7 @@
 """A run that diverges names the first bad step and tensor, though no step looks for them."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.runs import TINY, run_here
+from tests.support.teams import SMALL, WILD, Team
 from trainer import config, losses
 from trainer.errors import Diverged
 from trainer.optimizers.adam import Adam
@@ -114,3 +116,16 @@ def test_what_does_not_come_again_is_said_to_be_the_machines(monkeypatch, tmp_pa
     monkeypatch.setattr(replay.checkpoints, "snapshot", flip)
     with pytest.raises(Diverged, match=r"is NaN or Inf; played again from step 0 it is not, .*memory or"):
         run_here(tmp_path, *LONG_CALLS)
+
+
+def test_two_workers_find_the_same_step_and_tensor(tmp_path):
+    """Each plays its part again, from its own copy of a few calls before."""
+    sets = (*SMALL, *WILD, "metrics.every_steps=20", "metrics.print_every_steps=20")
+    with Team(str(tmp_path), "wild", tmp_path / "logs", workers=2, sets=sets) as team:
+        codes = team.wait()
+    said = [re.findall(r"step \d+: \S.*? is NaN or Inf", log.read_text()) for log in team.logs]
+    assert codes == [1, 1], team.log()
+    assert said[0] and said[0][0] == said[1][0], team.log()
+    found = checkpoints.newest(open_store(str(tmp_path / "e" / "wild")), print)
+    if found:
+        assert all(np.isfinite(value).all() for value in found.values.values())
