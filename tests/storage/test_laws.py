@@ -424,3 +424,17 @@ def _race(call) -> list[int]:
         thread.join()
     assert failed == []
     return sorted(won)
+
+
+def test_what_a_writer_left_long_ago_goes_at_the_next_write_into_its_folder(tmp_path):
+    store = LocalStore(tmp_path)
+    store.write("a/b", b"1")
+    old, fresh, elsewhere = (
+        tmp_path / name for name in ("a/.unfinished-1", "a/.unfinished-2", ".unfinished-3")
+    )
+    for left in (old, fresh, elsewhere):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.write("a/c", b"2")
+    assert (old.exists(), fresh.exists(), elsewhere.exists()) == (False, True, True)
+    assert sorted(stat.name for stat in store.list()) == ["a/b", "a/c"]

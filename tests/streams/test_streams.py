@@ -76,9 +76,7 @@ def test_a_graph_draws_what_eager_code_draws():
         np.testing.assert_array_equal(latents(at(step)).numpy(), randomness.noise(5, at(step), 96, 7).numpy())
 
 
-@pytest.mark.parametrize(
-    "count", [1, 2, 255, 256, 257, 511, 512, 513, 1000, 5000, 70_000, 2**22 - 1, 2**22 + 256, 10**8]
-)
+@pytest.mark.parametrize("count", [2, 255, 256, 257, 512, 513, 5000, 70_000, 2**22 - 1, 2**22 + 256, 10**8])
 def test_the_order_is_that_of_version_0_1(count):
     """Below, at and above a block, a window, the blocks that are tabled, and an epoch's end."""
     for window in (BLOCK, 2 * BLOCK, 16384):

@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer import losses
@@ -30,6 +30,7 @@ PAPERS = {
     # log(1 + exp(-(D(x) - D(G(z))))); log(1 + exp(-(D(G(z)) - D(x))))
     "rpgan": (lambda r, f: np.logaddexp(0, -(r - f)), lambda r, f: np.logaddexp(0, -(f - r))),
 }
+fewer = settings(max_examples=25)
 scores = st.lists(st.tuples(*2 * [st.floats(-30, 30, width=32)]), min_size=1, max_size=8)
 
 
@@ -38,6 +39,7 @@ def test_every_loss_is_checked_and_in_the_table():
 
 
 @pytest.mark.parametrize("name", PAPERS)
+@fewer
 @given(pairs=scores)
 def test_a_loss_is_its_papers(name, pairs):
     real, fake = np.array(pairs, np.float32).T
@@ -50,6 +52,7 @@ def test_a_loss_is_its_papers(name, pairs):
 
 
 @pytest.mark.parametrize("name", PAPERS)
+@fewer
 @given(pairs=scores)
 def test_a_gradient_is_the_formulas_slope(name, pairs):
     pairs = [pair for pair in pairs if min(abs(abs(score) - 1) for score in pair) > 0.01]  # hinge has a kink
@@ -69,6 +72,7 @@ def test_a_gradient_is_the_formulas_slope(name, pairs):
 
 
 @pytest.mark.parametrize("name", PAPERS)
+@fewer
 @given(score=st.floats(-(2.0**99), 2.0**99, width=32))
 def test_no_finite_score_gives_what_is_not_finite_but_a_square(name, score):
     if name == "lsgan":

@@ -50,7 +50,7 @@ def plant(monkeypatch, number, step, value):
     monkeypatch.setattr(Adam, "apply", apply)
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_a_gradient_that_is_not_finite_is_named_with_its_step(data, names, tmp_path_factory):
     number, step = data.draw(st.integers(0, len(names) - 1)), data.draw(st.integers(1, 60))

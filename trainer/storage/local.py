@@ -31,6 +31,7 @@ from trainer.storage.clock import age
 from trainer.storage.limits import naming, told, trouble
 from trainer.storage.whole_file import whole_file
 
+_LEFT_SECONDS = 600.0  # without a byte more, after which nobody writes a file any more
 _PATH_ERRORS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
 _USER_ERRORS = _PATH_ERRORS | {errno.EACCES, errno.EPERM}
 
@@ -38,7 +39,8 @@ _USER_ERRORS = _PATH_ERRORS | {errno.EACCES, errno.EPERM}
 class LocalStore:
     """Objects are files; a write goes to a temporary file, is synced and renamed.
 
-    A file being written is called `.unfinished-…`: no listing shows it and a crash leaves at most one behind.
+    A file being written is called `.unfinished-…`: no listing shows it. A crash leaves at most one behind, which
+    goes at the next write into its folder once nobody has written to it for ten minutes.
     A generation is the file's modification time in nanoseconds together with its inode. The time is set from
     the clock, since a kernel's own stamps stand still for some milliseconds and inodes are used again.
     Unlike a bucket, a folder cannot hold both an object ``a`` and an object ``a/b``.
@@ -209,6 +211,7 @@ class LocalStore:
                 if (found.generation if found else 0) != if_generation:
                     raise PreconditionFailed(f"{self.url}/{name}: another writer got there first")
             temporary.replace(self._path(name))
+        _sweep(self._path(name))
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -239,6 +242,15 @@ class LocalStore:
             kind = AccessError if error.errno in _USER_ERRORS else StorageError
             text = f"{where}: {(error.strerror or str(error)).lower()}"
             raise told(error, where) or kind(text) from error
+
+
+def _sweep(written: Path) -> None:
+    """Remove what writers that are gone have left beside a file that was just written."""
+    with suppress(OSError):  # somebody else has, or whoever left it was another user
+        now = written.stat().st_mtime
+        for entry in os.scandir(written.parent):
+            if entry.name.startswith(UNFINISHED) and now - entry.stat().st_mtime > _LEFT_SECONDS:
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def _generation(found: os.stat_result) -> int:
