@@ -39,8 +39,8 @@ _USER_ERRORS = _PATH_ERRORS | {errno.EACCES, errno.EPERM}
 class LocalStore:
     """Objects are files; a write goes to a temporary file, is synced and renamed.
 
-    A file being written is called `.unfinished-…`: no listing shows it. A crash leaves at most one behind, which
-    goes at the next write into its folder once nobody has written to it for ten minutes.
+    A file being written is called `.unfinished-…`: no listing shows it. A crash leaves at most one behind,
+    which goes at the next write into its folder once nobody has written to it for ten minutes.
     A generation is the file's modification time in nanoseconds together with its inode. The time is set from
     the clock, since a kernel's own stamps stand still for some milliseconds and inodes are used again.
     Unlike a bucket, a folder cannot hold both an object ``a`` and an object ``a/b``.
