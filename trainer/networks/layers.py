@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from trainer.networks import replica_local
+
 # Height times width of a transposed convolution's output up to which its gradient is faster as matrix
 # products on a CPU: 8x8 took 265 ms instead of 600 (1024 to 512 channels, batch 64), 16x16 was even.
 _SMALL_MAP = 64
@@ -75,11 +77,9 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[m
 
     def _move(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            # Not moving.assign: under a strategy that would reduce once more over replicas which agree.
-            handle = moving.value.handle
-            old = tf.raw_ops.ReadVariableOp(resource=handle, dtype=value.dtype)
+            old = replica_local.read(moving.value)
             new = old * self.momentum + tf.stop_gradient(value) * (1 - self.momentum)
-            tf.raw_ops.AssignVariableOp(resource=handle, value=new)
+            replica_local.write(moving.value, new)
 
 
 class UpConvolution(keras.layers.Conv2DTranspose):  # type: ignore[misc]

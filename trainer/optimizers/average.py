@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from trainer.config import RunConfig
+from trainer.networks import replica_local
 
 
 class Average:
@@ -18,7 +19,7 @@ class Average:
     def update(self, step: tf.Tensor) -> None:
         """Take in the weights after a step, in a replica's context.
 
-        A weight of `half_life_images` ago counts half; at first, one of that share of all images so far.
+        A weight of `half_life_images` ago counts half; at first, one of `ramp_up` times all images so far.
 
         Args:
             step: float32 scalar, steps taken before this one.
@@ -28,7 +29,5 @@ class Average:
             half_life = tf.minimum(half_life, (step + 1.0) * self._batch_size * self._rules.ramp_up)
         share = 1.0 - tf.pow(0.5, self._batch_size / half_life)
         for average, weight in zip(self.variables, self._weights, strict=True):
-            # By handle, as every replica has the same weights: assigning would reduce once more.
-            old = tf.raw_ops.ReadVariableOp(resource=average.handle, dtype=average.dtype)
-            new = tf.raw_ops.ReadVariableOp(resource=weight.handle, dtype=weight.dtype)
-            tf.raw_ops.AssignVariableOp(resource=average.handle, value=old + (new - old) * share)
+            old, new = replica_local.read(average), replica_local.read(weight)
+            replica_local.write(average, old + (new - old) * share)

@@ -29,8 +29,7 @@ def noise(
         float32 [batch_size, latent_size] from N(0, 1).
     """
     word = stream(seed, purpose, repeat) if purpose else key(seed, Purpose.NOISE)
-    words = tf.stack([tf.constant(word, tf.int64), tf.cast(step, tf.int64)])
-    return tf.random.stateless_normal((batch_size, latent_size), words, alg="philox")
+    return tf.random.stateless_normal((batch_size, latent_size), _words(word, step), alg="philox")
 
 
 def sample_latents(seed: int, count: int, latent_size: int) -> tf.Tensor:
@@ -40,7 +39,7 @@ def sample_latents(seed: int, count: int, latent_size: int) -> tf.Tensor:
     """
 
     def draw(row: tf.Tensor) -> tf.Tensor:
-        words = tf.stack([tf.constant(key(seed, Purpose.SAMPLES), tf.int64), row])
+        words = _words(key(seed, Purpose.SAMPLES), row)
         return tf.random.stateless_normal((latent_size,), words, alg="philox")
 
     def rows(numbers: tf.Tensor) -> tf.Tensor:
@@ -52,7 +51,7 @@ def sample_latents(seed: int, count: int, latent_size: int) -> tf.Tensor:
 
 def shares(seed: int, step: tf.Tensor, batch_size: int, purpose: str, repeat: int = 0) -> tf.Tensor:
     """A number for each example of the global batch, uniform in [0, 1), float32 [batch_size]."""
-    words = tf.stack([tf.constant(stream(seed, purpose, repeat), tf.int64), tf.cast(step, tf.int64)])
+    words = _words(stream(seed, purpose, repeat), step)
     return tf.random.stateless_uniform((batch_size,), words, alg="philox")
 
 
@@ -76,8 +75,7 @@ def pixels(
     """
     count, size = shape[0], math.prod(shape[1:])
     blocks = -(-size // 4)
-    words = tf.stack([tf.constant(stream(seed, purpose, repeat), tf.int64), tf.cast(step, tf.int64)])
-    start = tf.raw_ops.StatelessRandomGetKeyCounter(seed=words)
+    start = tf.raw_ops.StatelessRandomGetKeyCounter(seed=_words(stream(seed, purpose, repeat), step))
     low = start.counter[0] + tf.cast(first, tf.uint64) * tf.constant(blocks, tf.uint64)
     carry = tf.cast(low < start.counter[0], tf.uint64)
     drawn = tf.raw_ops.StatelessRandomNormalV2(
@@ -93,3 +91,8 @@ def replica_slice(values: tf.Tensor, replica: tf.Tensor | int, replicas: int) ->
     """The part of a global batch that one replica takes: consecutive rows, in the order of the replicas."""
     size = values.shape[0] // replicas
     return tf.slice(values, [replica * size] + [0] * (values.shape.rank - 1), [size, *values.shape[1:]])
+
+
+def _words(word: int, number: tf.Tensor) -> tf.Tensor:
+    """A generator's seed: the key of a stream, and which draw of it, int64 [2]."""
+    return tf.stack([tf.constant(word, tf.int64), tf.cast(number, tf.int64)])

@@ -11,10 +11,8 @@ from trainer.config import RunConfig
 from trainer.networks.keras_builder import bare_generator, named_variables
 from trainer.run.layout import AVERAGE
 
-_LATENTS, _AT_ONCE = (
-    1024,
-    128,
-)  # from which statistics are measured: what one or two steps cost, for each grid
+# From which statistics are measured: what one or two steps cost, for each grid.
+_LATENTS, _AT_ONCE = 1024, 128
 
 
 class Shown:

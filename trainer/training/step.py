@@ -14,6 +14,7 @@ from trainer import randomness, regularizers
 from trainer.config import RunConfig
 from trainer.methods import Batch, Method, Turn
 from trainer.methods.adversarial import Adversarial
+from trainer.networks import replica_local
 from trainer.training.state import State, all_finite
 
 
@@ -214,10 +215,8 @@ class Stepper:
     def _clip_weights(self) -> None:
         """Hold the discriminator's weights in their box (Arjovsky et al. 2017, algorithm 1)."""
         for weight in self._state.weights["discriminator"]:
-            value = tf.raw_ops.ReadVariableOp(resource=weight.handle, dtype=weight.dtype)
-            tf.raw_ops.AssignVariableOp(
-                resource=weight.handle, value=tf.clip_by_value(value, -self._clip, self._clip)
-            )
+            value = tf.clip_by_value(replica_local.read(weight), -self._clip, self._clip)
+            replica_local.write(weight, value)
 
     def _sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Sum each tensor over all replicas, in one batched all-reduce."""
