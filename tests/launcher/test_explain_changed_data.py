@@ -8,18 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.flags import set_flags
+from tests.support.flags import EIGHT_PIXELS, set_flags
 
 pytest.importorskip("tensorflow", reason="workers need TensorFlow")
-
-SMALL = (
-    "image.height=8",
-    "image.width=8",
-    "batch_size=4",
-    "steps=2",
-    "network.generator_units=[8]",
-    "xla=off",
-)
 
 
 def test_the_printed_command_goes_on_with_what_is_there(launcher, root, tmp_path):
@@ -29,7 +20,15 @@ def test_the_printed_command_goes_on_with_what_is_there(launcher, root, tmp_path
         Image.fromarray(image).save(data / f"{number}.png")
     place = ("--root", root)
     begun = launcher(
-        "submit", "--preset", "mlp", *place, "--name", "one", "--data", f"images:{data}", *set_flags(SMALL)
+        "submit",
+        "--preset",
+        "mlp",
+        *place,
+        "--name",
+        "one",
+        "--data",
+        f"images:{data}",
+        *set_flags(EIGHT_PIXELS),
     )
     assert begun.returncode == 0, begun.stderr
     folder = tmp_path / "runs" / "gan" / "one"

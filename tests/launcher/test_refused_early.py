@@ -12,19 +12,11 @@ from launcher.runs import verbs
 from launcher.spec.runspec import make_spec
 from tests.data.test_examples import write
 from tests.launcher.waiting import wait_until
-from tests.support.flags import set_flags
+from tests.support.flags import EIGHT_PIXELS, set_flags
 from trainer.data import prepare
 
 pytest.importorskip("tensorflow", reason="workers need TensorFlow")
 
-SMALL = (
-    "image.height=8",
-    "image.width=8",
-    "batch_size=4",
-    "steps=2",
-    "network.generator_units=[8]",
-    "xla=off",
-)
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 8), np.uint8)
 
 
@@ -91,12 +83,12 @@ BY_THE_TRAINER = [pictures, no_number, cut, no_shard, no_image]
 
 def words(source, root, *more):
     place = ("--root", root, "--name", "one")
-    return ("submit", "--preset", "mlp", *place, "--data", source, *set_flags(SMALL), *more)
+    return ("submit", "--preset", "mlp", *place, "--data", source, *set_flags(EIGHT_PIXELS), *more)
 
 
 def is_free(source, root):
     """Whether a run of that name may be begun with other values."""
-    PROVIDER.check_new(make_spec("mlp", (*SMALL, "seed=7", f"data.source={source}"), "one", root=root))
+    PROVIDER.check_new(make_spec("mlp", (*EIGHT_PIXELS, "seed=7", f"data.source={source}"), "one", root=root))
     return True
 
 
