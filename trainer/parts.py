@@ -6,6 +6,7 @@ from trainer.losses import LOSSES
 from trainer.metrics import METRICS
 from trainer.networks import ARCHITECTURES
 from trainer.networks.builder import Architecture
+from trainer.networks.conditioning import CONDITIONINGS
 from trainer.regularizers import REGULARIZERS
 
 
@@ -47,6 +48,7 @@ def parts() -> dict[str, list[Part]]:
             _SPECTRAL_NORM,
         ],
         "networks": [_network(each) for each in ARCHITECTURES],
+        "conditionings": [Part(name, about.line, about.paper) for name, about in CONDITIONINGS.items()],
         "averaging": [_EMA],
         "optimizers": [_ADAM],
         "metrics": [Part(metric.name, metric.label, "") for metric in METRICS],

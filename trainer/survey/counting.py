@@ -21,7 +21,7 @@ from trainer.survey import files
 from trainer.survey.colours import shows_colours
 from trainer.survey.latest import resolve
 from trainer.survey.shapes import KNOWN, Shape, check_shape
-from trainer.survey.telling import headline, left_out_text, warnings
+from trainer.survey.telling import classes_fit, headline, left_out_text, warnings
 
 _SAMPLE = 24  # pictures that are opened to see whether they have colours
 _MOST_PIXELS = 1 << 25  # of one of these
@@ -55,7 +55,7 @@ class Survey(NamedTuple):
         """What is to be said of it, a line each."""
         name = self.source
         if self.images is not None:
-            said = [headline(name, self.images, self.shape, self.labels)]
+            said = [headline(name, self.images, self.shape, self.labels, used=config.conditioning.on)]
         else:
             what = f"{several(self.shards, 'shard')} without an index, {self.nbytes / 2**20:.1f} MiB"
             said = [f"data.source {name}: {what}; how many images is known when they are read"]
@@ -80,6 +80,13 @@ def survey(config: RunConfig) -> Survey | None:
         AccessError: a folder or bucket refuses us.
         StorageError: a bucket failed.
     """
+    found = _survey(config)
+    if found and found.labels:
+        classes_fit(config, found.source, found.labels)
+    return found
+
+
+def _survey(config: RunConfig) -> Survey | None:
     source, shape = resolve(absolute(config.data.source)), config.image.shape
     kind, rest = parse_source(source)
     if source in KNOWN:
