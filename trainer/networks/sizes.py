@@ -253,6 +253,15 @@ def discriminator_is_lipschitz(network: Architecture, image: Image) -> bool:
     return all(layer.kind in SPECTRAL for layer in _discriminator(network, image) if layer.trainable)
 
 
+def discriminator_fuses(network: Architecture, image: Image) -> bool:
+    """Whether TensorFlow may make one kernel of its convolutions and what follows each.
+
+    Where a LeakyReLU follows without batch normalization between, it tries and fails, with an error on stderr.
+    """
+    convolves = any(layer.kind.endswith("Conv2D") for layer in _discriminator(network, image))
+    return not convolves or discriminator_normalizes(network, image)
+
+
 def _discriminator(network: Architecture, image: Image) -> list[Size]:
     counter = Counter()
     network.discriminator(counter, image, Conditioning())
