@@ -11,9 +11,11 @@ from trainer.regularizers import REGULARIZERS
 _STRENGTH = {
     "label_smoothing": "weight=0.1",
     "weight_clipping": "limit=0.05",
+    "instance_noise": "stddev=0.5",
     "logit_centering": "weight=0.1",
     "gradient_penalty": "weight=10",
 }
+_MORE = {"instance_noise": ("regularizers.instance_noise.decay_to=5",)}
 COMMON = (
     "batch_size=8",
     "steps=3",
@@ -57,7 +59,7 @@ def parts() -> dict[str, dict[str, tuple[str, ...]]]:
     regularizers = {"-": ()}
     for name in REGULARIZERS:
         first = f"regularizers.{name}.{_STRENGTH.get(name, 'weight=1')}"
-        regularizers[name] = (first,)
+        regularizers[name] = (first, *_MORE.get(name, ()))
         if name in EVERY:
             regularizers[f"{name}_lazy"] = (first, f"regularizers.{name}.{EVERY[name]}")
     return {

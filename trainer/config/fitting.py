@@ -3,7 +3,7 @@
 from trainer.losses import LOSSES, Name
 from trainer.networks.builder import Architecture
 from trainer.networks.sizes import discriminator_is_lipschitz, discriminator_normalizes
-from trainer.regularizers import REGULARIZERS, Regularizers, chosen, strength
+from trainer.regularizers import REGULARIZERS, Regularizers, chosen, strength, strength_key
 from trainer.sections import Image
 
 
@@ -22,7 +22,9 @@ def check_parts(loss: Name, regularizers: Regularizers, network: Architecture, i
             "with it: its critic has to be Lipschitz"
         )
     for name in on:
-        said = f"regularizers.{name}.weight is {strength(getattr(regularizers, name)):g}, expected 0 with"
+        numbers = getattr(regularizers, name)
+        key = f"regularizers.{name}.{strength_key(numbers)}"
+        said = f"{key} is {strength(numbers):g}, expected 0 with"
         if REGULARIZERS[name].of_labels and (about.relative or not about.logistic):
             raise ValueError(f"{said} loss {loss}, which has no labels")
         if REGULARIZERS[name].of_one and discriminator_normalizes(network, image):

@@ -50,22 +50,21 @@ class Adversarial:
         """The discriminator's, then the generator's."""
         repeats = len(turn.batches)
         for number, batch in enumerate(turn.batches, start=1):
-            real = to_unit_range(batch.real)
             last = number == repeats
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 if last:
                     tape.watch(self._g_weights)
                 fake = self._draw(batch.latents, batch.labels)
             taken = turn.step * repeats + number - 1
-            gradients, sums = self._discriminator(Look(self, batch, real, tf.stop_gradient(fake)), taken)
+            gradients, sums = self._discriminator(Look(self, batch, tf.stop_gradient(fake)), taken)
             yield Update("discriminator", gradients, sums)
-        labels = batch.labels
-        yield self._generator(tape, fake, real, labels)
-        for latents in turn.latents:
+        first, *others = (batch._replace(noise=noise) for noise in turn.noise)
+        yield self._generator(tape, fake, first)
+        for latents, batch in zip(turn.latents, others, strict=True):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self._g_weights)
-                fake = self._draw(latents, labels)
-            yield self._generator(tape, fake, real, labels)
+                fake = self._draw(latents, batch.labels)
+            yield self._generator(tape, fake, batch)
 
     def metrics(self, means: Mapping[str, float]) -> dict[str, float]:
         """The discriminator's loss is its loss's alone, without penalties, which have names of their own."""
@@ -173,24 +172,22 @@ class Adversarial:
     def _penalty(self, name: str, look: "Look") -> tf.Tensor:
         return regularizers.penalty(name, getattr(self._config.regularizers, name), look)
 
-    def _generator(
-        self, tape: tf.GradientTape, fake: tf.Tensor, real: tf.Tensor, labels: tf.Tensor | None
-    ) -> Update:
+    def _generator(self, tape: tf.GradientTape, fake: tf.Tensor, batch: Batch) -> Update:
         """The generator's update through images that `tape` has seen it draw."""
-        to_fake, totals = self._signal(fake, real, labels)
+        to_fake, totals = self._signal(fake, batch)
         gradients = tape.gradient(fake, self._g_weights, output_gradients=to_fake)
         return Update("generator", gradients, tf.stack(totals))
 
-    def _signal(
-        self, fake: tf.Tensor, real: tf.Tensor, labels: tf.Tensor | None
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _signal(self, fake: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Gradient of the generator's loss with respect to its images, and the sums of its parts."""
+        labels = batch.labels
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
+            seen = shown("fake", fake, batch)
             if self._about.relative:
-                of_real, of_fake = self._judge_both(real, fake, labels)
+                of_real, of_fake = self._judge_both(shown_real(batch), seen, labels)
             else:
-                of_fake = self.judge(fake, labels)
+                of_fake = self.judge(seen, labels)
                 of_real = of_fake  # which the loss does not look at
             totals = [tf.reduce_sum(self._loss.generator(of_real.scores, of_fake.scores))]
             loss = totals[0] / self._config.batch_size
@@ -198,6 +195,16 @@ class Adversarial:
                 totals.append(tf.reduce_sum(of_fake.class_loss(labels)))
                 loss += self._config.conditioning.class_weight * totals[1] / self._config.batch_size
         return tape.gradient(loss, fake), totals
+
+
+def shown_real(batch: Batch) -> tf.Tensor:
+    """A batch's real images as the discriminator is shown them."""
+    return shown("real", to_unit_range(batch.real), batch)
+
+
+def shown(kind: str, images: tf.Tensor, batch: Batch) -> tf.Tensor:
+    """Images in [-1, 1] with their noise, if there is any: `real` or `fake` ones."""
+    return images + batch.noise[kind] if kind in batch.noise else images
 
 
 class Judgement:
@@ -225,8 +232,9 @@ class Judgement:
 class Look:
     """One update as a regularizer sees it (`regularizers.Game`)."""
 
-    def __init__(self, method: Adversarial, batch: Batch, real: tf.Tensor, fake: tf.Tensor) -> None:
-        self.real, self.fake, self.labels = real, fake, batch.labels
+    def __init__(self, method: Adversarial, batch: Batch, fake: tf.Tensor) -> None:
+        """`fake`: as the generator has drawn them."""
+        self.real, self.fake, self.labels = shown_real(batch), shown("fake", fake, batch), batch.labels
         self._method, self._noise = method, batch.noise
         self.real_scores = self.fake_scores = None
 
