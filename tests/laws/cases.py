@@ -23,10 +23,18 @@ COMMON = (
 )
 NETWORKS = {
     "mlp": ("mlp", "network.generator_units=[12]", "network.discriminator_units=[12]"),
+    "mlp_spectral": (
+        "mlp", "network.generator_units=[12]", "network.discriminator_units=[12]",
+        "network.discriminator_normalization=spectral",
+    ),
     "dcgan": ("dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]"),
     "dcgan_plain": (
         "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
         "network.discriminator_normalization=none",
+    ),
+    "dcgan_spectral": (
+        "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
+        "network.discriminator_normalization=spectral",
     ),
 }  # fmt: skip
 OPTIONS = {

@@ -50,6 +50,11 @@ def test_presets(preset):
     check(resolve(preset))
 
 
+@pytest.mark.parametrize("preset", ["mlp", "dcgan"])
+def test_spectral_normalization(preset):
+    check(resolve(preset, ["network.discriminator_normalization=spectral"]))
+
+
 widths = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 kinds = st.sampled_from(["none", *CONDITIONINGS])
 
@@ -79,9 +84,12 @@ def test_any_convolutional_network(generator, discriminator, kernel, height, wid
     check(validate({"network": {"name": "dcgan", **network}, "image": image, "conditioning": told}, "test"))
 
 
-@pytest.mark.parametrize("preset", ["demo", "mlp", "dcgan"])
-def test_a_real_checkpoint_is_as_large_as_was_said(preset, tmp_path):
-    store, config = LocalStore(tmp_path), resolve(preset)
+@pytest.mark.parametrize(
+    ("preset", "sets"),
+    [("demo", ()), ("mlp", ()), ("dcgan", ()), ("dcgan", ("network.discriminator_normalization=spectral",))],
+)
+def test_a_real_checkpoint_is_as_large_as_was_said(preset, sets, tmp_path):
+    store, config = LocalStore(tmp_path), resolve(preset, sets)
     state = State(config)
     checkpoints.save(store, 1, checkpoints.snapshot(state.variables()))
     written = sum(stat.size for stat in store.list(layout.checkpoint_folder(1)))
