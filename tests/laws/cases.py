@@ -38,11 +38,16 @@ NETWORKS = {
         "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
         "network.discriminator_normalization=spectral",
     ),
+    "dcgan_bare": (
+        "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
+        "network.discriminator_normalization=none", "network.generator_normalization=none",
+    ),
 }  # fmt: skip
 OPTIONS = {
     "average": ("averaging.half_life_images=20",),
     "d_repeats": ("d_repeats=2",),
     "g_repeats": ("g_repeats=2",),
+    "microbatch": ("microbatch=2",),
     "rates": (
         "optimizer.generator.learning_rate=1e-3", "optimizer.discriminator.beta1=0",
         "optimizer.clip_norm=0.1", "optimizer.schedule.warm_up_steps=2",

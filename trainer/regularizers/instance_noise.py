@@ -1,8 +1,8 @@
 """Noise on all that the discriminator is shown, falling to none.
 
-Sonderby et al. 2016, arXiv:1610.04490; Arjovsky and Bottou 2017, arXiv:1701.04862, section 3. Distributions of
-images with noise overlap, so that a discriminator cannot tell them apart for sure. The noise of real and of
-generated images has one distribution, in the updates of both players, each from a stream of its own.
+Sonderby et al. 2016, arXiv:1610.04490; Arjovsky and Bottou 2017, arXiv:1701.04862, section 3. Distributions
+of images with noise overlap, so that a discriminator cannot tell them apart for sure. The noise of real and
+of generated images has one distribution, in the updates of both players, each from a stream of its own.
 """
 
 import tensorflow as tf
