@@ -142,10 +142,10 @@ def _with_peers(
     strategy = distribution.connect(cluster, config.recovery.heartbeat_seconds)
     stop.doing("the checkpoint and the data were loaded")
     with distribution.peers(cluster):
-        if config.batch_size % strategy.num_replicas_in_sync:
-            raise ConfigError(
-                f"batch_size {config.batch_size} is not divisible by {strategy.num_replicas_in_sync} replicas"
-            )
+        try:
+            config.per_replica_batch(strategy.num_replicas_in_sync)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         begins, data, keeper, is_new = mine.origin, mine.data, None, False
         if mine.hold and begins:
             if not cluster.alone:
