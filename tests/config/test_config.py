@@ -199,7 +199,10 @@ def test_a_value_out_of_bounds_is_refused_with_field_and_value(leaf, value):
         ("xla=on", ["xla is 'on'", "'auto' or 'off'"]),
         ("data.placement=disk", ["data.placement is 'disk'", "'memory'"]),
         ("data.source=", ["data.source is ''", "at least 1 character"]),
-        ("data.source=nonsense", ["data.source is 'nonsense'", "expected one of digits, idx:<folder>"]),
+        (
+            "data.source=nonsense",
+            ["data.source is 'nonsense'", "expected one of digits, emoji, idx:<folder>"],
+        ),
         ("data.source=gs://b/faces/", ["is 'gs://b/faces/'", "did you mean tfrecord:gs://b/faces/?"]),
         ("data.source=tfrecord:s3://b/x", ["tfrecord:s3://b/x", "expected tfrecord:gs://bucket/path"]),
         ("data.source=keras:fashion-mnist", ["did you mean keras:fashion_mnist?"]),

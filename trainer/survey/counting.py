@@ -20,7 +20,7 @@ from trainer.storage import LocalStore, Stat, Store, open_store
 from trainer.survey import files
 from trainer.survey.colours import shows_colours
 from trainer.survey.latest import resolve
-from trainer.survey.shapes import KNOWN, Shape, check_shape
+from trainer.survey.shapes import KNOWN, Shape, check_shape, check_square
 from trainer.survey.telling import headline, left_out_text, warnings
 
 _SAMPLE = 24  # pictures that are opened to see whether they have colours
@@ -83,10 +83,13 @@ def survey(config: RunConfig) -> Survey | None:
     source, shape = resolve(absolute(config.data.source)), config.image.shape
     kind, rest = parse_source(source)
     if source in KNOWN:
-        images, own, labels = KNOWN[source]
-        check_shape(source, own, shape)
+        images, labels = KNOWN[source].taken(config.data.labels)
+        if own := KNOWN[source].shape:
+            check_shape(source, own, shape)
+        else:
+            check_square(source, shape)
         # A set of Keras' may be downloaded, and then it is counted.
-        return Survey(source, images, Counter(), own, _wanted(config, labels)) if kind != "keras" else None
+        return Survey(source, images, Counter(), own or shape, labels) if kind != "keras" else None
     with files.reading(source, rest):
         if kind == "images":
             return _pictures(source, rest, config)
@@ -104,7 +107,7 @@ def survey(config: RunConfig) -> Survey | None:
 
 
 def _wanted(config: RunConfig, labels: int) -> int:
-    return labels if config.data.labels == "auto" else 0
+    return 0 if config.data.labels == "none" else labels
 
 
 def _pictures(source: str, rest: str, config: RunConfig) -> Survey:
