@@ -32,7 +32,7 @@ class Loop:
         end = self._taken + count
         while self._taken < end:
             now = min(self._config.metrics.every_steps, end - self._taken)
-            outcome = self._stepper(self._taken, now, False, now, self._feed.take(now))
+            outcome = self._stepper(self._taken, now, False, now, *self._feed.take(now))
             self._taken += now
             if not outcome.finite:
                 raise SystemExit(f"NaN or Inf by step {self._taken}")

@@ -192,6 +192,12 @@ def sample(
     interpolate: Annotated[
         tuple[int, int] | None, typer.Option(help="Two seeds: the way from the one's image to the other's.")
     ] = None,
+    of_class: Annotated[
+        str | None,
+        typer.Option(
+            "--class", metavar="CLASS", help="Number or name of the class; every one in turn if left out."
+        ),
+    ] = None,
     last_weights: Annotated[
         bool, typer.Option("--last-weights", help="The last weights, where the run keeps their average too.")
     ] = False,
@@ -206,14 +212,15 @@ def sample(
     out = Path(expanded(str(out), "--out"))
     drawing.check_target(out)
     request, store = (
-        drawing.Request(step, seed, count, truncation, interpolate, not last_weights),
+        drawing.Request(step, seed, count, truncation, interpolate, not last_weights, of_class),
         open_store(run_dir),
     )
-    drawing.check(store, request)  # before the seconds that TensorFlow takes to load
+    known = drawing.check(store, request)  # before the seconds that TensorFlow takes to load
     load_tensorflow()
     from trainer.sampling.generate import generate
 
-    drawing.write(generate(store, request), out, way=interpolate is not None)
+    columns = drawing.columns_for(known, request)
+    drawing.write(generate(store, request), out, way=interpolate is not None, columns=columns)
     print(out)
 
 

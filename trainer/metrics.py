@@ -55,8 +55,10 @@ LOSSES = Panel("Losses", "loss", guessing=math.log(2))  # Goodfellow et al. 2014
 ACCURACIES = Panel("Discriminator's accuracy", "D accuracy (%)", "%", guessing=0.5)
 PARTS = Panel("Discriminator's loss by part", "D loss")
 PENALTIES = Panel("Penalties on the discriminator", "penalty")
+CLASSES = Panel("Classes", "cross-entropy")
+CLASS_ACCURACY = Panel("Classes told right", "right (%)", "%")
 SPEED = Panel("Speed", "images/s", "images/s")
-PANELS = (LOSSES, ACCURACIES, PARTS, PENALTIES, SPEED)
+PANELS = (LOSSES, ACCURACIES, PARTS, CLASSES, CLASS_ACCURACY, PENALTIES, SPEED)
 
 METRICS = (
     Metric("d_loss", "discriminator's loss", "D loss", "discriminator", LOSSES, headline=True),
@@ -71,6 +73,9 @@ METRICS = (
     ),
     Metric("d_loss_real", "D loss on real images", "D loss, real", "real images", PARTS),
     Metric("d_loss_fake", "D loss on generated images", "D loss, fakes", "generated images", PARTS),
+    Metric("d_class_loss", "D's cross-entropy of classes", "D classes", "discriminator", CLASSES, -1),
+    Metric("g_class_loss", "G's cross-entropy of classes", "G classes", "generator", CLASSES, -1),
+    Metric("class_accuracy", "real images' classes told right", "class right", "real", CLASS_ACCURACY, 1),
     Metric("r1", "R1 penalty", "R1", "R1", PENALTIES),
     Metric("r2", "R2 penalty", "R2", "R2", PENALTIES),
     Metric("noise_r1", "R1 penalty by noise", "R1, noise", "R1 by noise", PENALTIES),

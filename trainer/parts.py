@@ -6,6 +6,7 @@ from trainer.losses import LOSSES
 from trainer.metrics import METRICS
 from trainer.networks import ARCHITECTURES
 from trainer.networks.builder import Architecture
+from trainer.networks.conditioning import CONDITIONINGS
 from trainer.regularizers import REGULARIZERS
 
 
@@ -39,6 +40,7 @@ def parts() -> dict[str, list[Part]]:
         "losses": [Part(name, about.line, about.paper) for name, about in LOSSES.items()],
         "regularizers": [Part(name, about.line, about.paper) for name, about in REGULARIZERS.items()],
         "networks": [_network(each) for each in ARCHITECTURES],
+        "conditionings": [Part(name, about.line, about.paper) for name, about in CONDITIONINGS.items()],
         "averaging": [_EMA],
         "optimizers": [_ADAM],
         "metrics": [Part(metric.name, metric.label, "") for metric in METRICS],

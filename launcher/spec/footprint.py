@@ -74,4 +74,4 @@ def scratch_mib(config: RunConfig) -> int:
 def data_bytes(config: RunConfig) -> int | None:
     """The data set as 8-bit images where it is one whose size is known, else None."""
     known = KNOWN.get(config.data.source)
-    return None if known is None else known.taken(config.data.labels)[0] * math.prod(config.image.shape)
+    return None if known is None else known.taken(config.labelled) * math.prod(config.image.shape)

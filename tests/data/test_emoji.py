@@ -82,14 +82,22 @@ def test_those_that_have_to_have_labels_have_one_of_nine_categories():
     assert len(look.coloured) > 1800
 
 
-@pytest.mark.parametrize("required", [False, True])
-def test_it_is_counted_without_being_read_and_said_in_the_same_words(required):
-    config = settings(f"data.labels={'required' if required else 'auto'}")
+CONDITIONAL = ("conditioning.kind=projection", "conditioning.classes=9")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [((), ""), (("data.labels=required",), "; 9 classes, which"), (CONDITIONAL, " of 9 classes")],
+    ids=["all", "required", "conditional"],
+)
+def test_it_is_counted_without_being_read_and_said_in_the_same_words(more, told):
+    config = settings(*more)
     said = []
     found = dataset.look(config, None, Accept(), said.append)
     assert survey(config).lines(config) == [line for line in said if "graphics" not in line]
-    assert found.source.count == (1898 if required else 4009) == len(found.pin.files)
-    assert ("; 9 labels" in said[0]) == required and "CC-BY 4.0" in said[1]
+    assert found.source.count == (1898 if more else 4009) == len(found.pin.files)
+    assert told in said[0] and "CC-BY 4.0" in said[1]
+    assert more or said[0].endswith("images of 8x8x3")
 
 
 def test_shards_of_it_are_the_same_set(few, tmp_path):

@@ -17,10 +17,11 @@ from trainer.config.resolve import (
     to_yaml,
     validate,
 )
-from trainer.config.schema import BLOCK, RunConfig, WarmStart
+from trainer.config.schema import BLOCK, MOST_ROWS, RunConfig, WarmStart
 
 __all__ = [
     "BLOCK",
+    "MOST_ROWS",
     "VARIABLE",
     "Received",
     "RunConfig",

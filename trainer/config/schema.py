@@ -14,9 +14,12 @@ from trainer.config.fitting import check_parts
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
 from trainer.networks import Mlp, Network
+from trainer.networks.conditioning import Conditioning
 from trainer.regularizers import Regularizers
 from trainer.sections import Fraction, Image, Positive, Section
 
+MOST_ROWS = 32
+"""Of a grid of samples."""
 BLOCK = 256
 """Neighbouring images that are shuffled and read together from a shard (64x64 RGB: 3 MiB)."""
 
@@ -46,6 +49,8 @@ class Data(Section):
     labels: Literal["auto", "none", "required"] = "auto"
     """auto: those of the set, if it has any that can be used; none: sub-folders and labels mean nothing;
     required: a set without is refused, and of `emoji` those alone are taken that have one.
+
+    `conditioning.kind` uses them, and requires them.
     """
     skip_damaged: bool = False
     """Whether damaged files of `images:` are left out, and written down, instead of refused."""
@@ -84,8 +89,8 @@ class Samples(Section):
 
     every_steps: Positive = 1000
     """Steps between two grids; the last step always has one."""
-    rows: Annotated[int, Field(ge=1, le=32)] = 5
-    """Rows of the grid, in images."""
+    rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 5
+    """Rows of the grid, in images; with labels there is one for each class instead, of the first 32."""
     columns: Annotated[int, Field(ge=1, le=32)] = 5
     """Columns of the grid, in images."""
 
@@ -130,6 +135,8 @@ class RunConfig(Section):
     """Architecture of generator and discriminator."""
     image: Image = Image()
     """Shape of the images."""
+    conditioning: Conditioning = Conditioning()
+    """What the networks are told of an image's class."""
     loss: losses.Name = "bce"
     """What the two networks play for; `python -m trainer parts` lists them."""
     regularizers: Regularizers = Regularizers()
@@ -165,10 +172,25 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> "RunConfig":
-        """Networks, images, loss and regularizers fit together."""
+        """Networks, images, labels, loss and regularizers fit together."""
         self.network.check(self.image)
+        if self.conditioning.on and self.data.labels == "none":
+            raise ValueError(
+                f"data.labels is none, expected auto with conditioning.kind {self.conditioning.kind}"
+            )
         check_parts(self.loss, self.regularizers, self.network, self.image)
         return self
+
+    @property
+    def labelled(self) -> bool:
+        """Whether images have to have a label."""
+        return self.conditioning.on or self.data.labels == "required"
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of a grid of samples."""
+        rows = min(self.conditioning.classes, MOST_ROWS) if self.conditioning.on else self.samples.rows
+        return rows, self.samples.columns
 
     @property
     def images_per_step(self) -> int:

@@ -2,5 +2,6 @@
 
 
 def several(count: int, noun: str) -> str:
-    """``1 image``, ``2 images``."""
-    return f"{count} {noun if count == 1 else noun + 's'}"
+    """``1 image``, ``2 images``, ``2 classes``."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}{ending}"

@@ -19,6 +19,7 @@ from trainer.data import (
     oddities,
     open_source,
     read_pin,
+    require_labels,
     require_streamable,
     seen,
 )
@@ -28,7 +29,7 @@ from trainer.run import layout
 from trainer.run.record import Record
 from trainer.run.status import now
 from trainer.storage import Store
-from trainer.survey import headline, resolve, warnings
+from trainer.survey import classes_fit, headline, resolve, warnings
 
 _LOOKS, _PAUSE_SECONDS = 20, 0.5  # for what the chief has written just before
 
@@ -98,7 +99,7 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
         pin.by_name if pin and not accepting else None,
         pin.skipped if pin and not accepting else (),
         labels=data.labels != "none",
-        labelled=data.labels == "required",
+        labelled=config.labelled,
         skip_damaged=data.skip_damaged and (pin is None or accepting),
         limit=None if data.placement == "memory" else data.memory_limit_mb << 20,
         cache_blocks=2 * data.shuffle_window // BLOCK,  # this window and the next
@@ -112,6 +113,7 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
             raise unfit(source, error) from error
         opened.label_problem = found.label_problem
     found.check()
+    check_classes(config, opened)
     new = seen(source, opened.count, found)
     if accepting and pin:
         new = _accepted(pin, new, accept, say)
@@ -137,10 +139,21 @@ def _accepted(old: Pin, new: Pin, accept: Accept, say: Say) -> Pin:
     return replace(new, accepted=(*old.accepted, entry))
 
 
+def check_classes(config: RunConfig, source: ImageSource) -> None:
+    """Refuse a set without the labels that the networks are to be told.
+
+    Raises:
+        DataError: it has none, or of another number of classes.
+    """
+    if config.conditioning.on:
+        require_labels(source)
+        classes_fit(config, source.name, len(source.label_names or ()))
+
+
 def _tell(config: RunConfig, source: ImageSource, found: Look, say: Say) -> None:
     odd = oddities(source)  # before a word, as storage may not answer and all of it be told again
-    count = len(set(source.labels.tolist())) if source.labels is not None else 0
-    say(headline(source.name, source.count, source.shape, count))
+    count = len(source.label_names or ())
+    say(headline(source.name, source.count, source.shape, count, used=config.conditioning.on))
     for line in found.lines():
         say(f"note: data.source {source.name}: {line}")
     for line in [*warnings(config, source.count, len(found.coloured)), *odd]:

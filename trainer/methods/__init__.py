@@ -14,6 +14,8 @@ class Batch(NamedTuple):
 
     real: Any
     """uint8 [n, height, width, channels]."""
+    labels: Any
+    """int32 [n], of real images; generated ones are of the same classes. None without labels."""
     latents: Any
     """float32 [n, latent size]."""
     noise: Mapping[str, Any]

@@ -3,6 +3,9 @@
 The discriminator is updated `d_repeats` times, each with images and latents of its own, then the generator
 `g_repeats` times against the updated discriminator. The images of the discriminator's last update serve the
 generator's first too: computed once, they are worth a third of the plain GAN's step.
+
+With labels, generated images are of the classes of the real ones beside them: their shares are the set's, no
+stream of random numbers more is needed, and whatever pairs the two pairs the same class.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +16,7 @@ from trainer import losses, regularizers
 from trainer.config import RunConfig
 from trainer.data import to_unit_range
 from trainer.methods import Batch, Turn, Update
-from trainer.networks.keras_builder import Networks, batch_dependent
+from trainer.networks.keras_builder import Networks, batch_dependent, call
 from trainer.networks.layers import batches_apart
 
 
@@ -21,8 +24,11 @@ def names(config: RunConfig) -> tuple[str, ...]:
     """What a step sums: the loss's parts, how many images were told apart, penalties, the other's loss."""
     of_pairs = losses.LOSSES[config.loss].relative
     parts = ("d_loss",) if of_pairs else ("d_loss_real", "d_loss_fake")
+    says = config.conditioning.says_class
+    of_classes = ("d_class_loss", "class_accuracy") if says else ()
     penalties = regularizers.penalties(config.regularizers)
-    return (*parts, "d_accuracy_real", "d_accuracy_fake", *penalties, "g_loss")
+    of_generator = ("g_loss", "g_class_loss") if says else ("g_loss",)
+    return (*parts, "d_accuracy_real", "d_accuracy_fake", *of_classes, *penalties, *of_generator)
 
 
 class Adversarial:
@@ -49,52 +55,64 @@ class Adversarial:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 if last:
                     tape.watch(self._g_weights)
-                fake = self._networks.generator(batch.latents, training=True)
+                fake = self._draw(batch.latents, batch.labels)
             taken = turn.step * repeats + number - 1
             gradients, sums = self._discriminator(Look(self, batch, real, tf.stop_gradient(fake)), taken)
             yield Update("discriminator", gradients, sums)
-        yield self._generator(tape, fake, real)
+        labels = batch.labels
+        yield self._generator(tape, fake, real, labels)
         for latents in turn.latents:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self._g_weights)
-                fake = self._networks.generator(latents, training=True)
-            yield self._generator(tape, fake, real)
+                fake = self._draw(latents, labels)
+            yield self._generator(tape, fake, real, labels)
 
     def metrics(self, means: Mapping[str, float]) -> dict[str, float]:
         """The discriminator's loss is its loss's alone, without penalties, which have names of their own."""
         config = self._config
         parts = [name for name in self.sums if name.startswith("d_loss")]
-        counts = {name: config.g_repeats if name == "g_loss" else config.d_repeats for name in self.sums}
+        of_generator = ("g_loss", "g_class_loss")
+        counts = {name: config.g_repeats if name in of_generator else config.d_repeats for name in self.sums}
         found = {name: means[name] / counts[name] for name in self.sums}
         d_loss = self._loss.weight * sum(found[name] for name in parts)
         return {"d_loss": d_loss, **{name: value for name, value in found.items() if name != "d_loss"}}
 
-    def scores(self, images: tf.Tensor) -> tf.Tensor:
-        """The discriminator's, of one batch, [n]."""
-        scores: tf.Tensor = self._networks.discriminator(images, training=True)[:, 0]
-        return scores
+    def judge(self, images: tf.Tensor, labels: tf.Tensor | None) -> "Judgement":
+        """The discriminator's, of one batch."""
+        return Judgement(call(self._networks.discriminator, images, labels, training=True))
 
-    def both_scores(self, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores of both halves; in one pass where that is faster (5 % of the plain GAN's step).
+    def _draw(self, latents: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+        """The generator's images."""
+        return call(self._networks.generator, latents, labels, training=True)
+
+    def _judge_both(
+        self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None
+    ) -> tuple["Judgement", "Judgement"]:
+        """Both halves; in one pass where that is faster (5 % of the plain GAN's step).
 
         With batch normalization real and generated images are batches of their own, as in Radford et al. Then
         one replica takes two passes, with the fused kernel; several take one, for half the collectives.
         """
         if self._apart and self._replicas == 1:
-            return self.scores(real), self.scores(fake)
+            return self.judge(real, labels), self.judge(fake, labels)
+        twice = None if labels is None else tf.concat([labels, labels], 0)
         with batches_apart(2 if self._apart else 1):
-            scores = self.scores(tf.concat([real, fake], 0))
-        real_scores, fake_scores = tf.split(scores, 2)
-        return real_scores, fake_scores
+            both = self.judge(tf.concat([real, fake], 0), twice)
+        of_real, of_fake = tf.split(both.logits, 2)
+        return Judgement(of_real), Judgement(of_fake)
 
     def _discriminator(self, look: "Look", taken: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients and sums of one update, before which the discriminator has had `taken`."""
         batch_size, lazy = self._config.batch_size, []
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._d_weights)
-            look.real_scores, look.fake_scores = self.both_scores(look.real, look.fake)
+            of_real, of_fake = self._judge_both(look.real, look.fake, look.labels)
+            look.real_scores, look.fake_scores = of_real.scores, of_fake.scores
             parts = [tf.reduce_sum(part) for part in self._loss.parts(look.real_scores, look.fake_scores)]
             loss = tf.add_n(parts) * self._loss.weight / batch_size
+            of_classes = self._of_classes(of_real, of_fake, look.labels)
+            if of_classes:
+                loss += self._config.conditioning.class_weight * of_classes[0] / batch_size
             extra = []
             for name in self._penalties:
                 if self._every(name) > 1:
@@ -110,7 +128,18 @@ class Adversarial:
             extra.append(value)
         order = [name for name in self._penalties if name not in lazy] + lazy
         named = dict(zip(order, extra, strict=True))
-        return gradients, tf.stack([*parts, *right, *(named[name] for name in self._penalties)])
+        penalties = (named[name] for name in self._penalties)
+        return gradients, tf.stack([*parts, *right, *of_classes, *penalties])
+
+    def _of_classes(
+        self, of_real: "Judgement", of_fake: "Judgement", labels: tf.Tensor | None
+    ) -> list[tf.Tensor]:
+        """Its cross-entropy of classes, real and generated added up, and how many real it tells right."""
+        if not self._config.conditioning.says_class:
+            return []
+        loss = tf.reduce_sum(of_real.class_loss(labels) + of_fake.class_loss(labels))
+        right = tf.equal(tf.argmax(of_real.classes, 1, tf.int32), labels)
+        return [loss, tf.reduce_sum(tf.cast(right, tf.float32))]
 
     def _right(self, real: tf.Tensor, fake: tf.Tensor) -> list[tf.Tensor]:
         """How many real and generated images are told apart; of pairs, for a loss of differences."""
@@ -144,33 +173,66 @@ class Adversarial:
     def _penalty(self, name: str, look: "Look") -> tf.Tensor:
         return regularizers.penalty(name, getattr(self._config.regularizers, name), look)
 
-    def _generator(self, tape: tf.GradientTape, fake: tf.Tensor, real: tf.Tensor) -> Update:
+    def _generator(
+        self, tape: tf.GradientTape, fake: tf.Tensor, real: tf.Tensor, labels: tf.Tensor | None
+    ) -> Update:
         """The generator's update through images that `tape` has seen it draw."""
-        to_fake, total = self._signal(fake, real)
+        to_fake, totals = self._signal(fake, real, labels)
         gradients = tape.gradient(fake, self._g_weights, output_gradients=to_fake)
-        return Update("generator", gradients, total[tf.newaxis])
+        return Update("generator", gradients, tf.stack(totals))
 
-    def _signal(self, fake: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Gradient of the generator's loss with respect to its images, and the loss's sum."""
+    def _signal(
+        self, fake: tf.Tensor, real: tf.Tensor, labels: tf.Tensor | None
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Gradient of the generator's loss with respect to its images, and the sums of its parts."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
             if self._about.relative:
-                real_scores, fake_scores = self.both_scores(real, fake)
+                of_real, of_fake = self._judge_both(real, fake, labels)
             else:
-                fake_scores = self.scores(fake)
-                real_scores = fake_scores  # which the loss does not look at
-            total = tf.reduce_sum(self._loss.generator(real_scores, fake_scores))
-            loss = total / self._config.batch_size
-        return tape.gradient(loss, fake), total
+                of_fake = self.judge(fake, labels)
+                of_real = of_fake  # which the loss does not look at
+            totals = [tf.reduce_sum(self._loss.generator(of_real.scores, of_fake.scores))]
+            loss = totals[0] / self._config.batch_size
+            if self._config.conditioning.says_class:
+                totals.append(tf.reduce_sum(of_fake.class_loss(labels)))
+                loss += self._config.conditioning.class_weight * totals[1] / self._config.batch_size
+        return tape.gradient(loss, fake), totals
+
+
+class Judgement:
+    """What the discriminator says of a batch."""
+
+    def __init__(self, logits: tf.Tensor) -> None:
+        """`logits`: as `networks.ends.logits` has them, [n, 1] or [n, 1 + classes]."""
+        self.logits = logits
+
+    @property
+    def scores(self) -> tf.Tensor:
+        """Positive for real, [n]."""
+        return self.logits[:, 0]
+
+    @property
+    def classes(self) -> tf.Tensor:
+        """A logit for each class, [n, classes]."""
+        return self.logits[:, 1:]
+
+    def class_loss(self, labels: tf.Tensor | None) -> tf.Tensor:
+        """Cross-entropy of the classes with the labels, [n]."""
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=self.classes)
 
 
 class Look:
     """One update as a regularizer sees it (`regularizers.Game`)."""
 
     def __init__(self, method: Adversarial, batch: Batch, real: tf.Tensor, fake: tf.Tensor) -> None:
-        self.real, self.fake, self.scores = real, fake, method.scores
-        self._noise = batch.noise
+        self.real, self.fake, self.labels = real, fake, batch.labels
+        self._method, self._noise = method, batch.noise
         self.real_scores = self.fake_scores = None
+
+    def scores(self, images: tf.Tensor) -> tf.Tensor:
+        """The discriminator's of as many images of the same classes, [n]."""
+        return self._method.judge(images, self.labels).scores
 
     def noise(self, name: str) -> tf.Tensor:
         """A regularizer's random numbers."""

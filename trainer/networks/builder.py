@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import Field
 
+from trainer.networks.conditioning import Conditioning
 from trainer.regularizers import Regularizers
 from trainer.sections import Image, Section
 
@@ -114,8 +115,28 @@ class Builder(ABC, Generic[T]):
         return self._up_convolution(x, UpConvolutionLayer(name, filters, kernel, bias, weights, activation))
 
     @abstractmethod
-    def input(self, shape: Shape) -> T:
-        """What the network is given: [batch, *shape]."""
+    def input(self, shape: Shape, name: str) -> T:
+        """What the network is given first: [batch, *shape]."""
+
+    @abstractmethod
+    def label(self, classes: int) -> T:
+        """What it is given second: a label in [0, classes), int32 [batch], here one-hot [batch, classes]."""
+
+    @abstractmethod
+    def width(self, x: T) -> int:
+        """n of [batch, n]."""
+
+    @abstractmethod
+    def beside(self, x: T, vector: T, name: str) -> T:
+        """[batch, n] and [batch, m] to [batch, n + m]; of a map, the vector beside each pixel's channels."""
+
+    @abstractmethod
+    def product(self, x: T, y: T, name: str) -> T:
+        """Inner products of [batch, n] with [batch, n], [batch, 1]."""
+
+    @abstractmethod
+    def sum(self, x: T, y: T, name: str) -> T:
+        """Entry by entry."""
 
     @abstractmethod
     def reshape(self, x: T, shape: Shape, name: str) -> T:
@@ -163,12 +184,12 @@ class Architecture(Section):
             ValueError: with the key, its value and what is expected.
         """
 
-    def generator(self, builder: Builder[T], image: Image) -> T:
+    def generator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
         """Latents [batch, latent_size] to images [batch, height, width, channels] in [-1, 1]."""
         raise NotImplementedError
 
-    def discriminator(self, builder: Builder[T], image: Image) -> T:
-        """Images in [-1, 1] to logits [batch, 1], positive for real."""
+    def discriminator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
+        """Images in [-1, 1] to `conditioning.logits`, the first positive for real."""
         raise NotImplementedError
 
 
@@ -190,6 +211,10 @@ class Configuration(Protocol):
     @property
     def image(self) -> Image:
         """Shape of the images."""
+
+    @property
+    def conditioning(self) -> Conditioning:
+        """What the networks are told of labels."""
 
     @property
     def averaging(self) -> Averaging:

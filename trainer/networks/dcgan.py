@@ -9,7 +9,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from trainer.networks import ends
 from trainer.networks.builder import Architecture, Builder, LatentSize, Normal, T
+from trainer.networks.conditioning import Conditioning
 from trainer.sections import Fraction, Image, Widths
 
 _EPSILON = 1e-5  # of batch normalization, as in the authors' code
@@ -51,12 +53,12 @@ class Dcgan(Architecture):
                         f"network.{field} has {factor.bit_length() - 1} entries, each halving the image"
                     )
 
-    def generator(self, builder: Builder[T], image: Image) -> T:
+    def generator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
         """A projection to a small map, doubled by each transposed convolution."""
         first, *rest = self.generator_filters
         factor = 2 ** len(self.generator_filters)
         small = (image.height // factor, image.width // factor, first)
-        x = builder.input((self.latent_size,))
+        x = ends.latents(builder, self.latent_size, conditioning)
         x = builder.dense(x, small[0] * small[1] * first, "project", bias=False, weights=self._weights)
         x = builder.reshape(x, small, "grid")
         x = builder.relu(self._normalized(builder, x, "project"), "relu_project")
@@ -70,9 +72,10 @@ class Dcgan(Architecture):
             x, image.channels, "image", kernel=self.kernel, weights=self._weights, activation="tanh"
         )
 
-    def discriminator(self, builder: Builder[T], image: Image) -> T:
+    def discriminator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
         """The image halved by each convolution, and one logit of what is left."""
-        x, plain = builder.input(image.shape), self.discriminator_normalization == "none"
+        x, label = ends.image(builder, image.shape, conditioning)
+        plain = self.discriminator_normalization == "none"
         for number, filters in enumerate(self.discriminator_filters, start=1):
             name, first = f"down_{number}", number == 1
             x = builder.convolution(
@@ -81,7 +84,7 @@ class Dcgan(Architecture):
             if not first and not plain:
                 x = self._normalized(builder, x, name)
             x = builder.leaky_relu(x, self.leaky_slope, f"leaky_{number}")
-        return builder.dense(builder.flatten(x, "flat"), 1, "logit", weights=self._weights)
+        return ends.logits(builder, builder.flatten(x, "flat"), label, conditioning, self._weights)
 
     @property
     def _weights(self) -> Normal:

@@ -25,7 +25,7 @@ class Networks(NamedTuple):
     generator: keras.Model
     """Latents [batch, latent_size] to images [batch, height, width, channels] in [-1, 1]."""
     discriminator: keras.Model
-    """Images to logits [batch, 1]."""
+    """Images to logits [batch, 1], or [batch, 1 + classes] where it says the class too."""
 
     @property
     def batch_dependent(self) -> bool:
@@ -45,15 +45,20 @@ def build(config: Configuration) -> Networks:
     """
     generator, discriminator = (KerasBuilder(config.seed, name) for name in Networks._fields)
     return Networks(
-        generator.model(config.network.generator(generator, config.image)),
-        discriminator.model(config.network.discriminator(discriminator, config.image)),
+        generator.model(config.network.generator(generator, config.image, config.conditioning)),
+        discriminator.model(config.network.discriminator(discriminator, config.image, config.conditioning)),
     )
+
+
+def call(network: keras.Model, first: Any, labels: Any, training: bool) -> Any:
+    """A network's output for latents or images [batch, …], and labels int32 [batch] where it takes any."""
+    return network([first, labels] if len(network.inputs) > 1 else first, training=training)
 
 
 def bare_generator(config: Configuration) -> keras.Model:
     """A generator with first weights, made of Keras' own layers, which ``keras.models.load_model`` opens."""
     builder = KerasBuilder(config.seed, "generator", portable=True)
-    return builder.model(config.network.generator(builder, config.image))
+    return builder.model(config.network.generator(builder, config.image, config.conditioning))
 
 
 def portable_generator(config: Configuration, weights: list[object]) -> keras.Model:
@@ -99,16 +104,42 @@ class KerasBuilder(Builder[Any]):
         self._seed, self._network = seed, network
         self._up = keras.layers.Conv2DTranspose if portable else UpConvolution
         self._normalization = keras.layers.BatchNormalization if portable else SyncBatchNormalization
-        self._input: Any = None
+        self._inputs: list[Any] = []
 
     def model(self, outputs: Any) -> keras.Model:
-        """The network from its input to `outputs`."""
-        return keras.Model(self._input, outputs, name=self._network)
+        """The network from its inputs to `outputs`."""
+        inputs = self._inputs if len(self._inputs) > 1 else self._inputs[0]
+        return keras.Model(inputs, outputs, name=self._network)
 
-    def input(self, shape: Shape) -> Any:
-        """A Keras input; a network has one."""
-        self._input = keras.Input(shape)
-        return self._input
+    def input(self, shape: Shape, name: str) -> Any:
+        """A Keras input."""
+        self._inputs.append(keras.Input(shape, name=name))
+        return self._inputs[-1]
+
+    def label(self, classes: int) -> Any:
+        """A Keras input of whole numbers and `keras.layers.CategoryEncoding`."""
+        self._inputs.append(keras.Input((), dtype="int32", name="label"))
+        encoding = keras.layers.CategoryEncoding(classes, output_mode="one_hot", name="one_hot")
+        return encoding(self._inputs[-1])
+
+    def width(self, x: Any) -> int:
+        """Of a Keras tensor."""
+        return int(x.shape[-1])
+
+    def beside(self, x: Any, vector: Any, name: str) -> Any:
+        """`keras.layers.Concatenate`, after `UpSampling2D` for a map."""
+        if len(x.shape) == 4:
+            vector = keras.layers.Reshape((1, 1, vector.shape[-1]), name=f"{name}_pixel")(vector)
+            vector = keras.layers.UpSampling2D(x.shape[1:3], name=f"{name}_map")(vector)
+        return keras.layers.Concatenate(name=name)([x, vector])
+
+    def product(self, x: Any, y: Any, name: str) -> Any:
+        """`keras.layers.Dot`."""
+        return keras.layers.Dot(1, name=name)([x, y])
+
+    def sum(self, x: Any, y: Any, name: str) -> Any:
+        """`keras.layers.Add`."""
+        return keras.layers.Add(name=name)([x, y])
 
     def reshape(self, x: Any, shape: Shape, name: str) -> Any:
         """`keras.layers.Reshape`."""

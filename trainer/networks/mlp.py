@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from trainer.networks.builder import Architecture, Builder, LatentSize, T
+from trainer.networks import ends
+from trainer.networks.builder import GLOROT, Architecture, Builder, LatentSize, T
+from trainer.networks.conditioning import Conditioning
 from trainer.sections import Fraction, Image, Widths
 
 
@@ -22,18 +24,18 @@ class Mlp(Architecture):
     leaky_slope: Fraction = 0.2
     """Slope of LeakyReLU below zero."""
 
-    def generator(self, builder: Builder[T], image: Image) -> T:
+    def generator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
         """With the defaults 100-128-256-512-1024-784: 1,506,448 parameters."""
-        x = builder.input((self.latent_size,))
+        x = ends.latents(builder, self.latent_size, conditioning)
         x = self._hidden(builder, x, self.generator_units)
         x = builder.dense(x, math.prod(image.shape), "pixels", activation="tanh")
         return builder.reshape(x, image.shape, "image")
 
-    def discriminator(self, builder: Builder[T], image: Image) -> T:
+    def discriminator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
         """With the defaults 784-1024-512-256-1: 1,460,225 parameters."""
-        x = builder.flatten(builder.input(image.shape), "flat")
+        x, label = ends.image(builder, image.shape, conditioning, flat=True)
         x = self._hidden(builder, x, self.discriminator_units)
-        return builder.dense(x, 1, "logit")
+        return ends.logits(builder, x, label, conditioning, GLOROT)
 
     def _hidden(self, builder: Builder[T], x: T, units: Sequence[int]) -> T:
         for number, width in enumerate(units, start=1):

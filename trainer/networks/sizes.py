@@ -17,6 +17,7 @@ from trainer.networks.builder import (
     UpConvolutionLayer,
     Weights,
 )
+from trainer.networks.conditioning import Conditioning
 from trainer.regularizers import passes
 from trainer.sections import Image
 
@@ -62,9 +63,32 @@ class Counter(Builder[Shape]):
     def __init__(self) -> None:
         self.layers: list[Size] = []
 
-    def input(self, shape: Shape) -> Shape:
+    def input(self, shape: Shape, name: str) -> Shape:
         """Nothing to count."""
         return shape
+
+    def label(self, classes: int) -> Shape:
+        """One-hot."""
+        return self._add(Size("one_hot", "CategoryEncoding", (classes,)))
+
+    def width(self, x: Shape) -> int:
+        """Of a shape."""
+        return x[-1]
+
+    def beside(self, x: Shape, vector: Shape, name: str) -> Shape:
+        """No variables."""
+        if len(x) == 3:
+            self._add(Size(f"{name}_pixel", "Reshape", (1, 1, *vector)))
+            self._add(Size(f"{name}_map", "UpSampling2D", (*x[:2], *vector)))
+        return self._add(Size(name, "Concatenate", (*x[:-1], x[-1] + vector[-1])))
+
+    def product(self, x: Shape, y: Shape, name: str) -> Shape:
+        """No variables; 2 n operations are below what is counted."""
+        return self._add(Size(name, "Dot", (1,)))
+
+    def sum(self, x: Shape, y: Shape, name: str) -> Shape:
+        """No variables."""
+        return self._add(Size(name, "Add", x))
 
     def reshape(self, x: Shape, shape: Shape, name: str) -> Shape:
         """No variables."""
@@ -201,8 +225,8 @@ class Sizes(NamedTuple):
 def sizes(config: Configuration) -> Sizes:
     """The sizes of the networks that `config` asks for."""
     generator, discriminator = Counter(), Counter()
-    config.network.generator(generator, config.image)
-    config.network.discriminator(discriminator, config.image)
+    config.network.generator(generator, config.image, config.conditioning)
+    config.network.discriminator(discriminator, config.image, config.conditioning)
     return Sizes(
         tuple(generator.layers),
         tuple(discriminator.layers),
@@ -215,5 +239,5 @@ def sizes(config: Configuration) -> Sizes:
 def discriminator_normalizes(network: Architecture, image: Image) -> bool:
     """Whether a discriminator's score depends on the other images of its batch."""
     counter = Counter()
-    network.discriminator(counter, image)
+    network.discriminator(counter, image, Conditioning())
     return any(layer.kind in BATCH_DEPENDENT for layer in counter.layers)

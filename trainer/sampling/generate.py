@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -25,16 +26,27 @@ def generate(store: Store, request: Request) -> np.ndarray:
     Raises:
         UserError: there is no run, no such checkpoint, or the request is out of range.
     """
-    config = drawing.check(store, request)
-    generator = _load(store, config, request.step, request.average)
-    latents = _latents(config, request)
-    draw = sampler(generator)
-    return np.concatenate(
-        [draw(latents[start : start + _BATCH]) for start in range(0, request.count, _BATCH)]
-    )
+    known = drawing.check(store, request)
+    generator = load(store, known.config, request.step, request.average)
+    return draw(generator, _latents(known.config, request), drawing.labels(known, request))
 
 
-def _load(store: Store, config: RunConfig, step: int | None, average: bool) -> tf.keras.Model:
+def draw(generator: keras.Model, latents: tf.Tensor, labels: np.ndarray | None = None) -> np.ndarray:
+    """Images of latents [n, latent_size], and of labels int32 [n] where there are any, some at a time."""
+    sample, found = sampler(generator), []
+    for start in range(0, len(latents), _BATCH):
+        part = slice(start, start + _BATCH)
+        of = None if labels is None else tf.constant(labels[part])
+        found.append(sample(latents[part], of))
+    return np.concatenate(found)
+
+
+def load(store: Store, config: RunConfig, step: int | None, average: bool) -> keras.Model:
+    """The generator of a run's checkpoint, the newest whole one where `step` is None.
+
+    Raises:
+        UserError: there is none.
+    """
     if step is None:
         found = checkpoints.newest(store, lambda text: print(f"warning: {text}", flush=True))
         if found is None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from trainer import randomness
 from trainer.config import RunConfig
-from trainer.networks.keras_builder import bare_generator, named_variables
+from trainer.networks.keras_builder import bare_generator, call, named_variables
 from trainer.run.layout import AVERAGE
 
 # From which statistics are measured: what one or two steps cost, for each grid.
@@ -44,7 +44,7 @@ class Shown:
     def _measure(self) -> None:
         """Batch normalization's statistics anew: those of training are of other weights.
 
-        They are means over batches of a stream of their own, the same at every grid.
+        They are means over batches of a stream of their own, the same at every grid, with every class alike.
         """
         layers = [
             layer for layer in self.generator.layers if isinstance(layer, keras.layers.BatchNormalization)
@@ -53,10 +53,11 @@ class Shown:
             return
         kept = [layer.momentum for layer in layers]
         step, size = tf.constant(0, tf.int64), self._config.network.latent_size
+        labels = tf.range(_AT_ONCE) % self._config.conditioning.classes
         for number in range(_LATENTS // _AT_ONCE):
             for layer in layers:
                 layer.momentum = number / (number + 1)  # so that all batches count alike
             latents = randomness.noise(self._config.seed, step, _AT_ONCE, size, "averaging", number)
-            self.generator(latents, training=True)
+            call(self.generator, latents, labels, training=True)
         for layer, momentum in zip(layers, kept, strict=True):
             layer.momentum = momentum

@@ -21,7 +21,7 @@ from trainer.survey import files
 from trainer.survey.colours import shows_colours
 from trainer.survey.latest import resolve
 from trainer.survey.shapes import KNOWN, Shape, check_shape, check_square
-from trainer.survey.telling import headline, left_out_text, warnings
+from trainer.survey.telling import classes_fit, headline, left_out_text, warnings
 
 _SAMPLE = 24  # pictures that are opened to see whether they have colours
 _MOST_PIXELS = 1 << 25  # of one of these
@@ -55,7 +55,7 @@ class Survey(NamedTuple):
         """What is to be said of it, a line each."""
         name = self.source
         if self.images is not None:
-            said = [headline(name, self.images, self.shape, self.labels)]
+            said = [headline(name, self.images, self.shape, self.labels, used=config.conditioning.on)]
         else:
             what = f"{several(self.shards, 'shard')} without an index, {self.nbytes / 2**20:.1f} MiB"
             said = [f"data.source {name}: {what}; how many images is known when they are read"]
@@ -80,16 +80,18 @@ def survey(config: RunConfig) -> Survey | None:
         AccessError: a folder or bucket refuses us.
         StorageError: a bucket failed.
     """
+    found = _survey(config)
+    if found and found.labels:
+        classes_fit(config, found.source, found.labels)
+    return found
+
+
+def _survey(config: RunConfig) -> Survey | None:
     source, shape = resolve(absolute(config.data.source)), config.image.shape
     kind, rest = parse_source(source)
     if source in KNOWN:
-        images, labels = KNOWN[source].taken(config.data.labels)
-        if own := KNOWN[source].shape:
-            check_shape(source, own, shape)
-        else:
-            check_square(source, shape)
-        # A set of Keras' may be downloaded, and then it is counted.
-        return Survey(source, images, Counter(), own or shape, labels) if kind != "keras" else None
+        known = _known(source, config)
+        return known if kind != "keras" else None  # one may be downloaded, and then it is counted
     with files.reading(source, rest):
         if kind == "images":
             return _pictures(source, rest, config)
@@ -104,6 +106,19 @@ def survey(config: RunConfig) -> Survey | None:
     own = (found[1], found[2], found[3] if len(found) == 4 else 1)
     check_shape(source, own, shape)
     return Survey(source, found[0], Counter(), own)
+
+
+def _known(source: str, config: RunConfig) -> Survey:
+    """A set that everybody has."""
+    known, shape = KNOWN[source], config.image.shape
+    if known.shape:
+        check_shape(source, known.shape, shape)
+    else:
+        check_square(source, shape)
+    labels = known.labels if config.labelled or not known.labelled else 0
+    return Survey(
+        source, known.taken(config.labelled), Counter(), known.shape or shape, _wanted(config, labels)
+    )
 
 
 def _wanted(config: RunConfig, labels: int) -> int:

@@ -19,11 +19,9 @@ class Known(NamedTuple):
     labelled: int | None = None
     """Images that have a label, where not all have; all are taken, without labels, unless they have to."""
 
-    def taken(self, labels: str) -> tuple[int, int]:
-        """Images and how many labels, as `data.labels` says."""
-        if self.labelled is None:
-            return self.images, 0 if labels == "none" else self.labels
-        return (self.labelled, self.labels) if labels == "required" else (self.images, 0)
+    def taken(self, labelled: bool) -> int:
+        """Images of it that count, where all have to have a label or not."""
+        return self.labelled if labelled and self.labelled else self.images
 
 
 KNOWN: dict[str, Known] = {

@@ -11,12 +11,32 @@ from trainer.survey.shapes import Shape, by
 _SOURCE = "data.source="
 
 
-def headline(source: str, images: int, shape: Shape | None = None, labels: int = 0) -> str:
+def headline(
+    source: str, images: int, shape: Shape | None = None, labels: int = 0, *, used: bool = False
+) -> str:
     """How many examples there are: ``data.source digits: 5000 images of 28x28x1; …``."""
     text = f"data.source {source}: {several(images, 'image')}" + (f" of {by(shape)}" if shape else "")
+    if labels and used:
+        return f"{text} of {labels} classes"
     if labels:
-        text += f"; {several(labels, 'label')}, which nothing uses yet: no network here is conditional"
+        text += (
+            f"; {several(labels, 'class')}, which the networks are not told (conditioning.kind tells them)"
+        )
     return text
+
+
+def classes_fit(config: RunConfig, source: str, classes: int) -> None:
+    """Refuse a set of another number of classes than the networks are made for.
+
+    Raises:
+        DataError: it is.
+    """
+    wanted = config.conditioning.classes
+    if config.conditioning.on and classes != wanted:
+        raise DataError(
+            f"data.source {source}: there are {several(classes, 'class')}, expected {wanted}: "
+            f"set conditioning.classes={classes}"
+        )
 
 
 def left_out_text(kinds: Counter[str]) -> str:

@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -25,14 +25,23 @@ _STEPS_AHEAD = 64
 _INDICES_AT_ONCE = 4096
 
 
+class Rows(NamedTuple):
+    """What consecutive steps take."""
+
+    inputs: np.ndarray
+    """int64 [steps, global batch] of a set in memory, or uint8 [steps, local batch, …] of a streamed one."""
+    labels: np.ndarray
+    """Of the same images, int32 [steps, global or local batch], or [steps, 0] without labels."""
+
+
 class Feed(Protocol):
     """What consecutive steps take, in their order, ready before they ask."""
 
     most_steps: int
     """That one call may ask for."""
 
-    def take(self, count: int) -> np.ndarray:
-        """Of the next `count` steps: int64 [count, global batch], or uint8 [count, local batch, …]."""
+    def take(self, count: int) -> Rows:
+        """Of the next `count` steps."""
         ...
 
     def close(self) -> None:
@@ -43,21 +52,20 @@ class Feed(Protocol):
 class _Ahead:
     """Rows for consecutive steps, made on a thread of its own."""
 
-    def __init__(self, make: Callable[[int], np.ndarray], step: int, depth: int, name: str) -> None:
-        """`make`: rows of some steps from the one given on, [steps, …]; `depth`: steps that may lie ready."""
+    def __init__(self, make: Callable[[int], Rows], step: int, depth: int, name: str) -> None:
+        """`make`: rows of some steps from the one given on; `depth`: steps that may lie ready."""
         self._make = make
-        self._ready: queue.Queue[np.ndarray | BaseException] = queue.Queue(depth)
+        self._ready: queue.Queue[tuple[np.ndarray, np.ndarray] | BaseException] = queue.Queue(depth)
         self._closed = threading.Event()
         threading.Thread(target=self._run, args=(step,), name=name, daemon=True).start()
 
-    def take(self, count: int) -> np.ndarray:
-        """Rows of the next `count` steps, [count, …]; raises what making them raised."""
+    def take(self, count: int) -> Rows:
+        """Rows of the next `count` steps; raises what making them raised."""
         first = self._next()
-        taken = np.empty((count, *first.shape), first.dtype)
-        taken[0] = first
-        for place in taken[1:]:
-            place[...] = self._next()
-        return taken
+        rows = Rows(*(np.empty((count, *part.shape), part.dtype) for part in first))
+        for place in range(count):
+            rows.inputs[place], rows.labels[place] = self._next() if place else first
+        return rows
 
     def close(self) -> None:
         """End the thread."""
@@ -65,7 +73,7 @@ class _Ahead:
         while not self._ready.empty():  # it may wait to put one row, and then looks
             self._ready.get_nowait()
 
-    def _next(self) -> np.ndarray:
+    def _next(self) -> tuple[np.ndarray, np.ndarray]:
         row = self._ready.get()
         if isinstance(row, BaseException):
             raise row
@@ -75,11 +83,11 @@ class _Ahead:
         try:
             while True:
                 rows = self._make(step)
-                for row in rows:
+                for row in zip(*rows, strict=True):
                     self._ready.put(row)
                     if self._closed.is_set():
                         return
-                step += len(rows)
+                step += len(rows.inputs)
         except BaseException as error:
             self._ready.put(error)
 
@@ -89,11 +97,17 @@ class IndexStream(_Ahead):
 
     most_steps = MOST_STEPS
 
-    def __init__(self, config: RunConfig, count: int, first_step: int) -> None:
-        """`count`: images in the set."""
+    def __init__(
+        self, config: RunConfig, count: int, first_step: int, labels: np.ndarray | None = None
+    ) -> None:
+        """`count`: images in the set; `labels`: theirs, integers [count], where the run has any."""
         at_once = max(1, _INDICES_AT_ONCE // config.images_per_step)
         shuffle = Shuffle(config.seed, count, config.data.shuffle_window)
-        make = partial(randomness.batches, shuffle, config.images_per_step, steps=at_once)
+
+        def make(step: int) -> Rows:
+            chosen = randomness.batches(shuffle, config.images_per_step, step, at_once)
+            return Rows(chosen, _labels_of(labels, chosen))
+
         super().__init__(make, first_step, max(at_once, MOST_STEPS), "order")
 
 
@@ -112,13 +126,23 @@ class ImageStream(_Ahead):
         batch = math.prod((config.images_per_step // workers, *config.image.shape))
         self.most_steps = max(1, min(MOST_STEPS, _CALL_BYTES // batch))
 
-        def read(step: int) -> np.ndarray:
+        labels = source.labels if config.conditioning.on else None
+
+        def read(step: int) -> Rows:
             chosen = randomness.batches(shuffle, config.images_per_step, step, 1)
             batches = chosen.reshape(config.d_repeats, workers, -1)
             mine = batches[:, worker].ravel()
-            return ask(self.outage, partial(source.read, mine))[np.newaxis]
+            images = ask(self.outage, partial(source.read, mine))
+            return Rows(images[np.newaxis], _labels_of(labels, mine[np.newaxis]))
 
         super().__init__(read, first_step, min(_STEPS_AHEAD, max(1, _AHEAD_BYTES // batch)), "images")
+
+
+def _labels_of(labels: np.ndarray | None, images: np.ndarray) -> np.ndarray:
+    """Labels of images [steps, n], int32; [steps, 0] without labels."""
+    if labels is None:
+        return np.zeros((len(images), 0), np.int32)
+    return np.asarray(labels[images], np.int32)
 
 
 def on_devices(strategy: tf.distribute.Strategy, images: np.ndarray) -> Any:

@@ -142,9 +142,9 @@ class Loop:
             watchdog.beat()
             while step < self._config.steps:
                 count = min(proposal, _to_boundary(self._config, step))
-                inputs = self._feed.take(count)
+                rows = self._feed.take(count)
                 with pace.timed(count):
-                    outcome = self._stepper(step, count, stop.raised, pace.proposal(), inputs)
+                    outcome = self._stepper(step, count, stop.raised, pace.proposal(), *rows)
                 stop.take_on()  # there is something to save from now on
                 watchdog.beat()
                 if not outcome.finite:
@@ -165,7 +165,8 @@ class Loop:
     def _feed_from(self, step: int) -> Feed:
         """What the steps after `step` take."""
         if not self._streaming:
-            return IndexStream(self._config, self._source.count, step)
+            labels = self._source.labels if self._config.conditioning.on else None
+            return IndexStream(self._config, self._source.count, step, labels)
         return ImageStream(self._source, self._config, self._cluster.index, self._cluster.workers, step)
 
     def _play_from(self, stop: StopFlag, watchdog: Watchdog, first: int) -> Play:
@@ -174,7 +175,7 @@ class Loop:
         self._feed = self._feed_from(first)
 
         def play(step: int, count: int) -> Outcome:
-            outcome = self._stepper(step, count, stop.raised, 1, self._feed.take(count))
+            outcome = self._stepper(step, count, stop.raised, 1, *self._feed.take(count))
             watchdog.beat()
             return outcome
 
@@ -182,7 +183,7 @@ class Loop:
 
     def _first_images(self, images: np.ndarray | None) -> np.ndarray:
         """Those that are drawn beside the grid, of the set in memory or of the stream's storage."""
-        chosen = first_images(self._config, self._source.count)
+        chosen = first_images(self._config, self._source.count, self._source.labels)
         if images is not None:
             taken: np.ndarray = images[chosen]
             return taken

@@ -68,10 +68,10 @@ class State:
         """
         bad = [name for name, tensor in self.tensors().items() if name != TALLY and not all_finite(tensor)]
         finite = dict(zip(self.sums, np.isfinite(self.tally.numpy()), strict=False))
-        generators = finite.pop("g_loss")
+        of_generator = [finite.pop(name) for name in self.sums if name.startswith("g_")]
         for network, name, loss in (
             ("discriminator", "d_loss", all(finite.values())),
-            ("generator", "g_loss", generators),
+            ("generator", "g_loss", all(of_generator)),
         ):
             if not loss:
                 return name

@@ -69,7 +69,15 @@ class Stepper:
         # AutoGraph would rewrite 38 functions for one loop: 1.3 s of processor time at every start.
         self._run = tf.function(self._run_steps, input_signature=self._signature(), autograph=False)
 
-    def __call__(self, first: int, count: int, stop: bool, propose: int, inputs: np.ndarray) -> Outcome:
+    def __call__(
+        self,
+        first: int,
+        count: int,
+        stop: bool,
+        propose: int,
+        inputs: np.ndarray,
+        labels: np.ndarray | None = None,
+    ) -> Outcome:
         """Take `count` steps.
 
         Args:
@@ -80,13 +88,17 @@ class Stepper:
             inputs: the steps' indices into the table, int64 [count, images]; streamed, this process' images
                 of each, uint8 [count, local images, height, width, channels]. In a step the batches of the
                 discriminator's updates come one after another.
+            labels: of the same images, int32 [count, images]; None for a run without labels.
         """
+        if labels is None:
+            labels = np.zeros((count, 0), np.int32)
         self._state.tally, agreed = self._run(
             self._state.tally,
             tf.constant(first, tf.int64),
             tf.constant(count, tf.int64),
             tf.constant([float(stop), float(propose)]),
             inputs,
+            labels,
         )
         *sums, steps = self._state.tally.numpy().tolist()
         images_seen = steps * self._config.batch_size
@@ -103,22 +115,30 @@ class Stepper:
         """Of `_run_steps`: one trace for every count of steps."""
         config = self._config
         here = len(self._strategy.extended.worker_devices)
-        streamed = (config.images_per_step * here // self._replicas, *config.image.shape)
+        mine = config.images_per_step * here // self._replicas
+        images = mine if self._table is None else config.images_per_step
         return [
             tf.TensorSpec((len(self._state.sums) + 1,), tf.float64),
             tf.TensorSpec((), tf.int64),
             tf.TensorSpec((), tf.int64),
             tf.TensorSpec((2,), tf.float32),
-            tf.TensorSpec((None, *streamed), tf.uint8)
+            tf.TensorSpec((None, mine, *config.image.shape), tf.uint8)
             if self._table is None
-            else tf.TensorSpec((None, config.images_per_step), tf.int64),
+            else tf.TensorSpec((None, images), tf.int64),
+            tf.TensorSpec((None, images if config.conditioning.on else 0), tf.int32),
         ]
 
     def _run_steps(
-        self, tally: tf.Tensor, first: tf.Tensor, count: tf.Tensor, wishes: tf.Tensor, inputs: tf.Tensor
+        self,
+        tally: tf.Tensor,
+        first: tf.Tensor,
+        count: tf.Tensor,
+        wishes: tf.Tensor,
+        inputs: tf.Tensor,
+        labels: tf.Tensor,
     ) -> Any:
         def one(position: tf.Tensor, tally: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            args = (first + position, inputs[position], self._table)
+            args = (first + position, inputs[position], labels[position], self._table)
             sums = self._strategy.run(self._replica_step, args=args)
             sums = self._strategy.experimental_local_results(sums)[0]
             return position + 1, tally + tf.concat([tf.cast(sums, tf.float64), [1.0]], 0)
@@ -140,12 +160,13 @@ class Stepper:
         chiefs = tf.where(tf.equal(replica, 0), wishes[1], 0.0)
         return self._sum([tf.stack([wishes[0], chiefs, 1.0 - tf.cast(finite, tf.float32)])])[0]
 
-    def _replica_step(self, step: tf.Tensor, inputs: tf.Tensor, table: Any) -> tf.Tensor:
+    def _replica_step(self, step: tf.Tensor, inputs: tf.Tensor, labels: tf.Tensor, table: Any) -> tf.Tensor:
         """One replica's part of a step: take its slices of images and of noise, and play.
 
         Args:
             step: int64 scalar, steps taken before.
             inputs: the step's indices into `table`, or this process' streamed images.
+            labels: theirs; none without labels.
             table: the whole set on this replica's device, None when streaming.
         """
         config = self._config
@@ -160,6 +181,7 @@ class Stepper:
         batches = [
             Batch(
                 self._real(inputs, table, replica, repeat),
+                self._mine(labels, table, replica, repeat) if config.conditioning.on else None,
                 latents() if repeat == last else latents("discriminator", repeat),
                 self._noise(step, replica, repeat),
             )
@@ -170,9 +192,14 @@ class Stepper:
 
     def _real(self, inputs: tf.Tensor, table: Any, replica: tf.Tensor, repeat: int) -> tf.Tensor:
         """This replica's images of one update, uint8 [n, height, width, channels]."""
-        batch = tf.split(inputs, self._config.d_repeats)[repeat]
+        mine = self._mine(inputs, table, replica, repeat)
+        return mine if table is None else tf.gather(table, mine)
+
+    def _mine(self, rows: tf.Tensor, table: Any, replica: tf.Tensor, repeat: int) -> tf.Tensor:
+        """This replica's rows for one update, of the global batch's or of what this process streams."""
+        batch = tf.split(rows, self._config.d_repeats)[repeat]
         if table is not None:
-            return tf.gather(table, randomness.replica_slice(batch, replica, self._replicas))
+            return randomness.replica_slice(batch, replica, self._replicas)
         here = len(self._strategy.extended.worker_devices)
         return randomness.replica_slice(batch, replica % here if here > 1 else 0, here)
 

@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trainer.config import RunConfig
-from trainer.data import Pin, dataset
+from trainer.data import ImageSource, Pin, dataset
 from trainer.data.dataset import Accept, Dataset
 from trainer.environment import surroundings, tf_config
 from trainer.environment.tf_config import Cluster
@@ -202,7 +202,7 @@ def _enter(
         "schedule": options.schedule,
         "scheduled": options.scheduled,
         **begins.as_json(),
-        "data": data.pin.summary(),
+        "data": data.pin.summary() | _classes(config, data.source),
         "backend": "kubernetes" if attempt else "local" if local else None,
         "surroundings": options.surroundings,
     }
@@ -210,6 +210,11 @@ def _enter(
     values = record.write(hold.store, config, known, begun, data.is_new, **about)
     keeper = IndexKeeper(open_store(options.path.experiment_url), options.path.name, values, ownership.say)
     return begins, data, keeper
+
+
+def _classes(config: RunConfig, source: ImageSource) -> dict[str, Any]:
+    """What the set calls its classes, for a run that has labels."""
+    return {"classes": list(source.label_names or ())} if config.conditioning.on else {}
 
 
 def _compare_surroundings(known: Record | None, now: Mapping[str, object]) -> None:
