@@ -94,7 +94,8 @@ TINY = '''
 import math
 from typing import Literal
 
-from trainer.networks.builder import Architecture, LatentSize
+from trainer.networks import ends
+from trainer.networks.builder import GLOROT, Architecture, LatentSize
 
 
 class Tiny(Architecture):
@@ -105,13 +106,14 @@ class Tiny(Architecture):
     latent_size: LatentSize = 7
     """Entries of z."""
 
-    def generator(self, builder, image):
-        x = builder.input((self.latent_size,))
+    def generator(self, builder, image, conditioning):
+        x = ends.latents(builder, self.latent_size, conditioning)
         x = builder.dense(x, math.prod(image.shape), "pixels", activation="tanh")
         return builder.reshape(x, image.shape, "image")
 
-    def discriminator(self, builder, image):
-        return builder.dense(builder.flatten(builder.input(image.shape), "flat"), 1, "logit")
+    def discriminator(self, builder, image, conditioning):
+        x, label = ends.image(builder, image.shape, conditioning, flat=True)
+        return ends.logits(builder, x, label, conditioning, GLOROT)
 '''
 
 

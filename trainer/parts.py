@@ -26,6 +26,11 @@ _EMA = Part(
     "the generator's weights averaged, with a half-life in images (averaging)",
     "Karras et al. 2020, arXiv:2006.06676",
 )
+_SPECTRAL_NORM = Part(
+    "spectral_norm",
+    "the discriminator's weights over their largest singular value (network.discriminator_normalization)",
+    "Miyato et al. 2018, arXiv:1802.05957, algorithm 1",
+)
 _METHOD = Part(
     "adversarial",
     "a discriminator and a generator, in turn, with any loss and any regularizers",
@@ -38,7 +43,10 @@ def parts() -> dict[str, list[Part]]:
     return {
         "methods": [_METHOD],
         "losses": [Part(name, about.line, about.paper) for name, about in LOSSES.items()],
-        "regularizers": [Part(name, about.line, about.paper) for name, about in REGULARIZERS.items()],
+        "regularizers": [
+            *(Part(name, about.line, about.paper) for name, about in REGULARIZERS.items()),
+            _SPECTRAL_NORM,
+        ],
         "networks": [_network(each) for each in ARCHITECTURES],
         "conditionings": [Part(name, about.line, about.paper) for name, about in CONDITIONINGS.items()],
         "averaging": [_EMA],

@@ -97,7 +97,7 @@ def test_the_log_and_a_submit_say_the_same(sources):
         assert survey(settings).lines(settings) == told, what
     settings, name = config(sources["folder"], "batch_size=8"), f"data.source {sources['folder']}"
     assert survey(settings).lines(settings) == [
-        f"{name}: 5 images of 8x6x1; 2 labels, which nothing uses yet: no network here is conditional",
+        f"{name}: 5 images of 8x6x1; 2 classes, not told to the networks (conditioning.kind tells them)",
         f"note: {name}: left out, as no images that are read: 2 .txt, 1 .csv, 1 without an ending",
         f"warning: {name}: 5 images are fewer than batch_size 8: each batch repeats them",
         f"warning: {name}: 5 of 5 have colours and are trained in grey, as image.channels is 1; "

@@ -6,6 +6,7 @@ from itertools import combinations
 from trainer.config import RunConfig, resolve
 from trainer.errors import ConfigError
 from trainer.losses import LOSSES
+from trainer.networks.conditioning import CONDITIONINGS as KINDS
 from trainer.regularizers import REGULARIZERS
 
 _STRENGTH = {
@@ -22,10 +23,18 @@ COMMON = (
 )
 NETWORKS = {
     "mlp": ("mlp", "network.generator_units=[12]", "network.discriminator_units=[12]"),
+    "mlp_spectral": (
+        "mlp", "network.generator_units=[12]", "network.discriminator_units=[12]",
+        "network.discriminator_normalization=spectral",
+    ),
     "dcgan": ("dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]"),
     "dcgan_plain": (
         "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
         "network.discriminator_normalization=none",
+    ),
+    "dcgan_spectral": (
+        "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
+        "network.discriminator_normalization=spectral",
     ),
 }  # fmt: skip
 OPTIONS = {
@@ -38,6 +47,7 @@ OPTIONS = {
         "optimizer.schedule.kind=cosine", "optimizer.schedule.decay_to=4",
     ),
 }  # fmt: skip
+CONDITIONINGS = {name: (f"conditioning.kind={name}", "conditioning.classes=3") for name in KINDS}
 EVERY = {"r1": "every=2", "gradient_penalty": "every=2"}  # lazily too, under a name of their own
 
 Part = tuple[str, str]
@@ -56,6 +66,7 @@ def parts() -> dict[str, dict[str, tuple[str, ...]]]:
         "network": NETWORKS,
         "loss": {name: (f"loss={name}",) for name in LOSSES},
         "regularizer": regularizers,
+        "conditioning": {"-": (), **CONDITIONINGS},
         "option": {"-": (), **OPTIONS},
     }
 
@@ -64,7 +75,7 @@ def resolved(chosen: dict[str, str]) -> RunConfig:
     """The configuration of one part of each kind; raises `ConfigError` where they do not go together."""
     table = parts()
     preset, *sets = table["network"][chosen["network"]]
-    for kind in ("loss", "regularizer", "option"):
+    for kind in ("loss", "regularizer", "conditioning", "option"):
         sets += table[kind][chosen[kind]]
     return resolve(preset, [*COMMON, *sets])
 
@@ -106,7 +117,13 @@ def pairwise() -> list[dict[str, str]]:
 
 
 REPRESENTATIVE = (
-    {"network": "dcgan", "loss": "bce", "regularizer": "-", "option": "average"},
-    {"network": "dcgan_plain", "loss": "rpgan", "regularizer": "r1_lazy", "option": "d_repeats"},
+    {"network": "dcgan", "loss": "bce", "regularizer": "-", "conditioning": "acgan", "option": "average"},
+    {
+        "network": "dcgan_plain",
+        "loss": "rpgan",
+        "regularizer": "r1_lazy",
+        "conditioning": "projection",
+        "option": "d_repeats",
+    },
 )
 """What CI runs of them."""

@@ -8,11 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.laws.cases import everything, pairs, pairwise
+from tests.laws.cases import everything, pairs, pairwise, parts
 
 # Rounding of float32. Adam moves a weight by its rate whatever the size of its gradient, and where noise
 # turns a LeakyReLU around, a gradient jumps: so gradients are compared after one step, lines after three.
 LINE, GRADIENTS = 1e-3, 1e-3
+KINDS = tuple(parts())
 
 
 def upholds(said: dict) -> bool:
@@ -60,13 +61,12 @@ def _head(cases: list[dict]) -> str:
         "*line* is the largest relative difference of a metric between one and two replicas (at most "
         f"{LINE:g}), *gradients* that of Adam's first moments after one step (at most {GRADIENTS:g}), "
         "*resumed* whether the resumed run has the same bits.\n\n"
-        "| network | loss | regularizer | option | line | gradients | resumed |\n"
-        "|---|---|---|---|---|---|---|"
+        f"| {' | '.join(KINDS)} | line | gradients | resumed |\n|{'---|' * (len(KINDS) + 3)}"
     )
 
 
 def _row(said: dict) -> str:
-    found = " | ".join(said["case"][kind] for kind in ("network", "loss", "regularizer", "option"))
+    found = " | ".join(said["case"][kind] for kind in KINDS)
     if "error" in said:
         return f"| {found} | failed | | |"
     mark = "" if upholds(said) else " **no**"

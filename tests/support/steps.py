@@ -10,9 +10,11 @@ def drawn(resolved, count, first, steps):
 
 
 def fed(stepper, resolved, count):
-    """The stepper of a set of `count` images in memory, with what it takes."""
+    """The stepper of a set of `count` images in memory, with what it takes; classes go round."""
 
     def run(first, steps, stop=False, propose=1):
-        return stepper(first, steps, stop, propose, drawn(resolved, count, first, steps))
+        taken = drawn(resolved, count, first, steps)
+        labels = (taken % resolved.conditioning.classes).astype("int32") if resolved.conditioning.on else None
+        return stepper(first, steps, stop, propose, taken, labels)
 
     return run

@@ -38,7 +38,7 @@ def test_parts_are_listed_by_group_with_their_papers():
     as_text, as_json = trainer("parts"), trainer("parts", "-o", "json")
     groups = json.loads(as_json.stdout)
     names = {group: [part["name"] for part in those] for group, those in groups.items()}
-    assert names["losses"] == list(LOSSES) and names["regularizers"] == list(REGULARIZERS)
+    assert names["losses"] == list(LOSSES) and names["regularizers"] == [*REGULARIZERS, "spectral_norm"]
     assert names["networks"] == ["mlp", "dcgan"] and names["averaging"] == ["ema"]
     for group, those in groups.items():
         assert all(part["line"] and f"  {part['name']} " in as_text.stdout for part in those)

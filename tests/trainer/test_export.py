@@ -24,23 +24,28 @@ import numpy as np
 
 for folder in sys.argv[1:]:
     model = keras.models.load_model(f"{folder}/generator.keras")
-    np.save(f"{folder}/drawn.npy", np.asarray(model(np.load(f"{folder}/latents.npy"), training=False)))
+    given = dict(np.load(f"{folder}/given.npz"))
+    drawn = model(given if len(given) > 1 else given["latents"], training=False)
+    np.save(f"{folder}/drawn.npy", np.asarray(drawn))
 print(keras.__version__)
 """
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """A generator of each architecture: the folder with its file and latents, and what it draws of them."""
+    """Some generators: the folder with the file of each and what it is given, and what it draws of that."""
     made = {}
-    for preset in ("mlp", "dcgan"):
+    for preset, kind in (("mlp", "none"), ("dcgan", "none"), ("mlp", "acgan")):
         folder = tmp_path_factory.mktemp(preset)
-        resolved = config.resolve(preset)
+        resolved = config.resolve(preset, [f"conditioning.kind={kind}"])
         generator = build(resolved).generator
         export.save(portable_generator(resolved, generator.get_weights()), folder / "generator.keras")
-        latents = randomness.sample_latents(0, 4, resolved.network.latent_size).numpy()
-        np.save(folder / "latents.npy", latents)
-        made[folder] = generator(latents, training=False).numpy()
+        given = {"latents": randomness.sample_latents(0, 4, resolved.network.latent_size).numpy()}
+        if resolved.conditioning.on:
+            given["label"] = np.array([3, 1, 4, 1], np.int32)
+        np.savez(folder / "given.npz", **given)
+        inputs = list(given.values())
+        made[folder] = generator(inputs if len(inputs) > 1 else inputs[0], training=False).numpy()
     return made
 
 
@@ -56,7 +61,7 @@ def opened(exported, environment):
     for folder, images in exported.items():
         np.testing.assert_allclose(np.load(folder / "drawn.npy"), images, atol=1e-5)
         (folder / "drawn.npy").unlink()
-        assert sorted(path.name for path in folder.iterdir()) == ["generator.keras", "latents.npy"]
+        assert sorted(path.name for path in folder.iterdir()) == ["generator.keras", "given.npz"]
     return done.stdout.strip()
 
 

@@ -29,7 +29,7 @@ table = input_pipeline.on_devices(strategy, images)
 copies = strategy.experimental_local_results(table)
 assert all((copy.numpy() == images).all() for copy in copies)
 print(*(copy.device[-5:] for copy in copies))
-taken = input_pipeline.IndexStream(resolved, len(images), 0).take(2)
+taken = input_pipeline.IndexStream(resolved, len(images), 0).take(2).inputs
 assert Stepper(resolved, strategy, state, table)(0, 2, False, 1, taken).finite
 """
 
@@ -64,7 +64,7 @@ def test_what_is_read_ahead_is_bounded_in_bytes(edge, channels):
     source = Large(resolved.image.shape)
     stream = input_pipeline.ImageStream(source, resolved, 0, 1, 0)
     batch = 64 * edge * edge * channels
-    first = stream.take(1)
+    first = stream.take(1).inputs
     assert first.shape == (1, 64, *resolved.image.shape)
     while not stream._ready.full():  # until the reader has to wait
         source.read_once.clear()
@@ -73,4 +73,4 @@ def test_what_is_read_ahead_is_bounded_in_bytes(edge, channels):
     assert source.asked <= 64 * (stream._ready.maxsize + 2)  # one was taken, and one waits for a place
     assert stream.most_steps * batch <= 64 << 20
     again = input_pipeline.ImageStream(Large(resolved.image.shape), resolved, 0, 1, 0)
-    assert (again.take(3)[0] == first[0]).all()
+    assert (again.take(3).inputs[0] == first[0]).all()

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from trainer.config import RunConfig, resolve
 from trainer.networks.builder import Architecture, Builder, LatentSize, Normal, T
+from trainer.networks.conditioning import Conditioning
 from trainer.networks.keras_builder import build, named_variables, portable_generator
 from trainer.networks.sizes import sizes
 from trainer.sections import Image
@@ -21,16 +22,16 @@ class Toy(Architecture):
     name: Literal["toy"] = "toy"
     latent_size: LatentSize = 6
 
-    def generator(self, builder: Builder[T], image: Image) -> T:
-        x = builder.input((self.latent_size,))
+    def generator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
+        x = builder.input((self.latent_size,), "latents")
         x = builder.dense(x, 4 * 4 * 3, "project", weights=Normal(0.1))
         x = builder.reshape(x, (4, 4, 3), "grid")
         x = builder.normalization(x, "even", momentum=0.9, epsilon=1e-5, scale=Normal(0.02, 1.0))
         x = builder.relu(x, "positive")
         return builder.up_convolution(x, image.channels, "image", kernel=3, activation="tanh")
 
-    def discriminator(self, builder: Builder[T], image: Image) -> T:
-        x = builder.input(image.shape)
+    def discriminator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
+        x = builder.input(image.shape, "image")
         x = builder.convolution(x, 5, "wide", kernel=2, bias=False)
         x = builder.convolution(x, 2, "half", kernel=3, stride=2)
         x = builder.leaky_relu(x, 0.1, "leaky")
@@ -76,8 +77,8 @@ def test_first_weights_are_of_their_names_not_of_what_was_built_before(config):
 class Wider(Toy):
     """The toy with a layer before all others of D."""
 
-    def discriminator(self, builder: Builder[T], image: Image) -> T:
-        x = builder.convolution(builder.input(image.shape), image.channels, "before", kernel=1)
+    def discriminator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
+        x = builder.convolution(builder.input(image.shape, "image"), image.channels, "before", kernel=1)
         x = builder.convolution(x, 5, "wide", kernel=2, bias=False)
         return builder.dense(builder.flatten(x, "flat"), 1, "logit")
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config import preset_names, resolve, validate
+from trainer.networks.conditioning import CONDITIONINGS
 from trainer.networks.keras_builder import build
 from trainer.networks.sizes import sizes
 from trainer.run import checkpoints, layout
@@ -20,13 +21,16 @@ def check(config):
     found, networks = sizes(config), build(config)
     for ours, network in zip(found[:2], networks, strict=True):
         layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
+        assert config.conditioning.on or [size.name for size in ours] == [layer.name for layer in layers]
+        # Keras sorts the layers of two inputs by their depth.
+        ours, layers = (sorted(those, key=lambda layer: layer.name) for those in (ours, layers))
         assert [size[:3] for size in ours] == [
             (layer.name, type(layer).__name__, tuple(layer.output.shape[1:])) for layer in layers
         ]
         assert [size.parameters for size in ours] == [layer.count_params() for layer in layers]
         assert [size.flop for size in ours] == [products(layer) for layer in layers]
-        expected = [math.prod(weight.shape) for weight in network.trainable_variables]
-        assert [entries for size in ours for entries in size.trainable] == expected
+        expected = [[math.prod(weight.shape) for weight in layer.trainable_variables] for layer in layers]
+        assert [list(size.trainable) for size in ours] == expected
     assert found.batch_dependent == networks.batch_dependent
 
 
@@ -46,31 +50,46 @@ def test_presets(preset):
     check(resolve(preset))
 
 
+@pytest.mark.parametrize("preset", ["mlp", "dcgan"])
+def test_spectral_normalization(preset):
+    check(resolve(preset, ["network.discriminator_normalization=spectral"]))
+
+
 widths = st.lists(st.integers(1, 40), min_size=1, max_size=4)
+kinds = st.sampled_from(["none", *CONDITIONINGS])
 
 
 @settings(max_examples=8)
-@given(st.integers(1, 50), widths, widths, st.integers(4, 20), st.integers(4, 20), st.sampled_from([1, 3]))
-def test_any_fully_connected_network(latents, generator, discriminator, height, width, channels):
+@given(
+    st.integers(1, 50), widths, widths, st.integers(4, 20), st.integers(4, 20), st.sampled_from([1, 3]), kinds
+)
+def test_any_fully_connected_network(latents, generator, discriminator, height, width, channels, kind):
     network = {"latent_size": latents, "generator_units": generator, "discriminator_units": discriminator}
     image = {"height": height, "width": width, "channels": channels}
-    check(validate({"network": {"name": "mlp", **network}, "image": image}, "test"))
+    told = {"kind": kind, "classes": 3}
+    check(validate({"network": {"name": "mlp", **network}, "image": image, "conditioning": told}, "test"))
 
 
 filters = st.lists(st.integers(1, 12), min_size=1, max_size=3)
 
 
 @settings(max_examples=8)
-@given(filters, filters, st.integers(2, 9), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 3]))
-def test_any_convolutional_network(generator, discriminator, kernel, height, width, channels):
+@given(
+    filters, filters, st.integers(2, 9), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 3]), kinds
+)
+def test_any_convolutional_network(generator, discriminator, kernel, height, width, channels, kind):
     network = {"generator_filters": generator, "discriminator_filters": discriminator, "kernel": kernel}
     image = {"height": 8 * height, "width": 8 * width, "channels": channels}
-    check(validate({"network": {"name": "dcgan", **network}, "image": image}, "test"))
+    told = {"kind": kind, "classes": 3}
+    check(validate({"network": {"name": "dcgan", **network}, "image": image, "conditioning": told}, "test"))
 
 
-@pytest.mark.parametrize("preset", ["demo", "mlp", "dcgan"])
-def test_a_real_checkpoint_is_as_large_as_was_said(preset, tmp_path):
-    store, config = LocalStore(tmp_path), resolve(preset)
+@pytest.mark.parametrize(
+    ("preset", "sets"),
+    [("demo", ()), ("mlp", ()), ("dcgan", ()), ("dcgan", ("network.discriminator_normalization=spectral",))],
+)
+def test_a_real_checkpoint_is_as_large_as_was_said(preset, sets, tmp_path):
+    store, config = LocalStore(tmp_path), resolve(preset, sets)
     state = State(config)
     checkpoints.save(store, 1, checkpoints.snapshot(state.variables()))
     written = sum(stat.size for stat in store.list(layout.checkpoint_folder(1)))

@@ -2,7 +2,7 @@
 
 from trainer.losses import LOSSES, Name
 from trainer.networks.builder import Architecture
-from trainer.networks.sizes import discriminator_normalizes
+from trainer.networks.sizes import discriminator_is_lipschitz, discriminator_normalizes
 from trainer.regularizers import REGULARIZERS, Regularizers, chosen, strength
 from trainer.sections import Image
 
@@ -14,10 +14,12 @@ def check_parts(loss: Name, regularizers: Regularizers, network: Architecture, i
         ValueError: with the key, its value and what is expected.
     """
     on, about = chosen(regularizers), LOSSES[loss]
-    if about.critic and not any(REGULARIZERS[name].lipschitz for name in on):
+    held = any(REGULARIZERS[name].lipschitz for name in on) or discriminator_is_lipschitz(network, image)
+    if about.critic and not held:
         raise ValueError(
             f"loss is {loss}, expected regularizers.gradient_penalty.weight or "
-            "regularizers.weight_clipping.limit above 0 with it: its critic has to be Lipschitz"
+            "regularizers.weight_clipping.limit above 0, or network.discriminator_normalization=spectral, "
+            "with it: its critic has to be Lipschitz"
         )
     for name in on:
         said = f"regularizers.{name}.weight is {strength(getattr(regularizers, name)):g}, expected 0 with"

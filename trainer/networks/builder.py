@@ -33,6 +33,8 @@ GLOROT = Glorot()
 
 BATCH_DEPENDENT = frozenset({"SyncBatchNormalization"})
 """Kinds of layers whose output for an example in training depends on the rest of its batch."""
+SPECTRAL = frozenset({"SpectralDense", "SpectralConv2D"})
+"""Kinds of layers with weights that are divided by their largest singular value."""
 
 
 class DenseLayer(NamedTuple):
@@ -43,6 +45,7 @@ class DenseLayer(NamedTuple):
     bias: bool
     weights: Weights
     activation: str
+    spectral: bool
 
 
 class ConvolutionLayer(NamedTuple):
@@ -54,6 +57,7 @@ class ConvolutionLayer(NamedTuple):
     stride: int
     bias: bool
     weights: Weights
+    spectral: bool
 
 
 class UpConvolutionLayer(NamedTuple):
@@ -82,9 +86,10 @@ class Builder(ABC, Generic[T]):
         bias: bool = True,
         weights: Weights = GLOROT,
         activation: str = "",
+        spectral: bool = False,
     ) -> T:
-        """[batch, n] to [batch, units]."""
-        return self._dense(x, DenseLayer(name, units, bias, weights, activation))
+        """[batch, n] to [batch, units]; `spectral`: with normalized weights (`networks.spectral`)."""
+        return self._dense(x, DenseLayer(name, units, bias, weights, activation, spectral))
 
     def convolution(
         self,
@@ -96,9 +101,10 @@ class Builder(ABC, Generic[T]):
         stride: int = 1,
         bias: bool = True,
         weights: Weights = GLOROT,
+        spectral: bool = False,
     ) -> T:
         """[batch, height, width, channels] to [batch, height / stride, …, filters], rounded up."""
-        return self._convolution(x, ConvolutionLayer(name, filters, kernel, stride, bias, weights))
+        return self._convolution(x, ConvolutionLayer(name, filters, kernel, stride, bias, weights, spectral))
 
     def up_convolution(
         self,

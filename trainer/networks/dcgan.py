@@ -20,7 +20,9 @@ _EPSILON = 1e-5  # of batch normalization, as in the authors' code
 class Dcgan(Architecture):
     """Deep convolutional GAN of Radford, Metz and Chintala 2015 (arXiv:1511.06434), section 3, figure 1."""
 
-    without_normalization: ClassVar[str] = "; network.discriminator_normalization=none takes it out"
+    without_normalization: ClassVar[str] = (
+        "; network.discriminator_normalization=none or spectral takes it out"
+    )
 
     name: Literal["dcgan"]
     """Kind of network."""
@@ -32,8 +34,10 @@ class Dcgan(Architecture):
     """Channels of each convolution of the discriminator: the generator's, mirrored and halved."""
     kernel: Annotated[int, Field(ge=2, le=9)] = 5
     """Edge of each convolution's kernel, in pixels (figure 1: 5); the stride is 2."""
-    discriminator_normalization: Literal["batch", "none"] = "batch"
-    """batch: as in section 3; none: for penalties on the discriminator's gradient at each image."""
+    discriminator_normalization: Literal["batch", "none", "spectral"] = "batch"
+    """batch: as in section 3; none: for penalties on the discriminator's gradient at each image; spectral:
+    every weight of the discriminator divided by its largest singular value (Miyato et al. 2018,
+    arXiv:1802.05957, algorithm 1), which goes with such penalties and makes a critic for wasserstein."""
     leaky_slope: Fraction = 0.2
     """Slope of LeakyReLU in the discriminator (section 3)."""
     weight_stddev: Annotated[float, Field(gt=0, le=1)] = 0.02
@@ -75,16 +79,25 @@ class Dcgan(Architecture):
     def discriminator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
         """The image halved by each convolution, and one logit of what is left."""
         x, label = ends.image(builder, image.shape, conditioning)
-        plain = self.discriminator_normalization == "none"
+        plain = self.discriminator_normalization != "batch"
+        spectral = self.discriminator_normalization == "spectral"
         for number, filters in enumerate(self.discriminator_filters, start=1):
             name, first = f"down_{number}", number == 1
             x = builder.convolution(
-                x, filters, name, kernel=self.kernel, stride=2, bias=first or plain, weights=self._weights
+                x,
+                filters,
+                name,
+                kernel=self.kernel,
+                stride=2,
+                bias=first or plain,
+                weights=self._weights,
+                spectral=spectral,
             )
             if not first and not plain:
                 x = self._normalized(builder, x, name)
             x = builder.leaky_relu(x, self.leaky_slope, f"leaky_{number}")
-        return ends.logits(builder, builder.flatten(x, "flat"), label, conditioning, self._weights)
+        x = builder.flatten(x, "flat")
+        return ends.logits(builder, x, label, conditioning, self._weights, spectral=spectral)
 
     @property
     def _weights(self) -> Normal:

@@ -34,7 +34,13 @@ def image(
 
 
 def logits(
-    builder: Builder[T], features: T, label: T | None, conditioning: Conditioning, weights: Weights
+    builder: Builder[T],
+    features: T,
+    label: T | None,
+    conditioning: Conditioning,
+    weights: Weights,
+    *,
+    spectral: bool = False,
 ) -> T:
     """Logits [batch, 1] of features [batch, n]; with acgan [batch, 1 + classes], that of real first.
 
@@ -44,13 +50,14 @@ def logits(
         label: what `image` returned.
         conditioning: the kind.
         weights: first weights of all of it.
+        spectral: whether all of them are spectrally normalized, embeddings too as in Miyato and Koyama 2018.
     """
-    logit = builder.dense(features, 1, "logit", weights=weights)
+    logit = builder.dense(features, 1, "logit", weights=weights, spectral=spectral)
     if conditioning.says_class:
-        classes = builder.dense(features, conditioning.classes, "classes", weights=weights)
+        classes = builder.dense(features, conditioning.classes, "classes", weights=weights, spectral=spectral)
         return builder.beside(logit, classes, "logits")
     if label is None:
         return logit
     width = builder.width(features)
-    embedded = builder.dense(label, width, "embedding", bias=False, weights=weights)
+    embedded = builder.dense(label, width, "embedding", bias=False, weights=weights, spectral=spectral)
     return builder.sum(logit, builder.product(embedded, features, "projection"), "projected_logit")

@@ -1,5 +1,7 @@
 """Networks of Keras layers, from an architecture's description."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -11,12 +13,14 @@ from trainer.networks.builder import (
     Configuration,
     ConvolutionLayer,
     DenseLayer,
+    Normal,
     Shape,
     UpConvolutionLayer,
     Weights,
 )
 from trainer.networks.first_weights import initializer
 from trainer.networks.layers import SyncBatchNormalization, UpConvolution
+from trainer.networks.spectral import Spectral, SpectralConv2D, SpectralDense
 
 
 class Networks(NamedTuple):
@@ -167,8 +171,9 @@ class KerasBuilder(Builder[Any]):
         return keras.layers.LeakyReLU(slope, name=name)(x)
 
     def _dense(self, x: Any, layer: DenseLayer) -> Any:
-        """`keras.layers.Dense`."""
-        return keras.layers.Dense(
+        """`keras.layers.Dense`, or `spectral.SpectralDense`."""
+        kind = self._spectral(SpectralDense, layer.name) if layer.spectral else keras.layers.Dense
+        return kind(
             layer.units,
             activation=layer.activation or None,
             use_bias=layer.bias,
@@ -177,8 +182,9 @@ class KerasBuilder(Builder[Any]):
         )(x)
 
     def _convolution(self, x: Any, layer: ConvolutionLayer) -> Any:
-        """`keras.layers.Conv2D`."""
-        return keras.layers.Conv2D(
+        """`keras.layers.Conv2D`, or `spectral.SpectralConv2D`."""
+        kind = self._spectral(SpectralConv2D, layer.name) if layer.spectral else keras.layers.Conv2D
+        return kind(
             layer.filters,
             layer.kernel,
             strides=layer.stride,
@@ -200,6 +206,9 @@ class KerasBuilder(Builder[Any]):
             activation=layer.activation or None,
             name=layer.name,
         )(x)
+
+    def _spectral(self, kind: type[Spectral], name: str) -> Callable[..., Spectral]:
+        return partial(kind, first=self._first(Normal(1.0), f"{name}/u"))
 
     def _first(self, weights: Weights, path: str) -> keras.Initializer:
         return initializer(weights, self._seed, f"{self._network}/{path}")

@@ -21,6 +21,9 @@ class Mlp(Architecture):
     """Units of each hidden layer of the generator."""
     discriminator_units: Widths = (1024, 512, 256)
     """Units of each hidden layer of the discriminator."""
+    discriminator_normalization: Literal["none", "spectral"] = "none"
+    """spectral: every weight of the discriminator divided by its largest singular value (Miyato et al. 2018,
+    arXiv:1802.05957, algorithm 1)."""
     leaky_slope: Fraction = 0.2
     """Slope of LeakyReLU below zero."""
 
@@ -34,11 +37,12 @@ class Mlp(Architecture):
     def discriminator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
         """With the defaults 784-1024-512-256-1: 1,460,225 parameters."""
         x, label = ends.image(builder, image.shape, conditioning, flat=True)
-        x = self._hidden(builder, x, self.discriminator_units)
-        return ends.logits(builder, x, label, conditioning, GLOROT)
+        spectral = self.discriminator_normalization == "spectral"
+        x = self._hidden(builder, x, self.discriminator_units, spectral)
+        return ends.logits(builder, x, label, conditioning, GLOROT, spectral=spectral)
 
-    def _hidden(self, builder: Builder[T], x: T, units: Sequence[int]) -> T:
+    def _hidden(self, builder: Builder[T], x: T, units: Sequence[int], spectral: bool = False) -> T:
         for number, width in enumerate(units, start=1):
-            x = builder.dense(x, width, f"hidden_{number}")
+            x = builder.dense(x, width, f"hidden_{number}", spectral=spectral)
             x = builder.leaky_relu(x, self.leaky_slope, f"leaky_{number}")
         return x

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from trainer.networks.builder import (
     BATCH_DEPENDENT,
+    SPECTRAL,
     Architecture,
     Builder,
     Configuration,
@@ -39,7 +40,7 @@ class Size(NamedTuple):
     trainable: tuple[int, ...] = ()
     """Entries of each variable that the optimizer updates."""
     moving: tuple[int, ...] = ()
-    """Entries of each variable that it does not: moving statistics."""
+    """Entries of each variable that it does not: moving statistics, singular vectors."""
     flop: int = 0
     """Floating-point operations of one example forward: two for each multiply and add of a product.
 
@@ -114,14 +115,15 @@ class Counter(Builder[Shape]):
     def _dense(self, x: Shape, layer: DenseLayer) -> Shape:
         """A kernel [n, units]."""
         entries = math.prod(x) * layer.units
-        return self._product(layer.name, "Dense", (layer.units,), entries, layer.bias, 1)
+        return self._product(layer.name, "Dense", (layer.units,), entries, layer.bias, 1, layer.spectral)
 
     def _convolution(self, x: Shape, layer: ConvolutionLayer) -> Shape:
         """A kernel [kernel, kernel, channels, filters], which each pixel of the output meets whole."""
         height, width = (-(-side // layer.stride) for side in x[:2])
         entries = layer.kernel**2 * x[2] * layer.filters
         shape = (height, width, layer.filters)
-        return self._product(layer.name, "Conv2D", shape, entries, layer.bias, height * width)
+        uses = height * width
+        return self._product(layer.name, "Conv2D", shape, entries, layer.bias, uses, layer.spectral)
 
     def _up_convolution(self, x: Shape, layer: UpConvolutionLayer) -> Shape:
         """A kernel [kernel, kernel, filters, channels], which each pixel of the input meets whole."""
@@ -130,9 +132,14 @@ class Counter(Builder[Shape]):
         entries = layer.kernel**2 * channels * layer.filters
         return self._product(layer.name, "UpConvolution", shape, entries, layer.bias, height * width)
 
-    def _product(self, name: str, kind: str, shape: Shape, kernel: int, bias: bool, uses: int) -> Shape:
-        variables = (kernel, shape[-1]) if bias else (kernel,)
-        return self._add(Size(name, kind, shape, variables, flop=2 * uses * kernel))
+    def _product(
+        self, name: str, kind: str, shape: Shape, kernel: int, bias: bool, uses: int, spectral: bool = False
+    ) -> Shape:
+        outputs = shape[-1]
+        variables = (kernel, outputs) if bias else (kernel,)
+        vectors = (outputs, kernel // outputs) if spectral else ()
+        kind = f"Spectral{kind}" if spectral else kind
+        return self._add(Size(name, kind, shape, variables, vectors, 2 * uses * kernel))
 
     def _add(self, size: Size) -> Shape:
         self.layers.append(size)
@@ -238,6 +245,24 @@ def sizes(config: Configuration) -> Sizes:
 
 def discriminator_normalizes(network: Architecture, image: Image) -> bool:
     """Whether a discriminator's score depends on the other images of its batch."""
+    return any(layer.kind in BATCH_DEPENDENT for layer in _discriminator(network, image))
+
+
+def discriminator_is_lipschitz(network: Architecture, image: Image) -> bool:
+    """Whether all of a discriminator's weights are spectrally normalized."""
+    return all(layer.kind in SPECTRAL for layer in _discriminator(network, image) if layer.trainable)
+
+
+def discriminator_fuses(network: Architecture, image: Image) -> bool:
+    """Whether TensorFlow may make one kernel of its convolutions and what follows each.
+
+    Where a LeakyReLU follows without batch normalization between, it tries and fails, with an error on stderr.
+    """
+    convolves = any(layer.kind.endswith("Conv2D") for layer in _discriminator(network, image))
+    return not convolves or discriminator_normalizes(network, image)
+
+
+def _discriminator(network: Architecture, image: Image) -> list[Size]:
     counter = Counter()
     network.discriminator(counter, image, Conditioning())
-    return any(layer.kind in BATCH_DEPENDENT for layer in counter.layers)
+    return counter.layers

@@ -19,9 +19,7 @@ def headline(
     if labels and used:
         return f"{text} of {labels} classes"
     if labels:
-        text += (
-            f"; {several(labels, 'class')}, which the networks are not told (conditioning.kind tells them)"
-        )
+        text += f"; {several(labels, 'class')}, not told to the networks (conditioning.kind tells them)"
     return text
 
 

@@ -11,6 +11,7 @@ from trainer.methods.adversarial import names
 from trainer.networks.keras_builder import Networks, build, named_variables
 from trainer.optimizers.adam import Adam
 from trainer.optimizers.average import Average
+from trainer.optimizers.hooks import hooks
 from trainer.run.layout import AVERAGE, MOMENTS
 
 TALLY = "metrics/tally"
@@ -27,6 +28,7 @@ class State:
             player: [weight.value for weight in getattr(self.networks, player).trainable_variables]
             for player in PLAYERS
         }
+        self.hooks = hooks(config.regularizers, self.networks)
         self.adam = {player: Adam(config.optimizer.of(player), self.weights[player]) for player in PLAYERS}
         self.average = (
             Average(config, self.weights["generator"]) if config.averaging.half_life_images else None

@@ -14,7 +14,6 @@ from trainer import randomness, regularizers
 from trainer.config import RunConfig
 from trainer.methods import Batch, Method, Turn
 from trainer.methods.adversarial import Adversarial
-from trainer.networks import replica_local
 from trainer.training.state import State, all_finite
 
 
@@ -53,7 +52,6 @@ class Stepper:
         """
         self._config = config
         self._steps_before = adam_steps
-        self._clip = config.regularizers.weight_clipping.limit
         self._strategy = strategy
         self._state = state
         self._table = table
@@ -231,19 +229,14 @@ class Stepper:
             *gradients, sums = self._sum([*update.gradients, update.sums])
             first = (turn.step + self._steps_before) * repeats[player] + taken[player] + 1
             state.adam[player].apply(gradients, tf.cast(first, tf.float32), step)
-            if player == "discriminator" and self._clip:
-                self._clip_weights()
+            for hook in state.hooks:
+                if hook.player == player:
+                    hook()
             taken[player] += 1
             totals[player] = totals[player] + sums if player in totals else sums
         if state.average:
             state.average.update(step)
         return tf.concat([totals["discriminator"], totals["generator"]], 0)
-
-    def _clip_weights(self) -> None:
-        """Hold the discriminator's weights in their box (Arjovsky et al. 2017, algorithm 1)."""
-        for weight in self._state.weights["discriminator"]:
-            value = tf.clip_by_value(replica_local.read(weight), -self._clip, self._clip)
-            replica_local.write(weight, value)
 
     def _sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Sum each tensor over all replicas, in one batched all-reduce."""

@@ -16,6 +16,7 @@ from trainer.data.dataset import Accept, Dataset
 from trainer.environment import surroundings, tf_config
 from trainer.environment.tf_config import Cluster
 from trainer.errors import ConfigError, GantryError, RunLost, Stopped, UserError
+from trainer.networks.sizes import discriminator_fuses
 from trainer.regularizers import penalties
 from trainer.run import index, layout, ownership, provenance, record
 from trainer.run.index import IndexKeeper
@@ -78,7 +79,8 @@ def train(
         begins = Origin()
     tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
-    distribution.set_fusion(not penalties(config.regularizers))
+    fuses = discriminator_fuses(config.network, config.image)
+    distribution.set_fusion(fuses and not penalties(config.regularizers))
     hold = None
     try:
         if cluster.is_chief:
