@@ -87,7 +87,7 @@ CONDITIONAL = ("conditioning.kind=projection", "conditioning.classes=9")
 
 @pytest.mark.parametrize(
     ("more", "told"),
-    [((), ""), (("data.labels=required",), "; 9 classes, which"), (CONDITIONAL, " of 9 classes")],
+    [((), ""), (("data.labels=required",), "; 9 classes, not told"), (CONDITIONAL, " of 9 classes")],
     ids=["all", "required", "conditional"],
 )
 def test_it_is_counted_without_being_read_and_said_in_the_same_words(more, told):
