@@ -33,20 +33,21 @@ class Preset(NamedTuple):
     trained_here: bool
     """Whether a run of it is shown in docs, with figures."""
     stateful: bool
-    """Whether it is, of those, the one with the most kinds of state; of equals, the largest."""
+    """Whether it has, of those, the most kinds of state; of equals, whether it takes the least time."""
 
 
 def presets() -> list[Preset]:
     """All of them, by name."""
     configs = {name: configuration.resolve(name) for name in configuration.preset_names()}
     shown = [name for name in configs if configuration.preset_about(name).trained]
-    most = max(shown, key=lambda name: _state(configs[name]), default=None)
+    costs = {name: cost(name, config) for name, config in configs.items()}
+    most = max(shown, key=lambda name: (_kinds(configs[name]), -costs[name].minutes), default=None)
     return [
         Preset(
             name,
             configuration.preset_about(name).description,
             config.data.source,
-            cost(name, config),
+            costs[name],
             name in shown,
             name == most,
         )
@@ -68,7 +69,6 @@ def _rounded(minutes: float) -> float:
     return float(f"{minutes:.3g}")
 
 
-def _state(config: RunConfig) -> tuple[int, int]:
-    """How many kinds of state a checkpoint of it has, and its size."""
-    found = sizes(config)
-    return sum(entries > 0 for entries in found.state.values()), found.checkpoint_bytes
+def _kinds(config: RunConfig) -> int:
+    """How many kinds of state a checkpoint of it brings back."""
+    return sum(entries > 0 for entries in sizes(config).state.values())
