@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -75,7 +76,8 @@ def test_those_that_have_to_have_labels_have_one_of_nine_categories():
     counted = np.bincount(source.labels).tolist()
     assert dict(zip(source.label_names, counted, strict=True)) == CLASSES
     source.gather()
-    of = dict(zip(sorted(look.files), source.labels, strict=True))
+    assert "emoji.json" in look.files
+    of = dict(zip(sorted(look.files.keys() - {"emoji.json"}), source.labels, strict=True))
     names = [source.label_names[of[name]] for name in (GLOBE, TEACHER, FRANCE)]
     assert names == ["Travel & Places", "People & Body", "Flags"]
     assert not {DARK_TEACHER, TONE} & of.keys()
@@ -95,7 +97,8 @@ def test_it_is_counted_without_being_read_and_said_in_the_same_words(more, told)
     said = []
     found = dataset.look(config, None, Accept(), said.append)
     assert survey(config).lines(config) == [line for line in said if "graphics" not in line]
-    assert found.source.count == (1898 if more else 4009) == len(found.pin.files)
+    assert found.source.count == (1898 if more else 4009)
+    assert len(found.pin.files) == found.source.count + bool(more)  # and the list of categories
     assert told in said[0] and "CC-BY 4.0" in said[1]
     assert more or said[0].endswith("images of 8x8x3")
 
@@ -128,6 +131,21 @@ def test_a_run_goes_on_with_the_pictures_that_it_began_with(few):
     with pytest.raises(DataError) as error:
         dataset.look(settings(), first, Accept(), print)
     assert_one_line(error, "1 of 5 files that the run began with is not what it was", FRANCE)
+
+
+def test_a_run_is_told_the_classes_and_lists_what_it_trains_on(tmp_path):
+    size = ("image.height=8", "image.width=8", "image.channels=3", "batch_size=4", "steps=2", "xla=off")
+    small = ("network.generator_units=[4]", "network.discriminator_units=[4]", "data.source=emoji")
+    sets = [word for value in (*size, *small, *CONDITIONAL) for word in ("--set", value)]
+    where = ("--root", str(tmp_path), "--experiment", "e", "--run", "one")
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer", "train", "--preset", "mlp", *where, *sets],
+        capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "data.source emoji: 1898 images of 8x8x3 of 9 classes" in done.stdout + done.stderr
+    pinned = json.loads((tmp_path / "e/one/data.json").read_text())
+    assert (pinned["source"], pinned["images"], len(pinned["files"])) == ("emoji", 1898, 1899)
 
 
 def refused(*parts, shape=(8, 8, 3), labelled=False):

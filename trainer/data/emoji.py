@@ -46,8 +46,8 @@ def open_images(_: str, shape: Shape | None, look: Look) -> FolderSource:
         found = [path.name for path in folder.iterdir() if path.suffix == ".png"]
     categories = _read_categories(look) if look.labelled else None
     if categories is not None:
-        found = [name for name in found if _codes(name) in categories]
-    files = look.choose(found)
+        found = [*(name for name in found if _codes(name) in categories), _CATEGORIES.name]
+    files = [name for name in look.choose(found) if name != _CATEGORIES.name]
     if not files:
         raise problem(look.name, f"there are no pictures in {folder}")
     look.admit(len(files) * int(np.prod(shape)))
@@ -67,6 +67,7 @@ def _read_categories(look: Look) -> Mapping[str, str]:
         listed = {_codes(entry["unified"]): str(entry["category"]) for entry in json.loads(content)}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise problem(look.name, f"{file} cannot be read as a list of emoji") from None
+    look.saw(file.name, content)  # a run keeps its labels too
     return {codes: category for codes, category in listed.items() if category != _TONES}
 
 
