@@ -181,6 +181,16 @@ class Sizes(NamedTuple):
         return sum(sum(layer.trainable) for layer in self.layers)
 
     @property
+    def state(self) -> dict[str, int]:
+        """Entries of what a checkpoint has to bring back, by kind."""
+        return {
+            "weights": self.trainable,
+            "moments": _MOMENTS * self.trainable,
+            "statistics": self.parameters - self.trainable,
+            "average": self._averages,
+        }
+
+    @property
     def checkpoint_bytes(self) -> int:
         """A checkpoint's files together: weights, moving statistics, Adam's moments and an index of names."""
         tensors = sum((1 + _MOMENTS) * len(layer.trainable) + len(layer.moving) for layer in self.layers)
