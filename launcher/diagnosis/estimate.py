@@ -118,7 +118,7 @@ def bucket_growth(config: RunConfig, found: Sizes, workers: int) -> dict[str, in
     saved = {*range(config.checkpoints.every_steps, steps + 1, config.checkpoints.every_steps), steps}
     every = config.checkpoints.keep_every
     kept = set(sorted(saved)[-config.checkpoints.keep :]) | {s for s in saved if every and s % every == 0}
-    image = math.prod(config.image.shape) * config.samples.rows * config.samples.columns
+    image = math.prod(config.image.shape) * math.prod(config.grid)
     printed = math.ceil(steps / config.metrics.print_every_steps)
     return {
         "checkpoints": len(kept) * found.checkpoint_bytes,

@@ -235,9 +235,9 @@ def test_a_small_number_may_be_written_as_people_write_it(text):
 
 
 def test_later_overrides_win_over_earlier_ones_and_over_the_preset():
-    assert resolve("demo").steps == 2000
+    assert resolve("demo").steps == 3200
     assert resolve("demo", ["steps=7", "samples.rows=2", "steps=9"]).steps == 9
-    assert resolve("demo", ["samples.rows=2"]).samples.every_steps == 250
+    assert resolve("demo", ["samples.rows=2"]).samples.every_steps == 400
 
 
 @pytest.mark.parametrize(("word", "near"), [("mpl", "mlp"), ("dcgan46", "dcgan64"), ("demos", "demo")])

@@ -256,7 +256,7 @@ def discriminator_is_lipschitz(network: Architecture, image: Image) -> bool:
 def discriminator_fuses(network: Architecture, image: Image) -> bool:
     """Whether TensorFlow may make one kernel of its convolutions and what follows each.
 
-    Where a LeakyReLU follows without batch normalization between, it tries and fails, with an error on stderr.
+    Where a LeakyReLU follows without batch normalization between, it tries and fails, and says so on stderr.
     """
     convolves = any(layer.kind.endswith("Conv2D") for layer in _discriminator(network, image))
     return not convolves or discriminator_normalizes(network, image)
