@@ -17,6 +17,7 @@ from trainer.environment.paths import expanded
 from trainer.environment.quiet import find_tensorflow, load_tensorflow
 from trainer.environment.stop_signals import Ended, end
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, GantryError
+from trainer.evaluation_cli import RunDir, evaluate
 from trainer.run import layout
 from trainer.storage.limits import told as exhausted
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
-for command in (presets, parts, config, describe):
+for command in (presets, parts, config, describe, evaluate):
     app.command()(command)
 
 
@@ -62,14 +63,6 @@ AcceptChangedData = Annotated[
     typer.Option(
         "--accept-changed-data",
         help="Go on with data that is not what the run began with; run.json and data.json say so.",
-    ),
-]
-RunDir = Annotated[
-    str,
-    typer.Option(
-        "--run-dir",
-        help="Folder of a run, or gs://bucket/prefix/experiment/run.",
-        callback=lambda text: text and expanded(text, "--run-dir"),
     ),
 ]
 

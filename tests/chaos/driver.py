@@ -19,17 +19,15 @@ from tests.support import teams
 from tests.support.faults import RandomFaults
 from tests.support.gcs import GcsServer
 from tests.support.proxy import Proxy
+from tests.trainer.pods import arguments
 from trainer.storage import Store, open_store
 
 _ROOT, _EXPERIMENT, _RUN = "gs://runs/chaos", "e", "run"  # the same for each seed, so that its faults are
 
-# The weights and slots are above 8 MiB, so that checkpoints go up in resumable sessions, as a real run's do.
-SETS = (
+_COMMON = (
     f"steps={STEPS}",
     "batch_size=66",  # divides by 1, 2 and 3
     "seed=2",
-    "network.generator_units=[512]",
-    "network.discriminator_units=[512]",
     f"checkpoints.every_steps={CHECKPOINT_STEPS}",
     f"samples.every_steps={CHECKPOINT_STEPS}",
     "metrics.every_steps=1",
@@ -38,6 +36,20 @@ SETS = (
     "recovery.heartbeat_seconds=5",
     "recovery.restarts_without_progress=10",
 )
+# The plain GAN, and whatever has a state: averages, statistics of batches, u and v of the spectral norm, both
+# Adams, a schedule of rates, labels, a lazy penalty. Weights and slots are above 8 MiB, so that checkpoints
+# go up in resumable sessions, as a real run's do.
+SETS = {
+    "mlp": (*_COMMON, "network.generator_units=[512]", "network.discriminator_units=[512]"),
+    "demo": (
+        *_COMMON,
+        "network.generator_filters=[192,32]",
+        "network.discriminator_normalization=spectral",
+        "optimizer.schedule.decay_from=20",
+        f"optimizer.schedule.decay_to={STEPS}",
+    ),
+}
+"""Presets that are played, and what each has overridden."""
 _environment = threading.Lock()  # by which a client of storage is told of its server
 Outcome = Mapping[str, object]
 
@@ -48,6 +60,7 @@ class Result:
 
     seed: int
     workers: int
+    preset: str
     schedule: Schedule
     story: list[str] = field(default_factory=list)
     """See `Stage.story`."""
@@ -63,26 +76,32 @@ class Result:
         return not self.why
 
 
-def undisturbed(folder: Path, workers: int) -> Outcome:
+def undisturbed(folder: Path, workers: int, preset: str) -> Outcome:
     """What a run with so many workers comes to when nothing happens to it."""
-    run = f"w{workers}"
-    teams.train(str(folder), run, folder / "logs", workers=workers, sets=SETS)
+    run = f"{preset}-w{workers}"
+    teams.train(str(folder), run, folder / "logs", workers=workers, preset=preset, sets=SETS[preset])
     return teams.outcome(open_store(str(folder / _EXPERIMENT / run)), STEPS)
 
 
 def play(
-    seed: int, workers: int, expected: Outcome, folder: Path, stop: threading.Event | None = None
+    seed: int,
+    workers: int,
+    preset: str,
+    expected: Outcome,
+    folder: Path,
+    stop: threading.Event | None = None,
 ) -> Result:
     """Run the schedule of a seed and compare with the undisturbed run; logs are left in `folder`.
 
     Several may be played at once from threads; `stop` ends them before their time.
     """
-    result = Result(seed, workers, schedule(seed, workers))
+    result = Result(seed, workers, preset, schedule(seed, workers))
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     with _bucket() as (proxy, store):
         faults = proxy.add(RandomFaults(proxy, result.schedule.rates, seed))
-        job = Job(_ROOT, _RUN, folder, workers, SETS, STORAGE_EMULATOR_HOST=proxy.url)
+        command = arguments(_ROOT, _RUN, SETS[preset], preset)
+        job = Job(command, folder, workers, STORAGE_EMULATOR_HOST=proxy.url)
         with Reader(store) as reader, job:
             stage = Stage(job, proxy, result.schedule.events, stop or threading.Event())
             wrong = stage.play()

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.teams import free_ports
-from tests.trainer.pods import arguments, environment
+from tests.trainer.pods import environment
 from trainer.errors import EXIT_DONE, EXIT_USER
 
 GRACE_SECONDS = 30  # between SIGTERM and SIGKILL, as a pod of ours gets on a real cluster
@@ -90,8 +90,9 @@ class Pod:
 class Job:
     """The pods of one Job, of which those that fail are replaced, inside a ``with``."""
 
-    def __init__(self, root: str, run: str, folder: Path, workers: int, sets: tuple[str, ...], **env) -> None:
-        self._command = [sys.executable, "-m", "trainer", *arguments(root, run, sets)]
+    def __init__(self, command: list[str], folder: Path, workers: int, **env) -> None:
+        """`command`: of each pod, for the trainer."""
+        self._command = [sys.executable, "-m", "trainer", *command]
         self._addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
         self._folder, self._env = folder, env
         self._due: dict[int, float] = {}

@@ -7,14 +7,17 @@ from tests.chaos.driver import play, undisturbed
 from tests.chaos.schedule import Kind, schedule
 
 # One of the hundred of docs/reliability.md: five things of as many kinds, with a pause that is longer than a
-# heartbeat. Each start of a trainer takes 3 s of a core, so the others are left to `make chaos`.
-SEED, WORKERS = 34, 2
+# heartbeat, to a run with every kind of state. Each start of a trainer takes 3 s of a core, so the others are
+# left to `make chaos`.
+SEED, WORKERS, PRESET = 34, 2, "demo"
 
 
 def test_a_run_to_which_everything_happens_ends_in_the_same_bits(tmp_path):
-    result = play(SEED, WORKERS, undisturbed(tmp_path / "undisturbed", WORKERS), tmp_path)
+    result = play(SEED, WORKERS, PRESET, undisturbed(tmp_path / "undisturbed", WORKERS, PRESET), tmp_path)
     story = "\n".join(result.story)
-    assert result.is_ok, f"{result.why}\n{story}\nagain: python -m tests.chaos --count 1 --seed {SEED}"
+    assert result.is_ok, (
+        f"{result.why}\n{story}\nagain: python -m tests.chaos --count 1 --seed {SEED} --preset {PRESET}"
+    )
 
 
 def test_nearly_everything_that_can_happen_happens_in_it():

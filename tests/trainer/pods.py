@@ -27,9 +27,9 @@ def environment(index=0, workers=1, **changes) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
-def arguments(root: str, run: str, sets=SMALL) -> list[str]:
+def arguments(root: str, run: str, sets=SMALL, preset="mlp") -> list[str]:
     """What the container is told."""
-    told = ["worker", "--preset", "mlp", "--root", root, "--experiment", "e", "--run", run, "--threads", "1"]
+    told = ["worker", "--preset", preset, "--root", root, "--experiment", "e", "--run", run, "--threads", "1"]
     return told + set_flags(sets)
 
 

@@ -39,17 +39,18 @@ class Data(Section):
     """Where real images come from and how they are ordered."""
 
     source: Annotated[str, Field(min_length=1), AfterValidator(_source)] = "digits"
-    """digits, idx:<folder>, npz:<file>, images:<folder>, tfrecord:<glob> or keras:<name>.
+    """digits, emoji, idx:<folder>, npz:<file>, images:<folder>, tfrecord:<glob> or keras:<name>.
 
     A folder called `latest` on the way, as in `tfrecord:gs://bucket/faces/latest/`, is taken as it is where
     there is one; where there is none it stands for the newest of its siblings by name, as dated folders have
     it. That is looked up once, when the run begins: data.json lists the files that a run began with, and it
     trains on these alone until it ends.
     """
-    labels: Literal["auto", "none"] = "auto"
-    """auto: those of the set, if it has any that can be used; none: sub-folders and labels mean nothing.
+    labels: Literal["auto", "none", "required"] = "auto"
+    """auto: those of the set, if it has any that can be used; none: sub-folders and labels mean nothing;
+    required: a set without is refused, and of `emoji` those alone are taken that have one.
 
-    `conditioning.kind` uses them, and refuses a set without.
+    `conditioning.kind` uses them, and requires them.
     """
     skip_damaged: bool = False
     """Whether damaged files of `images:` are left out, and written down, instead of refused."""
@@ -188,6 +189,11 @@ class RunConfig(Section):
         check_packing(self.packing, self.batch_size, self.microbatch, self.conditioning)
         check_microbatch(self.microbatch, self.batch_size, self.network, self.image)
         return self
+
+    @property
+    def labelled(self) -> bool:
+        """Whether images have to have a label."""
+        return self.conditioning.on or self.data.labels == "required"
 
     @property
     def grid(self) -> tuple[int, int]:

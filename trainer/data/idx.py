@@ -31,22 +31,38 @@ def open_images(folder: str, shape: Shape | None, look: Look) -> ArraySource:
         DataError: a file is missing, broken or cut short, or the shape is wrong.
         AccessError: a file may not be read.
     """
+    return _open(folder, shape, look, _IMAGES, _LABELS)
+
+
+def open_test(folder: str, look: Look) -> ArraySource:
+    """The test images of the same folder, whose files begin with ``t10k`` instead of ``train``.
+
+    Raises:
+        DataError, AccessError: as above.
+    """
+    kinds = (tuple(name.replace("train", "t10k") for name in names) for names in (_IMAGES, _LABELS))
+    return _open(folder, None, look, *kinds)
+
+
+def _open(
+    folder: str, shape: Shape | None, look: Look, image_names: tuple[str, ...], label_names: tuple[str, ...]
+) -> ArraySource:
     name = look.name
     path = local_path(name, folder)
-    names = look.choose(_there(path))
-    found = _first(names, _IMAGES)
+    names = look.choose(_there(path, image_names, label_names))
+    found = _first(names, image_names)
     if found is None:
-        raise problem(name, f"no {_IMAGES[0]} or {_IMAGES[0]}.gz in {path}")
+        raise problem(name, f"no {image_names[0]} or {image_names[0]}.gz in {path}")
     images = _read(path / found, look, dimensions=3)[..., np.newaxis]
-    labels = _first(names, _LABELS)
+    labels = _first(names, label_names)
     if labels is None or not look.labels:
         return ArraySource(name, images, shape)
     return ArraySource(name, images, shape, *look.tidy(_read(path / labels, look, dimensions=1), len(images)))
 
 
-def _there(folder: Path) -> list[str]:
-    """One file of images and one of labels, of those that are there."""
-    kinds = ([name + ending for name in names for ending in ("", ".gz")] for names in (_IMAGES, _LABELS))
+def _there(folder: Path, *wanted: tuple[str, ...]) -> list[str]:
+    """One file of each kind wanted, of those that are there."""
+    kinds = ([name + ending for name in names for ending in ("", ".gz")] for names in wanted)
     firsts = (next((name for name in kind if (folder / name).is_file()), None) for kind in kinds)
     return [name for name in firsts if name]
 

@@ -184,6 +184,16 @@ class Sizes(NamedTuple):
         return sum(sum(layer.trainable) for layer in self.layers)
 
     @property
+    def state(self) -> dict[str, int]:
+        """Entries of what a checkpoint has to bring back, by kind."""
+        return {
+            "weights": self.trainable,
+            "moments": _MOMENTS * self.trainable,
+            "statistics": self.parameters - self.trainable,
+            "average": self._averages,
+        }
+
+    @property
     def checkpoint_bytes(self) -> int:
         """A checkpoint's files together: weights, moving statistics, Adam's moments and an index of names."""
         tensors = sum((1 + _MOMENTS) * len(layer.trainable) + len(layer.moving) for layer in self.layers)
@@ -274,8 +284,7 @@ def discriminator_is_lipschitz(network: Architecture, image: Image) -> bool:
 def discriminator_fuses(network: Architecture, image: Image) -> bool:
     """Whether TensorFlow may make one kernel of its convolutions and what follows each.
 
-    Where a LeakyReLU follows without batch normalization between, it tries and
-    fails, with an error on stderr.
+    Where a LeakyReLU follows without batch normalization between, it tries and fails, and says so on stderr.
     """
     convolves = any(layer.kind.endswith("Conv2D") for layer in _discriminator(network, image))
     return not convolves or discriminator_normalizes(network, image)

@@ -1,6 +1,7 @@
 """Images from a run that is finished or still going: the command ``sample``."""
 
 import math
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -27,7 +28,7 @@ def generate(store: Store, request: Request) -> np.ndarray:
         UserError: there is no run, no such checkpoint, or the request is out of range.
     """
     known = drawing.check(store, request)
-    generator = load(store, known.config, request.step, request.average)
+    generator = load(store, known.config, request.step, request.average).generator
     return draw(generator, _latents(known.config, request), drawing.labels(known, request))
 
 
@@ -41,7 +42,16 @@ def draw(generator: keras.Model, latents: tf.Tensor, labels: np.ndarray | None =
     return np.concatenate(found)
 
 
-def load(store: Store, config: RunConfig, step: int | None, average: bool) -> keras.Model:
+class Loaded(NamedTuple):
+    """A generator as a checkpoint has it."""
+
+    generator: keras.Model
+    step: int
+    is_average: bool
+    """Whether its weights are the average that the run keeps."""
+
+
+def load(store: Store, config: RunConfig, step: int | None, average: bool) -> Loaded:
     """The generator of a run's checkpoint, the newest whole one where `step` is None.
 
     Raises:
@@ -63,7 +73,7 @@ def load(store: Store, config: RunConfig, step: int | None, average: bool) -> ke
         variable.assign(found.values[name])
     shown = Shown(config, generator, found.values, average)
     shown.refresh()
-    return shown.generator
+    return Loaded(shown.generator, found.step, shown.is_average)
 
 
 def _latents(config: RunConfig, request: Request) -> tf.Tensor:

@@ -16,8 +16,6 @@ from trainer.data.dataset import Accept, Dataset
 from trainer.environment import surroundings, tf_config
 from trainer.environment.tf_config import Cluster
 from trainer.errors import ConfigError, GantryError, RunLost, Stopped, UserError
-from trainer.networks.sizes import discriminator_fuses
-from trainer.regularizers import penalties
 from trainer.run import index, layout, ownership, provenance, record
 from trainer.run.index import IndexKeeper
 from trainer.run.layout import RunPath
@@ -79,8 +77,7 @@ def train(
         begins = Origin()
     tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
-    fuses = discriminator_fuses(config.network, config.image)
-    distribution.set_fusion(fuses and not penalties(config.regularizers))
+    distribution.set_fusion(config)
     hold = None
     try:
         if cluster.is_chief:

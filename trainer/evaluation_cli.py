@@ -1,0 +1,66 @@
+"""``python -m trainer evaluate``."""
+
+import json
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from trainer.environment.paths import expanded
+from trainer.environment.quiet import load_tensorflow
+
+RunDir = Annotated[
+    str,
+    typer.Option(
+        "--run-dir",
+        help="Folder of a run, or gs://bucket/prefix/experiment/run.",
+        callback=lambda text: text and expanded(text, "--run-dir"),
+    ),
+]
+
+
+class Format(StrEnum):
+    """How to print."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def evaluate(
+    run_dir: RunDir,
+    step: Annotated[int | None, typer.Option(help="Checkpoint's step; the newest if left out.")] = None,
+    samples: Annotated[int, typer.Option(help="Images to draw.")] = 10_000,
+    last_weights: Annotated[
+        bool, typer.Option("--last-weights", help="The last weights, where the run keeps their average too.")
+    ] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Images to compare with; those that the run trains on if left out."
+        ),
+    ] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Images of the same kind that the run never saw, to find copies."
+        ),
+    ] = None,
+    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
+) -> None:
+    """Judge a run's images: Frechet distance, precision, recall, classes and copies, each with its floor.
+
+    Example: python -m trainer evaluate --run-dir runs/digits/first --held-out npz:test.npz
+    """
+    from trainer.evaluation.request import Request, check
+    from trainer.storage import open_store
+
+    request = Request(step, samples, not last_weights, reference, held_out)
+    store = open_store(run_dir)
+    check(store, request)  # before the seconds that TensorFlow takes to load
+    load_tensorflow()
+    from trainer.evaluation import told
+    from trainer.evaluation.evaluate import evaluate as judge
+
+    found = judge(store, request, lambda text: print(text, file=sys.stderr, flush=True))
+    print(json.dumps(told.as_json(found), indent=2) if output is Format.JSON else told.as_text(found))
