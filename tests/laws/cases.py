@@ -127,11 +127,18 @@ def pairwise() -> list[dict[str, str]]:
 REPRESENTATIVE = (
     {"network": "dcgan", "loss": "bce", "regularizer": "-", "conditioning": "acgan", "option": "average"},
     {
-        "network": "dcgan_plain",
+        "network": "dcgan_spectral",
         "loss": "rpgan",
         "regularizer": "r1_lazy",
         "conditioning": "projection",
         "option": "d_repeats",
+    },
+    {
+        "network": "dcgan_bare",
+        "loss": "hinge",
+        "regularizer": "instance_noise",
+        "conditioning": "-",
+        "option": "microbatch",
     },
 )
 """What CI runs of them."""
