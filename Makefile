@@ -32,7 +32,7 @@ N ?= 4
 SEED ?= 1
 JOBS ?= 1
 
-.PHONY: help demo test check laws chaos fuzz test-cluster test-fixes test-surroundings test-ends test-pythons lint format bench lock image image-gpu clean
+.PHONY: help demo test check laws zoo chaos fuzz test-cluster test-fixes test-surroundings test-ends test-pythons lint format bench lock image image-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,6 +46,10 @@ test: .venv/dev .venv-checkov/checkov .venv-keras/oldest ## every test that need
 
 chaos: .venv/dev ## N schedules of kills, pauses and storage faults from SEED on, JOBS at once, and a table
 	$(BIN)/python -m tests.chaos --count $(N) --seed $(SEED) --jobs $(JOBS)
+
+zoo: .venv/dev ## train and judge each row of methods (ROW="a b": these), MNIST=folder of its IDX files; writes docs/zoo
+	$(BIN)/python -m bench.zoo $(ROW) $(if $(MNIST),--mnist $(MNIST))
+	$(BIN)/python -m bench.zoo.table
 
 fuzz: .venv/dev ## two minutes of broken pictures, archives and records; writes docs/fuzz.md
 	{ printf '# Broken files\n\n`make fuzz` at %s on %s:\n\n' "$$(git rev-parse --short HEAD)" \

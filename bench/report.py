@@ -97,7 +97,7 @@ def _machine(others: Mapping[str, str]) -> str:
     }
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     rows = [
-        ("processor", f"{_processor()}, {len(usable_cpus())} cores usable"),
+        ("processor", f"{processor()}, {len(usable_cpus())} cores usable"),
         ("memory", _memory()),
         ("system", f"{platform.system()} {platform.release()} {platform.machine()}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
@@ -113,7 +113,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, as the kernel says it."""
     return _field("/proc/cpuinfo", "model name") or platform.processor() or "unknown"
 
 

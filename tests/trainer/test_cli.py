@@ -66,6 +66,7 @@ def test_parts_are_listed_by_group_with_their_papers():
     names = {group: [part["name"] for part in those] for group, those in groups.items()}
     assert names["losses"] == list(LOSSES) and names["regularizers"] == [*REGULARIZERS, "spectral_norm"]
     assert names["networks"] == ["mlp", "dcgan"] and names["averaging"] == ["ema"]
+    assert names["optimizers"] == ["adam", "gradient_accumulation"]
     for group, those in groups.items():
         assert all(part["line"] and f"  {part['name']} " in as_text.stdout for part in those)
         assert group == "metrics" or all("arXiv" in part["paper"] for part in those), group
