@@ -25,7 +25,8 @@ class Loop:
     def __init__(self, config: RunConfig, stepper: Stepper, images: int) -> None:
         """`images`: in the set."""
         self._config, self._stepper, self._taken = config, stepper, 0
-        self._feed = IndexStream(config, images, 0)
+        labels = np.arange(images) % config.conditioning.classes if config.conditioning.on else None
+        self._feed = IndexStream(config, images, 0, labels)
 
     def __call__(self, count: int) -> None:
         """Take `count` steps."""
@@ -148,6 +149,7 @@ def compete(options: argparse.Namespace) -> None:
     cluster = tf_config.from_environment(os.environ)
     tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
+    distribution.set_fusion(config)
     strategy = distribution.connect(cluster, config.recovery.heartbeat_seconds)
     stepper, state, images = build(config, strategy, options.images)
     loop = Loop(config, stepper, images)

@@ -15,6 +15,9 @@ _PARTS: dict[str, tuple[str, ...]] = {
         "regularizers.noise_r2.weight=0.25",
         "loss=rpgan",
     ),
+    "labels, projection": ("conditioning.kind=projection",),
+    "labels, AC-GAN": ("conditioning.kind=acgan",),
+    "spectral normalization": ("network.discriminator_normalization=spectral",),
     "average": ("averaging.half_life_images=10000",),
     "clipped gradients": ("optimizer.clip_norm=1",),
     "WGAN-GP, 5 critic steps": (

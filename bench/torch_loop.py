@@ -38,16 +38,17 @@ def mlp() -> Networks:
     return Networks(generator, nn.Sequential(nn.Flatten(), *stack([784, 1024, 512, 256, 1])))
 
 
-def dcgan64() -> Networks:
-    """The preset `dcgan64`."""
+def dcgan64(normalized: bool = True) -> Networks:
+    """The preset `dcgan64`; not `normalized`: without batch normalization in the discriminator."""
 
     def up(inputs: int, outputs: int) -> list[nn.Module]:
         convolution = nn.ConvTranspose2d(inputs, outputs, 5, 2, 2, 1, bias=False)
         return [convolution, nn.BatchNorm2d(outputs), nn.ReLU()]
 
     def down(inputs: int, outputs: int) -> list[nn.Module]:
-        convolution = nn.Conv2d(inputs, outputs, 5, 2, 2, bias=False)
-        return [convolution, nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]
+        convolution = nn.Conv2d(inputs, outputs, 5, 2, 2, bias=not normalized)
+        normalization = [nn.BatchNorm2d(outputs)] if normalized else []
+        return [convolution, *normalization, nn.LeakyReLU(0.2)]
 
     generator = nn.Sequential(
         *(
@@ -72,8 +73,11 @@ def dcgan64() -> Networks:
 class Loop:
     """Both updates on one batch after the other."""
 
-    def __init__(self, networks: Networks, batch: int, images: np.ndarray) -> None:
+    def __init__(self, networks: Networks, batch: int, images: np.ndarray, gamma: float = 0.0) -> None:
+        """`gamma`: of R1, with which the generator's weights are averaged too."""
         self._generator, self._discriminator = networks
+        self._gamma = gamma
+        self._average = [weight.detach().clone() for weight in self._generator.parameters()]
         self._batch, self._device = batch, next(networks.generator.parameters()).device
         # In memory as [N, height, width, channels]: seen as [N, channels, …] this is channels_last.
         self._images = torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2)
@@ -99,13 +103,24 @@ class Loop:
         for_discriminator.zero_grad(set_to_none=True)
         on_real = self._loss(discriminator(real), self._ones)
         on_fake = self._loss(discriminator(fake.detach()), self._zeros)
-        ((on_real + on_fake) / 2).backward()
+        ((on_real + on_fake) / 2 + self._r1(real)).backward()
         for_discriminator.step()
         for_generator.zero_grad(set_to_none=True)
         discriminator.requires_grad_(False)
         self._loss(discriminator(fake), self._ones).backward()
         for_generator.step()
         discriminator.requires_grad_(True)
+        if self._gamma:
+            with torch.no_grad():
+                torch._foreach_lerp_(self._average, list(self._generator.parameters()), 0.005)
+
+    def _r1(self, real: torch.Tensor) -> torch.Tensor | float:
+        """gamma / 2 ||grad D||^2 at the real images, the mean over them."""
+        if not self._gamma:
+            return 0.0
+        real = real.detach().requires_grad_(True)
+        [gradient] = torch.autograd.grad(self._discriminator(real).sum(), real, create_graph=True)
+        return self._gamma / 2 * gradient.square().sum((1, 2, 3)).mean()
 
 
 def main() -> None:
@@ -115,6 +130,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--images", required=True, help="uint8 images, .npy")
+    parser.add_argument("--r1", type=float, default=0.0, help="gamma; the generator is averaged with it")
     parser.add_argument("--warm", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -122,8 +138,9 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         torch.set_float32_matmul_precision("high")
-    networks = mlp() if options.preset == "mlp" else dcgan64()
-    loop = Loop(Networks(*(it.to(device) for it in networks)), options.batch, np.load(options.images))
+    networks = mlp() if options.preset == "mlp" else dcgan64(normalized=not options.r1)
+    on_device = Networks(*(it.to(device) for it in networks))
+    loop = Loop(on_device, options.batch, np.load(options.images), options.r1)
     loop.run(options.warm)
     serve({"run": loop.run}, {"device": device, "version": torch.__version__})
 

@@ -10,6 +10,8 @@ from trainer import config as configuration
 from trainer.environment.quiet import load_tensorflow
 from trainer.errors import ConfigError
 from trainer.parts import parts as every_part
+from trainer.presets import Cost, cost
+from trainer.presets import presets as every_preset
 
 
 class Format(StrEnum):
@@ -29,17 +31,25 @@ Overrides = Annotated[
 def presets(
     output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
 ) -> None:
-    """List the presets.
+    """List the presets, with what a run of each takes on 2 cores.
 
-    Example: python -m trainer presets
+    Example: python -m trainer presets -o json
     """
-    found = {name: configuration.preset_description(name) for name in configuration.preset_names()}
+    found = every_preset()
     if output is Format.JSON:
-        print(json.dumps(found, indent=2))
+        print(json.dumps([{**each._asdict(), "cost": each.cost._asdict()} for each in found], indent=2))
         return
-    width = max(map(len, found))
-    for name, description in found.items():
-        print(f"{name:<{width}}  {description}")
+    wide, widest = (
+        max(len(text) for text in texts) for texts in zip(*(each[:2] for each in found), strict=True)
+    )
+    for each in found:
+        print(f"{each.name:<{wide}}  {each.description:<{widest}}  {_spent(each.cost)}")
+
+
+def _spent(cost: Cost) -> str:
+    how = "took" if cost.measured else "about"
+    time = f"{cost.minutes:.2g} min" if cost.minutes < 99 else f"{cost.minutes / 60:.0f} h"
+    return f"{how} {time} on {cost.cores} cores"
 
 
 def parts(
@@ -82,7 +92,8 @@ def describe(
     replicas: Annotated[int, typer.Option(min=1, help="Replicas that share the global batch.")] = 1,
     output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
 ) -> None:
-    """Print layers, shapes, parameters, FLOP for each image and memory for each replica.
+    """Print layers, shapes, parameters, FLOP for each image, memory for each replica, how long it takes on 2
+    cores, and values that a rule proposes for what is off.
 
     Example: python -m trainer describe --preset dcgan64 --replicas 4
     """
@@ -95,7 +106,26 @@ def describe(
     from trainer.networks import describe as description
 
     found = description.describe(resolved, replicas)
+    spent, proposed = cost(preset, resolved), configuration.proposals(resolved)
     if output is Format.TEXT:
-        print(description.as_text(found))
-    else:
-        print(json.dumps(description.as_json(found), indent=2))
+        print("\n".join([description.as_text(found), _duration(resolved, spent), *map(_proposed, proposed)]))
+        return
+    run = {"steps": resolved.steps, **spent._asdict(), "seconds_per_1000_images": _pace(spent)}
+    values = {key: value for each in proposed for key, value in each.values.items()}
+    print(json.dumps({**description.as_json(found), "run": run, "proposed": values}, indent=2))
+
+
+def _pace(cost: Cost) -> float:
+    return round(60_000 * cost.minutes / cost.images, 3)
+
+
+def _duration(config: configuration.RunConfig, cost: Cost) -> str:
+    known = "as the preset's own run" if cost.measured else "estimated"
+    return (
+        f"a run: {cost.images:,} images in {config.steps:,} steps, {_pace(cost):.3g} s for 1,000 images, "
+        f"{_spent(cost)} ({known})"
+    )
+
+
+def _proposed(proposal: configuration.Proposal) -> str:
+    return f"{proposal.part} is off; StyleGAN2-ADA's rule ({proposal.why}): {proposal.options}"

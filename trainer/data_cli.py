@@ -41,7 +41,12 @@ ShapeText = Annotated[
 
 SkipDamaged = Annotated[bool, typer.Option("--skip-damaged", help="Leave out images that cannot be read.")]
 WithLabels = Annotated[
-    bool, typer.Option("--labels/--no-labels", help="Whether labels that are there are taken over.")
+    bool | None,
+    typer.Option(
+        "--labels/--no-labels",
+        help="Only images that have a label, or none of the labels; without either, those that are there.",
+        show_default=False,
+    ),
 ]
 
 
@@ -68,7 +73,7 @@ def prepare(
         int, typer.Option("--shard-images", help="Images in each shard, a multiple of 256.")
     ] = 4096,
     skip_damaged: SkipDamaged = False,
-    labels: WithLabels = True,
+    labels: WithLabels = None,
 ) -> None:
     """Write a set as TFRecord shards with an index, which can be streamed in training."""
     from trainer import data
@@ -76,7 +81,7 @@ def prepare(
     from trainer.data.sources import by
 
     scratch.begin()  # each shard is written there on its way
-    look = data.Look(skip_damaged=skip_damaged, labels=labels)
+    look = data.Look(skip_damaged=skip_damaged, labels=labels is not False, labelled=labels is True)
     console = Console(stderr=True)
     columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
@@ -105,7 +110,7 @@ def show(
     columns: Annotated[int, typer.Option("--columns", min=1, max=32, help="Columns of the grid.")] = 8,
     shape: ShapeText = None,
     skip_damaged: SkipDamaged = False,
-    labels: WithLabels = True,
+    labels: WithLabels = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print.")] = Output.TEXT,
 ) -> None:
     """Say how many images a set has, their shape, values, labels and size; write some as a picture.
@@ -117,7 +122,7 @@ def show(
 
     if out:
         _check_out(out)
-    look = data.Look(labels=labels, telling=True)
+    look = data.Look(labels=labels is not False, labelled=labels is True, telling=True)
     found = data.open_source(data.resolve_latest(source), _parse(shape), look=look)
     summary = data.show(found, look)
     if out:

@@ -21,6 +21,11 @@ class Part(NamedTuple):
 
 
 _ADAM = Part("adam", "one fused kernel for each weight", "Kingma and Ba 2014, arXiv:1412.6980")
+_ACCUMULATION = Part(
+    "gradient_accumulation",
+    "a replica's images some after others, one update of all of them (microbatch)",
+    "Ott et al. 2018, arXiv:1806.00187",
+)
 _EMA = Part(
     "ema",
     "the generator's weights averaged, with a half-life in images (averaging)",
@@ -50,7 +55,7 @@ def parts() -> dict[str, list[Part]]:
         "networks": [_network(each) for each in ARCHITECTURES],
         "conditionings": [Part(name, about.line, about.paper) for name, about in CONDITIONINGS.items()],
         "averaging": [_EMA],
-        "optimizers": [_ADAM],
+        "optimizers": [_ADAM, _ACCUMULATION],
         "metrics": [Part(metric.name, metric.label, "") for metric in METRICS],
     }
 

@@ -7,6 +7,7 @@ from launcher.spec.durations import spoken
 from launcher.wording import counted
 
 if TYPE_CHECKING:
+    from launcher.diagnosis.duration import Duration
     from launcher.diagnosis.estimate import Estimate
 
 _MARKS = {True: "yes", False: "no", None: "?"}
@@ -28,7 +29,10 @@ def estimate_lines(found: "Estimate") -> list[str]:
     rows.append(("checkpoint", f"{size(found.checkpoint_bytes)}, {found.parameters:,} parameters"))
     kinds = ", ".join(f"{name} {size(count)}" for name, count in found.bucket_bytes.items())
     rows.append(("leaves", f"about {size(found.bucket_total_bytes)} ({kinds})"))
-    rows.append(("duration", _duration(found)))
+    rows.append(("duration", duration_text(found.duration)))
+    if found.proposed:
+        options = " ".join(f"--set {key}={value}" for key, value in found.proposed.items())
+        rows.append(("proposed", f"by StyleGAN2-ADA's rule, for what is off: {options}"))
     rows += [(f"fits {each.where}", f"{_MARKS[each.fits]}: {each.text}") for each in found.fits]
     rows += [("warning", text) for text in found.warnings]
     wide = max(_WIDE, *(len(name) for name, _ in rows))
@@ -47,7 +51,15 @@ def _asks(found: "Estimate") -> str:
     return f"{counted(found.pods, 'pod')}, {cores}, {found.memory_bytes / 2**30:.4g}Gi of memory{gpus}"
 
 
-def _duration(found: "Estimate") -> str:
-    if found.duration is None:
-        return "not known: the experiment has no finished run of this preset with as many workers"
-    return f"about {spoken(found.duration.seconds)}, at the pace of run '{found.duration.run}'"
+def duration_text(found: "Duration | None") -> str:
+    """How long a run takes, and how that is known."""
+    if found is None:
+        return "not known: no GPU was timed, and the experiment has no finished run that did the same"
+    if found.run:
+        how = f"as run '{found.run}' took, which did the same"
+    else:
+        how = f"estimated, for {found.cores:.3g} {'core' if found.cores == 1 else 'cores'} of each worker"
+    return (
+        f"about {spoken(found.seconds)}: {found.images:,} images in {found.steps:,} steps, "
+        f"{found.seconds_per_1000_images:.3g} s for 1,000 images, {how}"
+    )

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -38,7 +38,8 @@ DryRunOption = Annotated[
     DryRun | None,
     typer.Option(
         "--dry-run",
-        help="On Kubernetes: client prints what would be sent, server asks the cluster as well.",
+        help="Start nothing. On Kubernetes: client prints what would be sent, server asks the cluster as "
+        "well. Here: the same as --estimate.",
         show_default=False,
     ),
 ]
@@ -106,7 +107,7 @@ def begin(spec: "RunSpec", start: "Starting", how: How) -> None:
     if how.estimate:
         _estimate(spec, how.output)
     elif how.dry_run is not None:
-        _dry_run(spec, how.dry_run, how.output)
+        _dry_run(spec, how.dry_run, how)
     elif not is_here(spec.backend):
         _begin_elsewhere(spec, start, how)
     elif how.detach:
@@ -143,23 +144,36 @@ def _begin_elsewhere(spec: "RunSpec", start: "Starting", how: How) -> None:
         _report(started, how.output, quiet=how.quiet)
 
 
-def _dry_run(spec: "RunSpec", how: DryRun, output: OutputFormat) -> None:
+def _dry_run(spec: "RunSpec", which: DryRun, how: How) -> None:
     from launcher.errors import SpecError, nothing_sent
     from launcher.render import render, to_json, to_yaml
     from launcher.spec.kinds import has_pods
 
     if not has_pods(spec.backend):
-        raise SpecError(
-            f"--dry-run {how.value}: expected none, as backend is {spec.backend} and sends no manifests"
-        )
+        if which is DryRun.server:
+            raise SpecError(
+                f"--dry-run server: expected client, as backend is {spec.backend} and sends no manifests"
+            )
+        _estimate(spec, how.output)
+        return
     with nothing_sent():
-        if how is DryRun.server:
+        if which is DryRun.server:
             from launcher.runs import verbs
 
             manifests = verbs.dry_run(spec)
         else:
             manifests = render(spec)
-    sys.stdout.write((to_json if output is OutputFormat.json else to_yaml)(manifests))
+    sys.stdout.write((to_json if how.output is OutputFormat.json else to_yaml)(manifests))
+    if not how.quiet:
+        note(_lasts(spec, manifests, ask=which is DryRun.server))
+
+
+def _lasts(spec: "RunSpec", manifests: "list[dict[str, Any]]", *, ask: bool) -> str:
+    """How long the run would take; its root is asked for others like it only with `ask`."""
+    from launcher.commands.estimated import duration_text
+    from launcher.diagnosis.duration import asked_cores, duration
+
+    return duration_text(duration(spec, spec.config(), asked_cores(spec, manifests), ask=ask))
 
 
 def _report(started: "Started", output: OutputFormat, *, quiet: bool) -> None:

@@ -7,24 +7,21 @@ Sizes of networks and checkpoints are exact (`trainer.networks.sizes`), memory g
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from launcher.backends.kubernetes.capacity.fits import Fit
+from launcher.diagnosis.duration import Duration, duration
 from launcher.errors import Transient
-from launcher.records.states import parse_time
 from launcher.spec.footprint import Footprint, data_bytes, footprint
 from launcher.spec.kinds import has_pods
 from launcher.spec.runspec import RunSpec
-from launcher.time_limit import within
 from launcher.wording import counted
-from trainer.config import RunConfig
+from trainer.config import RunConfig, proposals
 from trainer.errors import GantryError
 from trainer.networks.sizes import Sizes, sizes
 
 if TYPE_CHECKING:
     from launcher.backends.kubernetes.client.api import Api
-    from trainer.run.index import Entry
 
 _MIB = 2**20
 _LINE_BYTES = 240  # of metrics/, measured 233 to 237
@@ -32,16 +29,6 @@ _LOG_BYTES, _LOG_LINE_BYTES = 4000, 110  # of a worker's log, both on the safe s
 _PICTURE_BYTES = 60_000  # export/loss.png
 _GRID = 1.6  # bytes of a grid for each of its images' pixels: 1.54 of grey noise, enlarged to be seen
 _OTHER_GRIDS = 2  # before the first step, and of real images
-_ANSWER_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Duration:
-    """How long a run takes, as another one did."""
-
-    seconds: float
-    run: str
-    """The run of the same experiment, preset and number of workers whose speed it is."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,9 @@ class Estimate:
     """What the run's folder holds at the end, by kind; grids at most, as they are compressed."""
     bucket_total_bytes: int
     duration: Duration | None
-    """None where no run of the experiment's index shows the speed."""
+    """None on a GPU, unless a run of the experiment's index shows the speed."""
+    proposed: dict[str, str]
+    """Values that StyleGAN2-ADA's rule has for what is off, by key."""
     fits: list[Fit] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -106,7 +95,8 @@ def estimate(spec: RunSpec, api: "Api | None" = None) -> Estimate:
         checkpoint_bytes=found.checkpoint_bytes,
         bucket_bytes=bucket,
         bucket_total_bytes=sum(bucket.values()),
-        duration=_duration(spec, config),
+        duration=duration(spec, config, asks["cpu"]),
+        proposed={key: value for each in proposals(config) for key, value in each.values.items()},
         fits=fit,
         warnings=_warnings(spec, config, needs, limit),
     )
@@ -204,32 +194,3 @@ def _on_cluster(spec: RunSpec, manifests: Sequence[dict[str, Any]], api: "Api | 
         ),
         asked("nodes", lambda: fit_on_nodes(nodes_and_pods(cluster), manifests)),
     ]
-
-
-def _duration(spec: RunSpec, config: RunConfig) -> Duration | None:
-    """As long as the newest finished run of the same preset and size took for as many steps."""
-    from trainer.run.index import read
-    from trainer.storage import open_store
-
-    where = f"{spec.root.rstrip('/')}/{spec.experiment}"
-    try:
-        entries = within(_ANSWER_SECONDS, lambda: read(open_store(where)), where)
-    except GantryError:  # submit says what is wrong with the bucket
-        return None
-    like = [
-        (entry.ended, entry.run, seconds / entry.step)
-        for entry in entries.values()
-        if (entry.state, entry.preset, entry.world_size) == ("finished", spec.preset, spec.workers)
-        and entry.step
-        and entry.ended
-        and (seconds := _took(entry))
-    ]
-    if not like:
-        return None
-    _, run, pace = max(like)
-    return Duration(round(config.steps * pace, 1), run)
-
-
-def _took(entry: "Entry") -> float:
-    begun, ended = parse_time(entry.created), parse_time(entry.ended)
-    return max(timedelta(), ended - begun).total_seconds() if begun and ended else 0.0

@@ -5,7 +5,7 @@ from launcher.spec.runspec import RunSpec
 from launcher.time_limit import within
 from trainer.config.sources import SOURCES
 from trainer.errors import DataError, GantryError
-from trainer.survey import blamed, survey
+from trainer.survey import blamed, check_installed, survey
 
 _SECONDS = 10.0  # for a bucket, or a folder with a great many files on a network's disk
 
@@ -27,6 +27,8 @@ def data_lines(spec: RunSpec) -> list[str]:
         return []
     about = f"data.source {config.data.source}"
     try:
+        if here:
+            check_installed(config.data.source)
         found = within(_SECONDS, lambda: survey(config), about)
     except DataError as error:
         told = blamed(error, spec.preset, spec.overrides)

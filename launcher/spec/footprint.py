@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from trainer.config import RunConfig
 from trainer.networks.sizes import sizes
+from trainer.survey.shapes import KNOWN
 
 _MIB = 2**20
 _TENSORFLOW_BYTES = 600 * _MIB  # imported
@@ -18,8 +19,6 @@ _FIRST_PROCESS_BYTES = 70 * _MIB  # of a pod
 _IN_FLIGHT = 2  # checkpoints that wait for the bucket before training does
 _CACHES_BYTES, _ON_THE_WAY = 2048 * _MIB, 4
 _STEP_MIB = 256  # to which what to ask for is rounded
-_KNOWN_SETS = {"digits": 5_000, "keras:mnist": 60_000, "keras:fashion_mnist": 60_000,
-               "keras:cifar10": 50_000, "keras:cifar100": 50_000}  # fmt: skip
 
 
 class Footprint(NamedTuple):
@@ -74,5 +73,5 @@ def scratch_mib(config: RunConfig) -> int:
 
 def data_bytes(config: RunConfig) -> int | None:
     """The data set as 8-bit images where it is one whose size is known, else None."""
-    count = _KNOWN_SETS.get(config.data.source)
-    return None if count is None else count * math.prod(config.image.shape)
+    known = KNOWN.get(config.data.source)
+    return None if known is None else known.taken(config.labelled) * math.prod(config.image.shape)

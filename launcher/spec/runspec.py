@@ -282,7 +282,9 @@ def check_batch(config: RunConfig, workers: int, gpus: int = 0) -> None:
     replicas = workers * max(1, gpus)
     try:
         config.per_replica_batch(replicas)
-    except ValueError:
+    except ValueError as error:
+        if config.batch_size % replicas == 0:
+            raise ConfigError(str(error)) from None
         below = config.batch_size // replicas * replicas
         near = f"{below} or {below + replicas}" if below else str(replicas)
         who = f"{workers} workers" + (f" with {gpus} GPUs each" if gpus > 1 else "")

@@ -13,7 +13,7 @@ from trainer.config import (
     RunConfig,
     difference,
     flatten,
-    preset_description,
+    preset_about,
     preset_names,
     preset_values,
     resolve,
@@ -52,12 +52,12 @@ def default_of(values: dict) -> dict:
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_resolves_and_describes_itself_in_a_line(name):
     assert isinstance(resolve(name), RunConfig)
-    assert 10 < len(preset_description(name)) < 80
-    assert "\n" not in preset_description(name)
+    assert 10 < len(preset_about(name).description) < 80
+    assert "\n" not in preset_about(name).description
 
 
 def test_the_presets_are_those_that_are_promised():
-    assert preset_names() == ["dcgan", "dcgan64", "demo", "mlp"]
+    assert {"dcgan", "dcgan64", "demo", "emoji", "mlp"} <= set(preset_names())
 
 
 def test_mlp_is_the_plain_gan_of_the_page():
@@ -82,7 +82,6 @@ def test_dcgan64_is_the_papers():
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_holds_only_what_differs_from_the_defaults(name):
     content = preset_values(name)
-    del content["description"]
     defaults = default_of(content)
     same = [
         key for key, value in flatten(content).items() if defaults[key] == value and key != "network.name"
@@ -199,7 +198,10 @@ def test_a_value_out_of_bounds_is_refused_with_field_and_value(leaf, value):
         ("xla=on", ["xla is 'on'", "'auto' or 'off'"]),
         ("data.placement=disk", ["data.placement is 'disk'", "'memory'"]),
         ("data.source=", ["data.source is ''", "at least 1 character"]),
-        ("data.source=nonsense", ["data.source is 'nonsense'", "expected one of digits, idx:<folder>"]),
+        (
+            "data.source=nonsense",
+            ["data.source is 'nonsense'", "expected one of digits, emoji, idx:<folder>"],
+        ),
         ("data.source=gs://b/faces/", ["is 'gs://b/faces/'", "did you mean tfrecord:gs://b/faces/?"]),
         ("data.source=tfrecord:s3://b/x", ["tfrecord:s3://b/x", "expected tfrecord:gs://bucket/path"]),
         ("data.source=keras:fashion-mnist", ["did you mean keras:fashion_mnist?"]),

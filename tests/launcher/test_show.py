@@ -127,7 +127,7 @@ def test_settings_are_those_that_differ_from_the_preset_or_the_defaults(rich_run
     settings = {each.key: each for each in show(Place(root), "one").settings}
 
     assert settings["batch_size"] == Setting("batch_size", 32, 64, 64)
-    assert settings["steps"] == Setting("steps", 2000, 2000, 10000)  # the preset's own
+    assert settings["steps"] == Setting("steps", 3200, 3200, 10000)  # the preset's own
     assert "optimizer.beta1" not in settings
 
 

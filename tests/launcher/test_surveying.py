@@ -27,7 +27,7 @@ def here(source, *more):
 
 def test_a_local_run_counts_its_folder(tmp_path):
     lines = data_lines(here(folder_of_pictures(tmp_path)))
-    assert lines[0].startswith(f"data.source images:{tmp_path}: 5 images of 28x28x1; 2 labels")
+    assert lines[0].startswith(f"data.source images:{tmp_path}: 5 images of 28x28x1; 2 classes")
     assert lines[1].endswith("left out, as no images that are read: 2 .txt, 1 .csv, 1 without an ending")
 
 
@@ -44,7 +44,7 @@ def test_a_bucket_is_counted_for_the_pods(gcs_root, tmp_path):
         open_store(f"{gcs_root}/set").write(name, bytes(number))
     prepare("digits", f"tfrecord:{gcs_root}/set")
     lines = data_lines(on_cluster(f"tfrecord:{gcs_root}/set"))
-    assert lines[0].startswith(f"data.source tfrecord:{gcs_root}/set: 5000 images of 28x28x1; 10 labels")
+    assert lines[0].startswith(f"data.source tfrecord:{gcs_root}/set: 5000 images of 28x28x1; 10 classes")
     assert lines[1:] == [
         f"note: data.source tfrecord:{gcs_root}/set: left out, as no images that are read: 2 .csv"
     ]
@@ -59,7 +59,7 @@ def test_what_a_bucket_shows_now_refuses_no_pod(gcs_root):
 
 @pytest.mark.parametrize("kind", [here, on_cluster])
 def test_a_set_that_everybody_has_is_judged_for_everybody(kind):
-    assert data_lines(kind("digits"))[0].startswith("data.source digits: 5000 images of 28x28x1; 10 labels")
+    assert data_lines(kind("digits"))[0].startswith("data.source digits: 5000 images of 28x28x1; 10 classes")
     with pytest.raises(DataError, match="images are 28x28x1, the model needs 32x28x1"):
         data_lines(kind("digits", "image.height=32"))
 

@@ -116,6 +116,6 @@ def test_the_commands_take_it_too(paper, capsys):
     call(capsys, "explain", "one", *where)
     assert call(capsys, "cancel", "one", *where)["state"] == "stopped"
     with pytest.raises(SystemExit) as end:
-        main(["submit", *words, *where, "--dry-run", "client"])
+        main(["submit", *words, *where, "--dry-run", "server"])
     assert end.value.code == 2
-    assert "expected none, as backend is paper and sends no manifests" in capsys.readouterr().err
+    assert "expected client, as backend is paper and sends no manifests" in capsys.readouterr().err

@@ -12,9 +12,11 @@ from trainer.regularizers import REGULARIZERS
 _STRENGTH = {
     "label_smoothing": "weight=0.1",
     "weight_clipping": "limit=0.05",
+    "instance_noise": "stddev=0.5",
     "logit_centering": "weight=0.1",
     "gradient_penalty": "weight=10",
 }
+_MORE = {"instance_noise": ("regularizers.instance_noise.decay_to=5",)}
 COMMON = (
     "batch_size=8",
     "steps=3",
@@ -36,11 +38,16 @@ NETWORKS = {
         "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
         "network.discriminator_normalization=spectral",
     ),
+    "dcgan_bare": (
+        "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
+        "network.discriminator_normalization=none", "network.generator_normalization=none",
+    ),
 }  # fmt: skip
 OPTIONS = {
     "average": ("averaging.half_life_images=20",),
     "d_repeats": ("d_repeats=2",),
     "g_repeats": ("g_repeats=2",),
+    "microbatch": ("microbatch=2",),
     "rates": (
         "optimizer.generator.learning_rate=1e-3", "optimizer.discriminator.beta1=0",
         "optimizer.clip_norm=0.1", "optimizer.schedule.warm_up_steps=2",
@@ -59,7 +66,7 @@ def parts() -> dict[str, dict[str, tuple[str, ...]]]:
     regularizers = {"-": ()}
     for name in REGULARIZERS:
         first = f"regularizers.{name}.{_STRENGTH.get(name, 'weight=1')}"
-        regularizers[name] = (first,)
+        regularizers[name] = (first, *_MORE.get(name, ()))
         if name in EVERY:
             regularizers[f"{name}_lazy"] = (first, f"regularizers.{name}.{EVERY[name]}")
     return {

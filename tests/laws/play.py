@@ -82,10 +82,11 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
 
 def _stepper(config, strategy, images):
     from tests.support.steps import fed
-    from trainer.training import input_pipeline
+    from trainer.training import distribution, input_pipeline
     from trainer.training.state import State
     from trainer.training.step import Stepper
 
+    distribution.set_fusion(config)
     with strategy.scope():
         state = State(config)
     stepper = Stepper(config, strategy, state, input_pipeline.on_devices(strategy, images))

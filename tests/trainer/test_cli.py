@@ -5,12 +5,15 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+from trainer.config import preset_about, preset_names, resolve
 from trainer.data import open_source
 from trainer.losses import LOSSES
+from trainer.networks.sizes import sizes
 from trainer.regularizers import REGULARIZERS
 
 
@@ -31,7 +34,28 @@ def refused(result, *parts):
 def test_presets_are_listed():
     result = trainer("presets")
     assert result.returncode == 0
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["dcgan", "dcgan64", "demo", "mlp"]
+    assert [line.split()[0] for line in result.stdout.splitlines()] == preset_names()
+    assert "took 1.6 min on 2 cores" in result.stdout and "about 64 h on 2 cores" in result.stdout
+
+
+def test_presets_are_a_list_of_what_they_train_and_cost():
+    found = {each["name"]: each for each in json.loads(trainer("presets", "-o", "json").stdout)}
+    assert list(found) == preset_names()
+    keys = {"name", "description", "data", "cost", "trained_here", "stateful"}
+    assert all(set(each) == keys and each["cost"]["minutes"] > 0 for each in found.values())
+    assert found["demo"]["cost"] == {"images": 128_000, "minutes": 1.6, "measured": True, "cores": 2}
+    assert found["dcgan64"]["cost"]["measured"] is False and found["dcgan64"]["data"] == "images:data"
+    [stateful] = [each for each in found.values() if each["stateful"]]
+    assert stateful["trained_here"]
+    kinds = {name: sum(count > 0 for count in sizes(resolve(name)).state.values()) for name in found}
+    assert kinds[stateful["name"]] == max(kinds[name] for name in found if found[name]["trained_here"])
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_that_was_trained_is_shown_where_it_says(name):
+    if trained := preset_about(name).trained:
+        page = Path(__file__).parents[2] / trained.shown
+        assert f"`{name}`" in page.read_text(encoding="utf-8")
 
 
 def test_parts_are_listed_by_group_with_their_papers():
@@ -40,6 +64,7 @@ def test_parts_are_listed_by_group_with_their_papers():
     names = {group: [part["name"] for part in those] for group, those in groups.items()}
     assert names["losses"] == list(LOSSES) and names["regularizers"] == [*REGULARIZERS, "spectral_norm"]
     assert names["networks"] == ["mlp", "dcgan"] and names["averaging"] == ["ema"]
+    assert names["optimizers"] == ["adam", "gradient_accumulation"]
     for group, those in groups.items():
         assert all(part["line"] and f"  {part['name']} " in as_text.stdout for part in those)
         assert group == "metrics" or all("arXiv" in part["paper"] for part in those), group
@@ -71,8 +96,18 @@ def test_describe_counts_the_pages_networks():
     )
     assert found["flop_per_image"] == 2 * (3 * d - 2 * 784 * 1024) + 2 * d + 3 * g - 2 * 100 * 128
     assert found["memory_bytes_per_replica"]["weights"] == 4 * (1_506_448 + 1_460_225)
+    run = found["run"]
+    assert (run["images"], run["steps"], run["cores"], run["measured"]) == (640_000, 10_000, 2, False)
+    assert run["seconds_per_1000_images"] == pytest.approx(60_000 * run["minutes"] / run["images"], abs=1e-3)
+    assert found["proposed"] == {
+        "regularizers.r1.weight": "0.0012",
+        "regularizers.r1.every": "16",
+        "averaging.half_life_images": "20000",
+    }
     text = trainer("describe", "--preset", "dcgan64", "--replicas", "2")
     assert "18,858,883 parameters" in text.stdout and text.stderr == ""
+    assert "a run: 6,400,000 images in 50,000 steps" in text.stdout and "64 h on 2 cores" in text.stdout
+    assert "ema is off" in text.stdout and "--set averaging.half_life_images=40000" in text.stdout
 
 
 TRAIN = ["train", "--preset", "mlp", "--experiment", "e", "--run", "r", "--root"]

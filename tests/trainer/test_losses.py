@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer import losses
+from trainer.config import proposals, resolve
 
 
 def log_sigmoid(x):
@@ -99,3 +100,10 @@ def test_the_middle_of_a_loss_is_where_the_better_verdict_changes(name):
     assert on_real < on_fake
     on_real, on_fake = loss.parts(below, below)
     assert on_real > on_fake
+
+
+@pytest.mark.parametrize("name", [name for name, about in losses.LOSSES.items() if about.logistic])
+def test_the_gamma_that_is_proposed_is_halved_where_the_loss_is(name):
+    [r1] = [each for each in proposals(resolve("mlp", [f"loss={name}"])) if each.part == "r1"]
+    half = 2 if losses.load(name).weight == 0.5 else 1
+    assert float(r1.values["regularizers.r1.weight"]) == pytest.approx(0.0002 * 784 / 64 / half, rel=0.05)

@@ -21,7 +21,7 @@ def test_every_metric_has_a_name_of_its_own_and_a_panel():
 
 
 def test_a_step_gives_what_the_table_says():
-    weights = [f"regularizers.{name}.weight=1" for name in REGULARIZERS if name != "weight_clipping"]
+    weights = [f"regularizers.{name}.weight=1" for name, about in REGULARIZERS.items() if about.of_loss]
     weights.remove("regularizers.label_smoothing.weight=1")
     found = {name for loss in LOSSES for name in names(config.resolve("mlp", [f"loss={loss}", *weights]))}
     found |= {*names(config.resolve("mlp", ["regularizers.label_smoothing.weight=0.1"]))}

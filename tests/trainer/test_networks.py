@@ -94,6 +94,13 @@ class Block(keras.layers.Layer):
         return inputs + self.second(self.first(inputs))
 
 
+def test_two_variables_of_one_name_are_refused(config, monkeypatch):
+    state = State(config)
+    monkeypatch.setattr(state, "_named", lambda: iter([("average/x", 1), ("average/x", 2)]))
+    with pytest.raises(ValueError, match="two variables are called average/x"):
+        state.variables()
+
+
 def test_variables_of_nested_layers_have_names_of_their_own():
     for _ in range(2):  # whatever was built before
         model = keras.Sequential([keras.Input((2,)), Block(name="one"), Block(name="two")], name="g")

@@ -1,6 +1,7 @@
 """What a run is: validated, serialisable, with presets. Free of TensorFlow, so the launcher reads it too."""
 
 from trainer.config.carried import VARIABLE, Received, carry, receive
+from trainer.config.proposals import Proposal, proposals
 from trainer.config.resolve import (
     conflicts,
     difference,
@@ -9,10 +10,11 @@ from trainer.config.resolve import (
     overlaid,
     placed,
     placed_overrides,
-    preset_description,
+    preset_about,
     preset_names,
     preset_values,
     resolve,
+    same_work,
     to_json,
     to_yaml,
     validate,
@@ -23,6 +25,7 @@ __all__ = [
     "BLOCK",
     "MOST_ROWS",
     "VARIABLE",
+    "Proposal",
     "Received",
     "RunConfig",
     "WarmStart",
@@ -34,11 +37,13 @@ __all__ = [
     "overlaid",
     "placed",
     "placed_overrides",
-    "preset_description",
+    "preset_about",
     "preset_names",
     "preset_values",
+    "proposals",
     "receive",
     "resolve",
+    "same_work",
     "to_json",
     "to_yaml",
     "validate",

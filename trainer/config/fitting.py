@@ -2,8 +2,8 @@
 
 from trainer.losses import LOSSES, Name
 from trainer.networks.builder import Architecture
-from trainer.networks.sizes import discriminator_is_lipschitz, discriminator_normalizes
-from trainer.regularizers import REGULARIZERS, Regularizers, chosen, strength
+from trainer.networks.sizes import discriminator_is_lipschitz, discriminator_normalizes, generator_normalizes
+from trainer.regularizers import REGULARIZERS, Regularizers, chosen, strength, strength_key
 from trainer.sections import Image
 
 
@@ -22,11 +22,34 @@ def check_parts(loss: Name, regularizers: Regularizers, network: Architecture, i
             "with it: its critic has to be Lipschitz"
         )
     for name in on:
-        said = f"regularizers.{name}.weight is {strength(getattr(regularizers, name)):g}, expected 0 with"
+        numbers = getattr(regularizers, name)
+        key = f"regularizers.{name}.{strength_key(numbers)}"
+        said = f"{key} is {strength(numbers):g}, expected 0 with"
         if REGULARIZERS[name].of_labels and (about.relative or not about.logistic):
             raise ValueError(f"{said} loss {loss}, which has no labels")
         if REGULARIZERS[name].of_one and discriminator_normalizes(network, image):
             raise ValueError(
                 f"{said} batch normalization in the discriminator: a score there depends on the other images"
                 f"{network.without_normalization}"
+            )
+
+
+def check_microbatch(microbatch: int, batch_size: int, network: Architecture, image: Image) -> None:
+    """Refuse parts of a batch that do not fill it, and networks for which they are not the same as the whole.
+
+    Raises:
+        ValueError: with the key, its value and what is expected.
+    """
+    if not microbatch:
+        return
+    if batch_size % microbatch:
+        raise ValueError(f"microbatch is {microbatch}, expected a divisor of batch_size ({batch_size})")
+    for player, normalizes, out in (
+        ("generator", generator_normalizes, network.without_generator_normalization),
+        ("discriminator", discriminator_normalizes, network.without_normalization),
+    ):
+        if normalizes(network, image):
+            raise ValueError(
+                f"microbatch is {microbatch}, expected 0 with batch normalization in the {player}, whose "
+                f"statistics are those of the whole batch{out}"
             )

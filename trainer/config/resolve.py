@@ -1,13 +1,14 @@
 """From a preset's name and ``--set`` overrides to a checked `RunConfig`, and back to text.
 
-A preset is a YAML file in ``presets/`` that holds a description and only what differs from the defaults.
+A preset is a YAML file in ``presets/`` that holds a description, perhaps how long a run of it took, and only
+what differs from the defaults.
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import ValidationError
@@ -27,6 +28,14 @@ from trainer.config.sources import absolute
 from trainer.errors import ConfigError
 
 _MISSING = object()
+# What changes no step's work: numbers that stay numbers, and what is done seldom. A part is off at 0, so of
+# regularizers and averages each value counts.
+_EFFORTLESS = (
+    "steps", "seed", "recovery.", "warm_start.", "checkpoints.", "samples.", "metrics.", "data.source",
+    "data.labels", "data.skip_damaged", "data.shuffle_window", "optimizer.schedule.",
+    "optimizer.learning_rate", "optimizer.generator.learning_rate", "optimizer.discriminator.learning_rate",
+    "optimizer.beta", "optimizer.generator.beta", "optimizer.discriminator.beta",
+)  # fmt: skip
 _NOTHING = ("", "~", "null", "Null", "NULL")  # as YAML has it, for a text that may be left out
 _SOURCE = "data.source"
 _WHOLE = re.compile(r"[+-]?\d+(?:\.\d*)?[eE]\+?1?\d|[+-]?\d+\.0*")  # a number as science writes it
@@ -39,6 +48,23 @@ _FREE = frozenset({
 })  # fmt: skip
 
 
+class Trained(NamedTuple):
+    """A run of a preset as it is, on 2 cores."""
+
+    minutes: float
+    """From its first process to its end; where others were at work there, half its processor time."""
+    shown: str
+    """Page that shows it, from the repository's root on."""
+
+
+class About(NamedTuple):
+    """What a preset's file says beside its values."""
+
+    description: str
+    """One line that says what it trains."""
+    trained: Trained | None
+
+
 def preset_names() -> list[str]:
     """Names of the presets that come with Gantry, sorted."""
     folder = resources.files("trainer.config") / "presets"
@@ -48,22 +74,29 @@ def preset_names() -> list[str]:
 
 
 def preset_values(name: str) -> dict[str, Any]:
-    """A preset as its file says: what differs from the defaults, and its description.
+    """What of a preset differs from the defaults.
 
     Raises:
         ConfigError: there is no such preset; the text names the nearest one.
     """
+    values = _preset(name)
+    return {key: value for key, value in values.items() if key not in About._fields}
+
+
+def preset_about(name: str) -> About:
+    """What a preset's file says of it; raises as `preset_values` does."""
+    values = _preset(name)
+    trained = values.get("trained")
+    return About(str(values["description"]), Trained(**trained) if trained else None)
+
+
+def _preset(name: str) -> dict[str, Any]:
     names = preset_names()
     if name not in names:
         raise ConfigError(f"unknown preset '{name}'{nearest(name, names)}; presets are {', '.join(names)}")
     path = resources.files("trainer.config") / "presets" / f"{name}.yaml"
     values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return values
-
-
-def preset_description(name: str) -> str:
-    """One line that says what the preset trains."""
-    return str(preset_values(name)["description"])
 
 
 def resolve(preset: str, overrides: Iterable[str] = ()) -> RunConfig:
@@ -73,7 +106,6 @@ def resolve(preset: str, overrides: Iterable[str] = ()) -> RunConfig:
         ConfigError: unknown preset or key, or a value out of its range; the text names all three.
     """
     values = preset_values(preset)
-    del values["description"]
     for override in overrides:
         path, value = _parse_override(override)
         _set(values, path, value)
@@ -150,6 +182,11 @@ def conflicts(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:
         for key, values in found.items()
         if not may_change(key) and not (key == "steps" and new.steps > old.steps)
     }
+
+
+def same_work(one: RunConfig, other: RunConfig) -> bool:
+    """Whether a step of both computes the same: the same parts and shapes, whatever rates and seed."""
+    return all(key.startswith(_EFFORTLESS) for key in difference(one, other))
 
 
 def may_change(key: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from trainer import losses
-from trainer.config.fitting import check_parts
+from trainer.config.fitting import check_microbatch, check_parts
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
 from trainer.networks import Mlp, Network
@@ -39,17 +39,18 @@ class Data(Section):
     """Where real images come from and how they are ordered."""
 
     source: Annotated[str, Field(min_length=1), AfterValidator(_source)] = "digits"
-    """digits, idx:<folder>, npz:<file>, images:<folder>, tfrecord:<glob> or keras:<name>.
+    """digits, emoji, idx:<folder>, npz:<file>, images:<folder>, tfrecord:<glob> or keras:<name>.
 
     A folder called `latest` on the way, as in `tfrecord:gs://bucket/faces/latest/`, is taken as it is where
     there is one; where there is none it stands for the newest of its siblings by name, as dated folders have
     it. That is looked up once, when the run begins: data.json lists the files that a run began with, and it
     trains on these alone until it ends.
     """
-    labels: Literal["auto", "none"] = "auto"
-    """auto: those of the set, if it has any that can be used; none: sub-folders and labels mean nothing.
+    labels: Literal["auto", "none", "required"] = "auto"
+    """auto: those of the set, if it has any that can be used; none: sub-folders and labels mean nothing;
+    required: a set without is refused, and of `emoji` those alone are taken that have one.
 
-    `conditioning.kind` uses them, and refuses a set without.
+    `conditioning.kind` uses them, and requires them.
     """
     skip_damaged: bool = False
     """Whether damaged files of `images:` are left out, and written down, instead of refused."""
@@ -148,6 +149,9 @@ class RunConfig(Section):
     """Updates of the generator in a step."""
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
     """Global batch: real images for each update of the discriminator, over all replicas together."""
+    microbatch: Annotated[int, Field(ge=0, le=65536)] = 0
+    """Images of one replica that are computed at once, for less memory; 0 is all of its batch, which has to
+    be a multiple. The same sums, and one update of all of them (gradient accumulation)."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of everything random: first weights, order of images, latents."""
     xla: Literal["auto", "off"] = "auto"
@@ -178,7 +182,13 @@ class RunConfig(Section):
                 f"data.labels is none, expected auto with conditioning.kind {self.conditioning.kind}"
             )
         check_parts(self.loss, self.regularizers, self.network, self.image)
+        check_microbatch(self.microbatch, self.batch_size, self.network, self.image)
         return self
+
+    @property
+    def labelled(self) -> bool:
+        """Whether images have to have a label."""
+        return self.conditioning.on or self.data.labels == "required"
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -199,4 +209,10 @@ class RunConfig(Section):
         """
         if self.batch_size % replicas:
             raise ValueError(f"batch_size {self.batch_size} is not divisible by {replicas} replicas")
-        return self.batch_size // replicas
+        here = self.batch_size // replicas
+        if self.microbatch and here % self.microbatch:
+            raise ValueError(
+                f"microbatch is {self.microbatch}, expected a divisor of {here}: batch_size "
+                f"{self.batch_size} over {replicas} replicas"
+            )
+        return here

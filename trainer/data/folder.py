@@ -36,10 +36,19 @@ class FolderSource(ImageSource):
         files: their paths below `folder`, with forward slashes.
         shape: what every image is fitted to.
         look: notes what is read.
+        labels: as for `ImageSource`.
+        label_names: as for `ImageSource`.
     """
 
-    def __init__(self, folder: Path, files: Sequence[str], shape: Shape, look: Look) -> None:
-        labels, label_names = _labels(files, look)
+    def __init__(
+        self,
+        folder: Path,
+        files: Sequence[str],
+        shape: Shape,
+        look: Look,
+        labels: Labels | None = None,
+        label_names: tuple[str, ...] | None = None,
+    ) -> None:
         super().__init__(look.name, len(files), shape, labels, label_names)
         self._folder, self._files, self._look = folder, tuple(files), look
         self._prefix = f"{folder}/"
@@ -96,7 +105,8 @@ class FolderSource(ImageSource):
         if not damaged:
             return self
         files = [file for file, kept in zip(self._files, keep, strict=True) if kept]
-        return FolderSource(self._folder, files, self.shape, self._look)
+        labels = None if self.labels is None else self.labels[keep]
+        return FolderSource(self._folder, files, self.shape, self._look, labels, self.label_names)
 
     def _without(self, damaged: dict[str, str]) -> NDArray[np.bool_]:
         """Which images are left, as a mask."""
@@ -123,7 +133,7 @@ def open_images(folder: str, shape: Shape | None, look: Look) -> FolderSource:
         raise no_pictures(name, path, left_out_text(look.left_out), ENDINGS)
     shape = shape or _first_shape(look, path, files)
     look.admit(len(files) * int(np.prod(shape)))
-    return FolderSource(path, files, shape, look)
+    return FolderSource(path, files, shape, look, *_labels(files, look))
 
 
 def _decode(look: Look, folder: Path, file: str, shape: Shape | None) -> Images:

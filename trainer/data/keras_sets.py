@@ -40,7 +40,8 @@ def open_images(which: str, shape: Shape | None, look: Look) -> ArraySource:
     """
     name = look.name
     names, cached = _SETS[which]
-    check_shape(name, KNOWN[name][1], shape)  # before it is downloaded
+    if known := KNOWN[name].shape:
+        check_shape(name, known, shape)  # before it is downloaded
     home = _home()
     folder = home / "datasets"
     if not (folder / cached).exists():

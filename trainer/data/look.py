@@ -46,6 +46,7 @@ class Look:
         pinned: the files that the run began with, by name; None takes all.
         skipped: names that were left out, as damaged, when the run began.
         labels: whether labels are wanted; without them sub-folders mean nothing.
+        labelled: whether images have to have one.
         skip_damaged: whether damaged images are left out instead of refused.
         telling: whether those of a set that is read as it is opened are left out and told, in `damaged`.
         limit: bytes of 8-bit images that may be taken into memory; None for any.
@@ -60,12 +61,14 @@ class Look:
         skipped: Collection[str] = (),
         *,
         labels: bool = True,
+        labelled: bool = False,
         skip_damaged: bool = False,
         telling: bool = False,
         limit: int | None = None,
         cache_blocks: int = _CACHE_BLOCKS,
     ) -> None:
         self.name, self.pinned, self.labels, self.skip_damaged = name, pinned, labels, skip_damaged
+        self.labelled = labelled
         self.limit, self.telling, self.cache_blocks = limit, telling, cache_blocks
         self._skipped = set(skipped)
         self._lock = Lock()

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from trainer.config.sources import SOURCES, parse_source
 from trainer.data.look import Look, unfit
-from trainer.data.sources import ImageSource, Shape, problem, reading
+from trainer.data.sources import ImageSource, Shape, problem, reading, require_labels
 
 
 def open_source(source: str, shape: Shape | None, *, look: Look | None = None) -> ImageSource:
@@ -17,7 +17,8 @@ def open_source(source: str, shape: Shape | None, *, look: Look | None = None) -
         look: which files count, and where it is noted what was found.
 
     Raises:
-        DataError: no such kind, or the set is missing, empty, damaged or of the wrong shape.
+        DataError: no such kind, or the set is missing, empty, damaged or of the wrong shape, or has no labels
+            and `look` has to have them.
         AccessError: a file, folder or bucket refuses us.
     """
     try:
@@ -33,4 +34,6 @@ def open_source(source: str, shape: Shape | None, *, look: Look | None = None) -
         except MemoryError as error:
             raise unfit(source, error) from error
     opened.label_problem = look.label_problem
+    if look.labelled:
+        require_labels(opened)
     return opened

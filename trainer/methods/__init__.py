@@ -19,7 +19,8 @@ class Batch(NamedTuple):
     latents: Any
     """float32 [n, latent size]."""
     noise: Mapping[str, Any]
-    """Random numbers of the regularizers that draw some, by name: [n], or [n, height, width, channels]."""
+    """Random numbers of the regularizers that draw some, by name: [n], or [n, height, width, channels]; and
+    noise to be added to images before the discriminator sees them, as `real` and `fake`."""
 
 
 class Turn(NamedTuple):
@@ -31,6 +32,8 @@ class Turn(NamedTuple):
     """One for each update of the discriminator."""
     latents: Sequence[Any]
     """One for each update of the generator after its first, float32 [n, latent size]."""
+    noise: Sequence[Mapping[str, Any]]
+    """One for each update of the generator, as a batch has it."""
 
 
 class Update(NamedTuple):

@@ -9,6 +9,7 @@ stream of random numbers more is needed, and whatever pairs the two pairs the sa
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import tensorflow as tf
 
@@ -16,6 +17,7 @@ from trainer import losses, regularizers
 from trainer.config import RunConfig
 from trainer.data import to_unit_range
 from trainer.methods import Batch, Turn, Update
+from trainer.methods.accumulation import Found, accumulated
 from trainer.networks.keras_builder import Networks, batch_dependent, call
 from trainer.networks.layers import batches_apart
 
@@ -48,24 +50,36 @@ class Adversarial:
 
     def updates(self, turn: Turn) -> Iterator[Update]:
         """The discriminator's, then the generator's."""
+        size = self._config.microbatch
+        parts = size and size < self._config.per_replica_batch(self._replicas)
+        yield from self._in_parts(turn, size) if parts else self._at_once(turn)
+
+    def _at_once(self, turn: Turn) -> Iterator[Update]:
+        """All of a replica's images of an update together."""
         repeats = len(turn.batches)
         for number, batch in enumerate(turn.batches, start=1):
-            real = to_unit_range(batch.real)
             last = number == repeats
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 if last:
                     tape.watch(self._g_weights)
-                fake = self._draw(batch.latents, batch.labels)
+                fake = self._draw(batch)
             taken = turn.step * repeats + number - 1
-            gradients, sums = self._discriminator(Look(self, batch, real, tf.stop_gradient(fake)), taken)
-            yield Update("discriminator", gradients, sums)
-        labels = batch.labels
-        yield self._generator(tape, fake, real, labels)
-        for latents in turn.latents:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(self._g_weights)
-                fake = self._draw(latents, labels)
-            yield self._generator(tape, fake, real, labels)
+            yield Update("discriminator", *self._discriminator(batch, tf.stop_gradient(fake), taken))
+        first, *others = _of_generator(turn)
+        yield Update("generator", *self._generator(tape, fake, first))
+        for batch in others:
+            yield Update("generator", *self._draw_and_learn(batch))
+
+    def _in_parts(self, turn: Turn, size: int) -> Iterator[Update]:
+        """`size` images after others; the images of no update serve another, as they are not kept."""
+        of_generator = sum(name.startswith("g_") for name in self.sums)
+        of_discriminator = len(self.sums) - of_generator
+        for number, batch in enumerate(turn.batches):
+            learn = partial(self._draw_and_judge, turn.step * len(turn.batches) + number)
+            yield Update("discriminator", *accumulated(learn, batch, size, self._d_weights, of_discriminator))
+        for batch in _of_generator(turn):
+            found = accumulated(self._draw_and_learn, batch, size, self._g_weights, of_generator)
+            yield Update("generator", *found)
 
     def metrics(self, means: Mapping[str, float]) -> dict[str, float]:
         """The discriminator's loss is its loss's alone, without penalties, which have names of their own."""
@@ -81,9 +95,9 @@ class Adversarial:
         """The discriminator's, of one batch."""
         return Judgement(call(self._networks.discriminator, images, labels, training=True))
 
-    def _draw(self, latents: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+    def _draw(self, batch: Batch) -> tf.Tensor:
         """The generator's images."""
-        return call(self._networks.generator, latents, labels, training=True)
+        return call(self._networks.generator, batch.latents, batch.labels, training=True)
 
     def _judge_both(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None
@@ -101,9 +115,13 @@ class Adversarial:
         of_real, of_fake = tf.split(both.logits, 2)
         return Judgement(of_real), Judgement(of_fake)
 
-    def _discriminator(self, look: "Look", taken: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Gradients and sums of one update, before which the discriminator has had `taken`."""
-        batch_size, lazy = self._config.batch_size, []
+    def _draw_and_judge(self, taken: tf.Tensor, batch: Batch) -> Found:
+        """Gradients and sums of an update of the discriminator."""
+        return self._discriminator(batch, self._draw(batch), taken)
+
+    def _discriminator(self, batch: Batch, fake: tf.Tensor, taken: tf.Tensor) -> Found:
+        """The same against images that were drawn; the discriminator has had `taken` updates before."""
+        batch_size, lazy, look = self._config.batch_size, [], Look(self, batch, fake)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._d_weights)
             of_real, of_fake = self._judge_both(look.real, look.fake, look.labels)
@@ -173,24 +191,28 @@ class Adversarial:
     def _penalty(self, name: str, look: "Look") -> tf.Tensor:
         return regularizers.penalty(name, getattr(self._config.regularizers, name), look)
 
-    def _generator(
-        self, tape: tf.GradientTape, fake: tf.Tensor, real: tf.Tensor, labels: tf.Tensor | None
-    ) -> Update:
-        """The generator's update through images that `tape` has seen it draw."""
-        to_fake, totals = self._signal(fake, real, labels)
-        gradients = tape.gradient(fake, self._g_weights, output_gradients=to_fake)
-        return Update("generator", gradients, tf.stack(totals))
+    def _draw_and_learn(self, batch: Batch) -> Found:
+        """Gradients and sums of an update of the generator."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._g_weights)
+            fake = self._draw(batch)
+        return self._generator(tape, fake, batch)
 
-    def _signal(
-        self, fake: tf.Tensor, real: tf.Tensor, labels: tf.Tensor | None
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _generator(self, tape: tf.GradientTape, fake: tf.Tensor, batch: Batch) -> Found:
+        """The same through images that `tape` has seen it draw."""
+        to_fake, totals = self._signal(fake, batch)
+        return tape.gradient(fake, self._g_weights, output_gradients=to_fake), tf.stack(totals)
+
+    def _signal(self, fake: tf.Tensor, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Gradient of the generator's loss with respect to its images, and the sums of its parts."""
+        labels = batch.labels
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
+            seen = shown("fake", fake, batch)
             if self._about.relative:
-                of_real, of_fake = self._judge_both(real, fake, labels)
+                of_real, of_fake = self._judge_both(shown_real(batch), seen, labels)
             else:
-                of_fake = self.judge(fake, labels)
+                of_fake = self.judge(seen, labels)
                 of_real = of_fake  # which the loss does not look at
             totals = [tf.reduce_sum(self._loss.generator(of_real.scores, of_fake.scores))]
             loss = totals[0] / self._config.batch_size
@@ -198,6 +220,25 @@ class Adversarial:
                 totals.append(tf.reduce_sum(of_fake.class_loss(labels)))
                 loss += self._config.conditioning.class_weight * totals[1] / self._config.batch_size
         return tape.gradient(loss, fake), totals
+
+
+def _of_generator(turn: Turn) -> list[Batch]:
+    """What the generator's updates have: the discriminator's last batch, after the first with own latents."""
+    latents = (turn.batches[-1].latents, *turn.latents)
+    return [
+        turn.batches[-1]._replace(latents=own, noise=noise)
+        for own, noise in zip(latents, turn.noise, strict=True)
+    ]
+
+
+def shown_real(batch: Batch) -> tf.Tensor:
+    """A batch's real images as the discriminator is shown them."""
+    return shown("real", to_unit_range(batch.real), batch)
+
+
+def shown(kind: str, images: tf.Tensor, batch: Batch) -> tf.Tensor:
+    """Images in [-1, 1] with their noise, if there is any: `real` or `fake` ones."""
+    return images + batch.noise[kind] if kind in batch.noise else images
 
 
 class Judgement:
@@ -225,8 +266,9 @@ class Judgement:
 class Look:
     """One update as a regularizer sees it (`regularizers.Game`)."""
 
-    def __init__(self, method: Adversarial, batch: Batch, real: tf.Tensor, fake: tf.Tensor) -> None:
-        self.real, self.fake, self.labels = real, fake, batch.labels
+    def __init__(self, method: Adversarial, batch: Batch, fake: tf.Tensor) -> None:
+        """`fake`: as the generator has drawn them."""
+        self.real, self.fake, self.labels = shown_real(batch), shown("fake", fake, batch), batch.labels
         self._method, self._noise = method, batch.noise
         self.real_scores = self.fake_scores = None
 

@@ -183,6 +183,9 @@ class Architecture(Section):
     without_normalization: ClassVar[str] = ""
     """How a person takes batch normalization out of the discriminator, for messages: ``: network.… does``."""
 
+    without_generator_normalization: ClassVar[str] = ""
+    """The same for the generator."""
+
     def check(self, image: Image) -> None:
         """Refuse images that the networks cannot have.
 
@@ -229,6 +232,10 @@ class Configuration(Protocol):
     @property
     def regularizers(self) -> Regularizers:
         """What holds the discriminator back."""
+
+    @property
+    def microbatch(self) -> int:
+        """Images of one replica that are computed at once; 0 for all."""
 
     @property
     def d_repeats(self) -> int:

@@ -23,6 +23,7 @@ class Dcgan(Architecture):
     without_normalization: ClassVar[str] = (
         "; network.discriminator_normalization=none or spectral takes it out"
     )
+    without_generator_normalization: ClassVar[str] = "; network.generator_normalization=none takes it out"
 
     name: Literal["dcgan"]
     """Kind of network."""
@@ -34,6 +35,8 @@ class Dcgan(Architecture):
     """Channels of each convolution of the discriminator: the generator's, mirrored and halved."""
     kernel: Annotated[int, Field(ge=2, le=9)] = 5
     """Edge of each convolution's kernel, in pixels (figure 1: 5); the stride is 2."""
+    generator_normalization: Literal["batch", "none"] = "batch"
+    """batch: as in section 3; none: for `microbatch`."""
     discriminator_normalization: Literal["batch", "none", "spectral"] = "batch"
     """batch: as in section 3; none: for penalties on the discriminator's gradient at each image; spectral:
     every weight of the discriminator divided by its largest singular value (Miyato et al. 2018,
@@ -63,15 +66,18 @@ class Dcgan(Architecture):
         factor = 2 ** len(self.generator_filters)
         small = (image.height // factor, image.width // factor, first)
         x = ends.latents(builder, self.latent_size, conditioning)
-        x = builder.dense(x, small[0] * small[1] * first, "project", bias=False, weights=self._weights)
+        plain = self.generator_normalization == "none"
+        x = builder.dense(x, small[0] * small[1] * first, "project", bias=plain, weights=self._weights)
         x = builder.reshape(x, small, "grid")
-        x = builder.relu(self._normalized(builder, x, "project"), "relu_project")
+        x = x if plain else self._normalized(builder, x, "project")
+        x = builder.relu(x, "relu_project")
         for number, filters in enumerate(rest, start=1):
             name = f"up_{number}"
             x = builder.up_convolution(
-                x, filters, name, kernel=self.kernel, bias=False, weights=self._weights
+                x, filters, name, kernel=self.kernel, bias=plain, weights=self._weights
             )
-            x = builder.relu(self._normalized(builder, x, name), f"relu_{number}")
+            x = x if plain else self._normalized(builder, x, name)
+            x = builder.relu(x, f"relu_{number}")
         return builder.up_convolution(
             x, image.channels, "image", kernel=self.kernel, weights=self._weights, activation="tanh"
         )

@@ -9,6 +9,10 @@ from trainer.networks.sizes import Sizes, sizes
 class Batched(Configuration, Protocol):
     """A configuration that also knows its batch."""
 
+    @property
+    def images_per_step(self) -> int:
+        """Real images that one step takes of the set, over all replicas together."""
+
     def per_replica_batch(self, replicas: int) -> int:
         """Images of each step that one of `replicas` replicas takes."""
 

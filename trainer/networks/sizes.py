@@ -157,6 +157,8 @@ class Sizes(NamedTuple):
     """Updates of generator and discriminator in a step."""
     penalties: float = 0.0
     """Passes over one image that an update's penalties cost, in forward passes of the discriminator."""
+    microbatch: int = 0
+    """Images of one replica that are computed at once; 0 for all."""
 
     @property
     def batch_dependent(self) -> bool:
@@ -177,6 +179,16 @@ class Sizes(NamedTuple):
     def trainable(self) -> int:
         """Entries of the variables that the optimizer updates."""
         return sum(sum(layer.trainable) for layer in self.layers)
+
+    @property
+    def state(self) -> dict[str, int]:
+        """Entries of what a checkpoint has to bring back, by kind."""
+        return {
+            "weights": self.trainable,
+            "moments": _MOMENTS * self.trainable,
+            "statistics": self.parameters - self.trainable,
+            "average": self._averages,
+        }
 
     @property
     def checkpoint_bytes(self) -> int:
@@ -206,7 +218,8 @@ class Sizes(NamedTuple):
         of_g, of_d = self.repeats
         judged = 2 * (3 * d - first_d) + round(self.penalties * d) + g  # with images drawn for it
         drawn = 2 * d + 3 * g - first_g
-        return (of_d * judged + of_g * drawn - g) // of_d  # the last images are both players'
+        shared = 0 if self.microbatch else g  # the last images are both players', if they are kept
+        return (of_d * judged + of_g * drawn - shared) // of_d
 
     @property
     def _averages(self) -> int:
@@ -218,14 +231,16 @@ class Sizes(NamedTuple):
         The data set and TensorFlow itself are not in it.
         """
         # Alive at once: the generator's activations and those of the discriminator on one or two batches.
+        in_parts = 0 < self.microbatch < batch
         halves = 1 if self.batch_dependent else 2
         outputs = sum(layer.outputs for layer in self.generator)
         outputs += halves * sum(layer.outputs for layer in self.discriminator)
         return {
             "weights": (self.parameters + self._averages) * _FLOAT_BYTES,
             "optimizer": _MOMENTS * self.trainable * _FLOAT_BYTES,
-            "gradients": self.trainable * _FLOAT_BYTES,
-            "activations": outputs * batch * _FLOAT_BYTES,
+            # Of a part, and what they are added to.
+            "gradients": (2 if in_parts else 1) * self.trainable * _FLOAT_BYTES,
+            "activations": outputs * (self.microbatch if in_parts else batch) * _FLOAT_BYTES,
         }
 
 
@@ -240,7 +255,15 @@ def sizes(config: Configuration) -> Sizes:
         config.averaging.half_life_images > 0,
         (config.g_repeats, config.d_repeats),
         passes(config.regularizers),
+        config.microbatch,
     )
+
+
+def generator_normalizes(network: Architecture, image: Image) -> bool:
+    """Whether an image in training depends on the other latents of its batch."""
+    counter = Counter()
+    network.generator(counter, image, Conditioning())
+    return any(layer.kind in BATCH_DEPENDENT for layer in counter.layers)
 
 
 def discriminator_normalizes(network: Architecture, image: Image) -> bool:

@@ -67,6 +67,15 @@ class WeightClipping(Section):
     """c: after each update every weight is clipped to [-c, c] (Arjovsky et al. 2017: 0.01); 0 is none."""
 
 
+class InstanceNoise(Section):
+    """Noise on real and generated images alike before the discriminator sees them, falling to none."""
+
+    stddev: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Standard deviation at the first step, of images in [-1, 1]; 0 is none."""
+    decay_to: Positive = 10000
+    """Steps after which it has fallen to 0, in a line; no share of the run, which may go on longer."""
+
+
 class Regularizers(Section):
     """What the discriminator is held back by; each is off at 0."""
 
@@ -86,6 +95,8 @@ class Regularizers(Section):
     """Labels of real images below 1, for cross-entropies (Salimans et al. 2016)."""
     weight_clipping: WeightClipping = WeightClipping()
     """Weights held in a box (Arjovsky et al. 2017)."""
+    instance_noise: InstanceNoise = InstanceNoise()
+    """Noise on all that the discriminator is shown (Sonderby et al. 2016)."""
 
 
 class About(NamedTuple):
@@ -99,6 +110,8 @@ class About(NamedTuple):
     """Whether it makes the discriminator Lipschitz, as a Wasserstein critic has to be."""
     of_labels: bool = False
     """Whether it is about labels, which only the cross-entropy of single images has."""
+    of_loss: bool = True
+    """Whether it is a part of the discriminator's loss."""
     noise: tuple[int, ...] | None = None
     """Random numbers it draws for an example: () for one, (-1,) for one each pixel, None for none."""
 
@@ -128,6 +141,13 @@ REGULARIZERS: Mapping[str, About] = {
         "Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1",
         of_one=False,
         lipschitz=True,
+        of_loss=False,
+    ),
+    "instance_noise": About(
+        "noise on real and generated images, falling to none",
+        "Sonderby et al. 2016, arXiv:1610.04490",
+        of_one=False,
+        of_loss=False,
     ),
 }
 
@@ -156,14 +176,20 @@ def chosen(regularizers: Regularizers) -> tuple[str, ...]:
 
 
 def strength(numbers: Section) -> float:
-    """A regularizer's weight, or its limit."""
-    value: float = getattr(numbers, "limit" if isinstance(numbers, WeightClipping) else "weight")
+    """A regularizer's weight, or what it has instead of one."""
+    value: float = getattr(numbers, strength_key(numbers))
     return value
+
+
+def strength_key(numbers: Section) -> str:
+    """What that is called."""
+    others = {WeightClipping: "limit", InstanceNoise: "stddev"}
+    return others.get(type(numbers), "weight")
 
 
 def penalties(regularizers: Regularizers) -> tuple[str, ...]:
     """Names of those that are on and part of the discriminator's loss."""
-    return tuple(name for name in chosen(regularizers) if name != "weight_clipping")
+    return tuple(name for name in chosen(regularizers) if REGULARIZERS[name].of_loss)
 
 
 def passes(regularizers: Regularizers) -> float:

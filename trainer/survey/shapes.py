@@ -1,20 +1,38 @@
 """Shapes of images, and whether a set's are what a model needs."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from trainer.survey.files import problem
 
 Shape = tuple[int, int, int]
 """Height, width and channels."""
 
-KNOWN: dict[str, tuple[int, Shape, int]] = {
-    "digits": (5_000, (28, 28, 1), 10),
-    "keras:mnist": (60_000, (28, 28, 1), 10),
-    "keras:fashion_mnist": (60_000, (28, 28, 1), 10),
-    "keras:cifar10": (50_000, (32, 32, 3), 10),
-    "keras:cifar100": (50_000, (32, 32, 3), 100),
+
+class Known(NamedTuple):
+    """A set that everybody has."""
+
+    images: int
+    shape: Shape | None
+    """None where pictures are fitted to the model's, which has to be square."""
+    labels: int
+    labelled: int | None = None
+    """Images that have a label, where not all have; all are taken, without labels, unless they have to."""
+
+    def taken(self, labelled: bool) -> int:
+        """Images of it that count, where all have to have a label or not."""
+        return self.labelled if labelled and self.labelled else self.images
+
+
+KNOWN: dict[str, Known] = {
+    "digits": Known(5_000, (28, 28, 1), 10),
+    "emoji": Known(4_009, None, 9, labelled=1_898),
+    "keras:mnist": Known(60_000, (28, 28, 1), 10),
+    "keras:fashion_mnist": Known(60_000, (28, 28, 1), 10),
+    "keras:cifar10": Known(50_000, (32, 32, 3), 10),
+    "keras:cifar100": Known(50_000, (32, 32, 3), 100),
 }
-"""Images, their shape and how many labels they have, of the sets that everybody has."""
+"""By source."""
 
 
 def check_shape(name: str, shape: Shape, wanted: Shape | None) -> None:
@@ -25,6 +43,15 @@ def check_shape(name: str, shape: Shape, wanted: Shape | None) -> None:
         fields = zip(("height", "width", "channels"), shape, strict=True)
         settings = " ".join(f"image.{field}={value}" for field, value in fields)
         raise problem(name, f"images are {by(shape)}, the model needs {by(wanted)}; set {settings}")
+
+
+def check_square(name: str, shape: Shape) -> None:
+    """Raise `DataError` unless a shape to which square pictures are fitted is square."""
+    if shape[0] != shape[1]:
+        raise problem(
+            name,
+            f"pictures are square, the model needs {by(shape)}; set image.height and image.width to the same",
+        )
 
 
 def by(shape: Iterable[int]) -> str:

@@ -8,8 +8,11 @@ import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.eager import context as eager_context
 
+from trainer.config import RunConfig
 from trainer.environment.tf_config import Cluster
 from trainer.errors import ComputeFailed, PeerLost, UserError, some
+from trainer.networks.sizes import discriminator_fuses
+from trainer.regularizers import penalties
 from trainer.training import unlocked
 
 _REGISTER_SECONDS = 600  # a pod may wait for a node; TensorFlow's own hour is too long to sit unnoticed
@@ -64,11 +67,12 @@ def set_threads(threads: int | None) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(min(threads, 2))
 
 
-def set_fusion(wanted: bool) -> None:
-    """Whether a convolution, its bias and its activation may become one kernel, as TensorFlow has it.
+def set_fusion(config: RunConfig) -> None:
+    """Settle whether a convolution, its bias and its activation may become one kernel, as TensorFlow has it.
 
     In a graph with gradients of gradients that fails, with an error on stderr, and leaves all as it was.
     """
+    wanted = discriminator_fuses(config.network, config.image) and not penalties(config.regularizers)
     if tf.config.optimizer.get_experimental_options().get("remapping", True) != wanted:
         tf.config.optimizer.set_experimental_options({"remapping": wanted})
 

@@ -1,6 +1,6 @@
 """All that training changes, by the names it has in a checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,20 +48,29 @@ class State:
         return {**self.variables(), TALLY: self.tally}
 
     def variables(self) -> dict[str, tf.Variable]:
-        """Every variable by the name it has in a checkpoint."""
+        """Every variable by the name it has in a checkpoint.
+
+        Raises:
+            ValueError: two have one name, and one of them would be lost.
+        """
         found: dict[str, tf.Variable] = {}
+        for name, variable in self._named():
+            if name in found:
+                raise ValueError(f"two variables are called {name}")
+            found[name] = variable
+        return found
+
+    def _named(self) -> Iterator[tuple[str, tf.Variable]]:
         for player in PLAYERS:
             network, adam = getattr(self.networks, player), self.adam[player]
-            found |= named_variables(network)
+            yield from named_variables(network).items()
             for name, first, second in zip(trainable_names(network), adam.first, adam.second, strict=True):
-                found[f"{MOMENTS}{name}/first_moment"] = first
-                found[f"{MOMENTS}{name}/second_moment"] = second
+                yield f"{MOMENTS}{name}/first_moment", first
+                yield f"{MOMENTS}{name}/second_moment", second
         if self.average:
-            for name, variable in zip(
-                trainable_names(self.networks.generator), self.average.variables, strict=True
-            ):
-                found[AVERAGE + name] = variable
-        return found
+            names = trainable_names(self.networks.generator)
+            for name, variable in zip(names, self.average.variables, strict=True):
+                yield AVERAGE + name, variable
 
     def not_finite(self) -> str | None:
         """What is NaN or Inf, and which of it came first in a step that began with none; None: nothing.

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from trainer import randomness, regularizers
+from trainer import randomness
 from trainer.config import RunConfig
 from trainer.methods import Batch, Method, Turn
 from trainer.methods.adversarial import Adversarial
+from trainer.training.draws import Draws
 from trainer.training.state import State, all_finite
 
 
@@ -169,24 +170,20 @@ class Stepper:
         """
         config = self._config
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        last, size = config.d_repeats - 1, config.network.latent_size
-
-        def latents(purpose: str = "", repeat: int = 0) -> tf.Tensor:
-            drawn = randomness.noise(config.seed, step, config.batch_size, size, purpose, repeat)
-            return randomness.replica_slice(drawn, replica, self._replicas)
-
+        last, draws = config.d_repeats - 1, Draws(config, step, replica, self._replicas)
         # The last batch's latents are both players', from the stream of runs that have no other.
         batches = [
             Batch(
                 self._real(inputs, table, replica, repeat),
                 self._mine(labels, table, replica, repeat) if config.conditioning.on else None,
-                latents() if repeat == last else latents("discriminator", repeat),
-                self._noise(step, replica, repeat),
+                draws.latents() if repeat == last else draws.latents("discriminator", repeat),
+                draws.for_discriminator(repeat),
             )
             for repeat in range(config.d_repeats)
         ]
-        more = [latents("generator", repeat) for repeat in range(1, config.g_repeats)]
-        return self._play(Turn(step, batches, more))
+        more = [draws.latents("generator", repeat) for repeat in range(1, config.g_repeats)]
+        noise = [draws.for_generator(repeat) for repeat in range(config.g_repeats)]
+        return self._play(Turn(step, batches, more, noise))
 
     def _real(self, inputs: tf.Tensor, table: Any, replica: tf.Tensor, repeat: int) -> tf.Tensor:
         """This replica's images of one update, uint8 [n, height, width, channels]."""
@@ -200,23 +197,6 @@ class Stepper:
             return randomness.replica_slice(batch, replica, self._replicas)
         here = len(self._strategy.extended.worker_devices)
         return randomness.replica_slice(batch, replica % here if here > 1 else 0, here)
-
-    def _noise(self, step: tf.Tensor, replica: tf.Tensor, repeat: int) -> dict[str, tf.Tensor]:
-        """What regularizers draw for one update: this replica's part of the global batch's.
-
-        Here and not where they use it, because XLA would draw other numbers.
-        """
-        config, found = self._config, {}
-        here = config.batch_size // self._replicas
-        for name in regularizers.penalties(config.regularizers):
-            shape = regularizers.REGULARIZERS[name].noise
-            if shape == ():
-                drawn = randomness.shares(config.seed, step, config.batch_size, name, repeat)
-                found[name] = randomness.replica_slice(drawn, replica, self._replicas)
-            elif shape:
-                rows = (here, *config.image.shape)
-                found[name] = randomness.pixels(config.seed, step, replica * here, rows, name, repeat)
-        return found
 
     def _play_game(self, turn: Turn) -> tf.Tensor:
         """All updates of a step on this replica; returns the sums of `State.sums` over the global batch."""

@@ -16,8 +16,6 @@ from trainer.data.dataset import Accept, Dataset
 from trainer.environment import surroundings, tf_config
 from trainer.environment.tf_config import Cluster
 from trainer.errors import ConfigError, GantryError, RunLost, Stopped, UserError
-from trainer.networks.sizes import discriminator_fuses
-from trainer.regularizers import penalties
 from trainer.run import index, layout, ownership, provenance, record
 from trainer.run.index import IndexKeeper
 from trainer.run.layout import RunPath
@@ -79,8 +77,7 @@ def train(
         begins = Origin()
     tf_config.check_port(cluster)
     distribution.set_threads(options.threads)
-    fuses = discriminator_fuses(config.network, config.image)
-    distribution.set_fusion(fuses and not penalties(config.regularizers))
+    distribution.set_fusion(config)
     hold = None
     try:
         if cluster.is_chief:
@@ -145,10 +142,10 @@ def _with_peers(
     strategy = distribution.connect(cluster, config.recovery.heartbeat_seconds)
     stop.doing("the checkpoint and the data were loaded")
     with distribution.peers(cluster):
-        if config.batch_size % strategy.num_replicas_in_sync:
-            raise ConfigError(
-                f"batch_size {config.batch_size} is not divisible by {strategy.num_replicas_in_sync} replicas"
-            )
+        try:
+            config.per_replica_batch(strategy.num_replicas_in_sync)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         begins, data, keeper, is_new = mine.origin, mine.data, None, False
         if mine.hold and begins:
             if not cluster.alone:

@@ -1,0 +1,62 @@
+"""The random numbers of a step: this replica's part of those of the global batch.
+
+Drawn before the step is played and not where they are used, because XLA would draw other numbers.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from trainer import losses, randomness, regularizers
+from trainer.config import RunConfig
+from trainer.regularizers.instance_noise import stddev
+
+
+class Draws(NamedTuple):
+    """What is drawn for one step on one replica."""
+
+    config: RunConfig
+    step: Any
+    """Steps taken before, int64 scalar."""
+    replica: Any
+    """Which one this is, int32 scalar."""
+    replicas: int
+    """That share the global batch."""
+
+    def latents(self, purpose: str = "", repeat: int = 0) -> tf.Tensor:
+        """Of one update, [n, latent size]."""
+        config = self.config
+        size = config.network.latent_size
+        drawn = randomness.noise(config.seed, self.step, config.batch_size, size, purpose, repeat)
+        return randomness.replica_slice(drawn, self.replica, self.replicas)
+
+    def for_discriminator(self, repeat: int) -> dict[str, tf.Tensor]:
+        """What regularizers draw for an update of the discriminator, by name."""
+        config, found = self.config, {}
+        for name in regularizers.penalties(config.regularizers):
+            shape = regularizers.REGULARIZERS[name].noise
+            if shape == ():
+                drawn = randomness.shares(config.seed, self.step, config.batch_size, name, repeat)
+                found[name] = randomness.replica_slice(drawn, self.replica, self.replicas)
+            elif shape:
+                found[name] = self._pixels(name, repeat)
+        return found | self._instance_noise("discriminator", ("real", "fake"), repeat)
+
+    def for_generator(self, repeat: int) -> dict[str, tf.Tensor]:
+        """The same for an update of the generator."""
+        of_pairs = losses.LOSSES[self.config.loss].relative
+        return self._instance_noise("generator", ("real", "fake") if of_pairs else ("fake",), repeat)
+
+    def _instance_noise(self, player: str, images: tuple[str, ...], repeat: int) -> dict[str, tf.Tensor]:
+        """Noise for the images that the discriminator is shown, as large as it is at this step."""
+        numbers = self.config.regularizers.instance_noise
+        if not numbers.stddev:
+            return {}
+        size = stddev(numbers, tf.cast(self.step, tf.float32))
+        return {kind: size * self._pixels(f"instance_noise/{player}/{kind}", repeat) for kind in images}
+
+    def _pixels(self, purpose: str, repeat: int) -> tf.Tensor:
+        """Normal noise for each pixel of this replica's images, [n, height, width, channels]."""
+        here = self.config.batch_size // self.replicas
+        rows = (here, *self.config.image.shape)
+        return randomness.pixels(self.config.seed, self.step, self.replica * here, rows, purpose, repeat)
