@@ -25,7 +25,8 @@ class Row(NamedTuple):
 
         A schedule that falls does so over the second half.
         """
-        plain = resolve(self.preset, (*self.overrides, "optimizer.schedule.decay_to=1"))  # some end
+        some_end = ("optimizer.schedule.decay_from=0", "optimizer.schedule.decay_to=1")
+        plain = resolve(self.preset, (*self.overrides, *some_end))
         steps = self.images // (plain.batch_size * plain.g_repeats)
         late: tuple[str, ...] = ()
         if plain.optimizer.schedule.kind != "constant":
@@ -65,18 +66,48 @@ _WGAN_GP = (
     "optimizer.beta2=0.9",
 )
 
+_WGAN_CLIP = (
+    "loss=wasserstein",
+    "regularizers.weight_clipping.limit=0.01",
+    "d_repeats=5",
+    "optimizer.learning_rate=5e-5",
+    "optimizer.beta1=0",
+)
+_SPECTRAL = "network.discriminator_normalization=spectral"
+_CENTERING = "regularizers.logit_centering.weight=0.01"
+
+_LABELS = tuple(
+    (f"pair-{kind}", (f"conditioning.kind={kind}",)) for kind in ("concatenation", "projection", "acgan")
+)
+
 ROWS = (
     Row("mlp", "mlp", (), THREE),
     Row("mlp-hinge", "mlp", ("loss=hinge",)),
     Row("mlp-lsgan", "mlp", ("loss=lsgan",)),
     Row("mlp-rpgan", "mlp", ("loss=rpgan",)),
     Row("mlp-wgan-gp", "mlp", _WGAN_GP),
+    Row("mlp-wgan-clip", "mlp", _WGAN_CLIP),
     Row("mlp-r1", "mlp", _R1, THREE),
     Row("mlp-average", "mlp", _AVERAGE),
+    Row("mlp-label-smoothing", "mlp", ("regularizers.label_smoothing.weight=0.1",)),
+    Row(
+        "mlp-instance-noise",
+        "mlp",
+        ("regularizers.instance_noise.stddev=0.1", "regularizers.instance_noise.decay_to=1000"),
+    ),
+    Row("mlp-projection", "mlp", ("conditioning.kind=projection",)),
     Row("pair", "dcgan", _PAIR, THREE),
-    Row("pair-r1", "dcgan", (*_PAIR, *_R1), THREE),
-    Row("pair-average", "dcgan", (*_PAIR, *_AVERAGE), THREE),
+    Row("pair-r1", "dcgan", (*_PAIR, *_R1)),
+    Row("pair-average", "dcgan", (*_PAIR, *_AVERAGE)),
+    Row("pair-batch-norm", "dcgan", (*_PAIR, "network.discriminator_normalization=batch")),
+    Row("pair-spectral-hinge", "dcgan", (*_PAIR, _SPECTRAL, "loss=hinge")),
     Row("pair-r1-average", "dcgan", (*_PAIR, *_R1, *_AVERAGE), THREE),
     Row("pair-noise-r1-average", "dcgan", (*_PAIR, *_NOISE_R1, *_AVERAGE)),
     Row("pair-rpgan-r1-r2-average", "dcgan", (*_PAIR, "loss=rpgan", *_R1, *_R2, *_AVERAGE)),
+    Row("pair-r1-average-centering", "dcgan", (*_PAIR, *_R1, *_AVERAGE, _CENTERING)),
+    *(
+        Row(name, "dcgan", (*_PAIR, *_R1, *_AVERAGE, *labels), THREE if "projection" in name else ONE)
+        for name, labels in _LABELS
+    ),
+    Row("demo", "demo", (), THREE, 204_800),
 )
