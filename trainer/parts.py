@@ -47,6 +47,15 @@ _METHOD = Part(
     "Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1",
 )
 
+HOW = {
+    "losses": "loss=NAME",
+    "regularizers": "regularizers.NAME.weight=…",
+    "networks": "network.name=NAME",
+    "conditionings": "conditioning.kind=NAME",
+    "averaging": "averaging.half_life_images=…",
+}
+"""By group, the value that takes a part in; spectral_norm and weight_clipping say or have another."""
+
 
 def parts() -> dict[str, list[Part]]:
     """Every part, by the name of its group."""
