@@ -95,6 +95,7 @@ ROWS = (
         "mlp",
         ("regularizers.instance_noise.stddev=0.1", "regularizers.instance_noise.decay_to=1000"),
     ),
+    Row("mlp-packing", "mlp", ("packing=2",)),
     Row("mlp-projection", "mlp", ("conditioning.kind=projection",)),
     Row("pair", "dcgan", _PAIR, THREE),
     Row("pair-r1", "dcgan", (*_PAIR, *_R1)),
