@@ -50,7 +50,8 @@ def test_what_is_described_once_is_counted_as_it_is_built(config):
     for ours, network in zip(found[:2], networks, strict=True):
         assert sum(size.parameters for size in ours) == network.count_params()
         assert ours[-1].output_shape == network.output_shape[1:]
-    assert found.batch_dependent and networks.batch_dependent
+    assert found.batch_dependent and networks.batch_dependent and networks.convolves
+    assert not build(resolve("mlp")).convolves
     variables = ("wide/kernel", "half/kernel", "half/bias", "logit/kernel")
     assert list(named_variables(networks.discriminator)) == [f"discriminator/{each}" for each in variables]
 

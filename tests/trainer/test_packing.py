@@ -9,6 +9,7 @@ from trainer import config, randomness
 from trainer.environment.tf_config import Cluster
 from trainer.errors import ConfigError
 from trainer.methods.packing import packed
+from trainer.networks.duration import seconds_per_1000_images
 from trainer.networks.sizes import sizes
 from trainer.training.distribution import connect
 from trainer.training.state import State
@@ -86,3 +87,12 @@ def test_it_is_counted():
     outputs = [sum(layer.outputs for layer in layers) for layers in packs[:2]]
     assert packs.memory_bytes(64)["activations"] == 4 * 64 * (outputs[0] + outputs[1])
     assert packs.flop_per_image < plain.flop_per_image
+
+
+def test_the_estimate_of_time_knows_packs_and_parts():
+    bare = ("network.generator_normalization=none", "network.discriminator_normalization=none")
+    plain, packs, parts = (
+        seconds_per_1000_images(config.resolve("dcgan", (*bare, *more)), 2)
+        for more in ((), ("packing=4",), ("microbatch=16",))
+    )
+    assert packs < plain < parts < 1.5 * plain

@@ -37,7 +37,8 @@ def _outputs(found: Sizes) -> float:
     """Entries that layers put out in a step, for each real image, as `Sizes.flop_per_image` counts passes."""
     g, d = (sum(layer.outputs for layer in layers) for layers in (found.generator, found.discriminator))
     of_g, of_d = found.repeats
-    return (of_d * (2 * d + g) + of_g * (d + g) - g) / of_d
+    judged, shared = d / found.packing, 0 if found.microbatch else g
+    return (of_d * (2 * judged + g) + of_g * (judged + g) - shared) / of_d
 
 
 def _updated(found: Sizes) -> int:
