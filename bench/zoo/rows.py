@@ -25,7 +25,8 @@ class Row(NamedTuple):
 
         A schedule that falls does so over the second half.
         """
-        plain = resolve(self.preset, (*self.overrides, "optimizer.schedule.decay_to=1"))  # some end
+        some_end = ("optimizer.schedule.decay_from=0", "optimizer.schedule.decay_to=1")
+        plain = resolve(self.preset, (*self.overrides, *some_end))
         steps = self.images // (plain.batch_size * plain.g_repeats)
         late: tuple[str, ...] = ()
         if plain.optimizer.schedule.kind != "constant":
@@ -89,7 +90,11 @@ ROWS = (
     Row("mlp-r1", "mlp", _R1, THREE),
     Row("mlp-average", "mlp", _AVERAGE),
     Row("mlp-label-smoothing", "mlp", ("regularizers.label_smoothing.weight=0.1",)),
-    Row("mlp-instance-noise", "mlp", ("regularizers.instance_noise.stddev=0.1",)),
+    Row(
+        "mlp-instance-noise",
+        "mlp",
+        ("regularizers.instance_noise.stddev=0.1", "regularizers.instance_noise.decay_to=1000"),
+    ),
     Row("mlp-projection", "mlp", ("conditioning.kind=projection",)),
     Row("pair", "dcgan", _PAIR, THREE),
     Row("pair-r1", "dcgan", (*_PAIR, *_R1)),

@@ -43,8 +43,9 @@ def _files(row: Row, folder: Path) -> list[dict[str, Any]]:
 def _introduction(there: list[dict[str, Any]]) -> str:
     text = (
         f"Every row is judged by {SAMPLES:,} samples after {IMAGES:,} images of the generator's own updates "
-        "(a critic of five updates sees five times as many real ones); where there are three seeds a figure "
-        "is their mean, with the lowest and the highest. *FD* is Frechet distance in the features of "
+        "or as many as it says (a critic of five updates sees five times as many real ones); with three "
+        "seeds a figure is their mean, with the lowest and the highest. *FD* is Frechet distance in the "
+        "features of "
         f"{FEATURES}; precision and recall are k=3; *sure* is the share that the classifier gives p > 0.9; "
         "*copies* the median distance to the nearest training image over that of held-out images (1 is no "
         "copy)."
@@ -89,15 +90,13 @@ def _line(row: Row, found: list[dict[str, Any]], rows: Sequence[Row]) -> tuple[s
 
 
 def _differs(row: Row, rows: Sequence[Row]) -> str:
-    """What it has beside the first row of its preset."""
+    """What it has beside the first row of its preset, and how long it is if not as long as all."""
+    longer = f", {row.images:,} images" if row.images != IMAGES else ""
     first = next(each for each in rows if each.preset == row.preset)
     if row is first:
-        return (
-            f"preset `{row.preset}`, {len(row.overrides)} values of its own"
-            if row.overrides
-            else "the preset"
-        )
-    return " ".join(f"`{word}`" for word in row.overrides if word not in first.overrides)
+        own = f"preset `{row.preset}`, {len(row.overrides)} values of its own"
+        return (own if row.overrides else f"preset `{row.preset}`") + longer
+    return " ".join(f"`{word}`" for word in row.overrides if word not in first.overrides) + longer
 
 
 def _spread(values: Sequence[float | None], digits: int) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.data.conftest import assert_one_line
 from trainer.data import Look, open_source
+from trainer.data.idx import open_test
 from trainer.errors import AccessError, DataError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -56,6 +57,19 @@ def test_names_with_a_dot_and_no_labels(mnist):
     (mnist / LABELS).unlink()
     source = open_source(f"idx:{mnist}", None)
     assert (source.count, source.shape, source.labels, source.label_names) == (100, (28, 28, 1), None, None)
+
+
+def test_the_test_images_lie_beside_the_training_images(mnist, digits):
+    for kind in ("images-idx3", "labels-idx1"):
+        (mnist / f"t10k-{kind}-ubyte").write_bytes((mnist / f"train-{kind}-ubyte").read_bytes())
+    (mnist / "train-images-idx3-ubyte").unlink()
+    found = open_test(str(mnist), Look(f"idx:{mnist}"))
+    np.testing.assert_array_equal(found.load(), digits.load()[::50])
+    np.testing.assert_array_equal(found.labels, digits.labels[::50])
+    (mnist / "t10k-images-idx3-ubyte").unlink()
+    with pytest.raises(DataError) as error:
+        open_test(str(mnist), Look(f"idx:{mnist}"))
+    assert_one_line(error, f"data.source idx:{mnist}: no t10k-images-idx3-ubyte or t10k-images-idx3-ubyte.gz")
 
 
 def test_no_images(tmp_path):

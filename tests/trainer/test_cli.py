@@ -64,7 +64,11 @@ def test_parts_are_listed_by_group_with_their_papers():
     as_text, as_json = trainer("parts"), trainer("parts", "-o", "json")
     groups = json.loads(as_json.stdout)
     names = {group: [part["name"] for part in those] for group, those in groups.items()}
-    assert names["losses"] == list(LOSSES) and names["regularizers"] == [*REGULARIZERS, "spectral_norm"]
+    assert names["losses"] == list(LOSSES) and names["regularizers"] == [
+        *REGULARIZERS,
+        "spectral_norm",
+        "packing",
+    ]
     assert names["networks"] == ["mlp", "dcgan"] and names["averaging"] == ["ema"]
     assert names["optimizers"] == ["adam", "gradient_accumulation"]
     for group, those in groups.items():
@@ -189,6 +193,7 @@ def test_every_command_has_help_with_an_example():
         ["train"],
         ["worker"],
         ["sample"],
+        ["evaluate"],
         ["data", "prepare"],
         ["data", "show"],
     ):
