@@ -9,6 +9,7 @@ import typer
 from trainer import config as configuration
 from trainer.environment.quiet import load_tensorflow
 from trainer.errors import ConfigError
+from trainer.parts import HOW
 from trainer.parts import parts as every_part
 from trainer.presets import Cost, cost
 from trainer.presets import presets as every_preset
@@ -66,7 +67,7 @@ def parts(
         return
     width = max(len(part.name) for those in found.values() for part in those)
     for group, those in found.items():
-        print(group)
+        print(f"{group}{f'  (--set {HOW[group]})' if group in HOW else ''}")
         for part in those:
             print(f"  {part.name:<{width}}  {part.line}{f'; {part.paper}' if part.paper else ''}")
 
@@ -92,8 +93,7 @@ def describe(
     replicas: Annotated[int, typer.Option(min=1, help="Replicas that share the global batch.")] = 1,
     output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
 ) -> None:
-    """Print layers, shapes, parameters, FLOP for each image, memory for each replica, how long it takes on 2
-    cores, and values that a rule proposes for what is off.
+    """Print layers, parameters, FLOP, memory, how long a run takes on 2 cores, and what a rule proposes.
 
     Example: python -m trainer describe --preset dcgan64 --replicas 4
     """

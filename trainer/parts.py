@@ -36,11 +36,25 @@ _SPECTRAL_NORM = Part(
     "the discriminator's weights over their largest singular value (network.discriminator_normalization)",
     "Miyato et al. 2018, arXiv:1802.05957, algorithm 1",
 )
+_PACKING = Part(
+    "packing",
+    "the discriminator judges several images at once, as channels of one (packing)",
+    "Lin et al. 2018, arXiv:1712.04086, section 2",
+)
 _METHOD = Part(
     "adversarial",
     "a discriminator and a generator, in turn, with any loss and any regularizers",
     "Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1",
 )
+
+HOW = {
+    "losses": "loss=NAME",
+    "regularizers": "regularizers.NAME.weight=…",
+    "networks": "network.name=NAME",
+    "conditionings": "conditioning.kind=NAME",
+    "averaging": "averaging.half_life_images=…",
+}
+"""By group, the value that takes a part in; spectral_norm and weight_clipping say or have another."""
 
 
 def parts() -> dict[str, list[Part]]:
@@ -51,6 +65,7 @@ def parts() -> dict[str, list[Part]]:
         "regularizers": [
             *(Part(name, about.line, about.paper) for name, about in REGULARIZERS.items()),
             _SPECTRAL_NORM,
+            _PACKING,
         ],
         "networks": [_network(each) for each in ARCHITECTURES],
         "conditionings": [Part(name, about.line, about.paper) for name, about in CONDITIONINGS.items()],

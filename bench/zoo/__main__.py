@@ -12,6 +12,7 @@ from bench.zoo.play import FEATURES, play
 from bench.zoo.rows import ROWS
 from trainer.data import Look
 from trainer.data.idx import open_test
+from trainer.errors import GantryError
 
 
 def main() -> None:
@@ -25,7 +26,10 @@ def main() -> None:
         if name not in names:
             parser.error(f"there is no row '{name}'; rows are {', '.join(names)}")
     with tempfile.TemporaryDirectory(prefix="gantry-zoo-") as scratch:
-        held_out = _held_out(options.mnist, Path(scratch)) if options.mnist else None
+        try:
+            held_out = _held_out(options.mnist, Path(scratch)) if options.mnist else None
+        except GantryError as error:
+            parser.error(f"--mnist {options.mnist}: {error}")
         for row in ROWS:
             if not options.rows or row.name in options.rows:
                 for seed in row.seeds:

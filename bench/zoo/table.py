@@ -43,8 +43,9 @@ def _files(row: Row, folder: Path) -> list[dict[str, Any]]:
 def _introduction(there: list[dict[str, Any]]) -> str:
     text = (
         f"Every row is judged by {SAMPLES:,} samples after {IMAGES:,} images of the generator's own updates "
-        "or as many as it says (a critic of five updates sees five times as many real ones); with three seeds a figure "
-        "is their mean, with the lowest and the highest. *FD* is Frechet distance in the features of "
+        "or as many as it says (a critic of five updates sees five times as many real ones); with three "
+        "seeds a figure is their mean, with the lowest and the highest. *FD* is Frechet distance in the "
+        "features of "
         f"{FEATURES}; precision and recall are k=3; *sure* is the share that the classifier gives p > 0.9; "
         "*copies* the median distance to the nearest training image over that of held-out images (1 is no "
         "copy)."

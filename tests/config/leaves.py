@@ -78,6 +78,8 @@ def values(leaf: Leaf) -> st.SearchStrategy[Any]:
     schema = leaf.schema
     if leaf.key == "warm_start.run":  # names that look like numbers as well
         return st.none() | st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
+    if leaf.key in ("microbatch", "packing"):  # divisors of a batch
+        return st.sampled_from([schema["default"], 2, 4, 8, 16])
     if leaf.key == "data.source":
         return _sources()
     if schema.get("type") == "boolean":

@@ -70,12 +70,13 @@ def test_the_command_says_what_a_local_run_takes_and_starts_nothing(launcher, de
     assert found["worker_memory_total_bytes"] == sum(found["worker_memory_bytes"].values())
     assert [each["where"] for each in found["fits"]] == ["this machine"]
     took = found["duration"]
-    assert (took["images"], took["steps"], took["run"]) == (128_000, 2000, None)
-    assert took["seconds"] == pytest.approx(128 * took["seconds_per_1000_images"], rel=0.01)
-    assert found["proposed"]["averaging.half_life_images"] == "20000"
+    assert (took["images"], took["steps"], took["run"]) == (204_800, 3200, None)
+    assert took["seconds"] == pytest.approx(204.8 * took["seconds_per_1000_images"], rel=0.01)
+    assert found["proposed"] == {}  # it has both
     text = launcher("submit", "--preset", "demo", "--workers", "2", "--estimate").stdout
     assert "2 processes" in text
-    assert "128,000 images in 2,000 steps" in text and "s for 1,000 images, estimated, for " in text
+    assert "204,800 images in 3,200 steps" in text and "s for 1,000 images, estimated, for " in text
+    text = launcher("submit", "--preset", "mlp", "--estimate").stdout
     assert "--set averaging.half_life_images=20000" in text
     assert not (desk / "runs").exists()
 

@@ -48,6 +48,7 @@ OPTIONS = {
     "d_repeats": ("d_repeats=2",),
     "g_repeats": ("g_repeats=2",),
     "microbatch": ("microbatch=2",),
+    "packing": ("packing=2",),
     "rates": (
         "optimizer.generator.learning_rate=1e-3", "optimizer.discriminator.beta1=0",
         "optimizer.clip_norm=0.1", "optimizer.schedule.warm_up_steps=2",
@@ -126,11 +127,18 @@ def pairwise() -> list[dict[str, str]]:
 REPRESENTATIVE = (
     {"network": "dcgan", "loss": "bce", "regularizer": "-", "conditioning": "acgan", "option": "average"},
     {
-        "network": "dcgan_plain",
+        "network": "dcgan_spectral",
         "loss": "rpgan",
         "regularizer": "r1_lazy",
         "conditioning": "projection",
         "option": "d_repeats",
+    },
+    {
+        "network": "dcgan_bare",
+        "loss": "hinge",
+        "regularizer": "instance_noise",
+        "conditioning": "-",
+        "option": "microbatch",
     },
 )
 """What CI runs of them."""

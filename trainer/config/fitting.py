@@ -2,6 +2,7 @@
 
 from trainer.losses import LOSSES, Name
 from trainer.networks.builder import Architecture
+from trainer.networks.conditioning import Conditioning
 from trainer.networks.sizes import discriminator_is_lipschitz, discriminator_normalizes, generator_normalizes
 from trainer.regularizers import REGULARIZERS, Regularizers, chosen, strength, strength_key
 from trainer.sections import Image
@@ -32,6 +33,22 @@ def check_parts(loss: Name, regularizers: Regularizers, network: Architecture, i
                 f"{said} batch normalization in the discriminator: a score there depends on the other images"
                 f"{network.without_normalization}"
             )
+
+
+def check_packing(packing: int, batch_size: int, microbatch: int, conditioning: Conditioning) -> None:
+    """Refuse packs that do not fill a batch, or have no one label.
+
+    Raises:
+        ValueError: with the key, its value and what is expected.
+    """
+    for name, images in (("batch_size", batch_size), ("microbatch", microbatch)):
+        if images % packing:
+            raise ValueError(f"packing is {packing}, expected a divisor of {name} ({images})")
+    if packing > 1 and conditioning.on:
+        raise ValueError(
+            f"packing is {packing}, expected 1 with conditioning.kind {conditioning.kind}: the images of a "
+            "pack are of different classes"
+        )
 
 
 def check_microbatch(microbatch: int, batch_size: int, network: Architecture, image: Image) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from trainer import losses
-from trainer.config.fitting import check_microbatch, check_parts
+from trainer.config.fitting import check_microbatch, check_packing, check_parts
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
 from trainer.networks import Mlp, Network
@@ -152,10 +152,14 @@ class RunConfig(Section):
     microbatch: Annotated[int, Field(ge=0, le=65536)] = 0
     """Images of one replica that are computed at once, for less memory; 0 is all of its batch, which has to
     be a multiple. The same sums, and one update of all of them (gradient accumulation)."""
+    packing: Annotated[int, Field(ge=1, le=16)] = 1
+    """Images of a batch that the discriminator judges together, as channels of one (PacGAN, Lin et al. 2018,
+    arXiv:1712.04086, section 2: 2 to 4); each replica's batch has to be a multiple."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of everything random: first weights, order of images, latents."""
     xla: Literal["auto", "off"] = "auto"
-    """Compile the step with XLA where it helps (auto: one replica, no BatchNormalization) or never."""
+    """Compile the step with XLA where it helps, or never (auto: one replica, no BatchNormalization, and on a
+    CPU no convolution)."""
     data: Data = Data()
     """The real images."""
     optimizer: Optimizer = Optimizer()
@@ -182,6 +186,7 @@ class RunConfig(Section):
                 f"data.labels is none, expected auto with conditioning.kind {self.conditioning.kind}"
             )
         check_parts(self.loss, self.regularizers, self.network, self.image)
+        check_packing(self.packing, self.batch_size, self.microbatch, self.conditioning)
         check_microbatch(self.microbatch, self.batch_size, self.network, self.image)
         return self
 
@@ -210,6 +215,11 @@ class RunConfig(Section):
         if self.batch_size % replicas:
             raise ValueError(f"batch_size {self.batch_size} is not divisible by {replicas} replicas")
         here = self.batch_size // replicas
+        if here % self.packing:
+            raise ValueError(
+                f"packing is {self.packing}, expected a divisor of {here}: batch_size "
+                f"{self.batch_size} over {replicas} replicas"
+            )
         if self.microbatch and here % self.microbatch:
             raise ValueError(
                 f"microbatch is {self.microbatch}, expected a divisor of {here}: batch_size "

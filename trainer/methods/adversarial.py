@@ -18,6 +18,8 @@ from trainer.config import RunConfig
 from trainer.data import to_unit_range
 from trainer.methods import Batch, Turn, Update
 from trainer.methods.accumulation import Found, accumulated
+from trainer.methods.look import Judgement, Look
+from trainer.methods.packing import packed
 from trainer.networks.keras_builder import Networks, batch_dependent, call
 from trainer.networks.layers import batches_apart
 
@@ -45,6 +47,9 @@ class Adversarial:
             [weight.value for weight in network.trainable_variables]
             for network in (networks.discriminator, networks.generator)
         )
+        self._packing = config.packing
+        self._judged = config.batch_size // config.packing
+        """How many scores of real images an update has, over all replicas: losses are means of those."""
         self._apart = batch_dependent(networks.discriminator)
         self.sums = names(config)
 
@@ -87,11 +92,29 @@ class Adversarial:
         parts = [name for name in self.sums if name.startswith("d_loss")]
         of_generator = ("g_loss", "g_class_loss")
         counts = {name: config.g_repeats if name in of_generator else config.d_repeats for name in self.sums}
-        found = {name: means[name] / counts[name] for name in self.sums}
+        found = {name: means[name] * self._packing / counts[name] for name in self.sums}
         d_loss = self._loss.weight * sum(found[name] for name in parts)
         return {"d_loss": d_loss, **{name: value for name, value in found.items() if name != "d_loss"}}
 
-    def judge(self, images: tf.Tensor, labels: tf.Tensor | None) -> "Judgement":
+    def _shown_real(self, batch: Batch) -> tf.Tensor:
+        """A batch's real images as the discriminator is shown them."""
+        return self._shown("real", to_unit_range(batch.real), batch)
+
+    def _shown(self, kind: str, images: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Images in [-1, 1], `real` or `fake` ones, with their noise if there is any, in packs."""
+        noisy = images + batch.noise[kind] if kind in batch.noise else images
+        return packed(noisy, self._packing)
+
+    def _look(self, batch: Batch, fake: tf.Tensor) -> Look:
+        """An update of the discriminator as a regularizer sees it."""
+
+        def scores(images: tf.Tensor) -> tf.Tensor:
+            return self._judge(images, batch.labels).scores
+
+        real = self._shown_real(batch)
+        return Look(real, self._shown("fake", fake, batch), batch.noise, scores, self._packing)
+
+    def _judge(self, images: tf.Tensor, labels: tf.Tensor | None) -> Judgement:
         """The discriminator's, of one batch."""
         return Judgement(call(self._networks.discriminator, images, labels, training=True))
 
@@ -101,17 +124,17 @@ class Adversarial:
 
     def _judge_both(
         self, real: tf.Tensor, fake: tf.Tensor, labels: tf.Tensor | None
-    ) -> tuple["Judgement", "Judgement"]:
+    ) -> tuple[Judgement, Judgement]:
         """Both halves; in one pass where that is faster (5 % of the plain GAN's step).
 
         With batch normalization real and generated images are batches of their own, as in Radford et al. Then
         one replica takes two passes, with the fused kernel; several take one, for half the collectives.
         """
         if self._apart and self._replicas == 1:
-            return self.judge(real, labels), self.judge(fake, labels)
+            return self._judge(real, labels), self._judge(fake, labels)
         twice = None if labels is None else tf.concat([labels, labels], 0)
         with batches_apart(2 if self._apart else 1):
-            both = self.judge(tf.concat([real, fake], 0), twice)
+            both = self._judge(tf.concat([real, fake], 0), twice)
         of_real, of_fake = tf.split(both.logits, 2)
         return Judgement(of_real), Judgement(of_fake)
 
@@ -121,23 +144,23 @@ class Adversarial:
 
     def _discriminator(self, batch: Batch, fake: tf.Tensor, taken: tf.Tensor) -> Found:
         """The same against images that were drawn; the discriminator has had `taken` updates before."""
-        batch_size, lazy, look = self._config.batch_size, [], Look(self, batch, fake)
+        judged, lazy, look = self._judged, [], self._look(batch, fake)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._d_weights)
-            of_real, of_fake = self._judge_both(look.real, look.fake, look.labels)
+            of_real, of_fake = self._judge_both(look.real, look.fake, batch.labels)
             look.real_scores, look.fake_scores = of_real.scores, of_fake.scores
             parts = [tf.reduce_sum(part) for part in self._loss.parts(look.real_scores, look.fake_scores)]
-            loss = tf.add_n(parts) * self._loss.weight / batch_size
-            of_classes = self._of_classes(of_real, of_fake, look.labels)
+            loss = tf.add_n(parts) * self._loss.weight / judged
+            of_classes = self._of_classes(of_real, of_fake, batch.labels)
             if of_classes:
-                loss += self._config.conditioning.class_weight * of_classes[0] / batch_size
+                loss += self._config.conditioning.class_weight * of_classes[0] / judged
             extra = []
             for name in self._penalties:
                 if self._every(name) > 1:
                     lazy.append(name)
                     continue
                 extra.append(tf.reduce_sum(self._penalty(name, look)))
-                loss += extra[-1] / batch_size
+                loss += extra[-1] / judged
         gradients = tape.gradient(loss, self._d_weights)
         right = self._right(look.real_scores, look.fake_scores)
         for name in lazy:
@@ -150,7 +173,7 @@ class Adversarial:
         return gradients, tf.stack([*parts, *right, *of_classes, *penalties])
 
     def _of_classes(
-        self, of_real: "Judgement", of_fake: "Judgement", labels: tf.Tensor | None
+        self, of_real: Judgement, of_fake: Judgement, labels: tf.Tensor | None
     ) -> list[tf.Tensor]:
         """Its cross-entropy of classes, real and generated added up, and how many real it tells right."""
         if not self._config.conditioning.says_class:
@@ -165,7 +188,7 @@ class Adversarial:
         right = (real > fake,) * 2 if middle is None else (real > middle, fake <= middle)
         return [tf.reduce_sum(tf.cast(each, tf.float32)) for each in right]
 
-    def _lazily(self, name: str, look: "Look", taken: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def _lazily(self, name: str, look: Look, taken: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients of a penalty's share of the loss and its sum, `every` times as large when it is due.
 
         Only this replica's numbers are computed within: a collective in a condition would wait for ever.
@@ -176,7 +199,7 @@ class Adversarial:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self._d_weights)
                 total = every * tf.reduce_sum(self._penalty(name, look))
-                loss = total / self._config.batch_size
+                loss = total / self._judged
             return [*tape.gradient(loss, self._d_weights, unconnected_gradients="zero"), total]
 
         def not_due() -> list[tf.Tensor]:
@@ -188,7 +211,7 @@ class Adversarial:
     def _every(self, name: str) -> int:
         return int(getattr(getattr(self._config.regularizers, name), "every", 1))
 
-    def _penalty(self, name: str, look: "Look") -> tf.Tensor:
+    def _penalty(self, name: str, look: Look) -> tf.Tensor:
         return regularizers.penalty(name, getattr(self._config.regularizers, name), look)
 
     def _draw_and_learn(self, batch: Batch) -> Found:
@@ -208,17 +231,17 @@ class Adversarial:
         labels = batch.labels
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
-            seen = shown("fake", fake, batch)
+            seen = self._shown("fake", fake, batch)
             if self._about.relative:
-                of_real, of_fake = self._judge_both(shown_real(batch), seen, labels)
+                of_real, of_fake = self._judge_both(self._shown_real(batch), seen, labels)
             else:
-                of_fake = self.judge(seen, labels)
+                of_fake = self._judge(seen, labels)
                 of_real = of_fake  # which the loss does not look at
             totals = [tf.reduce_sum(self._loss.generator(of_real.scores, of_fake.scores))]
-            loss = totals[0] / self._config.batch_size
+            loss = totals[0] / self._judged
             if self._config.conditioning.says_class:
                 totals.append(tf.reduce_sum(of_fake.class_loss(labels)))
-                loss += self._config.conditioning.class_weight * totals[1] / self._config.batch_size
+                loss += self._config.conditioning.class_weight * totals[1] / self._judged
         return tape.gradient(loss, fake), totals
 
 
@@ -229,53 +252,3 @@ def _of_generator(turn: Turn) -> list[Batch]:
         turn.batches[-1]._replace(latents=own, noise=noise)
         for own, noise in zip(latents, turn.noise, strict=True)
     ]
-
-
-def shown_real(batch: Batch) -> tf.Tensor:
-    """A batch's real images as the discriminator is shown them."""
-    return shown("real", to_unit_range(batch.real), batch)
-
-
-def shown(kind: str, images: tf.Tensor, batch: Batch) -> tf.Tensor:
-    """Images in [-1, 1] with their noise, if there is any: `real` or `fake` ones."""
-    return images + batch.noise[kind] if kind in batch.noise else images
-
-
-class Judgement:
-    """What the discriminator says of a batch."""
-
-    def __init__(self, logits: tf.Tensor) -> None:
-        """`logits`: as `networks.ends.logits` has them, [n, 1] or [n, 1 + classes]."""
-        self.logits = logits
-
-    @property
-    def scores(self) -> tf.Tensor:
-        """Positive for real, [n]."""
-        return self.logits[:, 0]
-
-    @property
-    def classes(self) -> tf.Tensor:
-        """A logit for each class, [n, classes]."""
-        return self.logits[:, 1:]
-
-    def class_loss(self, labels: tf.Tensor | None) -> tf.Tensor:
-        """Cross-entropy of the classes with the labels, [n]."""
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=self.classes)
-
-
-class Look:
-    """One update as a regularizer sees it (`regularizers.Game`)."""
-
-    def __init__(self, method: Adversarial, batch: Batch, fake: tf.Tensor) -> None:
-        """`fake`: as the generator has drawn them."""
-        self.real, self.fake, self.labels = shown_real(batch), shown("fake", fake, batch), batch.labels
-        self._method, self._noise = method, batch.noise
-        self.real_scores = self.fake_scores = None
-
-    def scores(self, images: tf.Tensor) -> tf.Tensor:
-        """The discriminator's of as many images of the same classes, [n]."""
-        return self._method.judge(images, self.labels).scores
-
-    def noise(self, name: str) -> tf.Tensor:
-        """A regularizer's random numbers."""
-        return self._noise[name]

@@ -238,6 +238,10 @@ class Configuration(Protocol):
         """Images of one replica that are computed at once; 0 for all."""
 
     @property
+    def packing(self) -> int:
+        """Images that the discriminator is given as one."""
+
+    @property
     def d_repeats(self) -> int:
         """Updates of the discriminator in a step."""
 
@@ -248,3 +252,8 @@ class Configuration(Protocol):
     @property
     def seed(self) -> int:
         """Seed of the first weights."""
+
+
+def pack(config: Configuration) -> Image:
+    """What the discriminator is given for an image: `packing` of them, as channels."""
+    return config.image.model_copy(update={"channels": config.image.channels * config.packing})

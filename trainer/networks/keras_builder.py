@@ -17,6 +17,7 @@ from trainer.networks.builder import (
     Shape,
     UpConvolutionLayer,
     Weights,
+    pack,
 )
 from trainer.networks.first_weights import initializer
 from trainer.networks.layers import SyncBatchNormalization, UpConvolution
@@ -36,6 +37,12 @@ class Networks(NamedTuple):
         """Whether an example's output in training depends on the rest of its batch, in either network."""
         return batch_dependent(self.generator) or batch_dependent(self.discriminator)
 
+    @property
+    def convolves(self) -> bool:
+        """Whether there is a convolution in either network."""
+        kinds = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
+        return any(isinstance(layer, kinds) for network in self for layer in network.layers)
+
 
 def batch_dependent(network: keras.Model) -> bool:
     """Whether an example's output in training depends on the rest of its batch."""
@@ -50,7 +57,7 @@ def build(config: Configuration) -> Networks:
     generator, discriminator = (KerasBuilder(config.seed, name) for name in Networks._fields)
     return Networks(
         generator.model(config.network.generator(generator, config.image, config.conditioning)),
-        discriminator.model(config.network.discriminator(discriminator, config.image, config.conditioning)),
+        discriminator.model(config.network.discriminator(discriminator, pack(config), config.conditioning)),
     )
 
 

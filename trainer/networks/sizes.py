@@ -17,6 +17,7 @@ from trainer.networks.builder import (
     Shape,
     UpConvolutionLayer,
     Weights,
+    pack,
 )
 from trainer.networks.conditioning import Conditioning
 from trainer.regularizers import passes
@@ -159,6 +160,8 @@ class Sizes(NamedTuple):
     """Passes over one image that an update's penalties cost, in forward passes of the discriminator."""
     microbatch: int = 0
     """Images of one replica that are computed at once; 0 for all."""
+    packing: int = 1
+    """Images that the discriminator is given as one."""
 
     @property
     def batch_dependent(self) -> bool:
@@ -216,8 +219,9 @@ class Sizes(NamedTuple):
         g, d = (sum(layer.flop for layer in layers) for layers in both)
         first_g, first_d = (next(layer.flop for layer in layers if layer.flop) for layers in both)
         of_g, of_d = self.repeats
-        judged = 2 * (3 * d - first_d) + round(self.penalties * d) + g  # with images drawn for it
-        drawn = 2 * d + 3 * g - first_g
+        packs = 2 * (3 * d - first_d) + round(self.penalties * d)
+        judged = packs // self.packing + g  # with images drawn for it
+        drawn = 2 * d // self.packing + 3 * g - first_g
         shared = 0 if self.microbatch else g  # the last images are both players', if they are kept
         return (of_d * judged + of_g * drawn - shared) // of_d
 
@@ -234,7 +238,7 @@ class Sizes(NamedTuple):
         in_parts = 0 < self.microbatch < batch
         halves = 1 if self.batch_dependent else 2
         outputs = sum(layer.outputs for layer in self.generator)
-        outputs += halves * sum(layer.outputs for layer in self.discriminator)
+        outputs += halves * sum(layer.outputs for layer in self.discriminator) // self.packing
         return {
             "weights": (self.parameters + self._averages) * _FLOAT_BYTES,
             "optimizer": _MOMENTS * self.trainable * _FLOAT_BYTES,
@@ -248,7 +252,7 @@ def sizes(config: Configuration) -> Sizes:
     """The sizes of the networks that `config` asks for."""
     generator, discriminator = Counter(), Counter()
     config.network.generator(generator, config.image, config.conditioning)
-    config.network.discriminator(discriminator, config.image, config.conditioning)
+    config.network.discriminator(discriminator, pack(config), config.conditioning)
     return Sizes(
         tuple(generator.layers),
         tuple(discriminator.layers),
@@ -256,6 +260,7 @@ def sizes(config: Configuration) -> Sizes:
         (config.g_repeats, config.d_repeats),
         passes(config.regularizers),
         config.microbatch,
+        config.packing,
     )
 
 

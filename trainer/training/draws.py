@@ -36,7 +36,8 @@ class Draws(NamedTuple):
         for name in regularizers.penalties(config.regularizers):
             shape = regularizers.REGULARIZERS[name].noise
             if shape == ():
-                drawn = randomness.shares(config.seed, self.step, config.batch_size, name, repeat)
+                packs = config.batch_size // config.packing
+                drawn = randomness.shares(config.seed, self.step, packs, name, repeat)
                 found[name] = randomness.replica_slice(drawn, self.replica, self.replicas)
             elif shape:
                 found[name] = self._pixels(name, repeat)

@@ -60,8 +60,11 @@ class Stepper:
         self._method: Method = Adversarial(config, state.networks, self._replicas)
         # XLA makes the whole step one program: 15.9 against 17.7 ms for the plain GAN on two cores. It cannot
         # hold a collective, cut in pieces around one it was slower than none (195 against 175 ms at 512 a
-        # worker), and its convolutions on a CPU are many times slower.
-        whole = self._replicas == 1 and not state.networks.batch_dependent and config.xla == "auto"
+        # worker), and its convolutions on a CPU are slower: 1,000 images/s instead of 2,000, and 90 in parts
+        # (64 and 32 filters, batch 512, parts of 64).
+        slow = state.networks.convolves and not tf.config.list_logical_devices("GPU")
+        alone = self._replicas == 1 and not state.networks.batch_dependent
+        whole = alone and not slow and config.xla == "auto"
         self._play: Callable[..., Any] = (
             tf.function(self._play_game, jit_compile=True, autograph=False) if whole else self._play_game
         )
