@@ -133,8 +133,9 @@ def test_a_status_says_that_storage_was_away_when_it_was_written(tmp_path):
 
 
 def test_the_printed_line_is_the_pages():
-    metrics = {"step": 1000, "d_loss": 0.65321, "g_loss": 0.8, "images_per_second": 3012.4}
+    metrics = {"step": 1000, "images": 64000, "d_loss": 0.65321, "g_loss": 0.8, "images_per_second": 3012.4}
     metrics |= {"d_accuracy_real": 0.625, "d_accuracy_fake": 0.71}
-    expected = "1000/4000 [D loss: 0.6532 | D accuracy: 62%/71%] [G loss: 0.8000]  3012 images/s  ETA 1:02:03"
+    expected = "1000/4000 [D loss: 0.6532 | D accuracy: 62%/71%] [G loss: 0.8000]  3012 images/s"
+    expected += "  64000 images  ETA 1:02:03"
     assert line(metrics, 4000, 3723.0) == expected
     assert duration(59.6) == "0:01:00"

@@ -24,13 +24,15 @@ def test_a_step_gives_what_the_table_says():
     weights = [f"regularizers.{name}.weight=1" for name, about in REGULARIZERS.items() if about.of_loss]
     weights.remove("regularizers.label_smoothing.weight=1")
     found = {name for loss in LOSSES for name in names(config.resolve("mlp", [f"loss={loss}", *weights]))}
-    found |= {*names(config.resolve("mlp", ["regularizers.label_smoothing.weight=0.1"]))}
+    others = ("regularizers.label_smoothing.weight=0.1", "conditioning.kind=acgan")
+    found |= {name for other in others for name in names(config.resolve("mlp", [other]))}
     assert {*found, metrics.RATE} == metrics.BY_NAME.keys()
 
 
 def test_the_line_of_progress_is_the_pages():
     assert line(VALUES | {"images_per_second": 861.4}, 100, 61.0) == (
-        "50/100 [D loss: 0.2500 | D accuracy: 25%/25%] [G loss: 0.2500]  861 images/s  ETA 0:01:01"
+        "50/100 [D loss: 0.2500 | D accuracy: 25%/25%] [G loss: 0.2500]  861 images/s  3200 images"
+        "  ETA 0:01:01"
     )
 
 
@@ -52,6 +54,8 @@ def test_nothing_else_names_a_metric(name):
     of_training = {f"trainer/training/{each}.py" for each in ("state", "health")}
     of_parts = {"trainer/methods/adversarial.py", "trainer/regularizers/__init__.py"}
     own = {f"trainer/regularizers/{name}.py"}  # which asks for its noise by its name
+    if name in REGULARIZERS:
+        own.add("trainer/config/proposals.py")  # of strengths, which are of the part, not of its metric
     assert set(found) <= {"trainer/metrics.py", *of_training, *of_parts, *own}
 
 

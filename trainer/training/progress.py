@@ -11,9 +11,9 @@ from trainer.metrics import progress
 
 
 def line(metrics: dict[str, Any], steps: int, eta_seconds: float | None) -> str:
-    """``step/steps [D loss | D accuracy real/fake] [G loss]`` with speed and time left."""
+    """``step/steps [D loss | D accuracy real/fake] [G loss]`` with speed, images so far and time left."""
     eta = "" if eta_seconds is None else f"  ETA {duration(eta_seconds)}"
-    return f"{metrics['step']}/{steps} {progress(metrics)}{eta}"
+    return f"{metrics['step']}/{steps} {progress(metrics)}  {metrics['images']} images{eta}"
 
 
 def duration(seconds: float) -> str:
