@@ -117,6 +117,7 @@ def test_every_field_is_bounded(leaf):
 APART = (
     {"loss", "regularizers.label_smoothing.weight"},
     {"batch_size", "microbatch", "packing", "conditioning.kind"},
+    {"data.labels", "conditioning.kind"},
 )
 
 

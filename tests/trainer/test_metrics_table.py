@@ -24,8 +24,8 @@ def test_a_step_gives_what_the_table_says():
     weights = [f"regularizers.{name}.weight=1" for name, about in REGULARIZERS.items() if about.of_loss]
     weights.remove("regularizers.label_smoothing.weight=1")
     found = {name for loss in LOSSES for name in names(config.resolve("mlp", [f"loss={loss}", *weights]))}
-    others = ("regularizers.label_smoothing.weight=0.1", "conditioning.kind=acgan")
-    found |= {name for other in others for name in names(config.resolve("mlp", [other]))}
+    for sets in (["regularizers.label_smoothing.weight=0.1"], ["conditioning.kind=acgan"]):
+        found |= {*names(config.resolve("mlp", sets))}
     assert {*found, metrics.RATE} == metrics.BY_NAME.keys()
 
 
@@ -53,9 +53,8 @@ def test_nothing_else_names_a_metric(name):
     assert "trainer/metrics.py" in found
     of_training = {f"trainer/training/{each}.py" for each in ("state", "health")}
     of_parts = {"trainer/methods/adversarial.py", "trainer/regularizers/__init__.py"}
-    own = {f"trainer/regularizers/{name}.py"}  # which asks for its noise by its name
-    if name in REGULARIZERS:
-        own.add("trainer/config/proposals.py")  # of strengths, which are of the part, not of its metric
+    # A penalty asks for its noise by its name, and a proposal names what it proposes.
+    own = {f"trainer/regularizers/{name}.py", "trainer/config/proposals.py"}
     assert set(found) <= {"trainer/metrics.py", *of_training, *of_parts, *own}
 
 
