@@ -67,7 +67,8 @@ def parts(
         return
     width = max(len(part.name) for those in found.values() for part in those)
     for group, those in found.items():
-        print(f"{group}{f'  (--set {HOW[group]})' if group in HOW else ''}")
+        told = f"  (--set {HOW[group]})" if group in HOW else "" if those else "  (none yet)"
+        print(f"{group}{told}")
         for part in those:
             print(f"  {part.name:<{width}}  {part.line}{f'; {part.paper}' if part.paper else ''}")
 

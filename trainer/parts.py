@@ -47,6 +47,8 @@ _METHOD = Part(
     "Goodfellow et al. 2014, arXiv:1406.2661, algorithm 1",
 )
 
+_IMAGES = Part("images", "pictures, grey or in colour", "")
+
 HOW = {
     "losses": "loss=NAME",
     "regularizers": "regularizers.NAME.weight=…",
@@ -68,10 +70,12 @@ def parts() -> dict[str, list[Part]]:
             _PACKING,
         ],
         "networks": [_network(each) for each in ARCHITECTURES],
+        "augmentations": [],
         "conditionings": [Part(name, about.line, about.paper) for name, about in CONDITIONINGS.items()],
         "averaging": [_EMA],
         "optimizers": [_ADAM, _ACCUMULATION],
         "metrics": [Part(metric.name, metric.label, "") for metric in METRICS],
+        "modalities": [_IMAGES],
     }
 
 
