@@ -105,6 +105,7 @@ format: .venv/dev ## rewrite the code as ruff wants it
 
 bench: .venv/bench ## measure speed side by side and write docs/benchmarks*.md (installs PyTorch and JAX, 30 minutes)
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench --only methods,r1 --out docs/benchmarks-methods.md
 	$(BIN)/python -m tests.cluster run -- $(BIN)/python -m bench --only download,transport,launching \
 		--out docs/benchmarks-kubernetes.md
 	$(BIN)/python -m tests.cluster kwok

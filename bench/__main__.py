@@ -20,7 +20,7 @@ from bench.recovery import recovery
 from bench.report import Section
 from bench.scale import scale
 from bench.setting import Foreign, Setting
-from bench.single import dcgan, mlp
+from bench.single import dcgan, dcgan_r1, mlp
 from bench.stall import stall
 from bench.transport import transport
 from bench.workers import workers
@@ -28,7 +28,6 @@ from bench.workers import workers
 _PARTS: dict[str, Callable[[Setting], Section]] = {
     "mlp": mlp,
     "added": added,
-    "methods": methods,
     "dcgan": dcgan,
     "workers": workers,
     "stall": stall,
@@ -39,10 +38,12 @@ _PARTS: dict[str, Callable[[Setting], Section]] = {
     "launching": launching,
     "scale": scale,
     "history": history,
+    "methods": methods,
+    "r1": dcgan_r1,
 }
-# What a workstation waits for has pages of its own, measured inside a cluster.
-_WORKSTATION = ("download", "transport", "launching", "scale", "history")
-_TRAINING = [name for name in _PARTS if name not in _WORKSTATION]
+# These have pages of their own: what a workstation waits for, measured inside a cluster, and what parts cost.
+_ELSEWHERE = ("download", "transport", "launching", "scale", "history", "methods", "r1")
+_TRAINING = [name for name in _PARTS if name not in _ELSEWHERE]
 
 
 def main() -> None:

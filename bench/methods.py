@@ -18,6 +18,9 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "labels, projection": ("conditioning.kind=projection",),
     "labels, AC-GAN": ("conditioning.kind=acgan",),
     "spectral normalization": ("network.discriminator_normalization=spectral",),
+    "instance noise": ("regularizers.instance_noise.stddev=0.1",),
+    "packs of 2": ("packing=2",),
+    "parts of 16": ("microbatch=16",),
     "average": ("averaging.half_life_images=10000",),
     "clipped gradients": ("optimizer.clip_norm=1",),
     "WGAN-GP, 5 critic steps": (

@@ -36,9 +36,9 @@ _COMMON = (
     "recovery.heartbeat_seconds=5",
     "recovery.restarts_without_progress=10",
 )
-# The plain GAN, and whatever has a state: averages, statistics of batches, u and v of the spectral norm, both
-# Adams, a schedule of rates, labels, a lazy penalty. Weights and slots are above 8 MiB, so that checkpoints
-# go up in resumable sessions, as a real run's do.
+# The plain GAN; whatever has a state: averages, statistics of batches, u and v of the spectral norm, both
+# Adams, a schedule of rates, labels, a lazy penalty; and what takes a batch apart or draws more. Weights and
+# slots of the first two are above 8 MiB, so that checkpoints go up in resumable sessions, as a real run's do.
 SETS = {
     "mlp": (*_COMMON, "network.generator_units=[512]", "network.discriminator_units=[512]"),
     "demo": (
@@ -47,6 +47,20 @@ SETS = {
         "network.discriminator_normalization=spectral",
         "optimizer.schedule.decay_from=20",
         f"optimizer.schedule.decay_to={STEPS}",
+    ),
+    "dcgan": (
+        *_COMMON,
+        "batch_size=72",  # for 2 and 3 workers, in packs of 2 and parts of 12
+        "network.generator_filters=[32,16]",
+        "network.discriminator_filters=[16,32]",
+        "network.generator_normalization=none",
+        "network.discriminator_normalization=spectral",
+        "regularizers.instance_noise.stddev=0.3",
+        f"regularizers.instance_noise.decay_to={STEPS}",
+        "packing=2",
+        "microbatch=12",
+        "loss=rpgan",
+        "averaging.half_life_images=1000",
     ),
 }
 """Presets that are played, and what each has overridden."""

@@ -6,7 +6,7 @@ from itertools import combinations
 from trainer.config import RunConfig, resolve
 from trainer.errors import ConfigError
 from trainer.losses import LOSSES
-from trainer.networks.conditioning import CONDITIONINGS as KINDS
+from trainer.networks import conditioning
 from trainer.regularizers import REGULARIZERS
 
 _STRENGTH = {
@@ -55,7 +55,9 @@ OPTIONS = {
         "optimizer.schedule.kind=cosine", "optimizer.schedule.decay_to=4",
     ),
 }  # fmt: skip
-CONDITIONINGS = {name: (f"conditioning.kind={name}", "conditioning.classes=3") for name in KINDS}
+CONDITIONINGS = {
+    name: (f"conditioning.kind={name}", "conditioning.classes=3") for name in conditioning.CONDITIONINGS
+}
 EVERY = {"r1": "every=2", "gradient_penalty": "every=2"}  # lazily too, under a name of their own
 
 Part = tuple[str, str]
@@ -79,11 +81,14 @@ def parts() -> dict[str, dict[str, tuple[str, ...]]]:
     }
 
 
+KINDS = tuple(parts())
+
+
 def resolved(chosen: dict[str, str]) -> RunConfig:
     """The configuration of one part of each kind; raises `ConfigError` where they do not go together."""
     table = parts()
     preset, *sets = table["network"][chosen["network"]]
-    for kind in ("loss", "regularizer", "conditioning", "option"):
+    for kind in KINDS[1:]:
         sets += table[kind][chosen[kind]]
     return resolve(preset, [*COMMON, *sets])
 
@@ -98,11 +103,12 @@ def allowed(chosen: dict[str, str]) -> bool:
 
 
 @cache
-def everything() -> list[dict[str, str]]:
-    """All combinations of one part of each kind that go together."""
+def everything(kinds: tuple[str, ...] = KINDS) -> list[dict[str, str]]:
+    """All combinations of one part of each of these kinds that go together, and the first of the others."""
     found: list[dict[str, str]] = [{}]
     for kind, named in parts().items():
-        found = [{**each, kind: name} for each in found for name in named]
+        chosen = [*named] if kind in kinds else [next(iter(named))]
+        found = [{**each, kind: name} for each in found for name in chosen]
     return [each for each in found if allowed(each)]
 
 
@@ -112,9 +118,9 @@ def pairs(case: dict[str, str]) -> set[tuple[Part, Part]]:
 
 
 @cache
-def pairwise() -> list[dict[str, str]]:
+def pairwise(kinds: tuple[str, ...] = KINDS) -> list[dict[str, str]]:
     """Combinations in which every pair that any allowed combination has comes at least once."""
-    candidates = everything()
+    candidates = everything(kinds)
     left = set().union(*(pairs(case) for case in candidates))
     chosen = []
     while left:

@@ -29,7 +29,9 @@ def test_two_replicas_play_as_one_and_a_resume_gives_the_same_bits(played, numbe
 
 
 def test_every_pair_of_parts_that_is_allowed_comes():
-    wanted = set().union(*(pairs(case) for case in everything()))
-    assert set().union(*(pairs(case) for case in pairwise())) == wanted
-    assert len(wanted) > 180
+    """Of three kinds; all combinations of five are 7,871, which take 14 s to find."""
+    kinds = ("network", "loss", "regularizer")
+    wanted = set().union(*(pairs(case) for case in everything(kinds)))
+    assert set().union(*(pairs(case) for case in pairwise(kinds))) == wanted
+    assert len(wanted) > 150
     assert all(map(allowed, REPRESENTATIVE))
