@@ -76,8 +76,8 @@ def dcgan_r1(setting: Setting) -> Section:
     text = (
         "Preset `dcgan64` without batch normalization in the discriminator, with R1, exact and at every "
         "step, and an average of the generator; images of noise, batch 64, one process, two threads. "
-        "*Gantry, plain* is the preset as it is. *PyTorch* is eager, channels_last, with fused Adam, a double "
-        "backward and one fused update of the average."
+        "*Gantry, plain* is the preset as it is. *PyTorch* is eager, channels_last, with fused Adam, a "
+        "double backward and one fused update of the average."
     )
     what = "`dcgan64` with R1 and an average, batch 64, against PyTorch"
     goal = Goal(what, "at least 1 times", "", None)
