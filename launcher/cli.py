@@ -19,6 +19,7 @@ from launcher.commands.compare import compare
 from launcher.commands.delete import delete
 from launcher.commands.diff import diff
 from launcher.commands.doctor import doctor
+from launcher.commands.evaluate import evaluate
 from launcher.commands.explain import explain
 from launcher.commands.list import list_
 from launcher.commands.logs import logs
@@ -73,6 +74,7 @@ _VERBS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "show": show,
         "metrics": metrics,
         "samples": samples,
+        "evaluate": evaluate,
         "compare": compare,
         "report": report,
         "tensorboard": tensorboard,
