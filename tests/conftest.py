@@ -32,7 +32,6 @@ sys.modules.update(dict.fromkeys(NOT_WANTED))
 
 # Files of a minute and more beside other work, the longest first: none is left to one process at the end.
 LONG = (
-    "test_readme",
     "trainer/test_exact_resume",
     "trainer/test_worker",
     "chaos/test_chaos",

