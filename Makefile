@@ -38,8 +38,8 @@ JOBS ?= 1
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/demo ## train on 5,000 digits with 2 worker processes; leaves a grid and loss curves in runs/demo
-	$(BIN)/launcher submit --backend local --preset demo --workers 2 --root runs
+demo: .venv/demo ## train on 5,000 digits for 2 minutes; leaves a grid with a row for each digit and loss curves in runs
+	$(BIN)/launcher submit --backend local --preset demo --workers 1 --root runs
 
 test: .venv/dev .venv-checkov/checkov .venv-keras/oldest ## every test that needs no cluster
 	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder

@@ -9,6 +9,7 @@ IMAGES = 64_000
 SAMPLES = 10_000
 """Images that are judged."""
 ONE, THREE = (0,), (0, 1, 2)
+_LONG = 204_800
 
 
 class Row(NamedTuple):
@@ -110,5 +111,7 @@ ROWS = (
         Row(name, "dcgan", (*_PAIR, *_R1, *_AVERAGE, *labels), THREE if "projection" in name else ONE)
         for name, labels in _LABELS
     ),
-    Row("demo", "demo", (), THREE, 204_800),
+    Row("demo", "demo", (), THREE, _LONG),
+    Row("demo-no-r1", "demo", ("regularizers.r1.weight=0",), images=_LONG),
+    Row("demo-no-average", "demo", ("averaging.half_life_images=0",), images=_LONG),
 )

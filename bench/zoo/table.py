@@ -73,7 +73,7 @@ def _line(row: Row, found: list[dict[str, Any]], rows: Sequence[Row]) -> tuple[s
     if not found or any(old):
         return (*head, next(filter(None, old), "not run"), *[""] * (len(_HEAD) - len(head) - 1))
     judged = [said for said in found if said["outcome"] == "finished"]
-    wanted = (("fd", 1), ("precision", 2), ("recall", 2), ("classes", 0), ("sure", 2), ("copies", 2))
+    wanted = (("fd", 2), ("precision", 2), ("recall", 2), ("classes", 0), ("sure", 2), ("copies", 2))
     figures = [_spread([said[name] for said in judged], digits) for name, digits in wanted]
     collapsed = sum(bool(said["collapsed"]) for said in found)
     speed = _spread([said["images_per_second"] for said in found], 0)

@@ -82,7 +82,9 @@ def test_a_table_of_three_seeds_one_of_which_diverged(finished, tmp_path):
         said = {**finished, "collapsed": False, **more, "seed": seed, "resolved": resolved}
         record.write(said, tmp_path)
     text = table.rendered(tmp_path, [row, Row("other", "mlp", ("loss=hinge",))])
-    assert "| small | preset `mlp`, 4 values of its own, 640 images | 3 of 3 | 15.0 (10.0 to 20.0) |" in text
+    assert (
+        "| small | preset `mlp`, 4 values of its own, 640 images | 3 of 3 | 15.00 (10.00 to 20.00) |" in text
+    )
     assert "| other | `loss=hinge` | 0 of 1 | not run |" in text
     assert "- small, seed 5: diverged: error: step 7: d_loss is NaN or Inf" in text
     record.write({**finished, "features": "digits@0000"}, tmp_path)
