@@ -83,6 +83,7 @@ _LABELS = tuple(
 
 ROWS = (
     Row("mlp", "mlp", (), THREE),
+    Row("mlp-minimax", "mlp", ("loss=minimax",)),
     Row("mlp-hinge", "mlp", ("loss=hinge",)),
     Row("mlp-lsgan", "mlp", ("loss=lsgan",)),
     Row("mlp-rpgan", "mlp", ("loss=rpgan",)),
