@@ -1,6 +1,7 @@
 """Images from a run that is finished or still going: the command ``sample``."""
 
 import math
+import sys
 from typing import NamedTuple
 
 import keras
@@ -58,7 +59,7 @@ def load(store: Store, config: RunConfig, step: int | None, average: bool) -> Lo
         UserError: there is none.
     """
     if step is None:
-        found = checkpoints.newest(store, lambda text: print(f"warning: {text}", flush=True))
+        found = checkpoints.newest(store, lambda text: print(f"warning: {text}", file=sys.stderr, flush=True))
         if found is None:
             raise UserError(f"--run-dir {store.url}: there is no whole checkpoint yet")
     else:
