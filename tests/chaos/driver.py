@@ -43,7 +43,8 @@ SETS = {
     "mlp": (*_COMMON, "network.generator_units=[512]", "network.discriminator_units=[512]"),
     "demo": (
         *_COMMON,
-        "network.generator_filters=[192,32]",
+        "network.generator_filters=[256,4]",  # large, and quickly computed
+        "network.discriminator_filters=[8,16]",
         "network.discriminator_normalization=spectral",
         "optimizer.schedule.decay_from=20",
         f"optimizer.schedule.decay_to={STEPS}",

@@ -133,14 +133,14 @@ def pairwise(kinds: tuple[str, ...] = KINDS) -> list[dict[str, str]]:
 REPRESENTATIVE = (
     {"network": "dcgan", "loss": "bce", "regularizer": "-", "conditioning": "acgan", "option": "average"},
     {
-        "network": "dcgan_spectral",
+        "network": "mlp_spectral",
         "loss": "rpgan",
         "regularizer": "r1_lazy",
         "conditioning": "projection",
         "option": "d_repeats",
     },
     {
-        "network": "dcgan_bare",
+        "network": "mlp",
         "loss": "hinge",
         "regularizer": "instance_noise",
         "conditioning": "-",
