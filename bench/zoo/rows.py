@@ -112,6 +112,8 @@ ROWS = (
         Row(name, "dcgan", (*_PAIR, *_R1, *_AVERAGE, *labels), THREE if "projection" in name else ONE)
         for name, labels in _LABELS
     ),
+    Row("dcgan", "dcgan"),
+    Row("dcgan-no-batch-norm", "dcgan", ("network.discriminator_normalization=none",)),
     Row("demo", "demo", (), THREE, _LONG),
     Row("demo-no-r1", "demo", ("regularizers.r1.weight=0",), images=_LONG),
     Row("demo-no-average", "demo", ("averaging.half_life_images=0",), images=_LONG),

@@ -90,12 +90,13 @@ def _line(row: Row, found: list[dict[str, Any]], rows: Sequence[Row]) -> tuple[s
 
 
 def _differs(row: Row, rows: Sequence[Row]) -> str:
-    """What it has beside the first row of its preset, and how long it is if not as long as all."""
+    """What it has beside the first row whose values it has all, and how long it is if not as long as all."""
     longer = f", {row.images:,} images" if row.images != IMAGES else ""
-    first = next(each for each in rows if each.preset == row.preset)
+    own = {*row.overrides}
+    first = next(each for each in rows if each.preset == row.preset and own.issuperset(each.overrides))
     if row is first:
-        own = f"preset `{row.preset}`, {len(row.overrides)} values of its own"
-        return (own if row.overrides else f"preset `{row.preset}`") + longer
+        more = f", {len(row.overrides)} values of its own" if row.overrides else ""
+        return f"preset `{row.preset}`{more}{longer}"
     return " ".join(f"`{word}`" for word in row.overrides if word not in first.overrides) + longer
 
 
