@@ -90,14 +90,17 @@ def _line(row: Row, found: list[dict[str, Any]], rows: Sequence[Row]) -> tuple[s
 
 
 def _differs(row: Row, rows: Sequence[Row]) -> str:
-    """What it has beside the first row whose values it has all, and how long it is if not as long as all."""
+    """What it has beside a row before it, and how long it is if not as long as all.
+
+    Beside the first whose values it has all, else beside the first of its preset.
+    """
     longer = f", {row.images:,} images" if row.images != IMAGES else ""
-    own = {*row.overrides}
-    first = next(each for each in rows if each.preset == row.preset and own.issuperset(each.overrides))
-    if row is first:
+    before = [each for each in rows[: rows.index(row)] if each.preset == row.preset]
+    if not before or not row.overrides:
         more = f", {len(row.overrides)} values of its own" if row.overrides else ""
         return f"preset `{row.preset}`{more}{longer}"
-    return " ".join(f"`{word}`" for word in row.overrides if word not in first.overrides) + longer
+    base = next((each for each in before if {*each.overrides} <= {*row.overrides}), before[0])
+    return " ".join(f"`{word}`" for word in row.overrides if word not in base.overrides) + longer
 
 
 def _spread(values: Sequence[float | None], digits: int) -> str:
