@@ -8,12 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.laws.cases import everything, pairs, pairwise, parts
+from tests.laws.cases import KINDS, everything, pairs, pairwise
 
 # Rounding of float32. Adam moves a weight by its rate whatever the size of its gradient, and where noise
 # turns a LeakyReLU around, a gradient jumps: so gradients are compared after one step, lines after three.
 LINE, GRADIENTS = 1e-3, 1e-3
-KINDS = tuple(parts())
 
 
 def upholds(said: dict) -> bool:
