@@ -27,6 +27,11 @@ VIEWS = "views/"  # what the launcher has made of a run for people to look at; n
 MOMENTS = "adam/"
 AVERAGE = "ema/"
 GENERATOR = "export/generator.keras"
+BEST = "best.json"  # which checkpoint is the best by the figures of training
+BEST_GENERATOR = "export/best/generator.keras"
+BEST_GRID = "export/best/samples.png"
+EVALUATIONS = "evaluations/"
+REFERENCES = "references/"  # of an experiment's folder: what feature networks see in real images
 LOSS_CURVES = "export/loss.png"
 
 # Kubernetes objects are named after runs, so a run's name is a DNS label from the start (RFC 1123).
@@ -105,6 +110,17 @@ def sample_grid(step: int) -> str:
 def sample_step(name: str) -> int | None:
     """Step of a grid of samples, None for any other object."""
     found = re.fullmatch(r"samples/(\d+)\.png", name, re.ASCII)
+    return int(found[1]) if found else None
+
+
+def evaluation(step: int) -> str:
+    """Figures of the checkpoint taken after `step` steps."""
+    return f"{EVALUATIONS}{step}.json"
+
+
+def evaluation_step(name: str) -> int | None:
+    """Step of a checkpoint's figures, None for any other object."""
+    found = re.fullmatch(r"evaluations/(\d+)\.json", name, re.ASCII)
     return int(found[1]) if found else None
 
 
