@@ -46,16 +46,50 @@ def evaluate(
             metavar="SOURCE", help="Images of the same kind that the run never saw, to find copies."
         ),
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A figure, again for each: fd, fd128, kid, precision, recall, density, coverage, classes, "
+            "balance, sure, score, modes, kl, sw; if left out, those that go with the features.",
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="digits, lite0, lite0@SIDE, none, or a Keras file, the folder of a SavedModel or an ONNX "
+            "file, here or gs://; if left out, digits for 28x28 grey, else lite0 where it is installed.",
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of a network of your own, whose output are the features."),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(metavar="RANGE", help="What a network of your own takes: [0,1], [-1,1] or [0,255]."),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="How often as many images are drawn, for an interval.")] = 3,
+    neighbours: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.png", help="Write samples beside their nearest training images as a grid."
+        ),
+    ] = None,
     output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
 ) -> None:
-    """Judge a run's images: Frechet distance, precision, recall, classes and copies, each with its floor.
+    """Judge a run's images: distances, precision, recall, classes and copies, each with interval and floor.
 
     Example: python -m trainer evaluate --run-dir runs/digits/first --held-out npz:test.npz
     """
     from trainer.evaluation.request import Request, check
     from trainer.storage import open_store
 
-    request = Request(step, samples, not last_weights, reference, held_out)
+    request = Request(
+        step, samples, not last_weights, reference, held_out, tuple(metric or ()), features, layer,
+        preprocess, draws, neighbours,
+    )  # fmt: skip
     store = open_store(run_dir)
     check(store, request)  # before the seconds that TensorFlow takes to load
     load_tensorflow()

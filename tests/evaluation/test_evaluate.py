@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 tf = pytest.importorskip("tensorflow")
 
@@ -66,6 +67,9 @@ def test_the_command_prints_every_figure_with_its_name_count_floor_and_reference
     assert fd["reference"].startswith(f"npz:{root}/training.npz, 500 images, crc32c ")
     assert fd["floor_samples"] == 250 and fd["held_out_samples"] == 300
     assert 0 < fd["floor"] < fd["at_floor"] and 0 < fd["held_out"] < fd["value"]  # 12 steps are nothing
+    low, high = fd["interval"]
+    assert low < fd["value"] < high and fd["draws"] == 3 and found["latents"].endswith("draws 3")
+    assert found["metrics"]["kid"]["value"] > 10 * found["metrics"]["kid_deviation"]["value"]
     assert found["metrics"]["recall"]["name"] == f"recall[{LABEL}, k=3, N=300]"
     assert found["metrics"]["precision"]["floor"] > found["metrics"]["precision"]["at_floor"]
     assert found["metrics"]["sure"]["held_out"] > 0.95 and found["metrics"]["classes"]["floor"] == 10
@@ -127,6 +131,9 @@ def test_labels_are_drawn_as_often_as_the_training_set_has_them(root):
     [
         (("--samples", 96), "--samples 96: expected more than the 96 features of digits@"),
         (("--reference", "zip:x"), "--reference zip:x: unknown kind 'zip'"),
+        (("--draws", 0), "--draws 0: expected 1 or more"),
+        (("--neighbours", "near.jpg"), "--neighbours near.jpg: expected a file that ends in .png"),
+        (("--metric", "fid"), "--metric fid: is not known, expected some of fd, "),
         (("--run-dir", "{root}/e/none"), "/e/none: there is no run.json"),
         (("--step", 7), "--step 7: there are checkpoints at 4, 8, 12"),
     ],
@@ -164,9 +171,32 @@ def test_sets_that_do_not_fit_are_refused_by_name(root, store, request_, said):
         evaluate(store, replace(request_, **here), lambda _: None)
 
 
-def test_a_run_of_images_that_no_network_takes_is_refused(tmp_path):
-    np.savez(tmp_path / "small.npz", images=np.zeros((9, 8, 8, 1), np.uint8))
-    sizes = ("image.height=8", "image.width=8", f"data.source=npz:{tmp_path}/small.npz")
+def test_a_run_of_other_images_is_judged_without_a_network_and_two_sets_of_the_same_are_at_a_floor(tmp_path):
+    shades = np.random.RandomState(0).randint(0, 256, (90, 8, 9, 3)).astype(np.uint8)
+    np.savez(tmp_path / "small.npz", images=shades)
+    sizes = ("image.height=8", "image.width=9", "image.channels=3", f"data.source=npz:{tmp_path}/small.npz")
     assert run_here(tmp_path, *sizes) == 0
-    done = command("--run-dir", tmp_path / "e" / "run")
-    assert done.returncode == 2 and "image 8x8x1: no feature network takes it" in done.stderr
+    store = open_store(str(tmp_path / "e" / "run"))
+    picture = tmp_path / "near.png"
+    found = evaluate(
+        store, Request(samples=45, features="none", draws=1, neighbours=str(picture)), lambda _: None
+    )
+    (figure,) = found.figures
+    assert figure.name == "sliced W1[laplacian 8, grey levels, N=45]" and figure.interval is None
+    assert figure.value == figure.at_floor > 1.5 * figure.floor > 0
+    with Image.open(picture) as grid:  # 8 rows of six samples, each with its neighbour
+        assert grid.mode == "RGB" and grid.width > grid.height
+
+
+def test_the_interval_is_that_of_draws_that_go_on_from_one_another(store):
+    request = Request(samples=300, metrics=("fd", "precision"))
+    found = evaluate(store, request, lambda _: None)
+    alone = evaluate(store, replace(request, draws=1), lambda _: None)
+    for figure, first in zip(found.figures, alone.figures, strict=True):
+        low, high = figure.interval
+        assert figure.draws == 3 and low <= first.value <= high and low <= figure.value <= high
+    assert found.figures[0].interval[0] < found.figures[0].interval[1] and alone.figures[0].interval is None
+    config = check(store, Request()).config
+    loaded = load(store, config, None, True)
+    both = np.concatenate([*draw(config, loaded, 512, None, 0), *draw(config, loaded, 512, None, 1)])
+    assert (both == np.concatenate([*draw(config, loaded, 1024, None)])).all()

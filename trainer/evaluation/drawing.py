@@ -15,20 +15,25 @@ _BLOCK = 256  # images drawn at once; another number would be other images
 _LATENTS, _LABELS = "evaluation", "evaluation/labels"  # purposes: names never change
 
 
-def draw(config: RunConfig, loaded: Loaded, count: int, training: Labels | None) -> Iterator[np.ndarray]:
+def draw(
+    config: RunConfig, loaded: Loaded, count: int, training: Labels | None, number: int = 0
+) -> Iterator[np.ndarray]:
     """`count` images of a run's generator in blocks, uint8 [256 or fewer, height, width, channels].
 
-    The first images are the same whatever `count` is.
+    The first images are the same whatever `count` is; the next draw goes on where the one before has ended,
+    so that every checkpoint is drawn from the same latents.
 
     Args:
         config: the run's.
         loaded: its generator.
         count: how many.
         training: labels of the training set, for a generator that takes them.
+        number: which draw of as many, from 0.
     """
     sample = sampler(loaded.generator)
-    for number, start in enumerate(range(0, count, _BLOCK)):
-        block = tf.constant(number, tf.int64)
+    first = number * -(-count // _BLOCK)
+    for place, start in enumerate(range(0, count, _BLOCK), first):
+        block = tf.constant(place, tf.int64)
         latents = randomness.noise(config.seed, block, _BLOCK, config.network.latent_size, _LATENTS)
         labels = _labels(config, block, training) if config.conditioning.on else None
         yield sample(latents, labels)[: count - start]
