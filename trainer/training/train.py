@@ -207,6 +207,7 @@ def _enter(
     }
     _compare_surroundings(known, options.surroundings)
     values = record.write(hold.store, config, known, begun, data.is_new, **about)
+    options.supervision.tell_record()
     keeper = IndexKeeper(open_store(options.path.experiment_url), options.path.name, values, ownership.say)
     return begins, data, keeper
 
