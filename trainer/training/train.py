@@ -158,9 +158,7 @@ def _with_peers(
             pin = dataset.read(mine.store)
             data = _look(config, pin, lambda _: None)
         begins = begins or provenance.read(mine.store, config)
-        material = Material(
-            mine.store, mine.hold, data.source, data.streaming, options.path, begins.warm, keeper
-        )
+        material = Material(mine.store, mine.hold, data, options.path, begins.warm, keeper)
         try:
             loop = Loop(config, options.supervision, cluster, strategy, material, abort)
         except UserError as error:
