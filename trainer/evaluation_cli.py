@@ -47,7 +47,8 @@ def evaluate(
     held_out: Annotated[
         str | None,
         typer.Option(
-            metavar="SOURCE", help="Images of the same kind that the run never saw, to find copies."
+            metavar="SOURCE",
+            help="Images of the same kind that the run never saw; those that it holds out if left out.",
         ),
     ] = None,
     metric: Annotated[

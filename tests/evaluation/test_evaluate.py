@@ -15,7 +15,7 @@ from tests.support.runs import TINY, run_here  # noqa: E402
 from trainer.data import open_source, require_labels  # noqa: E402
 from trainer.errors import UserError  # noqa: E402
 from trainer.evaluation import told  # noqa: E402
-from trainer.evaluation.drawing import _labels, draw  # noqa: E402
+from trainer.evaluation.drawing import Drawer, draw  # noqa: E402
 from trainer.evaluation.evaluate import evaluate  # noqa: E402
 from trainer.evaluation.features import NETWORKS  # noqa: E402
 from trainer.evaluation.request import Request, check  # noqa: E402
@@ -78,10 +78,10 @@ def test_the_command_prints_every_figure_with_its_name_count_floor_and_reference
 
 
 def test_the_same_checkpoint_has_the_same_figures_and_the_last_weights_have_others(store):
-    request = Request(samples=200)
+    request = Request(samples=200, draws=1)
     once, again = (told.as_json(evaluate(store, request, lambda _: None)) for _ in range(2))
     assert once == again
-    last = told.as_json(evaluate(store, Request(samples=200, average=False), lambda _: None))
+    last = told.as_json(evaluate(store, Request(samples=200, draws=1, average=False), lambda _: None))
     assert (once["average"], last["average"]) == (True, False)
     assert last["metrics"]["fd"]["value"] != once["metrics"]["fd"]["value"]
 
@@ -97,6 +97,17 @@ def test_training_images_in_the_place_of_held_out_ones_are_copies(root, store):
     found = evaluate(store, Request(samples=120, held_out=f"npz:{root}/training.npz"), lambda _: None)
     assert found.copies.held_out_median == 0.0 and found.copies.ratio is None
     assert "those are training images, so copying cannot be told" in told.as_text(found)
+
+
+def test_what_a_run_holds_out_is_what_it_is_compared_with_unasked(root, store):
+    source = (f"data.source=npz:{root}/training.npz", "data.holdout=0.3")
+    assert run_here(root, *source, sets=AVERAGED, run="holding") == 0
+    found = evaluate(open_store(str(root / "e" / "holding")), Request(samples=110, draws=1), lambda _: None)
+    trained, held = (int(text.split(", ")[1].split()[0]) for text in (found.reference, found.held_out))
+    assert trained + held == 500 and 110 < held < 200
+    assert found.figures[0].held_out_samples == 110 and 0.8 < found.copies.ratio < 5
+    other = Request(samples=110, draws=1, held_out=f"npz:{root}/held.npz")
+    assert evaluate(store, other, lambda _: None).held_out.startswith(f"npz:{root}/held.npz, 500 images")
 
 
 def test_a_reference_of_ones_own_is_compared_with_and_named(root, store):
@@ -117,7 +128,8 @@ def test_labels_are_drawn_as_often_as_the_training_set_has_them(root):
     store = open_store(str(root / "e" / "labelled"))
     config = check(store, Request()).config
     uneven = np.repeat([1, 4, 9], [700, 250, 50])
-    found = np.concatenate([_labels(config, tf.constant(block, tf.int64), uneven) for block in range(40)])
+    drawer = Drawer(config, load(store, config, None, True).generator, uneven)
+    found = np.concatenate([drawer.labels(block) for block in range(40)])
     shares = np.bincount(found, minlength=10) / len(found)
     assert set(np.flatnonzero(shares)) == {1, 4, 9}
     np.testing.assert_allclose(shares[[1, 4, 9]], [0.7, 0.25, 0.05], atol=0.02)

@@ -144,7 +144,7 @@ def test_the_nearest_is_that_of_loops_and_0_of_a_copy():
     training = draws.randint(0, 256, (50, 6, 5, 1)).astype(np.uint8)
     images = draws.randint(0, 256, (9, 6, 5, 1)).astype(np.uint8)
     images[4] = training[17]
-    found = copies.nearest(images, (training[start : start + 8] for start in range(0, 50, 8)))
+    found = copies.neighbours(images, (training[start : start + 8] for start in range(0, 50, 8)))
     apart = images[:, np.newaxis].astype(float) - training
     expected = np.sqrt((apart**2).mean(axis=(2, 3, 4)).min(axis=1))
     np.testing.assert_allclose(found.distances, expected, rtol=1e-12)

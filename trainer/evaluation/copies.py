@@ -19,7 +19,12 @@ class Nearest(NamedTuple):
     """Which it is, int64 [n], counted over all blocks."""
 
 
-def nearest(images: np.ndarray, blocks: Iterable[np.ndarray]) -> Nearest:
+def nearest(images: np.ndarray, blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """Only the distances of `neighbours`, float64 [n]."""
+    return neighbours(images, blocks).distances
+
+
+def neighbours(images: np.ndarray, blocks: Iterable[np.ndarray]) -> Nearest:
     """The image of all blocks that is nearest to each.
 
     Args:

@@ -71,9 +71,9 @@ def evaluate(store: Store, request: Request, say: Say) -> Evaluation:
     """
     known = check(store, request)
     network, look = _loaded(network_of(request, known), known)
-    training = sets.training(store, known)
+    training, apart = sets.training(store, known)
     reference = sets.given("--reference", request.reference, known) or training
-    held_out = sets.given("--held-out", request.held_out, known)
+    held_out = sets.given("--held-out", request.held_out, known) or apart
     metrics = _metrics(request, network, [reference, held_out], say)
     loaded = load_generator(store, known.config, request.step, request.average)
     say(f"comparing with {reference} in {network.label}")
@@ -136,12 +136,12 @@ def _copies(
 ) -> Copies:
     """How far samples are from training images; where `picture` is a file, the nearest are shown in it."""
     everything = np.arange(training.count)
-    near = copies.nearest(few, sets.blocks(training, everything))
+    near = copies.neighbours(few, sets.blocks(training, everything))
     if picture is not None:
         neighbours.write(picture, few, near, training)
     median = float(np.median(near.distances))
     if held_out is None:
         return Copies(median, len(few))
     others = held_out.read(sets.order(held_out.count)[: len(few)])
-    far = copies.nearest(others, sets.blocks(training, everything)).distances
+    far = copies.nearest(others, sets.blocks(training, everything))
     return Copies(median, len(few), float(np.median(far)))

@@ -27,7 +27,7 @@ class Request:
     reference: str | None = None
     """Source of the images to compare with; None for those that the run trains on."""
     held_out: str | None = None
-    """Source of images of the same kind that the run never saw."""
+    """Source of images of the same kind that the run never saw; None for those that it holds out."""
     metrics: tuple[str, ...] = ()
     """Names of `figures.METRICS`; none for those that go with the network."""
     features: str | None = None

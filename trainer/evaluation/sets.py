@@ -29,10 +29,11 @@ class Set(NamedTuple):
         return f"{self.source.name}, {self.source.count} images, crc32c {self.fingerprint}"
 
 
-def training(store: Store, known: Record) -> Set:
-    """The set that the run trains on, with the files that it began with."""
+def training(store: Store, known: Record) -> tuple[Set, Set | None]:
+    """The set that the run trains on, with the files that it began with, and what it holds out."""
     found = look_at(known.config, pinned(store, known), Accept(), lambda _: None)
-    return Set(found.source, found.pin.fingerprint)
+    held = found.held_out
+    return Set(found.source, found.pin.fingerprint), Set(held.source, held.fingerprint) if held else None
 
 
 def given(option: str, source: str | None, known: Record) -> Set | None:
