@@ -19,6 +19,7 @@ from trainer.evaluation.drawing import Drawer, draw  # noqa: E402
 from trainer.evaluation.evaluate import evaluate  # noqa: E402
 from trainer.evaluation.features import NETWORKS  # noqa: E402
 from trainer.evaluation.request import Request, check  # noqa: E402
+from trainer.run import evaluations  # noqa: E402
 from trainer.sampling.generate import load  # noqa: E402
 from trainer.storage import open_store  # noqa: E402
 
@@ -212,3 +213,25 @@ def test_the_interval_is_that_of_draws_that_go_on_from_one_another(store):
     loaded = load(store, config, None, True)
     both = np.concatenate([*draw(config, loaded, 512, None, 0), *draw(config, loaded, 512, None, 1)])
     assert (both == np.concatenate([*draw(config, loaded, 1024, None)])).all()
+
+
+def test_two_evaluations_are_compared_only_where_all_but_the_step_is_the_same(store):
+    few = Request(samples=110, metrics=("sure",), draws=1)
+    first, last, more, plain = (
+        told.as_json(evaluate(store, request, lambda _: None))
+        for request in (
+            replace(few, step=8),
+            few,
+            replace(few, samples=120, draws=2),
+            replace(few, features="none", metrics=(), average=False),
+        )
+    )
+    assert first["step"] != last["step"] and evaluations.incomparable(first, last) == ""
+    assert evaluations.provenance(first) == evaluations.provenance(last)
+    assert evaluations.incomparable(first, more) == (
+        "not comparable, they differ in samples: 110 and 120; "
+        "latents: stream 'evaluation', draws 1 and stream 'evaluation', draws 2"
+    )
+    said = evaluations.incomparable(first, plain)
+    assert "weights: the average and the last" in said
+    assert f"features: {LABEL} and laplacian 28-14-7" in said
