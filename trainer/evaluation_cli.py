@@ -92,7 +92,7 @@ def evaluate(
     from trainer.storage import open_store
 
     request = Request(
-        step, samples, not last_weights, reference, held_out, tuple(metric or ()), features, layer,
+        step, samples, not last_weights, reference, held_out, metric or [], features, layer,
         preprocess, draws, neighbours,
     )  # fmt: skip
     store = open_store(run_dir)

@@ -202,7 +202,7 @@ def test_a_run_of_other_images_is_judged_without_a_network_and_two_sets_of_the_s
 
 
 def test_the_interval_is_that_of_draws_that_go_on_from_one_another(store):
-    request = Request(samples=300, metrics=("fd", "precision"))
+    request = Request(samples=300, metrics=["fd", "precision"])
     found = evaluate(store, request, lambda _: None)
     alone = evaluate(store, replace(request, draws=1), lambda _: None)
     for figure, first in zip(found.figures, alone.figures, strict=True):
@@ -216,14 +216,14 @@ def test_the_interval_is_that_of_draws_that_go_on_from_one_another(store):
 
 
 def test_two_evaluations_are_compared_only_where_all_but_the_step_is_the_same(store):
-    few = Request(samples=110, metrics=("sure",), draws=1)
+    few = Request(samples=110, metrics=["sure"], draws=1)
     first, last, more, plain = (
         told.as_json(evaluate(store, request, lambda _: None))
         for request in (
             replace(few, step=8),
             few,
             replace(few, samples=120, draws=2),
-            replace(few, features="none", metrics=(), average=False),
+            replace(few, features="none", metrics=[], average=False),
         )
     )
     assert first["step"] != last["step"] and evaluations.incomparable(first, last) == ""

@@ -38,7 +38,7 @@ def test_a_classifier_is_trained_written_and_judged_in(folder):
     sizes = ("image.height=20", "image.width=20", "image.channels=3", f"data.source=npz:{folder}/two.npz")
     assert run_here(folder, *sizes) == 0
     store = open_store(str(folder / "e" / "run"))
-    request = Request(samples=300, features=str(out), metrics=("fd", "kid", "classes"), draws=1)
+    request = Request(samples=300, features=str(out), metrics=["fd", "kid", "classes"], draws=1)
     found = evaluate(store, request, lambda _: None)
     fd, kid, _, classes = found.figures
     assert fd.name.startswith("FD[two@") and fd.name.endswith(",features,0..1, N=300]")

@@ -41,12 +41,19 @@ def _projected(real: Seen, fake: Seen) -> dict[str, float]:
 
 
 def _kernel(real: Seen, fake: Seen) -> dict[str, float]:
-    return dict(zip(("kid", "kid_deviation"), kernel.distance(real.features, fake.features), strict=True))
+    found = kernel.distance(real.features, fake.features)
+    return {"kid": found.mean, "kid_deviation": found.deviation}
 
 
 def _overlap(real: Seen, fake: Seen) -> dict[str, float]:
     each = min(len(real.features), len(fake.features), OVERLAP_SAMPLES)
-    return manifold.overlap(real.features[:each], fake.features[:each])._asdict()
+    found = manifold.overlap(real.features[:each], fake.features[:each])
+    return {
+        "precision": found.precision,
+        "recall": found.recall,
+        "density": found.density,
+        "coverage": found.coverage,
+    }
 
 
 def _classes(real: Seen, fake: Seen) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """What the command `evaluate` is asked, checked before TensorFlow loads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trainer.config.sources import parse_source
 from trainer.errors import UserError
@@ -28,7 +28,7 @@ class Request:
     """Source of the images to compare with; None for those that the run trains on."""
     held_out: str | None = None
     """Source of images of the same kind that the run never saw; None for those that it holds out."""
-    metrics: tuple[str, ...] = ()
+    metrics: list[str] = field(default_factory=list)
     """Names of `figures.METRICS`; none for those that go with the network."""
     features: str | None = None
     """A name or a place of a network, as `choosing.choose` takes it; None for the one that fits."""
