@@ -235,3 +235,26 @@ def test_two_evaluations_are_compared_only_where_all_but_the_step_is_the_same(st
     said = evaluations.incomparable(first, plain)
     assert "weights: the average and the last" in said
     assert f"features: {LABEL} and laplacian 28-14-7" in said
+
+
+def test_a_second_checkpoint_has_the_floors_of_the_first_and_its_own_figures(store):
+    request = Request(step=8, samples=110, metrics=["fd", "recall"], draws=1)
+    first = evaluate(store, request, lambda _: None)
+    second = evaluate(store, replace(request, step=12), lambda _: None)
+    again = evaluate(store, request, lambda _: None)
+    assert first == again and first.figures[0].floor == second.figures[0].floor
+    assert first.figures[0].value != second.figures[0].value and second.figures[0].draws == 1
+    few = evaluate(store, replace(request, samples=100), lambda _: None)
+    assert few.figures[0].floor != first.figures[0].floor and few.figures[0].floor_samples == 100
+
+
+def test_stacked_digits_have_modes(tmp_path):
+    draws, digits = np.random.RandomState(0), open_source("digits", None)
+    stacks = np.concatenate([digits.read(draws.permutation(5000)[:1300]) for _ in range(3)], axis=3)
+    np.savez(tmp_path / "stacks.npz", images=stacks)
+    assert run_here(tmp_path, "image.channels=3", f"data.source=npz:{tmp_path}/stacks.npz") == 0
+    request = Request(samples=600, features="digits", metrics=["modes", "kl"], draws=2)
+    modes, kl = evaluate(open_store(str(tmp_path / "e" / "run")), request, lambda _: None).figures
+    assert modes.name == f"modes[{LABEL} of each channel, N=600]"
+    assert modes.value < 100 and 400 < modes.floor < 500  # 451 of 1,000 are drawn by 600 on average
+    assert kl.value > 2 * kl.floor > 0 and kl.floor_samples == 600

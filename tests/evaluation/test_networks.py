@@ -18,6 +18,7 @@ from trainer.data import open_source  # noqa: E402
 from trainer.errors import DataError, UserError  # noqa: E402
 from trainer.evaluation import features, figures, torch_file  # noqa: E402
 from trainer.evaluation.choosing import choose  # noqa: E402
+from trainer.storage import open_store  # noqa: E402
 
 RGB = (64, 64, 3)
 UNIFORM, BOW_TIE, PALACE, STUPA = 652, 457, 698, 832  # of ImageNet's classes
@@ -222,3 +223,21 @@ def test_nobody_guesses_which_range_a_network_takes(own):
     with pytest.raises(UserError, match=r"net\.json: expected layer, preprocess and classes"):
         choose(str(own / "net.keras"), RGB)
     (own / "net.json").unlink()
+
+
+def test_a_network_in_a_bucket_is_the_one_here(own, gcs_root):
+    store = open_store(gcs_root)
+    store.write("nets/net.keras", (own / "net.keras").read_bytes())
+    store.write("nets/net.json", json.dumps({"layer": "mean", "preprocess": "[0,1]"}).encode())
+    for file in (path for path in (own / "saved").rglob("*") if path.is_file()):
+        store.write(f"nets/saved/{file.relative_to(own / 'saved')}", file.read_bytes())
+    there = choose(f"{gcs_root}/nets/net.keras", RGB)
+    here = choose(str(own / "net.keras"), RGB, "mean", "[0,1]")
+    assert there.label == here.label
+    assert (features.load(there)(SOME).features == features.load(here)(SOME).features).all()
+    folder = choose(f"{gcs_root}/nets/saved/", RGB, None, "[0,1]")
+    assert folder.label == choose(str(own / "saved"), RGB, None, "[0,1]").label
+    assert features.load(folder)(SOME).features.shape == (5, 4)
+    for gone in ("nets/gone.keras", "nets/gone/"):
+        with pytest.raises(UserError, match=f"--features {gcs_root}/{gone}: there is no network, expected"):
+            choose(f"{gcs_root}/{gone}", RGB, None, "[0,1]")

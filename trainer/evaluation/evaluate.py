@@ -17,6 +17,8 @@ from trainer.storage import Store
 
 _COPIES = 2000  # samples whose nearest training image is looked for
 
+_before: dict[tuple[object, ...], Judge] = {}  # one: of 20 checkpoints each, floors are half of the work
+
 Say = Callable[[str], None]
 
 
@@ -77,9 +79,7 @@ def evaluate(store: Store, request: Request, say: Say) -> Evaluation:
     metrics = _metrics(request, network, [reference, held_out], say)
     loaded = load_generator(store, known.config, request.step, request.average)
     say(f"comparing with {reference} in {network.label}")
-    real = sets.seen_in(look, reference.source, 2 * request.samples)
-    held = sets.seen_in(look, held_out.source, request.samples) if held_out else None
-    judge = Judge(network, metrics, real, held, request.samples)
+    judge = _judge(network, look, metrics, request.samples, reference, held_out)
     few = None
     for number in range(request.draws):
         say(f"drawing {request.samples} images of step {loaded.step}, {number + 1} of {request.draws}")
@@ -102,6 +102,24 @@ def _loaded(network: Network, known: Record) -> tuple[Network, features.Look]:
     look = features.load(network)
     found = look(np.zeros((2, *known.config.image.shape), np.uint8)).features
     return network._replace(size=found.shape[1]), look
+
+
+def _judge(
+    network: Network,
+    look: features.Look,
+    metrics: tuple[str, ...],
+    samples: int,
+    reference: sets.Set,
+    held_out: sets.Set | None,
+) -> Judge:
+    """What samples are compared with; that of the evaluation before where it is the same."""
+    key = (network, metrics, samples, str(reference), str(held_out))
+    if key not in _before:
+        real = sets.seen_in(look, reference.source, 2 * samples)
+        held = sets.seen_in(look, held_out.source, samples) if held_out else None
+        _before.clear()
+        _before[key] = Judge(network, metrics, real, held, samples)
+    return _before[key].anew()
 
 
 def _metrics(

@@ -1,6 +1,7 @@
 """Real images that samples are judged against, and the floors that they have in the place of samples."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -46,14 +47,22 @@ class Judge:
     def __init__(
         self, network: Network, metrics: Sequence[str], real: Seen, held: Seen | None, samples: int
     ) -> None:
-        self._network, self._metrics, self._held, self._samples = network, metrics, held, samples
+        self._network, self._metrics, self._samples = network, metrics, samples
         self._reference = figures.part(real, slice(0, samples))
         half, other = figures.halves(len(real.features))
         self._half, self._other = figures.part(real, half), figures.part(real, other)
         enough = len(self._half.features) >= figures.least(metrics, network)
         self._floor = self._measured(self._half, self._other) if enough else {}
+        self._held_samples = len(held.features) if held else 0
+        self._held = self._measured(self._reference, held) if held else {}
         self._draws: list[dict[str, float]] = []
         self._at_floor: dict[str, float] = {}
+
+    def anew(self) -> "Judge":
+        """The same, floors and all, for another checkpoint."""
+        found = copy(self)
+        found._draws, found._at_floor = [], {}
+        return found
 
     def take(self, fake: Seen) -> None:
         """Judge a draw; of the first, also as many as a half of the reference has."""
@@ -64,18 +73,16 @@ class Judge:
 
     def figures(self) -> tuple[Figure, ...]:
         """Of all draws that were taken."""
-        held = self._measured(self._reference, self._held) if self._held else {}
-        return tuple(self._figure(metric, held) for metric in self._metrics)
+        return tuple(self._figure(metric) for metric in self._metrics)
 
     def _measured(self, real: Seen, fake: Seen) -> dict[str, float]:
         return figures.measured(real, fake, self._metrics)
 
-    def _figure(self, metric: str, held: dict[str, float]) -> Figure:
+    def _figure(self, metric: str) -> Figure:
         values = [draw[metric] for draw in self._draws]
         size, half = len(self._reference.features), len(self._half.features)
         samples = figures.compared(metric, self._samples, size)
         of_all = fmean(values) if self._floor and half >= self._samples else None
-        apart = len(self._held.features) if self._held else 0
         return Figure(
             metric,
             figures.name(metric, self._network, samples),
@@ -84,8 +91,8 @@ class Judge:
             self._floor.get(metric),
             figures.compared(metric, half, half) if self._floor else 0,
             self._at_floor.get(metric, of_all),
-            held.get(metric),
-            figures.compared(metric, apart, size),
+            self._held.get(metric),
+            figures.compared(metric, self._held_samples, size),
             (min(values), max(values)) if len(values) > 1 else None,
             len(values),
         )
