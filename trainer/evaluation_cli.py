@@ -11,6 +11,7 @@ import typer
 
 from trainer.environment.paths import expanded
 from trainer.environment.quiet import load_tensorflow
+from trainer.errors import UserError
 
 if TYPE_CHECKING:
     from trainer.evaluation.keeping import Judged
@@ -30,6 +31,7 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    NONE = "none"
 
 
 def evaluate(
@@ -64,7 +66,7 @@ def evaluate(
     print_only: Annotated[
         bool, typer.Option("--print-only", help="Write nothing, where the run's folder may only be read.")
     ] = False,
-    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
+    output: Annotated[Format, typer.Option("-o", "--output", help="text; json; or none, of figures that are kept.")] = Format.TEXT,
 ) -> None:
     """Judge a run's images: Frechet distance, precision, recall, classes and copies, each with its floor.
 
@@ -77,6 +79,8 @@ def evaluate(
     from trainer.run import judged
     from trainer.storage import open_store
 
+    if output is Format.NONE and print_only:
+        raise UserError("--output none: expected text or json with --print-only, else nobody sees the figures")
     request = Request(None, samples, not last_weights, reference, held_out)
     store = open_store(run_dir)
     check(store, request)  # before the seconds that TensorFlow takes to load
@@ -84,13 +88,15 @@ def evaluate(
     load_tensorflow()
     from trainer.evaluation.keeping import Keeping, judge
 
-    keeping = Keeping(not print_only, again, os.environ.get("GANTRY_EVALUATION") or None)
+    job = os.environ.get("GANTRY_EVALUATION") or None
+    keeping = Keeping(not print_only, output is Format.NONE, again, job)
     found = judge(store, request, steps, keeping, lambda text: print(text, file=sys.stderr, flush=True))
-    if output is Format.JSON:
-        entries = [each.entry for each in found]
-        print(json.dumps(entries if step == judged.ALL else entries[0], indent=2))
-    else:
+    if output is Format.TEXT:
         _print(found)
+        return
+    entries = [each.entry for each in found]
+    if output is Format.JSON:
+        print(json.dumps(entries if step == judged.ALL else entries[0], indent=2))
 
 
 def _print(found: "Iterable[Judged]") -> None:

@@ -25,6 +25,8 @@ class Keeping:
 
     write: bool = True
     """Whether they are written into the run's folder."""
+    insist: bool = False
+    """Whether one that cannot be written ends it, as nobody sees it elsewhere."""
     again: bool = False
     """Whether steps of many are judged that were judged before in the same way."""
     job: str | None = None
@@ -57,7 +59,7 @@ def judge(
 
     Raises:
         UserError: as `evaluate`.
-        GantryError: none of several could be judged.
+        GantryError: none of several could be judged, or one could not be written and `keeping` insists.
     """
     made = 0
     for step in steps:
@@ -121,4 +123,6 @@ def _keep(store: Store, entry: Mapping[str, Any], keeping: Keeping, say: Say) ->
             raise UserError(f"{store.url}: the run was removed meanwhile")
         evaluations.add(store, entry)
     except GantryError as error:
+        if keeping.insist:
+            raise
         say(f"warning: {name} was not written, so the figures are here alone: {error}")
