@@ -82,6 +82,8 @@ def values(leaf: Leaf) -> st.SearchStrategy[Any]:
         return st.sampled_from([schema["default"], 2, 4, 8, 16])
     if leaf.key == "data.source":
         return _sources()
+    if leaf.key == "data.holdout_source":
+        return st.none() | _sources()
     if schema.get("type") == "boolean":
         return st.booleans()
     if "enum" in schema or "const" in schema:

@@ -105,7 +105,7 @@ def test_every_field_is_bounded(leaf):
     schema = leaf.numbers
     if "enum" in schema or "const" in schema or schema.get("type") == "boolean":
         return
-    if leaf.key == "warm_start.run":  # by the rule for names
+    if leaf.key in ("warm_start.run", "data.holdout_source"):  # by the rules for names and sources
         return
     bounds = {"minimum", "exclusiveMinimum", "minLength"}
     assert bounds & schema.keys()
@@ -118,6 +118,7 @@ APART = (
     {"loss", "regularizers.label_smoothing.weight"},
     {"batch_size", "microbatch", "packing", "conditioning.kind"},
     {"data.labels", "conditioning.kind"},
+    {"data.holdout", "data.holdout_source", "data.placement"},
 )
 
 

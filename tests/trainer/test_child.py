@@ -94,3 +94,14 @@ def test_one_that_was_paused_cannot_listen_and_is_killed_at_once(pod):
 def test_what_it_leaves_behind_holds_nothing_up(pod):
     script = "import subprocess; print('done'); subprocess.Popen(['sleep', '20'])"
     assert pod(script)[:2] == ((0, ""), "done\n")
+
+
+def test_what_a_trainer_says_of_the_record_outlives_it(pod, tmp_path):
+    log = LogCopy(open_store(str(tmp_path / "other")), 1, 0, os.open(os.devnull, os.O_WRONLY))
+    supervised = "import os; os.environ['GANTRY_SUPERVISED'] = '1'\n"
+    supervised += "from trainer.environment.supervision import from_environment as told\n"
+    for script, wanted in ((supervised + "told(os.environ).tell_record()\nos.abort()", True), ("", False)):
+        child = Child("worker 0's trainer", log, Requests(), 60.0)
+        child.run([sys.executable, "-c", script], os.environ, lambda: "")
+        assert child.has_record is wanted
+    log.close(60)

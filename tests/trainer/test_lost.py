@@ -101,6 +101,7 @@ def test_pods_whose_bucket_is_emptied_while_they_train_fail_with_one_sentence(gc
 
 def test_a_trainer_that_dies_while_the_bucket_is_emptied_is_not_started_again(gcs_root, tmp_path):
     store = open_store(f"{gcs_root}/e/job")
+    """Before the supervisor has looked for the record itself, too, which it does every few seconds."""
     with Pods(gcs_root, "job", tmp_path, sets=ENDLESS) as pods:
         pods.until(lambda: saved(store))
         [trainer] = psutil.Process(pods.processes[0].pid).children()

@@ -35,6 +35,23 @@ def check_parts(loss: Name, regularizers: Regularizers, network: Architecture, i
             )
 
 
+def check_holdout(share: float, own: str | None, placement: str, source: str) -> None:
+    """Refuse images held out in two ways, or in one that their source does not have.
+
+    Raises:
+        ValueError: with the key, its value and what is expected.
+    """
+    if share and own:
+        raise ValueError(f"data.holdout is {share:g}, expected 0 beside data.holdout_source")
+    if share and placement == "stream":
+        raise ValueError(
+            f"data.holdout is {share:g}, expected 0 with data.placement stream: name a set of its own by "
+            "data.holdout_source"
+        )
+    if own == "test" and not source.startswith("idx:"):
+        raise ValueError(f"data.holdout_source is test, expected a source: {source} has no test files")
+
+
 def check_packing(packing: int, batch_size: int, microbatch: int, conditioning: Conditioning) -> None:
     """Refuse packs that do not fill a batch, or have no one label.
 

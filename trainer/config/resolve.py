@@ -32,16 +32,18 @@ _MISSING = object()
 # regularizers and averages each value counts.
 _EFFORTLESS = (
     "steps", "seed", "recovery.", "warm_start.", "checkpoints.", "samples.", "metrics.", "data.source",
-    "data.labels", "data.skip_damaged", "data.shuffle_window", "optimizer.schedule.",
+    "data.labels", "data.holdout", "data.skip_damaged", "data.shuffle_window", "evaluation.",
+    "optimizer.schedule.",
     "optimizer.learning_rate", "optimizer.generator.learning_rate", "optimizer.discriminator.learning_rate",
     "optimizer.beta", "optimizer.generator.beta", "optimizer.discriminator.beta",
 )  # fmt: skip
 _NOTHING = ("", "~", "null", "Null", "NULL")  # as YAML has it, for a text that may be left out
-_SOURCE = "data.source"
+_SOURCES = ("data.source", "data.holdout_source")
 _WHOLE = re.compile(r"[+-]?\d+(?:\.\d*)?[eE]\+?1?\d|[+-]?\d+\.0*")  # a number as science writes it
 _FREE = frozenset({
     "checkpoints.keep", "checkpoints.keep_every",  # what is there already is pruned by the new rule
     "metrics.print_every_steps",
+    "evaluation.stop_when_no_better",
     "data.placement", "data.memory_limit_mb",  # sets in memory and streamed ones give the same bits
     # Decided when a run begins, or when a person accepts data that has changed.
     "data.skip_damaged", "warm_start.required",
@@ -147,17 +149,19 @@ def validate(values: Mapping[str, Any], origin: str) -> RunConfig:
 
 
 def placed(config: RunConfig) -> RunConfig:
-    """The configuration with its data's path made absolute: no other folder shall change its meaning."""
-    source = absolute(config.data.source)
-    if source == config.data.source:
+    """The configuration with its data's paths made absolute: no other folder shall change its meaning."""
+    data = config.data
+    own = data.holdout_source and absolute(data.holdout_source)
+    update = {"source": absolute(data.source), "holdout_source": own}
+    if update == {"source": data.source, "holdout_source": data.holdout_source}:
         return config
-    return config.model_copy(update={"data": config.data.model_copy(update={"source": source})})
+    return config.model_copy(update={"data": data.model_copy(update=update)})
 
 
 def placed_overrides(overrides: Iterable[str]) -> tuple[str, ...]:
     """The same for ``key=value`` pairs; what is no source stays, for `resolve` to refuse."""
     pairs = (override.partition("=") for override in overrides)
-    return tuple(f"{key}{equals}{absolute(text) if key == _SOURCE else text}" for key, equals, text in pairs)
+    return tuple(f"{key}{equals}{absolute(text) if key in _SOURCES else text}" for key, equals, text in pairs)
 
 
 def difference(old: RunConfig, new: RunConfig) -> dict[str, tuple[Any, Any]]:

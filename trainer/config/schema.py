@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from trainer import losses
-from trainer.config.fitting import check_microbatch, check_packing, check_parts
+from trainer.config.evaluation import Evaluation
+from trainer.config.fitting import check_holdout, check_microbatch, check_packing, check_parts
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
 from trainer.networks import Mlp, Network
@@ -35,6 +36,10 @@ def _source(value: str) -> str:
     return value
 
 
+def _holdout_source(value: str) -> str:
+    return value if value == "test" else _source(value)
+
+
 class Data(Section):
     """Where real images come from and how they are ordered."""
 
@@ -54,12 +59,23 @@ class Data(Section):
     """
     skip_damaged: bool = False
     """Whether damaged files of `images:` are left out, and written down, instead of refused."""
+    holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of the set that is never trained on and by which the run is judged, chosen by each image's own
+    content; 0 holds none out, and then nobody can tell whether images are copied. Of sets in memory alone."""
+    holdout_source: Annotated[str, AfterValidator(_holdout_source)] | None = None
+    """A set of its own in the place of a share of `source`, whose images are held in memory; test: the test
+    files beside those of an `idx:` folder."""
     placement: Literal["auto", "memory", "stream"] = "auto"
     """Keep the set in the device's memory or stream it from shards; auto decides by `memory_limit_mb`."""
     memory_limit_mb: Positive = 1024
     """Largest set, in MiB of 8-bit images, that `placement: auto` keeps in memory."""
     shuffle_window: Annotated[int, Field(ge=BLOCK, multiple_of=BLOCK)] = 16384
     """Images that are shuffled together; sets up to this size are shuffled as a whole."""
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether there are images that are never trained on."""
+        return bool(self.holdout or self.holdout_source)
 
 
 class Averaging(Section):
@@ -174,6 +190,8 @@ class RunConfig(Section):
     """The grids a person looks at."""
     metrics: Metrics = Metrics()
     """Losses and speed over time."""
+    evaluation: Evaluation = Evaluation()
+    """Whether its images are good."""
     recovery: Recovery = Recovery()
     """Patience with lost workers and storage."""
 
@@ -181,10 +199,13 @@ class RunConfig(Section):
     def _fits(self) -> "RunConfig":
         """Networks, images, labels, loss and regularizers fit together."""
         self.network.check(self.image)
+        data = self.data
+        check_holdout(data.holdout, data.holdout_source, data.placement, data.source)
         if self.conditioning.on and self.data.labels == "none":
             raise ValueError(
                 f"data.labels is none, expected auto with conditioning.kind {self.conditioning.kind}"
             )
+        self.evaluation.check(self.metrics.every_steps)
         check_parts(self.loss, self.regularizers, self.network, self.image)
         check_packing(self.packing, self.batch_size, self.microbatch, self.conditioning)
         check_microbatch(self.microbatch, self.batch_size, self.network, self.image)

@@ -7,11 +7,12 @@ the pin; each worker compares what it sees with it.
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trainer.config import BLOCK, RunConfig
 from trainer.config.sources import absolute
 from trainer.data import (
+    ArraySource,
     ImageSource,
     Look,
     Pin,
@@ -23,7 +24,9 @@ from trainer.data import (
     require_streamable,
     seen,
 )
+from trainer.data.holdout import HeldOut, own, split
 from trainer.data.look import too_large, unfit
+from trainer.data.sources import problem
 from trainer.errors import ObjectMissing, PeerLost, UserError
 from trainer.run import layout
 from trainer.run.record import Record
@@ -45,6 +48,15 @@ class Dataset(NamedTuple):
     pin: Pin
     is_new: bool
     """Whether the pin is still to be written."""
+    held_out: HeldOut | None = None
+    """What is not trained on, and not of `source`."""
+
+    def told(self) -> dict[str, Any]:
+        """What run.json says of it."""
+        if self.held_out is None:
+            return self.pin.summary()
+        held = {"images": self.held_out.source.count, "fingerprint": self.held_out.fingerprint}
+        return self.pin.summary() | {"held_out": held}
 
 
 class Accept(NamedTuple):
@@ -120,7 +132,20 @@ def look(config: RunConfig, pin: Pin | None, accept: Accept, say: Say) -> Datase
     elif pin:
         new = pin
     _tell(config, opened, found, say)
-    return Dataset(opened, streaming, new, new != pin)
+    held = None
+    if data.holdout_source:
+        held = own(config, new)
+    elif data.holdout:
+        if not isinstance(opened, ArraySource):
+            raise problem(
+                source,
+                f"data.holdout is {data.holdout:g}, expected 0 for a set that is streamed: name one of its "
+                "own by data.holdout_source, or set data.placement=memory",
+            )
+        opened, held = split(opened, data.holdout, new.fingerprint)
+    if held:
+        say(f"data.source {source}: {held.source.count} images are held out, {opened.count} are trained on")
+    return Dataset(opened, streaming, new, new != pin, held)
 
 
 def _accepted(old: Pin, new: Pin, accept: Accept, say: Say) -> Pin:

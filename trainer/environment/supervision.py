@@ -1,11 +1,15 @@
-"""What a supervisor tells the trainer that it starts, in the environment."""
+"""What a supervisor tells the trainer that it starts, in the environment, and what it is told back."""
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 _SUPERVISED, _ATTEMPT = "GANTRY_SUPERVISED", "GANTRY_ATTEMPT_NAME"
 _RESTARTS, _BECAUSE = "GANTRY_RESTARTS", "GANTRY_RESTARTED_BECAUSE"
 _BEGUN = "GANTRY_BEGUN"
+RECORD_PIPE = "GANTRY_RECORD_PIPE"
+"""Descriptor to which a trainer writes a byte once the run has its record."""
 GRACE = "GANTRY_GRACE_SECONDS"
 KEEP_SECONDS = 60.0
 """What a trainer that has lost its peers may take for what is in flight; as long as a pod's grace."""
@@ -28,6 +32,15 @@ class Supervision(NamedTuple):
     begun: bool = False
     """Whether the run has had its record: one that is not there is lost and not still to be written."""
 
+    record_pipe: int | None = None
+    """Where to say that the run has its record; the supervisor outlives us, and asks storage too rarely."""
+
+    def tell_record(self) -> None:
+        """Say that the run has its record."""
+        if self.record_pipe is not None:
+            with suppress(OSError):  # the supervisor is gone, or it was said before
+                os.write(self.record_pipe, b".")
+
     def environment(self) -> dict[str, str]:
         """Variables for the trainer; the grace is there already, from the manifests."""
         return {
@@ -40,7 +53,7 @@ def from_environment(environ: Mapping[str, str]) -> Supervision:
     """What the supervisor said, or that there is none."""
     if not environ.get(_SUPERVISED):
         return Supervision()
-    grace = environ.get(GRACE, "")
+    grace, pipe = environ.get(GRACE, ""), environ.get(RECORD_PIPE, "")
     return Supervision(
         True,
         environ.get(_ATTEMPT, ""),
@@ -48,4 +61,5 @@ def from_environment(environ: Mapping[str, str]) -> Supervision:
         environ.get(_BECAUSE, ""),
         float(grace) if grace.isdecimal() else None,
         bool(environ.get(_BEGUN)),
+        int(pipe) if pipe.isdecimal() else None,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trainer.environment.stop_signals import AGAIN, AGAIN_SECONDS, STOPS, signal_name
+from trainer.environment.supervision import RECORD_PIPE
 from trainer.errors import EXIT_RESTART
 from trainer.pod.log_uploader import LogCopy
 from trainer.pod.termination import LastLines
@@ -100,24 +101,33 @@ class Child:
     def __init__(self, who: str, log: LogCopy, requests: Requests, keep_seconds: float) -> None:
         """`keep_seconds`: how long it may take to leave once it was told that its generation is over."""
         self.lines = LastLines()
+        self.has_record = False
+        """Whether it said, before it ended, that the run has its record."""
         self._who, self._log, self._requests, self._keep = who, log, requests, keep_seconds
 
     def run(self, argv: Sequence[str], environ: Mapping[str, str], over: Callable[[], str]) -> Ending:
         """Run it to its end; `over` gives the reason when it has no peers to go on with, else nothing."""
         killed_before = _oom_kills()
+        told, tells = os.pipe()
+        os.set_blocking(told, False)
         child = subprocess.Popen(
             argv,
-            env=dict(environ),
+            env={**environ, RECORD_PIPE: str(tells)},
+            pass_fds=(tells,),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             process_group=0,  # out of reach of an init that signals our whole group: it is told once, by us
         )
+        os.close(tells)
         try:
             self._requests.attach(child)
             self._listen(child, over)
             return self._ending(child.wait(), _oom_kills() > killed_before)
         finally:
+            with suppress(BlockingIOError):  # a process that it left behind holds the pipe
+                self.has_record = bool(os.read(told, 1))
+            os.close(told)
             self._requests.attach(None)
             if child.poll() is None:
                 child.kill()

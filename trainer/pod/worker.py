@@ -154,7 +154,11 @@ class _Pod:
         keep = _CHIEF_KEEP_SECONDS if member.index == 0 else _KEEP_SECONDS
         child = Child(f"worker {member.index}'s trainer", self._log, self._requests, keep)
         self._lines = child.lines
-        return child.run(self._trainer, mine, over)
+        try:
+            return child.run(self._trainer, mine, over)
+        finally:
+            if child.has_record:
+                self._witness.tell()
 
     def newest_step(self) -> int | None:
         """Step of the newest complete checkpoint."""

@@ -149,8 +149,8 @@ def discard_after(store: Store, step: int) -> None:
         discard(store, later)
 
 
-def prune(store: Store, keep: int, keep_every: int) -> list[int]:
-    """Remove all but the newest `keep` complete checkpoints and those at multiples of `keep_every`.
+def prune(store: Store, keep: int, keep_every: int, best: int | None = None) -> list[int]:
+    """Remove all but the newest `keep` complete checkpoints, those at multiples of `keep_every` and the best.
 
     The newest complete one always stays. What never became complete is removed once a newer one is: only
     one process writes checkpoints, and it is past them. Manifests are read until `keep` complete ones are
@@ -165,6 +165,8 @@ def prune(store: Store, keep: int, keep_every: int) -> list[int]:
     if not spared:
         return []
     newest_one = max(spared)
+    if best is not None:
+        spared.add(best)
     if keep_every:
         spared |= {step for step in _with_manifest(sizes) if step % keep_every == 0}
     found = {layout.checkpoint_step(name) for name in sizes}

@@ -58,6 +58,10 @@ class Witness:
         """Whether the run has begun: a record that is not there now is lost."""
         return self._seen.is_set()
 
+    def tell(self) -> None:
+        """The run has its record: somebody knows who does not have to look."""
+        self._seen.set()
+
     def check(self) -> None:
         """Return if the record is there, is still to come, or nobody can say now.
 

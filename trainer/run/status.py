@@ -35,9 +35,13 @@ def amend(store: Store, **values: Any) -> None:
 
 
 def finished_steps(store: Store) -> int:
-    """Steps that the run's result tells of; 0 when there is none, or nobody can say."""
+    """Steps that the run's result tells of; 0 when there is none, or nobody can say.
+
+    A run that ended before its last step, as nothing better came, counts as having taken all that it was to.
+    """
     try:
-        return int(json.loads(store.read(layout.RESULT))["steps"])
+        result = json.loads(store.read(layout.RESULT))
+        return int((result.get("early") or result)["steps"])
     except (GantryError, ValueError, KeyError, TypeError):
         return 0
 

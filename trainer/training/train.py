@@ -15,7 +15,7 @@ from trainer.data import ImageSource, Pin, dataset
 from trainer.data.dataset import Accept, Dataset
 from trainer.environment import surroundings, tf_config
 from trainer.environment.tf_config import Cluster
-from trainer.errors import ConfigError, GantryError, RunLost, Stopped, UserError
+from trainer.errors import ConfigError, DataError, GantryError, RunLost, Stopped, UserError
 from trainer.run import index, layout, ownership, provenance, record
 from trainer.run.index import IndexKeeper
 from trainer.run.layout import RunPath
@@ -158,9 +158,7 @@ def _with_peers(
             pin = dataset.read(mine.store)
             data = _look(config, pin, lambda _: None)
         begins = begins or provenance.read(mine.store, config)
-        material = Material(
-            mine.store, mine.hold, data.source, data.streaming, options.path, begins.warm, keeper
-        )
+        material = Material(mine.store, mine.hold, data, options.path, begins.warm, keeper)
         try:
             loop = Loop(config, options.supervision, cluster, strategy, material, abort)
         except UserError as error:
@@ -201,12 +199,14 @@ def _enter(
         "schedule": options.schedule,
         "scheduled": options.scheduled,
         **begins.as_json(),
-        "data": data.pin.summary() | _classes(config, data.source),
+        "data": data.told() | _classes(config, data.source),
         "backend": "kubernetes" if attempt else "local" if local else None,
         "surroundings": options.surroundings,
     }
+    _compare_held_out(known, begun["data"])
     _compare_surroundings(known, options.surroundings)
     values = record.write(hold.store, config, known, begun, data.is_new, **about)
+    options.supervision.tell_record()
     keeper = IndexKeeper(open_store(options.path.experiment_url), options.path.name, values, ownership.say)
     return begins, data, keeper
 
@@ -214,6 +214,21 @@ def _enter(
 def _classes(config: RunConfig, source: ImageSource) -> dict[str, Any]:
     """What the set calls its classes, for a run that has labels."""
     return {"classes": list(source.label_names or ())} if config.conditioning.on else {}
+
+
+def _compare_held_out(known: Record | None, now: Mapping[str, Any]) -> None:
+    """Refuse to go on with other held-out images: figures before and after would be of two sets.
+
+    Raises:
+        DataError: they are of other files.
+    """
+    before = (known.values.get("data") or {}) if known and known.has_begun else {}
+    old, new = before.get("held_out"), now.get("held_out")
+    if old and new and old != new and before.get("fingerprint") == now.get("fingerprint"):
+        raise DataError(
+            f"data.holdout_source has changed since the run began: there are {new['images']} images with "
+            f"crc32c {new['fingerprint']}, expected {old['images']} with {old['fingerprint']}"
+        )
 
 
 def _compare_surroundings(known: Record | None, now: Mapping[str, object]) -> None:
