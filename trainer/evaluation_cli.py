@@ -66,7 +66,7 @@ def evaluate(
     print_only: Annotated[
         bool, typer.Option("--print-only", help="Write nothing, where the run's folder may only be read.")
     ] = False,
-    output: Annotated[Format, typer.Option("-o", "--output", help="text; json; or none, of figures that are kept.")] = Format.TEXT,
+    output: Annotated[Format, typer.Option("-o", "--output", help="text, json, or none.")] = Format.TEXT,
 ) -> None:
     """Judge a run's images: Frechet distance, precision, recall, classes and copies, each with its floor.
 
@@ -80,7 +80,7 @@ def evaluate(
     from trainer.storage import open_store
 
     if output is Format.NONE and print_only:
-        raise UserError("--output none: expected text or json with --print-only, else nobody sees the figures")
+        raise UserError("--output none: expected text or json with --print-only, as nobody would see it")
     request = Request(None, samples, not last_weights, reference, held_out)
     store = open_store(run_dir)
     check(store, request)  # before the seconds that TensorFlow takes to load

@@ -92,8 +92,8 @@ class Evaluating(Protocol):
     def follow(self) -> Iterator[list[str]]:
         """Lines of its log, from its beginning to its end; some may be empty."""
 
-    def ending(self) -> Judged | None:
-        """How it ended, None while it has not."""
+    def ending(self) -> Judged:
+        """How it ended; waits until it has."""
 
 
 class Attempt(NamedTuple):

@@ -63,6 +63,7 @@ def _sections(found: "Shown") -> "list[Table]":
         _pairs(_head(found), found),
         _table(("configuration", "value", "preset", "default"), _settings(found), right=()),
         _table(("metrics", "last", "lowest", "at step", "highest", "at step"), _metrics(found)),
+        _table(("judged", "figure", "value", "interval", "floor", "made"), _judged(found), right=(2, 3, 4)),
         _table(("checkpoint", "size", "complete", "written"), _checkpoints(found)),
         _table(("attempt", "workers", "logs", "last written"), _attempts(found)),
         _table(("damaged or not to be asked",), _damaged(found), right=()),
@@ -116,6 +117,7 @@ def _head(found: "Shown") -> "list[tuple[str, str]]":
         *_origin(found),
         ("source", _source(found)),
         ("samples", _samples(found)),
+        ("best", _best(found)),
         ("result", _result(found)),
         ("size", f"{size(stock.bytes)} in {counted(stock.objects, 'object')}: " + _sizes(kinds)),
     ]
@@ -169,6 +171,17 @@ def _result(found: "Shown") -> str:
     return f"{result.get('state')} {_moment(result.get('finished'))}{took}" if result else ""
 
 
+def _best(found: "Shown") -> str:
+    from launcher.looking.evaluated import figure_text
+    from launcher.looking.evaluated import number as short
+
+    if not found.best:
+        return ""
+    reported = found.best.get("reported")
+    told = "" if reported is None else f", {short(reported)} on images that had no part in the choice"
+    return figure_text(found.best) + told
+
+
 def _settings(found: "Shown") -> "list[tuple[str, ...]]":
     return [
         (each.key, value_text(each.value), value_text(each.preset), value_text(each.default))
@@ -186,6 +199,25 @@ def _metrics(found: "Shown") -> "list[tuple[str, ...]]":
             *(value_text(each["highest"]), number(each["highest_step"])),
         )
         for key, each in figures.items()
+    ]
+
+
+def _judged(found: "Shown") -> "list[tuple[str, ...]]":
+    """Every figure of every evaluation; nothing is left out, as each has a name of its own."""
+    from launcher.looking.evaluated import interval, metrics
+    from launcher.looking.evaluated import number as short
+
+    return [
+        (
+            f"{entry.get('step')}",
+            str(figure.get("name")),
+            short(figure.get("value")),
+            interval(figure),
+            short(figure.get("floor")),
+            f"{entry.get('made')} {_moment(entry.get('created'))}".strip(),
+        )
+        for entry in found.evaluations
+        for figure in metrics(entry).values()
     ]
 
 

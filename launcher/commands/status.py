@@ -113,6 +113,7 @@ def _redraw(states: "Iterable[RunStatus]") -> None:
 
 def describe(now: "RunStatus") -> list[str]:
     """A run in a few lines."""
+    from launcher.looking.evaluated import figure_text, figures_of
     from launcher.runs import verbs
 
     lines = [f"{now.experiment}/{now.run}: {now.state}" + (f", {now.explanation}" if now.explanation else "")]
@@ -130,6 +131,7 @@ def describe(now: "RunStatus") -> list[str]:
     if now.checkpoint_step is not None:
         took = "" if now.checkpoint_seconds is None else f", in {now.checkpoint_seconds:.1f} s"
         lines.append(f"  saved at step {now.checkpoint_step}, {ago(now.checkpoint_age_seconds)}{took}")
+    lines += [f"  {word} {figure_text(found)}" for word, found in figures_of(now)]
     if now.storage:
         lines.append(f"  storage {now.storage}")
     if now.health:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from launcher.records.status import RunStatus
 from trainer.run.evaluations import Entry
 
 _DIGITS = 4  # significant ones
@@ -11,7 +12,7 @@ _DIGITS = 4  # significant ones
 def lines(entry: Entry) -> list[str]:
     """What was judged, and a row for each figure."""
     weights = "the average of the weights" if entry.get("average") else "the last weights"
-    metrics = _metrics(entry)
+    found = metrics(entry)
     return [
         f"run         {entry.get('run')}",
         f"step        {entry.get('step')}, {weights}, {entry.get('samples')} samples",
@@ -19,20 +20,32 @@ def lines(entry: Entry) -> list[str]:
         *([f"held out    {entry['held_out']}"] if entry.get("held_out") else []),
         f"judged      {entry.get('created')}, in {number(entry.get('seconds'))} s",
         "",
-        *_table(metrics),
+        *aligned(table(found)),
         *_copies(entry),
     ]
 
 
 def by_step(entries: Sequence[Entry]) -> list[str]:
     """Figures of several checkpoints, a column for each; of one provenance, as one request has."""
-    names = list(dict.fromkeys(name for entry in entries for name in _metrics(entry)))
+    names = list(dict.fromkeys(name for entry in entries for name in metrics(entry)))
     heads = ["step", *names]
     rows = [
-        [str(entry.get("step")), *(number(_metrics(entry).get(name, {}).get("value")) for name in names)]
+        [str(entry.get("step")), *(number(metrics(entry).get(name, {}).get("value")) for name in names)]
         for entry in entries
     ]
     return aligned([heads, *rows])
+
+
+def figure_text(found: Mapping[str, Any]) -> str:
+    """A figure of a status in a line: ``FD[digits@1b34, N=2000] 12.3 at step 3200``."""
+    return f"{found.get('name')} {number(found.get('value'))} at step {found.get('step')}"
+
+
+def figures_of(now: RunStatus) -> list[tuple[str, Mapping[str, Any]]]:
+    """A status' figures, each with its word; the newest one is not told again where it is the best."""
+    known = (("best", now.best), ("judged", now.judged))
+    both = now.best is not None and now.best == now.judged
+    return [(word, found) for word, found in known if found and not (both and word == "judged")]
 
 
 def number(value: Any) -> str:
@@ -49,6 +62,8 @@ def interval(figure: Mapping[str, Any]) -> str:
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows as lines, the first column to the left and the others to the right."""
+    if not rows:
+        return []
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
@@ -61,17 +76,16 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _metrics(entry: Entry) -> dict[str, dict[str, Any]]:
+def metrics(entry: Entry) -> dict[str, dict[str, Any]]:
+    """An entry's figures by metric; what is damaged is left out."""
     found = entry.get("metrics")
-    return (
-        {name: each for name, each in found.items() if isinstance(each, dict)}
-        if isinstance(found, dict)
-        else {}
-    )
+    items = found.items() if isinstance(found, dict) else ()
+    return {name: each for name, each in items if isinstance(each, dict)}
 
 
-def _table(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    if not metrics:
+def table(found: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """A row for each figure, headings first, without columns that are empty; nothing without figures."""
+    if not found:
         return []
     columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "": lambda figure: str(figure.get("name")),
@@ -81,9 +95,9 @@ def _table(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
         "at floor's N": lambda figure: number(figure.get("at_floor")),
         "held out": lambda figure: _counted(figure, "held_out"),
     }
-    rows = [[column(figure) for column in columns.values()] for figure in metrics.values()]
+    rows = [[column(figure) for column in columns.values()] for figure in found.values()]
     shown = [place for place in range(len(columns)) if any(row[place] not in ("", "-") for row in rows)]
-    return aligned([[row[place] for place in shown] for row in [list(columns), *rows]])
+    return [[row[place] for place in shown] for row in [list(columns), *rows]]
 
 
 def _counted(figure: Mapping[str, Any], key: str) -> str:

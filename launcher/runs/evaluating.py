@@ -140,8 +140,6 @@ def ended(going: Evaluating, found: Found, wanted: Wanted) -> list[Entry]:
         RunFailed: it failed, or was removed before its end.
     """
     how = going.ending()
-    if how is None:
-        raise RunFailed(f"evaluation '{going.name}' cannot be followed any more, and has not ended")
     if how.exit_code != EXIT_DONE:
         text = f"evaluation '{going.name}': {how.text}"
         raise UserError(text) if how.exit_code == EXIT_USER else RunFailed(text)
@@ -165,6 +163,8 @@ def judge(
         UserError, RunFailed: as `judge_here` or `begin_in_cluster` and `ended`.
     """
     if place_for(backend, on) == HERE:
+        if given:
+            raise SpecError(f"{next(iter(given))}: expected none where a process of this machine judges")
         return judge_here(found, wanted, quiet=True)
     going = begin_in_cluster(found, backend, wanted, given)
     for line in _lines(going):

@@ -15,7 +15,7 @@ from trainer.data import open_source  # noqa: E402
 from trainer.errors import AccessError, GantryError, UserError  # noqa: E402
 from trainer.evaluation.keeping import Keeping, judge  # noqa: E402
 from trainer.evaluation.request import Request  # noqa: E402
-from trainer.run import evaluations, judged, layout  # noqa: E402
+from trainer.run import evaluations, index, judged, layout  # noqa: E402
 from trainer.storage import open_store  # noqa: E402
 
 ASKED = Request(samples=120)
@@ -37,7 +37,7 @@ def trained(tmp_path_factory, source):
 
 @pytest.fixture
 def folder(tmp_path, trained):
-    return shutil.copytree(trained, tmp_path / "e" / "run")
+    return shutil.copytree(trained.parent, tmp_path / "e") / "run"
 
 
 @pytest.fixture
@@ -63,6 +63,8 @@ def test_all_are_judged_oldest_first_and_once(folder, store):
     found = json.loads(done.stdout)
     assert [entry["step"] for entry in found] == [4, 8, 12]
     assert found == list(evaluations.every(store))
+    listed = index.read(open_store(str(folder.parent)))["run"].judged
+    assert (listed.step, listed.value) == (12, found[-1]["metrics"]["fd"]["value"])
     first = found[0]
     assert first["made"] == "asked" and first["seconds"] > 0 and first["asked"]["samples"] == 120
     again = command(*words)  # nothing is drawn a second time, and the figures are all there
@@ -112,6 +114,12 @@ def test_print_only_writes_nothing_and_a_refused_write_is_one_line(store, folder
     [found] = judge(store, ASKED, [12], Keeping(), said.append)
     [line] = [line for line in said if line.startswith("warning")]
     assert found.found and "evaluations/12.json was not written" in line and "may not be written to" in line
+
+
+def test_no_index_is_made_where_there_was_none(store, folder):
+    (folder.parent / layout.INDEX).unlink()
+    list(judge(store, ASKED, [12], Keeping(), lambda _: None))
+    assert (folder / "evaluations/12.json").exists() and not (folder.parent / layout.INDEX).exists()
 
 
 def test_a_run_that_was_removed_meanwhile_does_not_come_back(store, folder):

@@ -13,10 +13,10 @@ from trainer.errors import CheckpointDamaged, GantryError, ObjectMissing, UserEr
 from trainer.evaluation import told
 from trainer.evaluation.evaluate import Evaluation, Say, evaluate
 from trainer.evaluation.request import Request
-from trainer.run import evaluations, judged, layout
+from trainer.run import evaluations, index, judged, layout
 from trainer.run.evaluations import Entry
 from trainer.run.status import now
-from trainer.storage import Store
+from trainer.storage import Store, open_store
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def judge(
         GantryError: none of several could be judged, or one could not be written and `keeping` insists.
     """
     made = 0
+    kept = False
     for step in steps:
         if len(steps) > 1 and step is not None and (known := _known(store, step, request, keeping)):
             say(f"step {step} was judged in this way {known.get('created')}; --again judges it anew")
@@ -75,9 +76,12 @@ def judge(
                 raise
             say(f"warning: step {step} is left out: {error}")
             continue
-        _keep(store, entry, keeping, say)
+        kept = _keep(store, entry, keeping, say) or kept
         made += 1
         yield Judged(entry, found)
+    if kept:
+        experiment, _, run = store.url.rpartition("/")
+        index.judged_anew(open_store(experiment), run, say)
     if not made:
         raise GantryError(f"--run-dir {store.url}: none of {len(steps)} checkpoints could be judged")
 
@@ -113,10 +117,10 @@ def _entry(store: Store, request: Request, keeping: Keeping, say: Say) -> tuple[
     }
 
 
-def _keep(store: Store, entry: Mapping[str, Any], keeping: Keeping, say: Say) -> None:
+def _keep(store: Store, entry: Mapping[str, Any], keeping: Keeping, say: Say) -> bool:
     """Write an evaluation; figures that were asked for are worth printing where nothing may be written."""
     if not keeping.write:
-        return
+        return False
     name = f"{store.url}/{layout.evaluation(entry['step'])}"
     try:
         if store.stat(layout.RUN) is None:  # a folder that was removed is not to come back with figures alone
@@ -126,3 +130,5 @@ def _keep(store: Store, entry: Mapping[str, Any], keeping: Keeping, say: Say) ->
         if keeping.insist:
             raise
         say(f"warning: {name} was not written, so the figures are here alone: {error}")
+        return False
+    return True

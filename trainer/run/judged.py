@@ -3,18 +3,18 @@
 Free of TensorFlow: the launcher asks the same before it sends anything.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from trainer.errors import ObjectMissing, UserError
-from trainer.run import evaluations, layout
+from trainer.errors import UserError
+from trainer.run import best, evaluations, layout
 from trainer.run.evaluations import Entry
 from trainer.storage import Store
 
 NEWEST, ALL, BEST = "newest", "all", "best"
 WORDS = (NEWEST, ALL, BEST)
 """What may stand for a checkpoint's step."""
+_FIRST = "fd"  # of several metrics, the one that stands for all
 
 
 def steps(store: Store, wanted: str) -> list[int | None]:
@@ -43,22 +43,13 @@ def complete(store: Store) -> list[int]:
     return sorted(step for step in map(layout.checkpoint_step, manifests) if step is not None)
 
 
-def best(store: Store) -> Mapping[str, Any] | None:
-    """``best.json``; None where there is none, or none that can be read."""
-    try:
-        found = json.loads(store.read(layout.BEST))
-    except (ObjectMissing, ValueError):
-        return None
-    return found if isinstance(found, dict) and isinstance(found.get("step"), int) else None
-
-
 def best_step(store: Store, option: str = "--step best") -> int:
     """Step of the best checkpoint.
 
     Raises:
         UserError: none is known.
     """
-    found = best(store)
+    found = best.read(store)
     if found is None:
         raise UserError(
             f"{option}: there is no {layout.BEST} in {store.url}, which a run has that is judged while it "
@@ -76,6 +67,48 @@ def asked_so(store: Store, step: int, asked: Mapping[str, Any]) -> Entry | None:
 def made_by(store: Store, job: str) -> list[Entry]:
     """Evaluations that one Job has made, by step."""
     return [entry for entry in evaluations.every(store) if entry.get("job") == job]
+
+
+def summary(store: Store) -> dict[str, Any]:
+    """The best checkpoint and what was found last, in a few values each, as an index and a status have them.
+
+    ``{"best": {"metric", "name", "value", "step", "reference"} or None, "judged": the same or None}``
+    """
+    found = best.read(store)
+    chosen = None
+    if found is not None:
+        about = found.get("entry") or {}
+        chosen = _told(found, about, str(found.get("metric")), found.get("value"), found["step"])
+    return {"best": chosen, "judged": _last(store)}
+
+
+def comparable(figures: Iterable[Mapping[str, Any] | None]) -> bool:
+    """Whether figures of a `summary` were measured alike: others are not to be sorted together."""
+    return len({(each.get("name"), each.get("reference")) for each in figures if each is not None}) <= 1
+
+
+def _last(store: Store) -> dict[str, Any] | None:
+    """The figure of the newest step that was judged, as it was judged last."""
+    steps = (layout.evaluation_step(stat.name) for stat in store.list(layout.EVALUATIONS))
+    for step in sorted((step for step in steps if step is not None), reverse=True):
+        entries = evaluations.read(store, step)
+        entry = max(entries, key=lambda entry: str(entry.get("created")), default={})
+        metrics = entry.get("metrics")
+        if isinstance(metrics, dict) and metrics:
+            metric = _FIRST if _FIRST in metrics else next(iter(metrics))
+            if isinstance(figure := metrics[metric], dict):
+                return _told(figure, entry, metric, figure.get("value"), step)
+    return None
+
+
+def _told(
+    figure: Mapping[str, Any], entry: Mapping[str, Any], metric: str, value: Any, step: int
+) -> dict[str, Any] | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    reference = str(entry.get("reference") or "")
+    name = str(figure.get("name") or metric)
+    return {"metric": metric, "name": name, "value": float(value), "step": step, "reference": reference}
 
 
 def _is(entry: Entry, asked: Mapping[str, Any]) -> bool:

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 from launcher import backends
 from launcher.errors import SpecError
 from launcher.looking.compare.differences import Difference, differing, traits
+from launcher.looking.compare.judged import Ranking, rank
 from launcher.looking.curves import Curves, Figure, figures, read_curves
 from launcher.records.run_folder import Found
 from launcher.records.status import read_files
 from launcher.runs.find import Place, backend_of, find
 from trainer.errors import GantryError
 from trainer.metrics import HEADLINES, RATE, TIMED
+from trainer.run import evaluations
+from trainer.run.evaluations import Entry
 from trainer.run.layout import RunPath
 
 _READERS = 8  # runs at once
@@ -51,6 +54,8 @@ class Comparison:
     differences: list[Difference]
     """Their values are in the order of `runs`."""
     curves: list[Curves]
+    ranking: Ranking | None = None
+    """By a figure of their images; None where no run was judged."""
 
 
 def compare(where: Place, names: Sequence[str], metrics: Sequence[str] = ()) -> Comparison:
@@ -81,7 +86,13 @@ def compare(where: Place, names: Sequence[str], metrics: Sequence[str] = ()) -> 
             _check_metric(each, key)
     labels = _labels([each.compared for each in read])
     runs = [replace(each.compared, label=label) for each, label in zip(read, labels, strict=True)]
-    return Comparison(runs, wanted, differing([each.traits for each in read]), [each.curves for each in read])
+    return Comparison(
+        runs,
+        wanted,
+        differing([each.traits for each in read]),
+        [each.curves for each in read],
+        rank({run.label: each.judged for run, each in zip(runs, read, strict=True)}),
+    )
 
 
 class _Read(NamedTuple):
@@ -90,6 +101,7 @@ class _Read(NamedTuple):
     compared: Compared
     traits: dict[str, Any]
     curves: Curves
+    judged: list[Entry]
 
 
 def _find(where: Place, name: str) -> Found:
@@ -129,7 +141,7 @@ def _read(found: Found) -> _Read:
         images_per_second=statistics.median(speeds) if speeds else None,
         metrics=figures(curves),
     )
-    return _Read(compared, traits(files.run, workers, image), curves)
+    return _Read(compared, traits(files.run, workers, image), curves, [*evaluations.every(found.store)])
 
 
 def _check_lines(read: _Read) -> None:

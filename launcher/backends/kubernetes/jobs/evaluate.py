@@ -23,11 +23,12 @@ from launcher.backends.kubernetes.logs.job_logs import PodLogs
 from launcher.backends.kubernetes.status.evaluations import OwnEvaluation, of_job, under_way
 from launcher.backends.kubernetes.status.jobs import verdict
 from launcher.backends.kubernetes.status.pods import newest_pods, pod_status
+from launcher.backends.kubernetes.status.watch import wait
 from launcher.errors import Interrupted, nothing_sent
 from launcher.render.evaluation import asked, evaluation_name, render_evaluation
 from launcher.render.labels import ASKED, annotation
 from launcher.spec.runspec import RunSpec
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, GantryError
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
 from trainer.storage import Store
 
 _UNDO_PATIENCE = 20.0  # seconds, as for a submission
@@ -54,19 +55,21 @@ class Evaluation:
                     lines, told = [words], words
                 yield lines
 
-    def ending(self) -> Judged | None:
-        """How it ended; None while it has not, as far as its controller says."""
-        job = self._own.job()
-        if job is None:
-            return Judged(EXIT_RESTART, "its Job was removed before it had ended")
-        found = verdict(job)
-        if found is None:
-            return None
-        if found.succeeded:
+    def ending(self) -> Judged:
+        """How it ended; waits until its controller has said so, a moment after the last line of its log."""
+        waited = wait(self._own, None, lambda: self._code() in (EXIT_DONE, EXIT_USER))
+        found = None if waited.job is None else verdict(waited.job)
+        code = self._code()
+        if code == EXIT_DONE or (found is not None and found.succeeded):
             return Judged(EXIT_DONE, "")
-        codes = (pod_status(0, [pod]).exit_code for pod in self._pods())
-        code = next((each for each in codes if each is not None), EXIT_FAILED)
-        return Judged(code, self._pod() or found.message)
+        if waited.end == "gone":
+            return Judged(EXIT_RESTART, "its Job was removed before it had ended")
+        said = self._pod() or (found.message if found else "")
+        return Judged(EXIT_FAILED if code is None else code, said)
+
+    def _code(self) -> int | None:
+        """With which its newest trainer has left; a mesh's container may keep the pod, and so the Job."""
+        return pod_status(0, self._pods()).exit_code
 
     def _pods(self) -> Sequence[Mapping[str, Any]]:
         """Its pods, the newest first."""
