@@ -259,8 +259,10 @@ def evaluate(
 
     _check_fields(pod)
     wanted = evaluating.Wanted(str(step), samples, last_weights, reference, held_out, again)
-    found, backend = locate(*_at(run, place))
-    return [dict(entry) for entry in evaluating.judge(found, backend, wanted, on, pod)]
+    where, name = _at(run, place)
+    found, backend = locate(where, name)
+    given = {"context": where.context, "namespace": where.namespace, **pod}
+    return [dict(entry) for entry in evaluating.judge(found, backend, wanted, on, given)]
 
 
 def list_artifacts(run: Run, only: Iterable[str] = (), *, place: Where = None) -> list[Artifact]:

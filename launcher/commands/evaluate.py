@@ -113,7 +113,7 @@ def evaluate(
     wanted = evaluating.Wanted(step, samples, last_weights, reference, held_out, again)
     pod = {"--detach": detach or None, "--image": image, "--gpus": gpus, "--memory": memory}
     if evaluating.place_for(backend, on and on.value) == evaluating.CLUSTER:
-        given = {"image": image, "gpus": gpus, "memory": memory}
+        given = {"image": image, "gpus": gpus, "memory": memory, "context": context, "namespace": namespace}
         entries = _in_cluster(
             evaluating.begin_in_cluster(found, backend, wanted, given), found, wanted, detach
         )
@@ -147,15 +147,15 @@ def _in_cluster(going: "Evaluating", found: "Found", wanted: "Wanted", detach: b
         typer.echo(going.name)
         note(back)
         return None
-    note(f"{'already under way as' if going.joined else 'judged by'} Job {going.name}")
     try:
+        note(f"{'already under way as' if going.joined else 'judged by'} Job {going.name}")
         for lines in going.follow():
             sys.stderr.writelines(f"{line}\n" for line in lines)
             sys.stderr.flush()
+        return evaluating.ended(going, found, wanted)
     except KeyboardInterrupt:
         note(f"the evaluation goes on as Job {going.name}; {back}")
         raise
-    return evaluating.ended(going, found, wanted)
 
 
 def _print(entries: "list[Entry]", output: Form, every: bool) -> None:

@@ -26,6 +26,8 @@ from trainer.run import judged, layout
 from trainer.run.evaluations import Entry
 
 HERE, CLUSTER = "here", "cluster"
+_WHERE = ("context", "namespace")
+_NOT_KNOWN = "No such "  # command or option, as Typer says it
 _FOR_GPUS = ("gpu", "nccl", "shared-memory")  # profiles that a pod without any has no use for
 
 
@@ -142,6 +144,8 @@ def ended(going: Evaluating, found: Found, wanted: Wanted) -> list[Entry]:
     how = going.ending()
     if how.exit_code != EXIT_DONE:
         text = f"evaluation '{going.name}': {how.text}"
+        if _NOT_KNOWN in how.text:
+            text += "; its image is of a Gantry that cannot judge so: --image names another"
         raise UserError(text) if how.exit_code == EXIT_USER else RunFailed(text)
     store = found.store
     if wanted.step == judged.ALL:
@@ -163,8 +167,8 @@ def judge(
         UserError, RunFailed: as `judge_here` or `begin_in_cluster` and `ended`.
     """
     if place_for(backend, on) == HERE:
-        if given:
-            raise SpecError(f"{next(iter(given))}: expected none where a process of this machine judges")
+        if of_pod := [key for key in given or () if key not in _WHERE]:
+            raise SpecError(f"{of_pod[0]}: expected none where a process of this machine judges")
         return judge_here(found, wanted, quiet=True)
     going = begin_in_cluster(found, backend, wanted, given)
     for line in _lines(going):
@@ -185,9 +189,11 @@ def _spec(found: Found, backend: Backend, given: dict[str, Any]) -> RunSpec:
     run = read_json(found.store, layout.RUN)
     if not run:
         raise Unsupported(f"run '{found.path.name}': {found.store.url} has no {layout.RUN} yet")
-    fields = asked(found, run, backend)
+    path = found.path
+    own = {"root": path.root, "experiment": path.experiment, "name": path.name}
+    fields = {"preset": run.get("preset")} | asked(found, run, backend) | own
     alone = {"workers": 1, "gpus": 0, **given}
-    if kinds.has_pods(backend.name) and fields:
+    if kinds.has_pods(backend.name) and "image" in fields:
         spec = _as_recorded(fields, {**alone, **backend.placed()}, begun_with(found, run))
     else:
         spec = _as_set({**fields, "overrides": begun_with(found, run)}, alone)

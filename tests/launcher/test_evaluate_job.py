@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -263,3 +264,56 @@ def test_nothing_takes_it_for_the_run_and_its_pod_is_a_workers_alone():
     assert not names & {"GANTRY_ATTEMPT", "GANTRY_WORKERS", "GANTRY_SERVICE", "GANTRY_CONFIG"}
     assert job["spec"]["backoffLimit"] == 3 and "subdomain" not in pod
     assert len(evaluation_name("a" * 63)) <= 61
+
+
+def test_gpus_are_the_workers_alone_unless_asked_for(call, cluster, run):
+    api, _ = cluster
+    store = open_store(run.path.url)
+    record = json.loads(store.read(layout.CLUSTER))
+    record["spec"] |= {"gpus": 2, "profiles": ["gpu", "nccl", "spot"]}
+    store.write(layout.CLUSTER, json.dumps(record).encode())
+    for words, limits, profile in (((), None, False), (("--gpus", 1), 1, True)):
+        code, out, err = call("evaluate", "--detach", "--samples", 200 + len(words), *words)
+        assert code == 0, err
+        pod = jobs(api)[out.strip()]["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        assert container["resources"]["limits"].get("nvidia.com/gpu") == limits
+        assert any(each["name"] == "NCCL_DEBUG" for each in container["env"]) is profile
+        assert "nodeAffinity" in pod["affinity"]  # of spot, which costs it nothing
+    assert not [key for key in api.objects if key[0] == "PodDisruptionBudget"]
+
+
+def test_a_run_that_had_no_pods_is_sent_there_as_the_settings_say(call, cluster, run, tmp_path):
+    api, _ = cluster
+    open_store(run.path.url).delete(layout.CLUSTER)
+    code, out, err = call("evaluate", "--on", "cluster", "--detach")
+    assert (code, out) == (2, "") and "image is not given" in err
+    (tmp_path / "gantry.yaml").write_text("image: reg/gantry:7\ncpu: 250m\n")
+    code, out, err = call("evaluate", "--on", "cluster", "--detach")
+    assert code == 0, err
+    [container] = jobs(api)[out.strip()]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "reg/gantry:7" and container["resources"]["requests"]["cpu"] == "250m"
+
+
+def test_a_run_in_a_folder_is_not_sent_to_a_cluster(cluster, capsys, tmp_path):
+    assert run_here(tmp_path / "runs", "steps=4") == 0
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "run", "--on", "cluster", "--root", str(tmp_path / "runs")])
+    err = capsys.readouterr().err
+    assert ended.value.code == 2 and "expected one in a bucket, as pods reach no other; --on here" in err
+
+
+def test_ctrl_c_leaves_it_running_and_says_how_to_come_back(cluster, run):
+    api, _ = cluster
+    words = ["evaluate", "e/run", "--root", run.root, "--samples", "120"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "launcher", *words], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    said = process.stderr.readline()
+    assert said.startswith("judged by Job run-eval-")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    [name] = jobs(api)
+    assert f"the evaluation goes on as Job {name}; the same command follows it" in err
+    assert jobs(api)[name]["spec"]["suspend"] is False
