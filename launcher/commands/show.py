@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from launcher.looking.show import Shown
 
 _NAMED_DAMAGES = 10
+_SHOWN_EVALUATIONS = 3
 _VERSIONS = ("gantry", "python", "tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
@@ -203,10 +204,13 @@ def _metrics(found: "Shown") -> "list[tuple[str, ...]]":
 
 
 def _judged(found: "Shown") -> "list[tuple[str, ...]]":
-    """Every figure of every evaluation; nothing is left out, as each has a name of its own."""
+    """Every figure of the newest evaluations; all of them are in the JSON."""
     from launcher.looking.evaluated import interval, metrics
     from launcher.looking.evaluated import number as short
 
+    shown = found.evaluations[-_SHOWN_EVALUATIONS:]
+    more = len(found.evaluations) - len(shown)
+    rest = [("", f"and {counted(more, 'evaluation')} before these", *[""] * 4)] if more else []
     return [
         (
             f"{entry.get('step')}",
@@ -216,9 +220,9 @@ def _judged(found: "Shown") -> "list[tuple[str, ...]]":
             short(figure.get("floor")),
             f"{entry.get('made')} {_moment(entry.get('created'))}".strip(),
         )
-        for entry in found.evaluations
+        for entry in shown
         for figure in metrics(entry).values()
-    ]
+    ] + rest
 
 
 def _checkpoints(found: "Shown") -> "list[tuple[str, ...]]":

@@ -7,12 +7,17 @@ from typing import Any
 from launcher.errors import SpecError
 from launcher.records.states import ALL_STATES
 from launcher.records.status import RunStatus
+from trainer.metrics import CHOICE, DISTANCE, MANIFOLD, METRICS, SAMPLED, SEEN
 from trainer.run.judged import comparable
 
 FIELDS = ("created", "updated", "run", "experiment", "state", "step", "images_per_second")
 """What runs can be sorted by besides their figures."""
 JUDGED = ("best", "judged")
 """Fields that are figures of a checkpoint's images, which are sorted only where they were measured alike."""
+FIGURES = frozenset(
+    metric.name for metric in METRICS if metric.panel in (DISTANCE, MANIFOLD, SAMPLED, SEEN, CHOICE)
+)
+"""Metrics of a line that are such figures too; by what they were measured, `judged` tells."""
 _SHOWN = 20  # figures that an error names
 
 Value = float | str | None
@@ -46,8 +51,8 @@ def arranged(
         return ordered[::-1] if reverse else ordered
     key = sort.removeprefix("-")
     _check_key(sort, key, runs)
-    if key in JUDGED:
-        _check_alike(sort, key, kept)
+    if key in JUDGED or key in FIGURES:
+        _check_alike(sort, key if key in JUDGED else "judged", kept)
     down = reverse or sort.startswith("-")
     with_value = [(value, run) for run in kept if (value := value_of(run, key)) is not None]
     without = [run for run in kept if value_of(run, key) is None]

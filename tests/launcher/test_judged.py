@@ -141,6 +141,22 @@ def test_compare_puts_runs_in_order_where_they_were_judged_alike_and_else_says_w
     assert [each["label"] for each in plain["ranking"]["order"]] == ["second", "third"]
 
 
+def test_figures_in_lines_are_compared_and_sorted_only_where_training_measured_them_alike(judge, call):
+    for name, each in (("first", entry(20, 12.5)), ("second", entry(20, 9.0, name=OTHER, samples=10000))):
+        store = judge(name, {**each, "made": "training"})
+        line = {"step": 20, "images": 640, "d_loss": 0.5, "fd": each["metrics"]["fd"]["value"]}
+        store.write(layout.metrics_segment(1), json.dumps(line).encode() + b"\n")
+        status = json.loads(store.read(layout.STATUS))
+        store.write(layout.STATUS, json.dumps({**status, "metrics": line}).encode())
+    code, out, err = call("compare", "first", "second", "--metric", "fd")
+    assert (code, out) == (2, "")
+    assert f"--metric fd: figures that were measured otherwise are not compared: gan/first has {NAME}" in err
+    assert call("compare", "first", "second", "--metric", "d_loss")[0] == 0
+    code, out, err = call("list", "--sort", "fd")
+    assert (code, out) == (2, "") and "--sort fd: figures that were measured otherwise" in err
+    assert " fd 12.5" not in call("status", "first")[1]  # its name stands below
+
+
 def test_a_ranking_is_by_what_is_better():
     recall = {"one": [entry(20, 1.0)], "two": [entry(20, 2.0)]}
     for value, (label, [each]) in zip((0.2, 0.9), recall.items(), strict=True):

@@ -52,7 +52,7 @@ def rank(judged: Mapping[str, Sequence[Entry]]) -> Ranking | None:
     first, *others = ({provenance(entry): entry for entry in each} for each in judged.values())
     shared = [key for key in first if all(key in other for other in others)]
     if not shared:
-        told = " and ".join(f"{label} has {_origin(entries[-1])}" for label, entries in judged.items())
+        told = " and ".join(f"{label} has {origin(entries[-1])}" for label, entries in judged.items())
         return Ranking(why=f"figures that were measured otherwise are not compared: {told}; {_WAY}")
     key = max(shared, key=lambda each: first[each].get("samples") or 0)
     return _ordered({label: _newest(entries, key) for label, entries in judged.items()})
@@ -92,6 +92,7 @@ def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
     return max(one[0], other[0]) <= min(one[1], other[1])
 
 
-def _origin(entry: Entry) -> str:
+def origin(entry: Entry) -> str:
+    """What an evaluation was measured by, in words."""
     figure = next(iter(metrics(entry).values()), {})
     return f"{figure.get('name')} against {entry.get('reference')}"
