@@ -228,6 +228,9 @@ def evaluate(
     last_weights: bool = False,
     reference: str | None = None,
     held_out: str | None = None,
+    metrics: Iterable[str] = (),
+    features: str | None = None,
+    draws: int = 3,
     again: bool = False,
     on: str | None = None,
     **pod: Any,
@@ -243,7 +246,10 @@ def evaluate(
         samples: images to draw.
         last_weights: judge the last weights, where the run keeps their average too.
         reference: images to compare with; those that the run trains on when None.
-        held_out: images of the same kind that the run never saw.
+        held_out: images of the same kind that the run never saw; those that it holds out when None.
+        metrics: figures such as ``fd`` and ``kid``; those that go with the features when empty.
+        features: the network in whose features they are; the one that fits when None.
+        draws: how often as many images are drawn, for an interval.
         again: of all steps, judge those too that were judged in the same way before.
         on: ``here`` for a process of this machine, ``cluster`` for a Job of its own; by default where the
             run's workers are.
@@ -258,7 +264,10 @@ def evaluate(
     from launcher.runs import evaluating
 
     _check_fields(pod)
-    wanted = evaluating.Wanted(str(step), samples, last_weights, reference, held_out, again)
+    wanted = evaluating.Wanted(
+        str(step), samples, last_weights, reference, held_out, again, _several(metrics), features,
+        draws=draws,
+    )  # fmt: skip
     where, name = _at(run, place)
     found, backend = locate(where, name)
     given = {"context": where.context, "namespace": where.namespace, **pod}

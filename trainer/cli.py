@@ -17,7 +17,7 @@ from trainer.environment.paths import expanded
 from trainer.environment.quiet import find_tensorflow, load_tensorflow
 from trainer.environment.stop_signals import Ended, end
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, GantryError, UserError
-from trainer.evaluation_cli import RunDir, evaluate
+from trainer.evaluation_cli import RunDir, evaluate, features_app
 from trainer.run import layout
 from trainer.storage.limits import told as exhausted
 
@@ -32,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
+app.add_typer(features_app, name="features")
 for command in (presets, parts, config, describe, evaluate):
     app.command()(command)
 

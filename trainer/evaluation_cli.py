@@ -1,10 +1,11 @@
-"""``python -m trainer evaluate``."""
+"""``python -m trainer evaluate`` and ``python -m trainer features train``."""
 
 import json
 import os
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,9 @@ RunDir = Annotated[
         callback=lambda text: text and expanded(text, "--run-dir"),
     ),
 ]
+
+
+features_app = typer.Typer(help="Networks in whose features images are compared.", no_args_is_help=True)
 
 
 class Format(StrEnum):
@@ -56,7 +60,39 @@ def evaluate(
     held_out: Annotated[
         str | None,
         typer.Option(
-            metavar="SOURCE", help="Images of the same kind that the run never saw, to find copies."
+            metavar="SOURCE",
+            help="Images of the same kind that the run never saw; those that it holds out if left out.",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A figure, again for each: fd, fd128, kid, precision, recall, density, coverage, classes, "
+            "balance, sure, score, modes, kl, sw; if left out, those that go with the features.",
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="digits, lite0, lite0@SIDE, none, or a Keras file, the folder of a SavedModel or an ONNX "
+            "file, here or gs://; if left out, digits for 28x28 grey, else lite0 where it is installed.",
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of a network of your own, whose output are the features."),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(metavar="RANGE", help="What a network of your own takes: [0,1], [-1,1] or [0,255]."),
+    ] = None,
+    draws: Annotated[int, typer.Option(help="How often as many images are drawn, for an interval.")] = 3,
+    neighbours: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.png", help="Write samples beside their nearest training images as a grid."
         ),
     ] = None,
     again: Annotated[
@@ -68,7 +104,7 @@ def evaluate(
     ] = False,
     output: Annotated[Format, typer.Option("-o", "--output", help="text, json, or none.")] = Format.TEXT,
 ) -> None:
-    """Judge a run's images: Frechet distance, precision, recall, classes and copies, each with its floor.
+    """Judge a run's images: distances, precision, recall, classes and copies, each with interval and floor.
 
     The figures are printed, and kept as evaluations/<step>.json of the run, which may train meanwhile. Where
     that cannot be written, a line says so and the exit code is 0 all the same.
@@ -81,7 +117,10 @@ def evaluate(
 
     if output is Format.NONE and print_only:
         raise UserError("--output none: expected text or json with --print-only, as nobody would see it")
-    request = Request(None, samples, not last_weights, reference, held_out)
+    request = Request(
+        None, samples, not last_weights, reference, held_out, metric or [], features, layer,
+        preprocess, draws, neighbours,
+    )  # fmt: skip
     store = open_store(run_dir)
     check(store, request)  # before the seconds that TensorFlow takes to load
     steps = judged.steps(store, step)
@@ -106,3 +145,31 @@ def _print(found: "Iterable[Judged]") -> None:
     texts = (told.as_text(each.found) for each in found if each.found is not None)
     for number, text in enumerate(texts):
         print(("\n" if number else "") + text, flush=True)
+
+
+@features_app.callback()
+def about() -> None:
+    """Networks in whose features images are compared."""
+
+
+@features_app.command()
+def train(
+    data: Annotated[str, typer.Option(metavar="SOURCE", help="Images with labels.", show_default=False)],
+    out: Annotated[Path, typer.Option(metavar="FILE.keras", help="The network.", show_default=False)],
+    epochs: Annotated[int, typer.Option(help="How often each image is seen.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
+) -> None:
+    """Train a small classifier of your own labels, for `evaluate --features FILE.keras`.
+
+    A tenth of the images is held out; how many of these it has right is printed, and written into FILE.json.
+
+    Example: python -m trainer features train --data npz:birds.npz --out birds.keras
+    """
+    load_tensorflow()
+    from trainer.evaluation.train_classifier import train as fit
+
+    found = fit(data, out, epochs, seed, lambda text: print(text, file=sys.stderr, flush=True))
+    print(
+        f"{out}: {found['accuracy']:.1%} of {found['held_out']} held-out images right, after "
+        f"{found['images']} images of {len(found['classes'])} classes"
+    )

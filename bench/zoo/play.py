@@ -64,7 +64,17 @@ def play(row: Row, seed: int, held_out: str | None, samples: int = SAMPLES) -> d
         said["images_per_second"] = _speed(run)
         more = ["--held-out", held_out] if held_out else []
         judged = _ran(
-            scratch, "evaluate", "--run-dir", str(run), "--samples", str(samples), *more, "-o", "json"
+            scratch,
+            "evaluate",
+            "--run-dir",
+            str(run),
+            "--samples",
+            str(samples),
+            "--draws",
+            "1",
+            *more,
+            "-o",
+            "json",
         )
         if judged.code:
             return {**said, "outcome": "not judged", "why": judged.last_words, "collapsed": None}

@@ -55,7 +55,50 @@ def evaluate(
         typer.Option(
             "--held-out",
             metavar="SOURCE",
-            help="Images of the same kind that the run never saw, to find copies.",
+            help="Images of the same kind that the run never saw; those that it holds out if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="A figure, again for each, such as fd or kid; those that go with the features if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features",
+            metavar="NETWORK",
+            help="digits, lite0, none, or a file of your own; the one that fits if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option("--layer", metavar="NAME", help="Of a network of your own.", show_default=False),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            "--preprocess",
+            metavar="RANGE",
+            help="What a network of your own takes: [0,1], [-1,1] or [0,255].",
+            show_default=False,
+        ),
+    ] = None,
+    draws: Annotated[
+        int, typer.Option("--draws", help="How often as many images are drawn, for an interval.")
+    ] = 3,
+    neighbours: Annotated[
+        str | None,
+        typer.Option(
+            "--neighbours",
+            metavar="FILE.png",
+            help="Write samples beside their nearest training images as a grid; not from a pod.",
             show_default=False,
         ),
     ] = None,
@@ -93,7 +136,7 @@ def evaluate(
     context: Context = None,
     namespace: Namespace = None,
 ) -> None:
-    """Judge a run's images: Frechet distance, precision, recall, classes and copies, each with its floor.
+    """Judge a run's images: distances, precision, recall, classes and copies, each with interval and floor.
 
     The figures are printed and kept in the run's evaluations/, where status, show and compare find them. The
     run may train meanwhile, and may be of before there were evaluations. One whose workers are pods is judged
@@ -110,7 +153,10 @@ def evaluate(
     from launcher.runs.find import locate
 
     found, backend = locate(place_of(root, context, namespace), run)
-    wanted = evaluating.Wanted(step, samples, last_weights, reference, held_out, again)
+    wanted = evaluating.Wanted(
+        step, samples, last_weights, reference, held_out, again, tuple(metric or ()), features, layer,
+        preprocess, draws, neighbours,
+    )  # fmt: skip
     pod = {"--detach": detach or None, "--image": image, "--gpus": gpus, "--memory": memory}
     if evaluating.place_for(backend, on and on.value) == evaluating.CLUSTER:
         given = {"image": image, "gpus": gpus, "memory": memory, "context": context, "namespace": namespace}

@@ -26,6 +26,7 @@ from trainer.run import judged, layout
 from trainer.run.evaluations import Entry
 
 HERE, CLUSTER = "here", "cluster"
+DRAWS = 3
 _WHERE = ("context", "namespace")
 _NOT_KNOWN = "No such "  # command or option, as Typer says it
 _FOR_GPUS = ("gpu", "nccl", "shared-memory")  # profiles that a pod without any has no use for
@@ -41,13 +42,23 @@ class Wanted:
     reference: str | None = None
     held_out: str | None = None
     again: bool = False
+    metrics: tuple[str, ...] = ()
+    """None for those that go with the network."""
+    features: str | None = None
+    layer: str | None = None
+    preprocess: str | None = None
+    draws: int = DRAWS
+    neighbours: str | None = None
+    """A PNG that is written, which a pod has no place for."""
 
     def words(self, url: str) -> list[str]:
         """For the trainer's command line."""
-        given = (("--reference", self.reference), ("--held-out", self.held_out))
+        options = ("reference", "held_out", "features", "layer", "preprocess", "neighbours")
+        given = [(f"--{name.replace('_', '-')}", getattr(self, name)) for name in options]
+        given += [("--metric", metric) for metric in self.metrics]
         words = [word for name, value in given if value is not None for word in (name, value)]
         flags = [*(["--last-weights"] if self.last_weights else []), *(["--again"] if self.again else [])]
-        step = ["--step", self.step, "--samples", str(self.samples)]
+        step = ["--step", self.step, "--samples", str(self.samples), "--draws", str(self.draws)]
         return ["evaluate", "--run-dir", url, *step, *words, *flags]
 
     @property
@@ -58,6 +69,11 @@ class Wanted:
             "average": not self.last_weights,
             "reference": self.reference,
             "held_out": self.held_out,
+            "metrics": [*self.metrics],
+            "features": self.features,
+            "layer": self.layer,
+            "preprocess": self.preprocess,
+            "draws": self.draws,
         }
 
 
@@ -124,6 +140,8 @@ def begin_in_cluster(
         UserError: the request is wrong, the run is in no bucket, or the cluster refuses it.
     """
     judged.steps(found.store, wanted.step)
+    if wanted.neighbours is not None:
+        raise SpecError(f"--neighbours {wanted.neighbours}: expected none with a pod, whose files go with it")
     if "://" not in found.path.root:
         raise SpecError(
             f"--on {CLUSTER}: run '{found.path.name}' is in the folder {found.path.root}: expected one in a "

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 tf = pytest.importorskip("tensorflow")
 
@@ -18,6 +19,7 @@ from trainer.evaluation.drawing import Drawer, draw  # noqa: E402
 from trainer.evaluation.evaluate import evaluate  # noqa: E402
 from trainer.evaluation.features import NETWORKS  # noqa: E402
 from trainer.evaluation.request import Request, check  # noqa: E402
+from trainer.run import evaluations  # noqa: E402
 from trainer.sampling.generate import load  # noqa: E402
 from trainer.storage import open_store  # noqa: E402
 
@@ -66,6 +68,9 @@ def test_the_command_prints_every_figure_with_its_name_count_floor_and_reference
     assert fd["reference"].startswith(f"npz:{root}/training.npz, 500 images, crc32c ")
     assert fd["floor_samples"] == 250 and fd["held_out_samples"] == 300
     assert 0 < fd["floor"] < fd["at_floor"] and 0 < fd["held_out"] < fd["value"]  # 12 steps are nothing
+    low, high = fd["interval"]
+    assert low < fd["value"] < high and fd["draws"] == 3 and found["latents"].endswith("draws 3")
+    assert found["metrics"]["kid"]["value"] > 10 * found["metrics"]["kid_deviation"]["value"]
     assert found["metrics"]["recall"]["name"] == f"recall[{LABEL}, k=3, N=300]"
     assert found["metrics"]["precision"]["floor"] > found["metrics"]["precision"]["at_floor"]
     assert found["metrics"]["sure"]["held_out"] > 0.95 and found["metrics"]["classes"]["floor"] == 10
@@ -74,10 +79,10 @@ def test_the_command_prints_every_figure_with_its_name_count_floor_and_reference
 
 
 def test_the_same_checkpoint_has_the_same_figures_and_the_last_weights_have_others(store):
-    request = Request(samples=200)
+    request = Request(samples=200, draws=1)
     once, again = (told.as_json(evaluate(store, request, lambda _: None)) for _ in range(2))
     assert once == again
-    last = told.as_json(evaluate(store, Request(samples=200, average=False), lambda _: None))
+    last = told.as_json(evaluate(store, Request(samples=200, draws=1, average=False), lambda _: None))
     assert (once["average"], last["average"]) == (True, False)
     assert last["metrics"]["fd"]["value"] != once["metrics"]["fd"]["value"]
 
@@ -93,6 +98,17 @@ def test_training_images_in_the_place_of_held_out_ones_are_copies(root, store):
     found = evaluate(store, Request(samples=120, held_out=f"npz:{root}/training.npz"), lambda _: None)
     assert found.copies.held_out_median == 0.0 and found.copies.ratio is None
     assert "those are training images, so copying cannot be told" in told.as_text(found)
+
+
+def test_what_a_run_holds_out_is_what_it_is_compared_with_unasked(root, store):
+    source = (f"data.source=npz:{root}/training.npz", "data.holdout=0.3")
+    assert run_here(root, *source, sets=AVERAGED, run="holding") == 0
+    found = evaluate(open_store(str(root / "e" / "holding")), Request(samples=110, draws=1), lambda _: None)
+    trained, held = (int(text.split(", ")[1].split()[0]) for text in (found.reference, found.held_out))
+    assert trained + held == 500 and 110 < held < 200
+    assert found.figures[0].held_out_samples == 110 and 0.8 < found.copies.ratio < 5
+    other = Request(samples=110, draws=1, held_out=f"npz:{root}/held.npz")
+    assert evaluate(store, other, lambda _: None).held_out.startswith(f"npz:{root}/held.npz, 500 images")
 
 
 def test_a_reference_of_ones_own_is_compared_with_and_named(root, store):
@@ -128,6 +144,9 @@ def test_labels_are_drawn_as_often_as_the_training_set_has_them(root):
     [
         (("--samples", 96), "--samples 96: expected more than the 96 features of digits@"),
         (("--reference", "zip:x"), "--reference zip:x: unknown kind 'zip'"),
+        (("--draws", 0), "--draws 0: expected 1 or more"),
+        (("--neighbours", "near.jpg"), "--neighbours near.jpg: expected a file that ends in .png"),
+        (("--metric", "fid"), "--metric fid: is not known, expected some of fd, "),
         (("--run-dir", "{root}/e/none"), "/e/none: there is no run.json"),
         (("--step", 7), "--step 7: there are checkpoints at 4, 8, 12"),
     ],
@@ -165,9 +184,54 @@ def test_sets_that_do_not_fit_are_refused_by_name(root, store, request_, said):
         evaluate(store, replace(request_, **here), lambda _: None)
 
 
-def test_a_run_of_images_that_no_network_takes_is_refused(tmp_path):
-    np.savez(tmp_path / "small.npz", images=np.zeros((9, 8, 8, 1), np.uint8))
-    sizes = ("image.height=8", "image.width=8", f"data.source=npz:{tmp_path}/small.npz")
+def test_a_run_of_other_images_is_judged_without_a_network_and_two_sets_of_the_same_are_at_a_floor(tmp_path):
+    shades = np.random.RandomState(0).randint(0, 256, (90, 8, 9, 3)).astype(np.uint8)
+    np.savez(tmp_path / "small.npz", images=shades)
+    sizes = ("image.height=8", "image.width=9", "image.channels=3", f"data.source=npz:{tmp_path}/small.npz")
     assert run_here(tmp_path, *sizes) == 0
-    done = command("--run-dir", tmp_path / "e" / "run")
-    assert done.returncode == 2 and "image 8x8x1: no feature network takes it" in done.stderr
+    store = open_store(str(tmp_path / "e" / "run"))
+    picture = tmp_path / "near.png"
+    found = evaluate(
+        store, Request(samples=45, features="none", draws=1, neighbours=str(picture)), lambda _: None
+    )
+    (figure,) = found.figures
+    assert figure.name == "sliced W1[laplacian 8, grey levels, N=45]" and figure.interval is None
+    assert figure.value == figure.at_floor > 1.5 * figure.floor > 0
+    with Image.open(picture) as grid:  # 8 rows of six samples, each with its neighbour
+        assert grid.mode == "RGB" and grid.width > grid.height
+
+
+def test_the_interval_is_that_of_draws_that_go_on_from_one_another(store):
+    request = Request(samples=300, metrics=["fd", "precision"])
+    found = evaluate(store, request, lambda _: None)
+    alone = evaluate(store, replace(request, draws=1), lambda _: None)
+    for figure, first in zip(found.figures, alone.figures, strict=True):
+        low, high = figure.interval
+        assert figure.draws == 3 and low <= first.value <= high and low <= figure.value <= high
+    assert found.figures[0].interval[0] < found.figures[0].interval[1] and alone.figures[0].interval is None
+    config = check(store, Request()).config
+    loaded = load(store, config, None, True)
+    both = np.concatenate([*draw(config, loaded, 512, None, 0), *draw(config, loaded, 512, None, 1)])
+    assert (both == np.concatenate([*draw(config, loaded, 1024, None)])).all()
+
+
+def test_two_evaluations_are_compared_only_where_all_but_the_step_is_the_same(store):
+    few = Request(samples=110, metrics=["sure"], draws=1)
+    first, last, more, plain = (
+        told.as_json(evaluate(store, request, lambda _: None))
+        for request in (
+            replace(few, step=8),
+            few,
+            replace(few, samples=120, draws=2),
+            replace(few, features="none", metrics=[], average=False),
+        )
+    )
+    assert first["step"] != last["step"] and evaluations.incomparable(first, last) == ""
+    assert evaluations.provenance(first) == evaluations.provenance(last)
+    assert evaluations.incomparable(first, more) == (
+        "not comparable, they differ in samples: 110 and 120; "
+        "latents: stream 'evaluation', draws 1 and stream 'evaluation', draws 2"
+    )
+    said = evaluations.incomparable(first, plain)
+    assert "weights: the average and the last" in said
+    assert f"features: {LABEL} and laplacian 28-14-7" in said

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from trainer.evaluation.request import Request  # noqa: E402
 from trainer.run import evaluations, index, judged, layout  # noqa: E402
 from trainer.storage import open_store  # noqa: E402
 
-ASKED = Request(samples=120)
+ASKED = Request(samples=120, draws=1)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def command(*words):
 
 
 def test_all_are_judged_oldest_first_and_once(folder, store):
-    words = ("evaluate", "--run-dir", folder, "--step", "all", "--samples", 120, "-o", "json")
+    words = ("evaluate", "--run-dir", folder, "--step", "all", "--samples", 120, "--draws", 1, "-o", "json")
     done = command(*words)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -116,6 +117,21 @@ def test_print_only_writes_nothing_and_a_refused_write_is_one_line(store, folder
     assert found.found and "evaluations/12.json was not written" in line and "may not be written to" in line
 
 
+def test_other_figures_of_the_same_are_added_and_asked_for_no_more(store):
+    steps, asked = judged.steps(store, judged.ALL), ASKED
+    for metrics, anew in (
+        (["fd"], True),
+        (["recall"], True),
+        (["recall", "fd"], False),
+        ([], True),
+        ([], False),
+    ):
+        found = list(judge(store, replace(asked, metrics=metrics), steps, Keeping(), lambda _: None))
+        assert [bool(each.found) for each in found] == [anew] * 3, metrics
+    entries = [each for step in steps for each in evaluations.read(store, step)]
+    assert len(entries) == 3 and all({"fd", "recall", "kid"} <= entry["metrics"].keys() for entry in entries)
+
+
 def test_no_index_is_made_where_there_was_none(store, folder):
     (folder.parent / layout.INDEX).unlink()
     list(judge(store, ASKED, [12], Keeping(), lambda _: None))
@@ -137,7 +153,7 @@ def test_a_run_that_was_removed_meanwhile_does_not_come_back(store, folder):
 def test_two_ways_of_one_step_stand_side_by_side_and_a_file_that_is_damaged_is_replaced(store, folder):
     store.write(layout.evaluation(12), b"no JSON")
     for average in (True, False):
-        list(judge(store, Request(samples=120 + average), [12], Keeping(), lambda _: None))
+        list(judge(store, replace(ASKED, samples=120 + average), [12], Keeping(), lambda _: None))
     assert [entry["samples"] for entry in evaluations.read(store, 12)] == [121, 120]
 
 

@@ -16,6 +16,7 @@ from launcher.cli import main
 from launcher.render import render
 from launcher.render.evaluation import evaluation_name, render_evaluation
 from launcher.render.labels import belongs, evaluates, run_of
+from launcher.runs.evaluating import Wanted
 from launcher.spec.runspec import make_spec
 from tests.launcher.objects_server import serving
 from tests.support.runs import TINY, run_here
@@ -23,6 +24,7 @@ from trainer.data import open_source
 from trainer.run import layout
 from trainer.storage import open_store
 
+FEW = ("--samples", 120, "--draws", 1)
 ON = {"image": "reg/gantry:1", "namespace": "team", "context": "here", "workers": 2}
 
 
@@ -129,9 +131,9 @@ def jobs(api):
     return {name: each for (kind, _, name), each in api.objects.items() if kind == "Job"}
 
 
-def put(api, spec, *more):
+def put(api, spec, **wanted):
     """An evaluation of a run that is under way, as somebody else has asked for it."""
-    words = ["evaluate", "--run-dir", spec.path.url, *more, "-o", "none"]
+    words = [*Wanted(**wanted).words(spec.path.url), "-o", "none"]
     job = render_evaluation(spec, evaluation_name(spec.name), words)[0]
     job["spec"]["suspend"] = False
     return api.add("Job", job)
@@ -140,20 +142,22 @@ def put(api, spec, *more):
 def test_a_run_of_the_cluster_is_judged_by_a_job_and_its_figures_are_printed(call, cluster, run):
     api, _ = cluster
     with Kubelet(api) as kubelet:
-        code, out, err = call("evaluate", "--samples", 120, "--step", 8, "-o", "json")
+        code, out, err = call("evaluate", *FEW, "--step", 8, "-o", "json")
         assert code == 0, err
         found = json.loads(out)
         assert found["step"] == 8 and found["metrics"]["fd"]["samples"] == 120
         assert found["job"] == kubelet.ran[0] and "a line of its log" in err
         store = open_store(run.path.url)
         assert json.loads(store.read("evaluations/8.json"))["evaluations"] == [found]
-        code, out, err = call("evaluate", "--samples", 120, "--step", "all", "-o", "json")
+        code, out, err = call("evaluate", *FEW, "--step", "all", "-o", "json")
         assert [each["step"] for each in json.loads(out)] == [4, 8, 12], err
         assert json.loads(out)[1] == found  # the second Job has left it out
     assert len(jobs(api)) == 2 and not [key for key in api.objects if key[0] == "Service"]
     assert [each["run"] for each in json.loads(call("list", "-o", "json")[1])] == ["run"]
     assert json.loads(call("status", "-o", "json")[1])["job"] == "run"
-    assert call("explain")[0] == 0
+    api.add("Job", render(run)[0])["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+    code, out, err = call("explain")
+    assert code == 0 and "eval" not in out, out + err
 
 
 def test_what_cannot_be_judged_is_refused_before_anything_is_sent(call, cluster, trained, tmp_path):
@@ -164,6 +168,7 @@ def test_what_cannot_be_judged_is_refused_before_anything_is_sent(call, cluster,
         (("--step", "last"), "--step last: expected a checkpoint's step, or newest, all, best"),
         (("--image", "gantry"), "image is 'gantry': expected a tag or a digest"),
         (("--on", "here", "--gpus", 1), "--gpus: expected none where a process of this machine judges"),
+        (("--neighbours", "a.png"), "--neighbours a.png: expected none with a pod"),
     ):
         code, out, err = call("evaluate", *words)
         assert (code, out) == (2, "") and said in err, words
@@ -180,7 +185,7 @@ def test_a_pod_that_refuses_ends_it_with_its_own_line(call, cluster):
 
 def test_the_same_that_is_under_way_is_followed_and_another_is_not(call, cluster, run):
     api, _ = cluster
-    job = put(api, run, "--step", "newest", "--samples", "120")
+    job = put(api, run, samples=120)
     code, out, err = call("evaluate", "--samples", 120, "--detach")
     assert (code, out.strip()) == (0, job["metadata"]["name"]) and "the same command follows it" in err
     assert len(jobs(api)) == 1
@@ -190,7 +195,7 @@ def test_the_same_that_is_under_way_is_followed_and_another_is_not(call, cluster
 
 def test_one_that_is_removed_is_no_figures(call, cluster, run):
     api, _ = cluster
-    job = put(api, run, "--step", "newest", "--samples", "120")
+    job = put(api, run, samples=120)
 
     def remove():
         time.sleep(1)
@@ -206,7 +211,7 @@ def test_cancel_ends_it_and_delete_removes_what_is_left(call, cluster, run):
     api, _ = cluster
     own = api.add("Job", render(run)[0])
     own["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
-    name = put(api, run, "--step", "newest", "--samples", "120")["metadata"]["name"]
+    name = put(api, run, samples=120)["metadata"]["name"]
     other = make_spec("mlp", TINY, "run", root=f"{run.root}x", experiment="e", **ON)
     theirs = put(api, other)["metadata"]["name"]
     code, _, err = call("cancel")

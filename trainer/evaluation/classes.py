@@ -34,3 +34,37 @@ def classes(real: np.ndarray, fake: np.ndarray) -> Classes:
 def _shares(probabilities: np.ndarray) -> np.ndarray:
     counts = np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
     return counts / len(probabilities)
+
+
+class Modes(NamedTuple):
+    """Triples of digits in samples of stacked ones (Lin et al. 2018, arXiv:1712.04086, section 4.1)."""
+
+    seen: int
+    """Of which there is at least one, of 1,000."""
+    divergence: float
+    """KL of their shares from equal ones, natural: 0.019 of 26,000 perfect samples, 6.9 of a single mode."""
+
+
+def modes(shares: np.ndarray) -> Modes:
+    """Of the probabilities [n, channels, classes]."""
+    _, channels, of = shares.shape
+    places = shares.argmax(axis=2) @ of ** np.arange(channels)
+    counts = np.bincount(places, minlength=of**channels)
+    there = counts[counts > 0] / len(shares)
+    return Modes(len(there), float((there * np.log(there * of**channels)).sum()))
+
+
+def score(shares: np.ndarray) -> float:
+    """``exp E KL(p(y|x), p(y))`` of probabilities [n, classes]: 1 to as many as there are classes.
+
+    Salimans et al. 2016 (arXiv:1606.03498), over all samples at once; their ten parts bias it by their size.
+    """
+    wide = shares.astype(np.float64)
+    apart = _entropy(wide.mean(axis=0)) - float(np.mean(_entropy(wide)))
+    return float(np.exp(apart))
+
+
+def _entropy(shares: np.ndarray) -> np.ndarray:
+    """Natural, of each row."""
+    found: np.ndarray = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=-1)
+    return found

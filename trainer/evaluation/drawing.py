@@ -52,11 +52,15 @@ class Drawer:
         return labels
 
 
-def draw(config: RunConfig, loaded: Loaded, count: int, training: Labels | None) -> Iterator[np.ndarray]:
+def draw(
+    config: RunConfig, loaded: Loaded, count: int, training: Labels | None, number: int = 0
+) -> Iterator[np.ndarray]:
     """`count` images of a run's generator in blocks, uint8 [256 or fewer, height, width, channels].
 
-    The first images are the same whatever `count` is.
+    The first images are the same whatever `count` is. Draw `number`, from 0, goes on where the one before it
+    has ended.
     """
     drawer = Drawer(config, loaded.generator, training)
-    for number, start in enumerate(range(0, count, BLOCK)):
-        yield drawer.block(number)[: count - start]
+    first = number * -(-count // BLOCK)
+    for place, start in enumerate(range(0, count, BLOCK), first):
+        yield drawer.block(place)[: count - start]

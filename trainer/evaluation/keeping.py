@@ -4,6 +4,7 @@ Nothing else of the run is touched, so the run may train meanwhile and its lease
 judge a step at once, each has its entry; in the same way, the later one's stays.
 """
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -88,7 +89,7 @@ def judge(
 
 def asked(request: Request) -> dict[str, Any]:
     """What an evaluation was asked for, but for the step: by this the same one is known again."""
-    return {name: value for name, value in asdict(request).items() if name != "step"}
+    return {name: value for name, value in asdict(request).items() if name not in ("step", "neighbours")}
 
 
 def _known(store: Store, step: int, request: Request, keeping: Keeping) -> Entry | None:
@@ -103,11 +104,7 @@ def _entry(store: Store, request: Request, keeping: Keeping, say: Say) -> tuple[
     begun = time.monotonic()
     found = evaluate(store, request, say)
     about: Mapping[str, Any] = {"job": keeping.job} if keeping.job else {}
-    return found, {
-        "samples": found.samples,  # by these, entries are told apart (`evaluations.provenance`)
-        "features": found.features,
-        "reference": found.reference,
-        "held_out": found.held_out,
+    values = {
         **told.as_json(found),
         "made": "asked",
         "asked": asked(request),
@@ -115,6 +112,7 @@ def _entry(store: Store, request: Request, keeping: Keeping, say: Say) -> tuple[
         "seconds": round(time.monotonic() - begun, 3),
         **about,
     }
+    return found, json.loads(json.dumps(values))  # as whoever reads the file has it
 
 
 def _keep(store: Store, entry: Mapping[str, Any], keeping: Keeping, say: Say) -> bool:
@@ -125,7 +123,7 @@ def _keep(store: Store, entry: Mapping[str, Any], keeping: Keeping, say: Say) ->
     try:
         if store.stat(layout.RUN) is None:  # a folder that was removed is not to come back with figures alone
             raise UserError(f"{store.url}: the run was removed meanwhile")
-        evaluations.add(store, entry)
+        evaluations.add(store, judged.joined(store, entry))
     except GantryError as error:
         if keeping.insist:
             raise

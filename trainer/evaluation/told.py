@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from trainer.evaluation.evaluate import Copies, Evaluation, Figure
+from trainer.evaluation.evaluate import Copies, Evaluation
 from trainer.evaluation.figures import METRICS
+from trainer.evaluation.judge import Figure
 
 
 def as_json(found: Evaluation) -> dict[str, Any]:
@@ -12,6 +13,11 @@ def as_json(found: Evaluation) -> dict[str, Any]:
         "run": found.run,
         "step": found.step,
         "average": found.average,
+        "samples": found.samples,
+        "features": found.features,
+        "reference": found.reference,
+        "held_out": found.held_out,
+        "latents": found.latents,
         "metrics": {each.metric: _plain(found, each) for each in found.figures},
         "copies": {
             "median": found.copies.median,
@@ -27,6 +33,8 @@ def _plain(found: Evaluation, figure: Figure) -> dict[str, Any]:
     fields = (
         "name",
         "value",
+        "interval",
+        "draws",
         "samples",
         "floor",
         "floor_samples",
@@ -43,7 +51,7 @@ def as_text(found: Evaluation) -> str:
     weights = "the average of the weights" if found.average else "the last weights"
     lines = [
         f"run         {found.run}",
-        f"step        {found.step}, {weights}, {found.samples} samples",
+        f"step        {found.step}, {weights}, {found.samples} samples{_times(found.draws)}",
         f"reference   {found.reference}",
         *([f"held out    {found.held_out}"] if found.held_out else []),
         "",
@@ -56,11 +64,12 @@ def as_text(found: Evaluation) -> str:
 
 
 def _table(found: Evaluation) -> list[str]:
-    heads = ["", "value", "floor", "at floor's N", *(["held out"] if found.held_out else [])]
+    heads = ["", "value", "of the draws", "floor", "at floor's N", *(["held out"] if found.held_out else [])]
     rows = [heads] + [
         [
             figure.name,
             _number(figure, figure.value),
+            _interval(figure),
             _counted(figure, figure.floor, figure.floor_samples),
             _number(figure, figure.at_floor),
             *([_counted(figure, figure.held_out, figure.held_out_samples)] if found.held_out else []),
@@ -77,6 +86,16 @@ def _table(found: Evaluation) -> list[str]:
         )
         for row in rows
     ]
+
+
+def _times(draws: int) -> str:
+    return f", {draws} times" if draws > 1 else ""
+
+
+def _interval(figure: Figure) -> str:
+    if figure.interval is None:
+        return "one"
+    return " to ".join(_number(figure, each) for each in figure.interval)
 
 
 def _counted(figure: Figure, value: float | None, samples: int) -> str:
@@ -99,7 +118,6 @@ def _copies(found: Copies) -> str:
 
 
 def _notes(found: Evaluation) -> list[str]:
-    floor = found.figures[0]
-    if floor.floor is None:
-        return ["floor: none, as half of the reference has no more images than there are features"]
+    if found.figures[0].floor is None:
+        return ["floor: none, as half of the reference has too few images for these figures"]
     return ["floor: half of the reference against its other half, with the same code"]

@@ -20,7 +20,15 @@ from trainer.storage import Store
 
 _FORMAT = 1
 _TRIES = 5  # of a write that another evaluation of the same step has come before
-_PROVENANCE = ("average", "samples", "features", "reference", "held_out", "latents")
+_PROVENANCE = {
+    "average": "weights",
+    "samples": "samples",
+    "features": "features",
+    "reference": "reference",
+    "held_out": "held-out images",
+    "latents": "latents",
+}
+"""Fields of an entry, and what they are called."""
 
 Entry = Mapping[str, Any]
 """What was found in one evaluation."""
@@ -29,6 +37,23 @@ Entry = Mapping[str, Any]
 def provenance(entry: Entry) -> tuple[Any, ...]:
     """What two entries have to have in common for their figures to be compared."""
     return tuple(entry.get(name) for name in _PROVENANCE)
+
+
+def incomparable(entry: Entry, other: Entry) -> str:
+    """Why figures of two entries are not to be compared, in a sentence; empty where they may be."""
+    pairs = [
+        f"{said}: {_told(name, entry)} and {_told(name, other)}"
+        for name, said in _PROVENANCE.items()
+        if entry.get(name) != other.get(name)
+    ]
+    return f"not comparable, they differ in {'; '.join(pairs)}" if pairs else ""
+
+
+def _told(name: str, entry: Entry) -> str:
+    value = entry.get(name)
+    if name == "average":
+        return "the average" if value else "the last"
+    return "none" if value is None else str(value)
 
 
 def read(store: Store, step: int) -> list[Entry]:

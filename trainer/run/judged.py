@@ -8,12 +8,13 @@ from typing import Any
 
 from trainer.errors import UserError
 from trainer.run import best, evaluations, layout
-from trainer.run.evaluations import Entry
+from trainer.run.evaluations import Entry, provenance
 from trainer.storage import Store
 
 NEWEST, ALL, BEST = "newest", "all", "best"
 WORDS = (NEWEST, ALL, BEST)
 """What may stand for a checkpoint's step."""
+_UNASKED: list[str] = []  # metrics of a request that leaves them to the network
 _FIRST = "fd"  # of several metrics, the one that stands for all
 
 
@@ -111,7 +112,26 @@ def _told(
     return {"metric": metric, "name": name, "value": float(value), "step": step, "reference": reference}
 
 
+def joined(store: Store, entry: Entry) -> Entry:
+    """An entry with the figures of the one in whose place it comes, so that asking for others loses none."""
+    same = (each for each in evaluations.read(store, entry["step"]) if provenance(each) == provenance(entry))
+    before = next((each for each in same if isinstance(each.get("metrics"), dict)), None)
+    if before is None:
+        return entry
+    asked, was = dict(entry.get("asked") or {}), before.get("asked") or {}
+    if _UNASKED in (asked.get("metrics"), was.get("metrics")):
+        asked["metrics"] = _UNASKED
+    elif "metrics" in asked:
+        asked["metrics"] = [*dict.fromkeys([*was.get("metrics", ()), *asked["metrics"]])]
+    return {**entry, "asked": asked, "metrics": {**before["metrics"], **entry["metrics"]}}
+
+
 def _is(entry: Entry, asked: Mapping[str, Any]) -> bool:
     """Whether an entry was asked for so; what `asked` leaves out may be anything."""
     said = entry.get("asked")
-    return isinstance(said, dict) and all(said.get(name) == value for name, value in asked.items())
+    if not isinstance(said, dict):
+        return False
+    named = asked.get("metrics")
+    if named and set(named) <= set(entry.get("metrics") or ()):  # others may be there as well
+        asked = {name: value for name, value in asked.items() if name != "metrics"}
+    return all(said.get(name) == value for name, value in asked.items())

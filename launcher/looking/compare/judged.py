@@ -11,7 +11,7 @@ from typing import Any
 
 from launcher.looking.evaluated import metrics
 from trainer.metrics import BY_NAME
-from trainer.run.evaluations import Entry, provenance
+from trainer.run.evaluations import Entry, incomparable, provenance
 
 _FIRST = "fd"
 _WAY = "`launcher evaluate RUN` with the same options for each makes them comparable"
@@ -52,10 +52,20 @@ def rank(judged: Mapping[str, Sequence[Entry]]) -> Ranking | None:
     first, *others = ({provenance(entry): entry for entry in each} for each in judged.values())
     shared = [key for key in first if all(key in other for other in others)]
     if not shared:
-        told = " and ".join(f"{label} has {origin(entries[-1])}" for label, entries in judged.items())
-        return Ranking(why=f"figures that were measured otherwise are not compared: {told}; {_WAY}")
+        one, other = _apart(judged)
+        return Ranking(why=f"{' and '.join(one)}: {other}; {_WAY}")
     key = max(shared, key=lambda each: first[each].get("samples") or 0)
     return _ordered({label: _newest(entries, key) for label, entries in judged.items()})
+
+
+def _apart(judged: Mapping[str, Sequence[Entry]]) -> tuple[tuple[str, str], str]:
+    """Two runs that nobody has judged alike, and in what their newest evaluations differ."""
+    (label, entries), *others = judged.items()
+    kinds = {provenance(entry) for entry in entries}
+    other = next(
+        (name for name, each in others if not kinds & {provenance(entry) for entry in each}), others[0][0]
+    )
+    return (label, other), incomparable(entries[-1], judged[other][-1])
 
 
 def _newest(entries: Sequence[Entry], key: tuple[Any, ...]) -> Entry:
