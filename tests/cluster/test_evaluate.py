@@ -11,7 +11,7 @@ from trainer.run import judged
 from trainer.storage import open_store
 
 SETS = set_flags(PLAIN)
-ALL = ["--step", "all", "--samples", "4000"]
+ALL = ["--step", "all", "--samples", "4000", "--draws", "1"]
 
 
 def test_an_evaluation_whose_pods_are_killed_ends_with_its_figures(
