@@ -16,7 +16,7 @@ from trainer.data import open_source  # noqa: E402
 from trainer.errors import AccessError, GantryError, UserError  # noqa: E402
 from trainer.evaluation.keeping import Keeping, judge  # noqa: E402
 from trainer.evaluation.request import Request  # noqa: E402
-from trainer.run import evaluations, index, judged, layout  # noqa: E402
+from trainer.run import evaluations, index, judged, layout, lease  # noqa: E402
 from trainer.storage import open_store  # noqa: E402
 
 ASKED = Request(samples=120, draws=1)
@@ -115,6 +115,17 @@ def test_print_only_writes_nothing_and_a_refused_write_is_one_line(store, folder
     [found] = judge(store, ASKED, [12], Keeping(), said.append)
     [line] = [line for line in said if line.startswith("warning")]
     assert found.found and "evaluations/12.json was not written" in line and "may not be written to" in line
+
+
+def test_a_run_that_trains_keeps_its_lease(store, folder):
+    held = lease.acquire(store, "a pod", "another attempt")
+    try:
+        token = json.loads(store.read(layout.LEASE))["token"]
+        list(judge(store, ASKED, [12], Keeping(), lambda _: None))
+        assert not held.is_lost and json.loads(store.read(layout.LEASE))["token"] == token
+    finally:
+        held.release()
+    assert (folder / "evaluations/12.json").exists()
 
 
 def test_other_figures_of_the_same_are_added_and_asked_for_no_more(store):

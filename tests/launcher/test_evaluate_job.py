@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from launcher import Place, UserError, evaluate
 from launcher.backends.kubernetes.jobs.record import ClusterRecord
 from launcher.cli import main
 from launcher.render import render
@@ -158,6 +159,22 @@ def test_a_run_of_the_cluster_is_judged_by_a_job_and_its_figures_are_printed(cal
     api.add("Job", render(run)[0])["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
     code, out, err = call("explain")
     assert code == 0 and "eval" not in out, out + err
+
+
+def test_a_script_is_given_the_figures_and_a_mistake_of_its_pod_is_its_error(cluster, run, capfd):
+    api, _ = cluster
+    place = Place(root=run.root, context="here", namespace="team")
+    with Kubelet(api):
+        [found] = evaluate("e/run", 4, place=place, samples=120, draws=1, metrics=["fd"], cpu="250m")
+        assert found["step"] == 4 and [*found["metrics"]] == ["fd"]
+        with pytest.raises(UserError, match="--samples 20: expected more than the 96 features"):
+            evaluate("e/run", place=place, samples=20, metrics=["fd"])
+    [job, _] = jobs(api).values()
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["requests"]["cpu"] == "250m"
+    assert capfd.readouterr().out == ""
+    with pytest.raises(UserError, match="gpus: expected none where a process of this machine judges"):
+        evaluate("e/run", place=place, on="here", gpus=1)
 
 
 def test_what_cannot_be_judged_is_refused_before_anything_is_sent(call, cluster, trained, tmp_path):
