@@ -24,7 +24,7 @@ from launcher.records.follow import LogLine
 from launcher.records.status import RunStatus, WorkerStatus
 from launcher.runs import verbs
 from launcher.runs.data_survey import data_lines
-from launcher.runs.find import Place, find
+from launcher.runs.find import Place, find, locate
 from launcher.runs.verbs import Deleted
 from launcher.spec.runspec import RunSpec
 from trainer.errors import GantryError, UserError
@@ -52,6 +52,7 @@ __all__ = [
     "cancel",
     "delete",
     "download",
+    "evaluate",
     "follow",
     "list_artifacts",
     "list_runs",
@@ -216,6 +217,61 @@ def show(run: Run, *, place: Where = None) -> Shown:
         NoSuchRun: there is none of that name.
     """
     return show_run(*_at(run, place))
+
+
+def evaluate(
+    run: Run,
+    step: int | str = "newest",
+    *,
+    place: Where = None,
+    samples: int = 10_000,
+    last_weights: bool = False,
+    reference: str | None = None,
+    held_out: str | None = None,
+    metrics: Iterable[str] = (),
+    features: str | None = None,
+    draws: int = 3,
+    again: bool = False,
+    on: str | None = None,
+    **pod: Any,
+) -> list[dict[str, Any]]:
+    """Judge a run's images and wait for the figures, an entry for each checkpoint as ``evaluations/`` has it.
+
+    ``entry["metrics"]["fd"]["value"]`` is a figure; its name, count, floor and reference lie beside it.
+
+    Args:
+        run: the run, which may train meanwhile.
+        step: a checkpoint's, or ``newest``, ``best`` or ``all``, oldest first.
+        place: where a name is looked for.
+        samples: images to draw.
+        last_weights: judge the last weights, where the run keeps their average too.
+        reference: images to compare with; those that the run trains on when None.
+        held_out: images of the same kind that the run never saw; those that it holds out when None.
+        metrics: figures such as ``fd`` and ``kid``; those that go with the features when empty.
+        features: the network in whose features they are; the one that fits when None.
+        draws: how often as many images are drawn, for an interval.
+        again: of all steps, judge those too that were judged in the same way before.
+        on: ``here`` for a process of this machine, ``cluster`` for a Job of its own; by default where the
+            run's workers are.
+        pod: fields of `RunSpec` for that Job's pod, such as `gpus`, `memory` and `image`.
+
+    Raises:
+        NoSuchRun: there is none of that name.
+        NotInstalled: it is judged here and TensorFlow is not there.
+        UserError: there is no such checkpoint, or nothing can judge such images.
+        GantryError: it failed.
+    """
+    from launcher.runs import evaluating
+
+    _check_fields(pod)
+    wanted = evaluating.Wanted(
+        str(step), samples, last_weights, reference, held_out, again, _several(metrics), features,
+        draws=draws,
+    )  # fmt: skip
+    where, name = _at(run, place)
+    found, backend = locate(where, name)
+    given = {"context": where.context, "namespace": where.namespace, **pod}
+    return [dict(entry) for entry in evaluating.judge(found, backend, wanted, on, given)]
 
 
 def list_artifacts(run: Run, only: Iterable[str] = (), *, place: Where = None) -> list[Artifact]:

@@ -16,7 +16,7 @@ from trainer.environment import scratch, surroundings
 from trainer.environment.paths import expanded
 from trainer.environment.quiet import find_tensorflow, load_tensorflow
 from trainer.environment.stop_signals import Ended, end
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, GantryError
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, GantryError, UserError
 from trainer.evaluation_cli import RunDir, evaluate, features_app
 from trainer.run import layout
 from trainer.storage.limits import told as exhausted
@@ -176,6 +176,9 @@ def sample(
     run_dir: RunDir,
     out: Annotated[Path, typer.Option(help="grid.png, images.npz, or a folder for one PNG each.")],
     step: Annotated[int | None, typer.Option(help="Checkpoint's step; the newest if left out.")] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="The checkpoint that is best by the figures of training.")
+    ] = False,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the latents; the run's if left out.")
     ] = None,
@@ -200,15 +203,17 @@ def sample(
 
     Example: python -m trainer sample --run-dir runs/digits/first --count 64 --out grid.png
     """
+    from trainer.run import judged
     from trainer.sampling import drawing
     from trainer.storage import open_store
 
     out = Path(expanded(str(out), "--out"))
     drawing.check_target(out)
-    request, store = (
-        drawing.Request(step, seed, count, truncation, interpolate, not last_weights, of_class),
-        open_store(run_dir),
-    )
+    store = open_store(run_dir)
+    if best and step is not None:
+        raise UserError(f"--step {step}: expected none with --best")
+    chosen = judged.best_step(store, "--best") if best else step
+    request = drawing.Request(chosen, seed, count, truncation, interpolate, not last_weights, of_class)
     known = drawing.check(store, request)  # before the seconds that TensorFlow takes to load
     load_tensorflow()
     from trainer.sampling.generate import generate

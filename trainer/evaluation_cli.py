@@ -1,15 +1,21 @@
 """``python -m trainer evaluate`` and ``python -m trainer features train``."""
 
 import json
+import os
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trainer.environment.paths import expanded
 from trainer.environment.quiet import load_tensorflow
+from trainer.errors import UserError
+
+if TYPE_CHECKING:
+    from trainer.evaluation.keeping import Judged
 
 RunDir = Annotated[
     str,
@@ -29,11 +35,18 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    NONE = "none"
 
 
 def evaluate(
     run_dir: RunDir,
-    step: Annotated[int | None, typer.Option(help="Checkpoint's step; the newest if left out.")] = None,
+    step: Annotated[
+        str,
+        typer.Option(
+            metavar="STEP",
+            help="Checkpoint's step; newest; best by the figures of training; or all, oldest first.",
+        ),
+    ] = "newest",
     samples: Annotated[int, typer.Option(help="Images to draw.")] = 10_000,
     last_weights: Annotated[
         bool, typer.Option("--last-weights", help="The last weights, where the run keeps their average too.")
@@ -82,27 +95,56 @@ def evaluate(
             metavar="FILE.png", help="Write samples beside their nearest training images as a grid."
         ),
     ] = None,
-    output: Annotated[Format, typer.Option("-o", "--output", help="text or json.")] = Format.TEXT,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="With all, also the steps that were judged before in the same way."),
+    ] = False,
+    print_only: Annotated[
+        bool, typer.Option("--print-only", help="Write nothing, where the run's folder may only be read.")
+    ] = False,
+    output: Annotated[Format, typer.Option("-o", "--output", help="text, json, or none.")] = Format.TEXT,
 ) -> None:
     """Judge a run's images: distances, precision, recall, classes and copies, each with interval and floor.
+
+    The figures are printed, and kept as evaluations/<step>.json of the run, which may train meanwhile. Where
+    that cannot be written, a line says so and the exit code is 0 all the same.
 
     Example: python -m trainer evaluate --run-dir runs/digits/first --held-out npz:test.npz
     """
     from trainer.evaluation.request import Request, check
+    from trainer.run import judged
     from trainer.storage import open_store
 
+    if output is Format.NONE and print_only:
+        raise UserError("--output none: expected text or json with --print-only, as nobody would see it")
     request = Request(
-        step, samples, not last_weights, reference, held_out, metric or [], features, layer,
+        None, samples, not last_weights, reference, held_out, metric or [], features, layer,
         preprocess, draws, neighbours,
     )  # fmt: skip
     store = open_store(run_dir)
     check(store, request)  # before the seconds that TensorFlow takes to load
+    steps = judged.steps(store, step)
     load_tensorflow()
-    from trainer.evaluation import told
-    from trainer.evaluation.evaluate import evaluate as judge
+    from trainer.evaluation.keeping import Keeping, judge
 
-    found = judge(store, request, lambda text: print(text, file=sys.stderr, flush=True))
-    print(json.dumps(told.as_json(found), indent=2) if output is Format.JSON else told.as_text(found))
+    job = os.environ.get("GANTRY_EVALUATION") or None
+    keeping = Keeping(not print_only, output is Format.NONE, again, job)
+    found = judge(store, request, steps, keeping, lambda text: print(text, file=sys.stderr, flush=True))
+    if output is Format.TEXT:
+        _print(found)
+        return
+    entries = [each.entry for each in found]
+    if output is Format.JSON:
+        print(json.dumps(entries if step == judged.ALL else entries[0], indent=2))
+
+
+def _print(found: "Iterable[Judged]") -> None:
+    """Figures as soon as there are some; those of before were told."""
+    from trainer.evaluation import told
+
+    texts = (told.as_text(each.found) for each in found if each.found is not None)
+    for number, text in enumerate(texts):
+        print(("\n" if number else "") + text, flush=True)
 
 
 @features_app.callback()

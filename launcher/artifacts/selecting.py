@@ -18,7 +18,7 @@ from trainer.storage import Stat
 
 _OF_A_STEP = frozenset({"checkpoints", "samples"})
 # What `latest` takes; run.json says how to read the checkpoint.
-_LATEST = _OF_A_STEP | {"export", "metrics", layout.RUN, layout.RESULT}
+_LATEST = _OF_A_STEP | {"export", "metrics", "evaluations", layout.BEST, layout.RUN, layout.RESULT}
 _NAMED = 5  # steps that an error names
 
 
@@ -35,7 +35,8 @@ class Selection:
     step: int | None = None
     """The complete checkpoint and grid of this step alone, and the grid of real images beside it."""
     latest: bool = False
-    """The newest complete checkpoint and grids alone, export, metrics, run.json, result.json."""
+    """The newest complete checkpoint and grids alone, export, metrics, evaluations, best.json, run.json,
+    result.json."""
 
     def __post_init__(self) -> None:
         if self.step is not None and self.latest:

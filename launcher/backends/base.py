@@ -5,7 +5,7 @@ workers live, and how they are stopped. A `Provider` stands for one kind of plac
 of one run there, an `Overview` for what is asked once for many.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -67,6 +67,33 @@ class Started(Protocol):
     @property
     def backend(self) -> str:
         """Name of where it runs."""
+
+
+class Judged(NamedTuple):
+    """How an evaluation ended."""
+
+    exit_code: int
+    """The trainer's: 0 where its figures are in the run's folder."""
+    text: str
+    """Why not, empty where they are."""
+
+
+class Evaluating(Protocol):
+    """An evaluation of a run that goes on by itself."""
+
+    @property
+    def name(self) -> str:
+        """By which the cluster knows it."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether it was under way, asked for in the same way, before it was asked for here."""
+
+    def follow(self) -> Iterator[list[str]]:
+        """Lines of its log, from its beginning to its end; some may be empty."""
+
+    def ending(self) -> Judged:
+        """How it ended; waits until it has."""
 
 
 class Attempt(NamedTuple):
@@ -250,6 +277,20 @@ class Provider:
             UserError: it refuses something.
         """
         raise Unsupported(f"backend is {self.kind.name}: expected one that is sent manifests")
+
+    def evaluate(self, spec: RunSpec, words: Sequence[str], store: Store) -> Evaluating:
+        """Have the checkpoints of a run judged there; returns long before there are figures.
+
+        Args:
+            spec: of the run, with the resources that it is judged with.
+            words: what the trainer is told.
+            store: the run's folder.
+
+        Raises:
+            Unsupported: nothing but its own workers runs there.
+            UserError: it refuses it; nothing was kept.
+        """
+        raise Unsupported(f"backend is {self.kind.name}: expected one that has pods, to judge a run there")
 
     def beside(self, spec: RunSpec, parallel: int) -> RunSpec:
         """A specification as it is for one of so many runs at the same time."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from launcher.looking.compare import Comparison
+    from launcher.looking.compare.judged import Ranking
 
 _LONGEST = 120  # characters of a picture's name that is made of the runs'
 
@@ -71,7 +72,8 @@ def compare(
     """Compare two runs or more: what differs in their configuration, final figures, curves in one picture.
 
     A run is a name, experiment/name, or for one of another root its whole address. Of each metric the last,
-    the lowest and the highest value are shown; the lowest loss of a GAN is no sign of its best pictures.
+    the lowest and the highest value are shown; the lowest loss of a GAN is no sign of its best pictures. Runs
+    that `launcher evaluate` has judged alike are put in order, others are not, and a line says why.
 
     Example: launcher compare demo-20260102-x7k2 demo-20260103-p1q9 --metric d_loss,g_loss,d_accuracy_fake
 
@@ -149,6 +151,7 @@ def _plain(found: "Comparison", path: Path | None) -> dict[str, Any]:
         "runs": runs,
         "metrics": found.metrics,
         "differences": found.differences,
+        "ranking": found.ranking,
         "picture": None if path is None else str(path),
     }
 
@@ -161,6 +164,23 @@ def _print(found: "Comparison") -> None:
         screen.print("no difference in configuration, versions or workers")
     screen.print()
     screen.print(_figures(found))
+    if found.ranking is not None:
+        screen.print()
+        for line in _ranking(found.ranking):
+            screen.print(line, markup=False)
+
+
+def _ranking(found: "Ranking") -> list[str]:
+    """The runs in their order, or why they have none."""
+    from launcher.looking.evaluated import number as short
+
+    if not found.order:
+        return [f"judged: {found.why}"]
+    lines = [f"by {found.name} against {found.reference}, of the newest checkpoint judged so:"]
+    for place, each in enumerate(found.order, 1):
+        told = f", {short(each.interval[0])} to {short(each.interval[1])}" if each.interval else ""
+        lines.append(f"  {place}. {each.label}  {short(each.value)}{told}  at step {each.step:,}")
+    return [*lines, *([f"  {found.why}"] if found.why else [])]
 
 
 def _table(*headings: str) -> "Table":

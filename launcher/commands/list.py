@@ -1,7 +1,8 @@
 """``launcher list``: all runs below a root, or those of one experiment, in any order."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,7 +32,8 @@ Sort = Annotated[
     typer.Option(
         "--sort",
         metavar="KEY",
-        help="created, updated, run, state, step, or a figure such as d_loss; -KEY is the highest first.",
+        help="created, updated, run, state, step, best, judged, or a metric such as d_loss; -KEY is the "
+        "highest first.",
         show_default=False,
     ),
 ]
@@ -74,7 +76,8 @@ def list_(
     """List all runs, of the root and of the cluster, and where each one stands.
 
     Runs that have ended come from the index of their experiment. A run without the figure that the table is
-    sorted by comes last.
+    sorted by comes last. Two columns have the figure of the best checkpoint and that of the newest one that
+    was judged; runs are sorted by either only where all were measured alike.
 
     Example: launcher list --root runs -o json
 
@@ -102,17 +105,38 @@ def list_(
 def table(found: "list[RunStatus]", sort: str | None = None, owners: bool = False) -> list[str]:
     """Runs as lines, with a column for what they are sorted by; `owners` adds where and whose they are."""
     from launcher.commands.table import lines
-    from launcher.runs.sorting import is_figure, value_of
+    from launcher.runs.sorting import JUDGED, is_figure, value_of
 
     key = (sort or "").removeprefix("-")
-    more = [key] if is_figure(sort) or key == "created" else []
+    more = [key] if (is_figure(sort) and key not in JUDGED) or key == "created" else []
     whose = ["namespace", "owner"] if owners else []
-    headings = [*whose, "experiment", "run", "state", "where", "step", "images/s", "updated", *more]
+    judged = {word: name for word in JUDGED if (name := _name(found, word)) is not None}
+    titles = [f"{word} {name}".strip() for word, name in judged.items()]
+    headings = [*whose, "experiment", "run", "state", "where", "step", "images/s", "updated", *more, *titles]
     rows = [
-        [*(_whose(run) if owners else []), *_row(run), *(_shown(value_of(run, each), each) for each in more)]
+        [
+            *(_whose(run) if owners else []),
+            *_row(run),
+            *(_shown(value_of(run, each), each) for each in more),
+            *(_judged(getattr(run, word), name) for word, name in judged.items()),
+        ]
         for run in found
     ]
-    return lines(headings, rows, right=(*_NUMBERS, *more))
+    return lines(headings, rows, right=(*_NUMBERS, *more, *titles))
+
+
+def _name(found: "list[RunStatus]", word: str) -> str | None:
+    """What the figures of a column are, for its heading; empty where they differ, None without any."""
+    names = {figure["name"] for run in found if (figure := getattr(run, word))}
+    return None if not names else names.pop() if len(names) == 1 else ""
+
+
+def _judged(figure: "Mapping[str, Any] | None", heading: str) -> str:
+    """A figure and its step; with its name where its column has figures of several."""
+    if not figure:
+        return "-"
+    own = "" if heading else f"{figure['name']} "
+    return f"{own}{figure['value']:.4g} at {figure['step']}"
 
 
 def _whose(run: "RunStatus") -> list[str]:

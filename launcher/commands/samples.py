@@ -21,6 +21,7 @@ from launcher.commands.common import (
 )
 from launcher.commands.place import place_of
 from launcher.wording import counted
+from trainer.run import layout
 
 if TYPE_CHECKING:
     from launcher.looking.samples import Film, Grid, RealGrid
@@ -36,6 +37,10 @@ def samples(
     ] = None,
     real: Annotated[
         bool, typer.Option("--real", help="The grid of real images that the run has drawn beside its own.")
+    ] = False,
+    best: Annotated[
+        bool,
+        typer.Option("--best", help="The grid of the checkpoint that is best by the figures of training."),
     ] = False,
     out: Annotated[
         Path | None,
@@ -87,7 +92,7 @@ def samples(
     """
     from launcher.runs.find import find
 
-    _check(step, real, draw, gif, output)
+    _check(step, real, best, draw, gif, output)
     if out is not None:
         _check_out(out)
     program = _viewer() if open_ else None
@@ -97,8 +102,8 @@ def samples(
     done: dict[str, Any] = {"run": found.path.name, "experiment": found.path.experiment}
     if gif is not None:
         done["gif"] = _film(found, gif, fps, numbers, output)
-    if gif is None or draw or open_ or real or out is not None:
-        grid = _choose(found, step, real)
+    if gif is None or draw or open_ or real or best or out is not None:
+        grid = _choose(found, step, real, best)
         done |= {"step": grid.step}
         if draw:
             _draw(found, grid)
@@ -112,10 +117,15 @@ def samples(
         print_data(done, output)
 
 
-def _check(step: int | None, real: bool, draw: bool, gif: Path | None, output: OutputFormat) -> None:
+def _check(
+    step: int | None, real: bool, best: bool, draw: bool, gif: Path | None, output: OutputFormat
+) -> None:
     """Refuse options that contradict each other, before anything is asked or written."""
     from launcher.errors import SpecError
 
+    if best and (real or step is not None):
+        other = "--real" if real else f"--step {step}"
+        raise SpecError(f"--best and {other}: expected one of the two")
     if gif is not None and step is not None:
         raise SpecError(f"--gif {gif} and --step {step}: expected one of the two, as a film has all steps")
     if real and step is not None:
@@ -152,9 +162,11 @@ def _viewer() -> str:
     return viewer()
 
 
-def _choose(found: "Found", step: int | None, real: bool) -> "Grid | RealGrid":
-    from launcher.looking.samples import choose, list_grids, real_grid
+def _choose(found: "Found", step: int | None, real: bool, best: bool) -> "Grid | RealGrid":
+    from launcher.looking.samples import best_grid, choose, list_grids, real_grid
 
+    if best:
+        return best_grid(found)
     return real_grid(found) if real else choose(found, list_grids(found.store), step)
 
 
@@ -187,6 +199,7 @@ def _tell(found: "Found", grid: "Grid | RealGrid", output: OutputFormat) -> dict
         typer.echo(f"{path}: {grid.title}, {size(grid.size)}")
         if _in_bucket(found):
             which = ["--real"] if grid.step is None else ["--step", str(grid.step)]
+            which = ["--best"] if grid.name == layout.BEST_GRID else which
             line = command_line("samples", found.path, *which, "--out", found.path.name)
             note(f"`{line}` brings it here")
     return {"path": path, "bytes": grid.size}

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from launcher.looking.show import Shown
 
 _NAMED_DAMAGES = 10
+_SHOWN_EVALUATIONS = 3
 _VERSIONS = ("gantry", "python", "tensorflow", "tensorflow-cpu", "keras", "numpy")
 
 
@@ -63,6 +64,7 @@ def _sections(found: "Shown") -> "list[Table]":
         _pairs(_head(found), found),
         _table(("configuration", "value", "preset", "default"), _settings(found), right=()),
         _table(("metrics", "last", "lowest", "at step", "highest", "at step"), _metrics(found)),
+        _table(("judged", "figure", "value", "interval", "floor", "made"), _judged(found), right=(2, 3, 4)),
         _table(("checkpoint", "size", "complete", "written"), _checkpoints(found)),
         _table(("attempt", "workers", "logs", "last written"), _attempts(found)),
         _table(("damaged or not to be asked",), _damaged(found), right=()),
@@ -116,6 +118,7 @@ def _head(found: "Shown") -> "list[tuple[str, str]]":
         *_origin(found),
         ("source", _source(found)),
         ("samples", _samples(found)),
+        ("best", _best(found)),
         ("result", _result(found)),
         ("size", f"{size(stock.bytes)} in {counted(stock.objects, 'object')}: " + _sizes(kinds)),
     ]
@@ -169,6 +172,17 @@ def _result(found: "Shown") -> str:
     return f"{result.get('state')} {_moment(result.get('finished'))}{took}" if result else ""
 
 
+def _best(found: "Shown") -> str:
+    from launcher.looking.evaluated import figure_text
+    from launcher.looking.evaluated import number as short
+
+    if not found.best:
+        return ""
+    reported = found.best.get("reported")
+    told = "" if reported is None else f", {short(reported)} on images that had no part in the choice"
+    return figure_text(found.best) + told
+
+
 def _settings(found: "Shown") -> "list[tuple[str, ...]]":
     return [
         (each.key, value_text(each.value), value_text(each.preset), value_text(each.default))
@@ -187,6 +201,28 @@ def _metrics(found: "Shown") -> "list[tuple[str, ...]]":
         )
         for key, each in figures.items()
     ]
+
+
+def _judged(found: "Shown") -> "list[tuple[str, ...]]":
+    """Every figure of the newest evaluations; all of them are in the JSON."""
+    from launcher.looking.evaluated import interval, metrics
+    from launcher.looking.evaluated import number as short
+
+    shown = found.evaluations[-_SHOWN_EVALUATIONS:]
+    more = len(found.evaluations) - len(shown)
+    rest = [("", f"and {counted(more, 'evaluation')} before these", *[""] * 4)] if more else []
+    return [
+        (
+            f"{entry.get('step')}",
+            str(figure.get("name")),
+            short(figure.get("value")),
+            interval(figure),
+            short(figure.get("floor")),
+            f"{entry.get('made')} {_moment(entry.get('created'))}".strip(),
+        )
+        for entry in shown
+        for figure in metrics(entry).values()
+    ] + rest
 
 
 def _checkpoints(found: "Shown") -> "list[tuple[str, ...]]":

@@ -113,7 +113,9 @@ def _redraw(states: "Iterable[RunStatus]") -> None:
 
 def describe(now: "RunStatus") -> list[str]:
     """A run in a few lines."""
+    from launcher.looking.evaluated import figure_text, figures_of
     from launcher.runs import verbs
+    from launcher.runs.sorting import FIGURES
 
     lines = [f"{now.experiment}/{now.run}: {now.state}" + (f", {now.explanation}" if now.explanation else "")]
     if now.step is not None:
@@ -122,7 +124,9 @@ def describe(now: "RunStatus") -> list[str]:
             parts.append(f"{spoken(now.eta_seconds)} left")
         lines.append("  " + ", ".join([*parts, f"written {ago(now.age_seconds)}"]))
     if losses := [
-        f"{key} {value:.4g}" for key, value in now.metrics.items() if isinstance(value, int | float)
+        f"{key} {value:.4g}"
+        for key, value in now.metrics.items()
+        if isinstance(value, int | float) and key not in FIGURES  # which stand below with their names
     ]:
         lines.append("  " + ", ".join(losses))
     if now.workers:
@@ -130,6 +134,7 @@ def describe(now: "RunStatus") -> list[str]:
     if now.checkpoint_step is not None:
         took = "" if now.checkpoint_seconds is None else f", in {now.checkpoint_seconds:.1f} s"
         lines.append(f"  saved at step {now.checkpoint_step}, {ago(now.checkpoint_age_seconds)}{took}")
+    lines += [f"  {word} {figure_text(found)}" for word, found in figures_of(now)]
     if now.storage:
         lines.append(f"  storage {now.storage}")
     if now.health:

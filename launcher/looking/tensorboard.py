@@ -21,12 +21,13 @@ from typing import Any, Self
 
 from launcher.errors import NotInstalled, SpecError
 from launcher.looking.curves import CurveReader, Curves
+from launcher.looking.evaluated import metrics
 from launcher.records.run_folder import Found
 from launcher.records.states import parse_time
 from launcher.records.status import read_json
 from launcher.runs.find import Place, locate
 from trainer.errors import ObjectMissing, UserError
-from trainer.run import layout
+from trainer.run import evaluations, layout
 from trainer.storage import Store
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -51,6 +52,8 @@ class EventLog:
         self._store = store
         self._reader = CurveReader(store)
         self._grids: set[str] = set()
+        self._judged: dict[str, int] = {}
+        self._figures: dict[tuple[int, str], float] = {}
         self._begun: float | None = None
         self._steps: list[int] = []
         self._times: list[float] = []
@@ -68,6 +71,7 @@ class EventLog:
             created = parse_time((read_json(self._store, layout.RUN) or {}).get("created"))
             self._begun = created.timestamp() if created else None
         count = self._add_lines(self._reader.read()) + sum(map(self._add_grid, self._new_grids()))
+        count += self._add_evaluations()
         self._writer.flush()
         return count
 
@@ -121,6 +125,29 @@ class EventLog:
         tag = "real images" if name == layout.REAL_GRID else "samples"
         self._add(step, [Summary.Value(tag=tag, image=image)])
         return 1
+
+    def _add_evaluations(self) -> int:
+        """Figures that are new since, each under its whole name: no curve is of two kinds of them."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        count = 0
+        listed = {stat.name: stat.generation for stat in self._store.list(layout.EVALUATIONS)}
+        for name, generation in listed.items():
+            step = layout.evaluation_step(name)
+            if step is None or self._judged.get(name) == generation:
+                continue
+            self._judged[name] = generation
+            new = {
+                f"judged/{figure['name']}": float(figure["value"])
+                for entry in evaluations.read(self._store, step)
+                for figure in metrics(entry).values()
+                if "name" in figure and isinstance(figure.get("value"), int | float)
+            }
+            values = {key: value for key, value in new.items() if self._figures.get((step, key)) != value}
+            self._figures |= {(step, key): value for key, value in values.items()}
+            self._add(step, [Summary.Value(tag=key, simple_value=value) for key, value in values.items()])
+            count += len(values)
+        return count
 
     def _add(self, step: int, values: list[Any]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event

@@ -19,12 +19,13 @@ from launcher.records.states import (
     parse_time,
 )
 from trainer.errors import GantryError, ObjectMissing
-from trainer.run import layout
+from trainer.run import judged, layout
 from trainer.storage import LocalStore, Store
 from trainer.storage.clock import age
 
 WRITES_SECONDS = 12.0  # a trainer writes status.json every five
 _LOOK_SECONDS = 0.5
+_FIGURES = "figures"  # beside what status.json says: of a run in an index, what is known without asking
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ class RunStatus:
     """What is wrong with the run's storage while training goes on without it, None when nothing is."""
     health: str | None = None
     """What is wrong with the game of its networks, though it trains on; None when nothing is seen."""
+    best: dict[str, Any] | None = None
+    """The best checkpoint by the figures of training: ``metric``, ``name`` with what it was measured by,
+    ``value``, ``step`` and ``reference``; None where none is known."""
+    judged: dict[str, Any] | None = None
+    """The same of the newest step that was evaluated, in training or when somebody asked."""
     lost: bool = False
     """Whether it failed because its record or its checkpoints were taken away, so that nothing can go on."""
     created: str | None = None
@@ -215,9 +221,23 @@ def assemble(
             "health": said.get("health"),
             "lost": bool(said.get("lost")) and state.name == FAILED,
             "created": files.run.get("created"),
+            **_figures(found.store, said),
             **more,
         },
     )
+
+
+def _figures(store: Store, said: dict[str, Any]) -> dict[str, Any]:
+    found = said.get(_FIGURES)
+    return found if isinstance(found, dict) else _summary(store)
+
+
+def _summary(store: Store) -> dict[str, Any]:
+    """The figures of a run; none where they cannot be read, which hides nothing else."""
+    try:
+        return judged.summary(store)
+    except GantryError:
+        return {}
 
 
 def is_written(store: Store, name: str, seconds: float = WRITES_SECONDS) -> bool:

@@ -20,6 +20,10 @@ ROOT = "gantry/root"  # annotation: a root is no label's value
 OWNER = "gantry/owner"  # annotation: who submitted it, or made the schedule, as the cluster calls them
 CANCELLED = "gantry/cancelled"  # annotation: since when, so that a stopped Job differs from one not yet begun
 CLAIMED = "gantry/claimed"  # annotation of pods: the run's record was written before there was a Job
+EVALUATION = (
+    "gantry/evaluation"  # of the Job that judges a run's checkpoints, and of its pods: which one it is
+)
+ASKED = "gantry/asked"  # annotation of such a Job: what its trainer is told, as JSON
 SCHEDULE = "gantry/schedule"  # of a schedule, and of all that it owns: `instance` is its name there
 SPEC = "gantry/spec"  # annotation of a Job and of a schedule: what it was asked for, as JSON
 TIMING = "gantry/timing"  # annotation of a schedule: the fields of its `Timing` that were asked for, as JSON
@@ -57,8 +61,16 @@ def of_job(job: str) -> str:
     return f"{JOB_NAME}={job}"
 
 
+def evaluates(found: Mapping[str, Any], path: RunPath) -> bool:
+    """Whether an object is of an evaluation of a run, which is none of the run's own."""
+    labels, root = found["metadata"].get("labels") or {}, annotation(found, ROOT)
+    same_root = root is not None and root.rstrip("/") == path.root.rstrip("/")
+    ours = labels.get(NAME) == APP and labels.get(PART_OF) == path.experiment
+    return same_root and ours and EVALUATION in labels and labels.get(INSTANCE) == path.name
+
+
 def belongs(found: Mapping[str, Any], path: RunPath) -> bool:
-    """Whether an object is of a run and not of its namesake in another root."""
+    """Whether an object is of a run and not of its namesake in another root, nor of an evaluation."""
     labels, root = found["metadata"].get("labels") or {}, annotation(found, ROOT)
     same_root = root is not None and root.rstrip("/") == path.root.rstrip("/")
     ours = labels.get(NAME) == APP and labels.get(PART_OF) == path.experiment
@@ -79,6 +91,8 @@ def _run_name(found: Mapping[str, Any]) -> str | None:
     """
     metadata = found["metadata"]
     labels = metadata.get("labels") or {}
+    if EVALUATION in labels:
+        return None
     if (schedule := labels.get(SCHEDULE)) is None:
         name = labels.get(INSTANCE)
         return None if name is None else str(name)

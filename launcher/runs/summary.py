@@ -65,6 +65,7 @@ def _is_settled(entry: Entry) -> bool:
 def _from_index(entry: Entry) -> Files:
     """What the index says, as if it had been read from the run's folder."""
     said = {"state": entry.state, "step": entry.step, "steps": entry.steps, "metrics": entry.metrics}
+    said["figures"] = entry.model_dump(include={"best", "judged"})
     return Files(_begun(entry), {**said, "updated": entry.ended})
 
 

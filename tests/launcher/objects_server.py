@@ -9,6 +9,7 @@ import copy
 import json
 import re
 import threading
+import time
 import uuid
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,7 +63,7 @@ class ApiServer:
             if plural == "selfsubjectreviews":
                 return 201, {**body, "status": {"userInfo": {"username": "somebody"}}}
             if log:
-                return 200, "a line of its log\n"
+                return 200, "2026-11-20T12:00:01.000000000Z a line of its log\n"
             kind = kind_by_plural(plural)
             verb = {"GET": self._read, "POST": self._create, "PATCH": self._patch, "DELETE": self._delete}
             return verb[method](kind, plural, namespace, name, query, body)
@@ -160,6 +161,10 @@ def _selected(found, query):
             return False
     for part in re.findall(r"[^,(]+(?:\([^)]*\))?", query.get("labelSelector", "")):
         among = re.fullmatch(r"\s*(\S+) in \(([^)]*)\)", part)
+        if not among and "=" not in part:  # whatever its value
+            if part not in labels:
+                return False
+            continue
         key, values = (among[1], among[2].split(",")) if among else (part.split("=")[0], [part.split("=")[1]])
         if labels.get(key) not in values:
             return False
@@ -174,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: values[-1] for key, values in parse_qs(address.query).items()}
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else {}
+        if "watch" in query:
+            time.sleep(0.1)  # nothing comes, and whoever watches asks again at once
         code, content = self.server.api.answer(self.command, unquote(address.path), query, body)
         text = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(code)

@@ -131,7 +131,10 @@ def test_what_is_asked_for_is_taken(full, tmp_path, choice, names):
         ({"step": 7}, "--step 7: the run has no checkpoint and no grid"),
         ({"step": 25, "only": ["checkpoints"]}, "--step 25: the run has no checkpoint of that step"),
         ({"step": 10, "latest": True}, "--step 10 and --latest: expected one"),
-        ({"latest": True, "only": ["logs"]}, "--latest with --only logs: expected some of checkpoints"),
+        (
+            {"latest": True, "only": ["logs"]},
+            "--latest with --only logs: expected some of best.json, checkpoints",
+        ),
     ],
 )
 def test_what_there_is_not_is_refused_in_one_line(full, tmp_path, choice, words):

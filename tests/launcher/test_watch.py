@@ -242,8 +242,8 @@ def test_a_look_reads_only_what_has_changed(watched):
     store.asked = []
     second = feed.look()
     assert (second.curves, second.grid, second.tail) == (first.curves, first.grid, first.tail)
-    always = {"read local.json", "read run.json", "read status.json", "read lease.json"}
-    assert set(store.asked) - always == {"list metrics/", "list logs/1/worker-0."}
+    always = {"read local.json", "read run.json", "read status.json", "read lease.json", "read best.json"}
+    assert set(store.asked) - always == {"list metrics/", "list logs/1/worker-0.", "list evaluations/"}
 
     status = json.loads(store.read("status.json"))
     store.write("status.json", json.dumps({**status, "step": 130}).encode())

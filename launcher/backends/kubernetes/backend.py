@@ -228,6 +228,8 @@ class KubernetesBackend:
             raise GantryError(
                 f"run '{found.path.name}' has not ended after its grace; kill its pods with `{again}`"
             )
+        for name in stop.end_evaluations(self.api, found.path):
+            note(f"its evaluation, Job '{name}', was ended too")
         now = self.status(found)
         if now.state not in (FINISHED, FAILED, STOPPED):
             raise GantryError(

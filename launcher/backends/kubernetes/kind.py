@@ -31,7 +31,7 @@ RESERVED = {"JOB_COMPLETION_INDEX", "TF_CONFIG"} | {
     f"GANTRY_{name}"
     for name in (
         *("JOB", "JOB_UID", "POD", "SERVICE", "WORKERS", "ATTEMPT", "PORT", "RECORD", "CLAIMED"),
-        *("TYPED", "KERAS_HOME", "CONFIG"),
+        *("TYPED", "KERAS_HOME", "CONFIG", "EVALUATION"),
     )
 }
 

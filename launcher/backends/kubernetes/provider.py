@@ -1,9 +1,9 @@
 """What runs on clusters have in common; the client takes 0.4 s to import and is loaded where one is asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from launcher.backends.base import PLAIN, Attempt, Backend, Options, Overview, Provider, Started
+from launcher.backends.base import PLAIN, Attempt, Backend, Evaluating, Options, Overview, Provider, Started
 from launcher.backends.kubernetes.jobs.record import ClusterRecord, read_record
 from launcher.backends.kubernetes.kind import KIND
 from launcher.backends.kubernetes.status.finding import by_labels, of_job
@@ -47,6 +47,12 @@ class Kubernetes(Provider):
         from launcher.backends.kubernetes.jobs.submit import dry_run
 
         return dry_run(spec)
+
+    def evaluate(self, spec: RunSpec, words: Sequence[str], store: Store) -> Evaluating:
+        """Have a run judged by a Job of one pod."""
+        from launcher.backends.kubernetes.jobs.evaluate import evaluate
+
+        return evaluate(spec, words, store)
 
     def recorded(self, found: Found, place: Place) -> Backend | None:
         """The backend of a run with a ``cluster.json``."""

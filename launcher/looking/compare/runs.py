@@ -10,12 +10,16 @@ from typing import Any, NamedTuple
 from launcher import backends
 from launcher.errors import SpecError
 from launcher.looking.compare.differences import Difference, differing, traits
+from launcher.looking.compare.judged import Ranking, origin, rank
 from launcher.looking.curves import Curves, Figure, figures, read_curves
 from launcher.records.run_folder import Found
 from launcher.records.status import read_files
 from launcher.runs.find import Place, backend_of, find
+from launcher.runs.sorting import FIGURES
 from trainer.errors import GantryError
 from trainer.metrics import HEADLINES, RATE, TIMED
+from trainer.run import evaluations
+from trainer.run.evaluations import Entry, provenance
 from trainer.run.layout import RunPath
 
 _READERS = 8  # runs at once
@@ -51,6 +55,8 @@ class Comparison:
     differences: list[Difference]
     """Their values are in the order of `runs`."""
     curves: list[Curves]
+    ranking: Ranking | None = None
+    """By a figure of their images; None where no run was judged."""
 
 
 def compare(where: Place, names: Sequence[str], metrics: Sequence[str] = ()) -> Comparison:
@@ -63,7 +69,8 @@ def compare(where: Place, names: Sequence[str], metrics: Sequence[str] = ()) -> 
         metrics: what to compare; the losses when empty.
 
     Raises:
-        SpecError: there are fewer than two, one twice, one without metrics or without one of `metrics`.
+        SpecError: there are fewer than two, one twice, one without metrics or without one of `metrics`, or
+            one of these is a figure of samples that was not measured alike in all.
         NoSuchRun: there is none of a name.
     """
     if len(names) < 2:
@@ -79,9 +86,17 @@ def compare(where: Place, names: Sequence[str], metrics: Sequence[str] = ()) -> 
     for each in read:
         for key in wanted:
             _check_metric(each, key)
+    if figure := next((key for key in wanted if key in FIGURES), None):
+        _check_alike(figure, read)
     labels = _labels([each.compared for each in read])
     runs = [replace(each.compared, label=label) for each, label in zip(read, labels, strict=True)]
-    return Comparison(runs, wanted, differing([each.traits for each in read]), [each.curves for each in read])
+    return Comparison(
+        runs,
+        wanted,
+        differing([each.traits for each in read]),
+        [each.curves for each in read],
+        rank({run.label: each.judged for run, each in zip(runs, read, strict=True)}),
+    )
 
 
 class _Read(NamedTuple):
@@ -90,6 +105,7 @@ class _Read(NamedTuple):
     compared: Compared
     traits: dict[str, Any]
     curves: Curves
+    judged: list[Entry]
 
 
 def _find(where: Place, name: str) -> Found:
@@ -129,7 +145,7 @@ def _read(found: Found) -> _Read:
         images_per_second=statistics.median(speeds) if speeds else None,
         metrics=figures(curves),
     )
-    return _Read(compared, traits(files.run, workers, image), curves)
+    return _Read(compared, traits(files.run, workers, image), curves, [*evaluations.every(found.store)])
 
 
 def _check_lines(read: _Read) -> None:
@@ -157,6 +173,24 @@ def _check_metric(read: _Read, key: str) -> None:
     if key not in figures_of or figures_of[key].last is None:
         has = ", ".join(each for each, figure in figures_of.items() if figure.last is not None)
         raise SpecError(f"--metric {key}: run '{_name(read)}' has none; it has {has}")
+
+
+def _check_alike(key: str, all_read: Sequence[_Read]) -> None:
+    """Refuse figures of samples that were measured otherwise in one run's training than in another's.
+
+    Raises:
+        SpecError: with what theirs were measured by.
+    """
+    made = [[entry for entry in read.judged if entry.get("made") == "training"] for read in all_read]
+    kinds = {provenance(entry) for entries in made for entry in entries}
+    if len(kinds) <= 1:
+        return
+    told = [
+        f"{_name(read)} has {origin(each[-1])}" for read, each in zip(all_read, made, strict=True) if each
+    ]
+    raise SpecError(
+        f"--metric {key}: figures that were measured otherwise are not compared: {' and '.join(told)}"
+    )
 
 
 def _name(read: _Read) -> str:

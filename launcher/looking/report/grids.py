@@ -41,6 +41,8 @@ class Grids(NamedTuple):
     """Names of those that are no picture."""
     real: Grid | None
     """Of real images, which a run of before may lack."""
+    best: Grid | None
+    """Of the best checkpoint; its step is the status' to tell."""
 
 
 def read_grids(store: Store, most: int = MOST) -> Grids:
@@ -54,7 +56,8 @@ def read_grids(store: Store, most: int = MOST) -> Grids:
     except ModuleNotFoundError:
         raise NotInstalled("Pillow is not installed: pip install 'gantry[look]'") from None
     Image.init()
-    sizes = {stat.name: stat.size for stat in store.list("samples/")}
+    listed = [*store.list("samples/"), *filter(None, [store.stat(layout.BEST_GRID)])]
+    sizes = {stat.name: stat.size for stat in listed}
     steps = sorted(step for step in map(layout.sample_step, sizes) if step is not None)
     damaged: list[str] = []
 
@@ -70,8 +73,10 @@ def read_grids(store: Store, most: int = MOST) -> Grids:
         return None
 
     shown = [read(step, layout.sample_grid(step)) for step in evenly(steps, most)]
-    real = read(None, layout.REAL_GRID) if layout.REAL_GRID in sizes else None
-    return Grids([grid for grid in shown if grid is not None], len(steps), damaged, real)
+    real, best = (
+        read(None, name) if name in sizes else None for name in (layout.REAL_GRID, layout.BEST_GRID)
+    )
+    return Grids([grid for grid in shown if grid is not None], len(steps), damaged, real, best)
 
 
 def evenly(steps: list[int], most: int) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from launcher.diagnosis.explain import Diagnosis, explain_run
 from launcher.looking.curves import Curves, read_curves
+from launcher.looking.evaluated import metrics, table
 from launcher.looking.report.grids import Grids, read_grids
 from launcher.looking.report.reproduce import reproducible, submit_line
 from launcher.looking.report.timeline import Attempt, read_timeline
@@ -18,7 +19,9 @@ from launcher.runs.find import Place, locate
 from launcher.spec.redaction import without_password
 from trainer.config import RunConfig, flatten, resolve
 from trainer.errors import GantryError
-from trainer.run import layout
+from trainer.run import evaluations, layout
+from trainer.run.evaluations import provenance
+from trainer.storage import Store
 from trainer.storage.clock import age
 
 _RECENT = 0.1  # part of the run that a figure's mean is over
@@ -43,6 +46,15 @@ class Figure(NamedTuple):
     """Mean over the last tenth of the lines."""
 
 
+class Judged(NamedTuple):
+    """An evaluation."""
+
+    about: str
+    """Step, weights and images, in words."""
+    rows: list[list[str]]
+    """The table of its figures, headings first."""
+
+
 @dataclass(frozen=True)
 class Material:
     """What a page is made of; nothing in it is escaped."""
@@ -63,6 +75,8 @@ class Material:
     config: Mapping[str, Any] | None
     """The whole configuration, as it was resolved; None where nothing says it."""
     figures: list[Figure]
+    judged: list[Judged]
+    """What the newest evaluations found, one for each way in which the run was judged."""
     environment: list[tuple[str, str]]
     diagnosis: Diagnosis | None
     """What is wrong, None when the run is well."""
@@ -103,6 +117,7 @@ def gather(where: Place | str, run: str) -> Material:
         changed=_changed(config),
         config=config,
         figures=_figures(curves),
+        judged=_judged(store),
         environment=_environment(status, record, values),
         diagnosis=diagnosis,
         command=submit_line(values),
@@ -153,6 +168,19 @@ def _figures(curves: Curves) -> list[Figure]:
             recent = values[-max(1, round(_RECENT * len(values))) :]
             figures.append(Figure(key, values[-1], sum(recent) / len(recent)))
     return figures
+
+
+def _judged(store: Store) -> list[Judged]:
+    newest = {provenance(entry): entry for entry in evaluations.every(store)}  # by step, the last one stays
+    return [
+        Judged(
+            f"step {entry.get('step')}, {entry.get('samples')} samples of "
+            f"{'the average of the weights' if entry.get('average') else 'the last weights'}, against "
+            f"{entry.get('reference')}",
+            table(metrics(entry)),
+        )
+        for entry in newest.values()
+    ]
 
 
 def _environment(

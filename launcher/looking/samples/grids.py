@@ -10,7 +10,7 @@ from launcher.local_file import write_file
 from launcher.records.run_folder import Found
 from launcher.records.status import read_json
 from trainer.errors import AccessError, GantryError
-from trainer.run import layout
+from trainer.run import best, layout
 from trainer.storage import Store
 
 _NAMED = 5  # steps that an error names
@@ -106,6 +106,22 @@ def real_grid(found: Found) -> RealGrid:
     return RealGrid(stat.name, stat.size, stat.updated.isoformat())
 
 
+def best_grid(found: Found) -> Grid:
+    """The grid of the best checkpoint.
+
+    Raises:
+        SpecError: the run has none.
+    """
+    chosen, stat = best.read(found.store), found.store.stat(layout.BEST_GRID)
+    if chosen is None or stat is None:
+        lacks = layout.BEST if chosen is None else layout.BEST_GRID
+        raise SpecError(
+            f"--best: run '{found.path.name}' has no {lacks}, which a run has that is judged while it trains "
+            "(evaluation.every_steps)"
+        )
+    return Grid(chosen["step"], stat.name, stat.size, stat.updated.isoformat(), stat.generation)
+
+
 def check_any(found: Found, grids: Sequence[Grid]) -> None:
     """Refuse a run that has drawn nothing yet.
 
@@ -148,6 +164,7 @@ def fetch(found: Found, grid: Grid | RealGrid, out: Path) -> Fetched:
         except OSError as error:
             reason = str(error.strerror).lower()
             raise AccessError(f"--out {out}: cannot be made a folder ({reason})") from None
-        path = out / f"{found.path.name}-{grid.name.rpartition('/')[2]}"
+        ending = "best.png" if grid.name == layout.BEST_GRID else grid.name.rpartition("/")[2]
+        path = out / f"{found.path.name}-{ending}"
     write_file("--out", path, content)
     return Fetched(grid.step, str(path), len(content))

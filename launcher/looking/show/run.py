@@ -18,7 +18,7 @@ from launcher.runs.find import Place, backend_of, find
 from launcher.runs.recorded import begun_with
 from launcher.spec.next_commands import command_line
 from trainer.errors import GantryError
-from trainer.run import layout
+from trainer.run import best, evaluations, layout
 
 T = TypeVar("T")
 
@@ -71,6 +71,10 @@ class Shown:
     started: dict[str, Any] | None = None
     """The same of one that was started here: ``started``."""
     metrics: Metrics | None = None
+    best: dict[str, Any] | None = None
+    """``best.json``: the best checkpoint by the figures of training."""
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+    """Every evaluation of its checkpoints, by step, as ``evaluations/`` has it."""
     inventory: Inventory = field(default_factory=Inventory)
     result: dict[str, Any] | None = None
     damaged: list[str] = field(default_factory=list)
@@ -109,6 +113,8 @@ def show(where: Place, name: str) -> Shown:
         **_recorded(found, run),
         submitted=origins.get("submitted"),
         started=origins.get("started"),
+        best=attempt(lambda: best.read(store), None),
+        evaluations=attempt(lambda: [dict(entry) for entry in evaluations.every(store)], []),
         inventory=take_stock(store.list(), store.now),
         result=attempt(lambda: read_json(store, layout.RESULT), None),
         damaged=damaged,

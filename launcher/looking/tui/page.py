@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from launcher.looking.evaluated import figure_text, figures_of
 from launcher.looking.samples.blocks import Blocks, blocks
 from launcher.looking.tui.chart import Chart
 from launcher.looking.tui.feed import GridView, Page, Tail
@@ -96,6 +97,8 @@ def _header(page: Page, width: int) -> list[RenderableType]:
         _line((", ".join(_about(now)), "dim")),
         _progress(now, width),
     ]
+    if figures := [f"{word} {figure_text(found)}" for word, found in figures_of(now)]:
+        lines.append(_line((", ".join(figures), "dim")))
     if now.health:
         lines.append(_line((f"warning: {now.health}", "yellow")))
     if now.storage:

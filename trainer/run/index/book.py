@@ -1,9 +1,9 @@
 """``index.json``: one entry for every run of an experiment, so that 10,000 runs are listed with one request.
 
 It belongs to the experiment's folder, not to a run: every run's chief changes it, at its beginning and at its
-end. It holds nothing that the runs' own folders do not say, so it may be lost: `rebuild` writes it anew from
-``run.json``, ``status.json`` and ``result.json`` of each run. What is here agrees with `describe`, a pure
-function of those three.
+end, and whoever evaluates it. It holds nothing that the runs' own folders do not say, so it may be lost:
+`rebuild` writes it anew from ``run.json``, ``status.json`` and ``result.json`` of each run. What is here
+agrees with `describe`, a pure function of those three, and with what ``best.json`` and ``evaluations/`` say.
 
 A change is read, amend, write on the condition of the generation that was read, and again from the start when
 another run was faster. Of writers that collide one always succeeds, and the others wait for a random time
@@ -20,16 +20,16 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from trainer.errors import ObjectMissing, PreconditionFailed, UserError
-from trainer.run import layout
-from trainer.run.index.entry import Entry, describe
-from trainer.storage import Store
+from trainer.run import judged, layout
+from trainer.run.index.entry import Entry, describe, with_figures
+from trainer.storage import Inside, Store
 
 FORMAT = 1
 _TRIES = 60
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 4.0  # a bucket allows one write a second to one object
 _READERS = 32  # requests at once when an index is rebuilt
 _ADOPTED = (
-    200  # runs that a first index takes in by itself, three small reads each; beyond, `rebuild` is asked for
+    200  # runs that a first index takes in by itself, five requests each; beyond, `rebuild` is asked for
 )
 
 Say = Callable[[str], object]
@@ -126,7 +126,7 @@ def remove(store: Store, run: str, say: Say | None = None) -> None:
 def rebuild(store: Store, say: Say | None = None) -> dict[str, Entry]:
     """Write the index anew from the runs' own folders; what runs write to it meanwhile wins.
 
-    Three small objects of each run are read, 32 at once. A folder without a readable run.json is no run.
+    Five small requests for each run are made, 32 at once. A folder without a readable run.json is no run.
 
     Returns:
         The entries as they were written.
@@ -238,7 +238,16 @@ def look(store: Store, run: str, say: Say | None = None) -> Entry | None:
     entry = describe(run, record, status, result)
     if entry is None and say:
         say(f"{store.url}/{run}: its records cannot be read; it is left out of the index")
-    return entry
+    return None if entry is None else judged_entry(store, entry)
+
+
+def judged_entry(store: Store, entry: Entry) -> Entry:
+    """The entry with what the run's folder says of its figures.
+
+    Raises:
+        GantryError: the store failed.
+    """
+    return with_figures(entry, judged.summary(Inside(store, entry.run)))
 
 
 def _json(store: Store, name: str) -> dict[str, Any]:

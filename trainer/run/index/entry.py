@@ -19,6 +19,21 @@ class Source(BaseModel):
     """Of the checkpoint that was taken."""
 
 
+class Figure(BaseModel):
+    """What a checkpoint's images are like."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    metric: str
+    """Such as ``fd``."""
+    name: str
+    """With what it was measured by: ``FD[digits@1b34, N=2000]``."""
+    value: float
+    step: int
+    reference: str = ""
+    """The images that samples were compared with."""
+
+
 class Entry(BaseModel):
     """One run in the index."""
 
@@ -50,6 +65,10 @@ class Entry(BaseModel):
     """What its weights began from."""
     backend: Literal["local", "kubernetes"] | None = None
     """What started its workers; None when nothing says it."""
+    best: Figure | None = None
+    """Of the checkpoint that is the best by the figures of training."""
+    judged: Figure | None = None
+    """Of the newest step that was evaluated."""
 
 
 def describe(
@@ -83,6 +102,11 @@ def describe(
         )
     except (ValueError, TypeError, AttributeError):
         return None
+
+
+def with_figures(entry: Entry, figures: Mapping[str, Any]) -> Entry:
+    """The entry with `best` and `judged` of what `judged.summary` has found in the run's folder."""
+    return Entry.model_validate({**entry.model_dump(), **figures})
 
 
 def _state(status: Mapping[str, Any]) -> State:

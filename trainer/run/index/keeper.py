@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from trainer.run.index.book import look, update
+from trainer.errors import GantryError
+from trainer.run.index.book import judged_entry, load, look, update
 from trainer.run.index.entry import Entry, describe
 from trainer.storage import Store
 
@@ -53,7 +54,7 @@ class IndexKeeper:
             if entry is None:
                 return
             try:
-                update(self._store, entry, self._say)
+                update(self._store, judged_entry(self._store, entry), self._say)
             except Exception as error:  # whatever it is, the run goes on
                 self._complain(str(error))
 
@@ -61,6 +62,15 @@ class IndexKeeper:
         if not self._told:
             self._told = True
             self._say(f"note: this run's entry in the index of {self._store.url} was not written: {why}")
+
+
+def judged_anew(store: Store, run: str, say: Say) -> None:
+    """Write what the figures of a run are by now, if it is in an index; it is news that may be missed."""
+    try:
+        if entry := load(store).entries.get(run):
+            update(store, judged_entry(store, entry), say)
+    except GantryError as error:
+        say(f"note: the entry of '{run}' in the index of {store.url} was not written: {error}")
 
 
 def refresh(store: Store, run: str, say: Say) -> None:

@@ -13,7 +13,7 @@ from launcher.backends.kubernetes.client.api import Api
 from launcher.backends.kubernetes.client.kinds import kind_by_plural
 from launcher.errors import AlreadyExists, RunExists, SpecError
 from launcher.render import job_name
-from launcher.render.labels import belongs, run_of
+from launcher.render.labels import EVALUATION, INSTANCE, PART_OF, belongs, run_of
 from launcher.spec.next_commands import command_line
 from launcher.spec.runspec import RunSpec
 from launcher.spec.validation import HOST_NAME, name_limit
@@ -47,6 +47,9 @@ def in_the_way(api: Api, error: AlreadyExists, spec: RunSpec) -> GantryError:
 
 
 def _owner(found: Mapping[str, Any] | None) -> str:
+    labels = (found or {"metadata": {}})["metadata"].get("labels") or {}
+    if EVALUATION in labels:
+        return f"an evaluation of run '{labels.get(PART_OF)}/{labels.get(INSTANCE)}'"
     run = None if found is None else run_of(found)
     if run is None:
         return "somebody else's making"

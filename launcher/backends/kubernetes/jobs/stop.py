@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from launcher.backends.kubernetes.client.api import Api, Object
+from launcher.backends.kubernetes.status.evaluations import evaluations_of, under_way
 from launcher.backends.kubernetes.status.jobs import is_deleted, verdict
 from launcher.backends.kubernetes.status.ours import Own, is_orphan, jobs_of, pods_of
 from launcher.backends.kubernetes.status.pods import is_there, phase_of
@@ -102,9 +103,18 @@ def cancel(own: Own, *, kill: bool = False, announce: Callable[[], None] = _sile
     return True
 
 
+def end_evaluations(api: Api, path: RunPath) -> list[str]:
+    """Remove the Jobs that judge a run and have not ended; what they have found is kept. Their names."""
+    going = under_way(api, path)
+    for job in going:
+        api.delete("Job", job)
+    return [str(job["metadata"]["name"]) for job in going]
+
+
 def delete(api: Api, path: RunPath, sent: Iterable[Object] = ()) -> list[str]:
     """Remove the Jobs of all attempts of a run with all they own, and wait; the names of what was removed.
 
+    Those of its evaluations go too, as they would write into a folder that is about to be removed.
     Pods that run get SIGTERM and their grace, those too that lost their Job. Objects of a namesake are left
     alone. `sent` are manifests of the run, whose objects do not go with their Job if that was deleted without
     them.
@@ -112,7 +122,7 @@ def delete(api: Api, path: RunPath, sent: Iterable[Object] = ()) -> list[str]:
     Raises:
         GantryError: a pod does not go, as when its node is lost.
     """
-    jobs = jobs_of(api, path)
+    jobs = [*jobs_of(api, path), *evaluations_of(api, path)]
     for job in jobs:
         api.delete("Job", job, "Foreground")
     pods = pods_of(api, path)
