@@ -57,8 +57,10 @@ PARTS = Panel("Discriminator's loss by part", "D loss")
 PENALTIES = Panel("Penalties on the discriminator", "penalty")
 CLASSES = Panel("Classes", "cross-entropy")
 CLASS_ACCURACY = Panel("Classes told right", "right (%)", "%")
+VARIETY = Panel("Variety of a grid", "share")
+NORMS = Panel("Norms of weights", "norm")
 SPEED = Panel("Speed", "images/s", "images/s")
-PANELS = (LOSSES, ACCURACIES, PARTS, CLASSES, CLASS_ACCURACY, PENALTIES, SPEED)
+PANELS = (LOSSES, ACCURACIES, PARTS, CLASSES, CLASS_ACCURACY, PENALTIES, VARIETY, NORMS, SPEED)
 
 METRICS = (
     Metric("d_loss", "discriminator's loss", "D loss", "discriminator", LOSSES, headline=True),
@@ -83,6 +85,10 @@ METRICS = (
     Metric("gradient_penalty", "gradient penalty", "GP", "gradient penalty", PENALTIES),
     Metric("logit_centering", "penalty on scores", "scores", "scores", PENALTIES),
     Metric("label_smoothing", "cost of smoothed labels", "labels", "smoothed labels", PENALTIES),
+    Metric("spread", "spread of a grid's pixels, over real images'", "spread", "spread", VARIETY),
+    Metric("repeats", "images of a grid with a twin", "twins", "twins", VARIETY, -1),
+    Metric("g_norm", "norm of G's weights", "G norm", "generator", NORMS),
+    Metric("d_norm", "norm of D's weights", "D norm", "discriminator", NORMS),
     Metric("images_per_second", "images/s", "speed", "images per second", SPEED, 1, timed=True),
 )
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}

@@ -26,7 +26,8 @@ def test_a_step_gives_what_the_table_says():
     found = {name for loss in LOSSES for name in names(config.resolve("mlp", [f"loss={loss}", *weights]))}
     for sets in (["regularizers.label_smoothing.weight=0.1"], ["conditioning.kind=acgan"]):
         found |= {*names(config.resolve("mlp", sets))}
-    assert {*found, metrics.RATE} == metrics.BY_NAME.keys()
+    of_grids = {"spread", "repeats", "g_norm", "d_norm"}
+    assert {*found, *of_grids, metrics.RATE} == metrics.BY_NAME.keys()
 
 
 def test_the_line_of_progress_is_the_pages():
@@ -43,7 +44,7 @@ def test_what_another_revision_measures_has_its_own_name():
 
 @pytest.mark.parametrize("name", [metric.name for metric in METRICS])
 def test_nothing_else_names_a_metric(name):
-    """But the step, which computes them, the rule for a game that is over, examples in help, and the speed
+    """But the step, which computes them, the conditions of a game that is over, examples in help, and the speed
     that a status has beside its metrics."""
     if name == metrics.RATE:
         return
@@ -51,7 +52,8 @@ def test_nothing_else_names_a_metric(name):
         ["git", "grep", "-lF", f'"{name}"', "--", "trainer", "launcher"], capture_output=True, text=True
     ).stdout.split()
     assert "trainer/metrics.py" in found
-    of_training = {f"trainer/training/{each}.py" for each in ("state", "health")}
+    of_training = {"trainer/training/state.py", "trainer/training/health.py"}
+    of_training |= {"trainer/health/conditions.py", "trainer/health/signs.py"}
     of_parts = {"trainer/methods/adversarial.py", "trainer/regularizers/__init__.py"}
     # A penalty asks for its noise by its name, and a proposal names what it proposes.
     own = {f"trainer/regularizers/{name}.py", "trainer/config/proposals.py"}

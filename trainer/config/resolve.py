@@ -31,7 +31,8 @@ _MISSING = object()
 # What changes no step's work: numbers that stay numbers, and what is done seldom. A part is off at 0, so of
 # regularizers and averages each value counts.
 _EFFORTLESS = (
-    "steps", "seed", "recovery.", "warm_start.", "checkpoints.", "samples.", "metrics.", "data.source",
+    "steps", "seed", "recovery.", "warm_start.", "checkpoints.", "samples.", "metrics.", "health.",
+    "data.source",
     "data.labels", "data.holdout", "data.skip_damaged", "data.shuffle_window", "optimizer.schedule.",
     "optimizer.learning_rate", "optimizer.generator.learning_rate", "optimizer.discriminator.learning_rate",
     "optimizer.beta", "optimizer.generator.beta", "optimizer.discriminator.beta",
@@ -192,8 +193,8 @@ def same_work(one: RunConfig, other: RunConfig) -> bool:
 
 
 def may_change(key: str) -> bool:
-    """Whether a resumed run may have another value there: one that changes no weight, line or grid of it."""
-    return key.startswith("recovery.") or key in _FREE
+    """Whether a resumed run may have another value there: one that changes nothing that it has."""
+    return key.startswith(("recovery.", "health.")) or key in _FREE
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

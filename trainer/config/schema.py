@@ -13,6 +13,7 @@ from trainer import losses
 from trainer.config.fitting import check_holdout, check_microbatch, check_packing, check_parts
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
+from trainer.health.settings import Health
 from trainer.networks import Mlp, Network
 from trainer.networks.conditioning import Conditioning
 from trainer.regularizers import Regularizers
@@ -189,6 +190,8 @@ class RunConfig(Section):
     """The grids a person looks at."""
     metrics: Metrics = Metrics()
     """Losses and speed over time."""
+    health: Health = Health()
+    """What is done about a game that is over."""
     recovery: Recovery = Recovery()
     """Patience with lost workers and storage."""
 

@@ -5,7 +5,7 @@ Python sees it only between calls of the stepper, each of which takes about a se
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -18,8 +18,16 @@ from trainer.data import ImageSource
 from trainer.environment.stop_signals import Ended
 from trainer.environment.supervision import KEEP_SECONDS, Supervision
 from trainer.environment.tf_config import Cluster
-from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, GantryError, RunLost
-from trainer.run import checkpoints, layout, ownership, provenance
+from trainer.errors import (
+    EXIT_COLLAPSED,
+    EXIT_DONE,
+    EXIT_RESTART,
+    Collapsed,
+    ConfigError,
+    GantryError,
+    RunLost,
+)
+from trainer.run import checkpoints, layout, ownership, provenance, rollbacks
 from trainer.run.index import IndexKeeper
 from trainer.run.ownership import Hold
 from trainer.run.provenance import WarmStart
@@ -31,6 +39,7 @@ from trainer.storage.retrying import ask
 from trainer.training import distribution, input_pipeline
 from trainer.training.abort import Abort
 from trainer.training.chief import About, Chief
+from trainer.training.health import GO_ON, STOP, acts
 from trainer.training.input_pipeline import Feed, ImageStream, IndexStream
 from trainer.training.replay import LastGood, Play
 from trainer.training.state import State
@@ -78,39 +87,44 @@ class Loop:
         self._first_step = self._restore()
         self._source, self._streaming = material.source, material.streaming
         images = None if self._streaming else self._source.load()
-        begins = self._hold is not None and self._first_step == 0
-        self._real = self._first_images(images) if begins else None
+        self._real = self._first_images(images) if self._hold else None
         table = None if images is None else input_pipeline.on_devices(strategy, images)
         adam_steps = self._warm.adam_steps if self._warm else 0
-        self._stepper = Stepper(config, strategy, self._state, table, adam_steps)
+        branches = rollbacks.begins(self._store)  # after the chief has agreed: nobody else writes them
+        self._stepper = Stepper(config, strategy, self._state, table, adam_steps, branches)
+        self._agree_again, self._verdict = distribution.agreement(strategy, cluster), GO_ON
         self._feed = self._feed_from(self._first_step)
         # A worker also waits in its collective while the chief waits for storage, and all do for images.
         waits = self._streaming or not cluster.is_chief
         patience = config.recovery.storage_patience_seconds if waits else 0
         self._stall_seconds = config.recovery.stall_seconds + patience
 
-    def train(self, stop: StopFlag) -> int:
-        """Take all steps that are left; the chief also writes what the run leaves behind."""
+    def train(self, stop: StopFlag) -> int | None:
+        """Take all steps that are left; the chief also writes what the run leaves behind.
+
+        Returns:
+            The exit code; None where the run has gone back to a checkpoint, from which another loop goes on.
+        """
         stop.doing("the first steps were traced")
         if isinstance(self._feed, ImageStream):  # who is to save does not wait for more images
             stop.then(partial(self._feed.outage.hurry, 0))
         if self._hold is None:
-            step = self._take_steps(stop, lambda *_: None)
-            self._abort.calm()
-            return self._leave(EXIT_DONE if step == self._config.steps else EXIT_RESTART)
-        if self._first_step == self._config.steps and self._store.stat(layout.RESULT):
+            return self._follow(self._take_steps(stop))
+        if self._first_step == self._config.steps <= finished_steps(self._store):
+            self._decide(self._first_step, GO_ON)
             taken = several(self._first_step, "step")
             ownership.say(f"{self._store.url} is finished after {taken}; raise steps to go on")
             return self._leave(EXIT_DONE)
         about = About(self._cluster.workers, self._supervision, self._entry)
-        chief = Chief(self._config, self._hold, self._state, self._first_step, about)
+        assert self._real is not None
+        chief = Chief(self._config, self._hold, self._state, self._first_step, about, self._real)
         self._abort.keep_with(chief.fail)
-        if self._real is not None:
-            chief.begin(self._real)
+        if self._first_step == 0:
+            chief.begin()
         stop.then(partial(self._hold.outage.hurry, KEEP_SECONDS))
         try:
             with distribution.peers(self._cluster):
-                step = self._take_steps(stop, chief.after_call)
+                step = self._take_steps(stop, chief)
         except GantryError as error:
             raise chief.fail(error) from error
         except Ended:  # what there is to keep is kept by who ended us
@@ -123,24 +137,55 @@ class Loop:
             raise
         return self._lead_out(chief, step)
 
-    def _lead_out(self, chief: Chief, step: int) -> int:
+    def _follow(self, step: int) -> int | None:
+        """Leave a chief's side after the last step."""
+        if self._verdict >= 0:
+            return None
+        self._abort.calm()
+        if self._verdict == STOP:
+            self._leave(EXIT_COLLAPSED)
+            raise Collapsed(f"step {step}: worker 0, the chief, has seen that the game is over")
+        return self._leave(EXIT_DONE if step == self._config.steps else EXIT_RESTART)
+
+    def _lead_out(self, chief: Chief, step: int) -> int | None:
+        try:
+            if self._verdict >= 0:
+                chief.roll_back(step, self._verdict)
+                return None
+        except GantryError as error:
+            raise chief.fail(error) from error
         self._abort.calm()  # peers wait for us from here on, and what is lost with one was done
         try:
+            if self._verdict == STOP:
+                over = chief.collapsed(step)
+                self._leave(EXIT_COLLAPSED)
+                raise over
             if step < self._config.steps:
                 chief.stopped(step)
                 return self._leave(EXIT_RESTART)
             chief.finish()
+        except Collapsed:
+            raise
         except GantryError as error:
             raise chief.fail(error) from error
         return self._leave(EXIT_DONE)
 
-    def _take_steps(self, stop: StopFlag, after_call: Callable[[int, dict[str, float]], None]) -> int:
-        """Steps until the end or until some worker is asked to stop; returns the steps taken altogether."""
+    def _decide(self, step: int, mine: int) -> None:
+        """Agree whether to go on after the line of a step; only where the configuration may have it end."""
+        if acts(self._config, step):
+            self._verdict = self._agree_again(mine)
+
+    def _take_steps(self, stop: StopFlag, chief: Chief | None = None) -> int:
+        """Steps until the end, until some worker is asked to stop or until the game is over.
+
+        Returns the steps taken altogether; `_verdict` says whether the game is over.
+        """
         step, proposal = self._first_step, 1
+        self._decide(step, chief.verdict(step) if chief and acts(self._config, step) else GO_ON)
         pace, good = _Pace(self._feed.most_steps), LastGood(self._state, step)
         with Watchdog(self._stall_seconds, self._abort.stalled) as watchdog:
             watchdog.beat()
-            while step < self._config.steps:
+            while step < self._config.steps and self._verdict == GO_ON:
                 count = min(proposal, _to_boundary(self._config, step))
                 rows = self._feed.take(count)
                 with pace.timed(count):
@@ -155,8 +200,12 @@ class Loop:
                     step % self._config.metrics.every_steps == 0
                 ):  # and not at the end, beyond which a run may go on
                     self._state.begin_line()
+                mine = GO_ON
                 with watchdog.held():
-                    after_call(step, outcome.metrics)
+                    if chief:
+                        chief.after_call(step, outcome.metrics)
+                        mine = chief.verdict(step) if acts(self._config, step) else GO_ON
+                self._decide(step, mine)
                 if outcome.stop:
                     break
         stop.take_on()
