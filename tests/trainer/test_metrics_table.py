@@ -44,8 +44,8 @@ def test_what_another_revision_measures_has_its_own_name():
 
 @pytest.mark.parametrize("name", [metric.name for metric in METRICS])
 def test_nothing_else_names_a_metric(name):
-    """But the step, which computes them, the conditions of a game that is over, examples in help, and the speed
-    that a status has beside its metrics."""
+    """But the step, which computes them, the conditions of a game that is over, examples in help, and the
+    speed that a status has beside its metrics."""
     if name == metrics.RATE:
         return
     found = subprocess.run(
