@@ -57,10 +57,19 @@ PARTS = Panel("Discriminator's loss by part", "D loss")
 PENALTIES = Panel("Penalties on the discriminator", "penalty")
 CLASSES = Panel("Classes", "cross-entropy")
 CLASS_ACCURACY = Panel("Classes told right", "right (%)", "%")
+DISTANCE = Panel("Frechet distance of samples", "FD")
+MANIFOLD = Panel("Precision and recall of samples", "share (%)", "%")
+SAMPLED = Panel("Classes in samples", "share (%)", "%")
+SEEN = Panel("Number of classes in samples", "classes")
+CHOICE = Panel("Figure by which the best is chosen", "figure")
+OVERFITTING = Panel("Overfitting", "ratio")
 VARIETY = Panel("Variety of a grid", "share")
 NORMS = Panel("Norms of weights", "norm")
 SPEED = Panel("Speed", "images/s", "images/s")
-PANELS = (LOSSES, ACCURACIES, PARTS, CLASSES, CLASS_ACCURACY, PENALTIES, VARIETY, NORMS, SPEED)
+PANELS = (
+    LOSSES, ACCURACIES, DISTANCE, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING, PARTS, CLASSES,
+    CLASS_ACCURACY, PENALTIES, VARIETY, NORMS, SPEED,
+)  # fmt: skip
 
 METRICS = (
     Metric("d_loss", "discriminator's loss", "D loss", "discriminator", LOSSES, headline=True),
@@ -85,6 +94,22 @@ METRICS = (
     Metric("gradient_penalty", "gradient penalty", "GP", "gradient penalty", PENALTIES),
     Metric("logit_centering", "penalty on scores", "scores", "scores", PENALTIES),
     Metric("label_smoothing", "cost of smoothed labels", "labels", "smoothed labels", PENALTIES),
+    Metric("fd", "Frechet distance of samples", "FD", "training images", DISTANCE, -1),
+    Metric("precision", "precision of samples", "precision", "precision", MANIFOLD, 1),
+    Metric("recall", "recall of samples", "recall", "recall", MANIFOLD, 1),
+    Metric("classes", "classes seen in samples", "classes", "classes", SEEN, 1),
+    Metric("balance", "balance of classes in samples", "balance", "balance", SAMPLED, 1),
+    Metric("sure", "samples of which the classifier is sure", "sure", "sure of the class", SAMPLED, 1),
+    Metric("chosen_by", "figure on the first half of held-out images", "held out", "first half", CHOICE),
+    Metric("reported", "figure on the second half of held-out images", "reported", "second half", CHOICE),
+    Metric(
+        "copies",
+        "samples' distance to training images over held-out ones'",
+        "copies",
+        "distance of samples",
+        OVERFITTING,
+    ),
+    Metric("d_overfit", "D's preference of training images (r_v)", "D overfits", "D's r_v", OVERFITTING, -1),
     Metric("spread", "spread of a grid's pixels, over real images'", "spread", "spread", VARIETY),
     Metric("repeats", "images of a grid with a twin", "twins", "twins", VARIETY, -1),
     Metric("g_norm", "norm of G's weights", "G norm", "generator", NORMS),

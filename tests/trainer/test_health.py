@@ -90,7 +90,7 @@ def test_a_condition_holds_when_two_grids_say_so(name, ill, phrase):
     assert heard(well, ill, well | {"g_norm": 52.0}, again) == []
     assert heard(well, ill, again, grids=3) == []
     lines = [{"step": 500 * at, **line} for at, line in enumerate((well, ill, again), 1)]
-    assert phrase in Monitor(Health(grids=1), lines=lines[:2]).found[0].evidence
+    assert phrase in Monitor(Health(grids=1, window_steps=250), lines=lines[:2]).found[0].evidence
     assert BY_NAME[name].option in Monitor(Health(), lines=lines).found[0].sentence
 
 

@@ -1,8 +1,8 @@
 """A game that is over ends a run, or has it go on from where it was well, in bits that no kill changes.
 
 TINY at a learning rate of 0.05: the spread of its grids is 0.87, 0.87, 0.77 and 0.74 of real images' after
-10, 20, 30 and 40 steps, so that with a threshold of 0.78 and a window of 20 steps it is over after 40, and
-was well after 20.
+10, 20, 30 and 40 steps, so that with a threshold of 0.78 and a window of 20 steps it is over after
+40, and was well after 20.
 """
 
 import json
@@ -30,7 +30,7 @@ OVER = (
     "optimizer.learning_rate=0.05",
     "steps=60",
     "health.least_spread=0.78",
-    "health.window_steps=20",
+    "health.window_steps=10",
 )
 BACK = (*TINY, *OVER, "health.on_collapse=rollback")
 STOP = (*OVER, "health.on_collapse=stop")

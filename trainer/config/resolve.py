@@ -31,9 +31,9 @@ _MISSING = object()
 # What changes no step's work: numbers that stay numbers, and what is done seldom. A part is off at 0, so of
 # regularizers and averages each value counts.
 _EFFORTLESS = (
-    "steps", "seed", "recovery.", "warm_start.", "checkpoints.", "samples.", "metrics.", "health.",
-    "data.source",
-    "data.labels", "data.holdout", "data.skip_damaged", "data.shuffle_window", "optimizer.schedule.",
+    "steps", "seed", "recovery.", "warm_start.", "checkpoints.", "samples.", "metrics.", "data.source",
+    "data.labels", "data.holdout", "data.skip_damaged", "data.shuffle_window", "evaluation.", "health.",
+    "optimizer.schedule.",
     "optimizer.learning_rate", "optimizer.generator.learning_rate", "optimizer.discriminator.learning_rate",
     "optimizer.beta", "optimizer.generator.beta", "optimizer.discriminator.beta",
 )  # fmt: skip
@@ -43,6 +43,7 @@ _WHOLE = re.compile(r"[+-]?\d+(?:\.\d*)?[eE]\+?1?\d|[+-]?\d+\.0*")  # a number a
 _FREE = frozenset({
     "checkpoints.keep", "checkpoints.keep_every",  # what is there already is pruned by the new rule
     "metrics.print_every_steps",
+    "evaluation.stop_when_no_better",
     "data.placement", "data.memory_limit_mb",  # sets in memory and streamed ones give the same bits
     # Decided when a run begins, or when a person accepts data that has changed.
     "data.skip_damaged", "warm_start.required",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from trainer import losses
+from trainer.config.evaluation import Evaluation
 from trainer.config.fitting import check_holdout, check_microbatch, check_packing, check_parts
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
@@ -190,6 +191,8 @@ class RunConfig(Section):
     """The grids a person looks at."""
     metrics: Metrics = Metrics()
     """Losses and speed over time."""
+    evaluation: Evaluation = Evaluation()
+    """Whether its images are good."""
     health: Health = Health()
     """What is done about a game that is over."""
     recovery: Recovery = Recovery()
@@ -205,6 +208,7 @@ class RunConfig(Section):
             raise ValueError(
                 f"data.labels is none, expected auto with conditioning.kind {self.conditioning.kind}"
             )
+        self.evaluation.check(self.metrics.every_steps)
         check_parts(self.loss, self.regularizers, self.network, self.image)
         check_packing(self.packing, self.batch_size, self.microbatch, self.conditioning)
         check_microbatch(self.microbatch, self.batch_size, self.network, self.image)

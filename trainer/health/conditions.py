@@ -40,6 +40,10 @@ def _window(health: Health) -> int:
     return health.window_steps
 
 
+def _twice(health: Health) -> int:
+    return 2 * health.window_steps  # a young generator's images are alike: mlp's for 500 steps
+
+
 def _fifth(health: Health) -> int:
     return max(1, health.window_steps // 5)
 
@@ -88,13 +92,13 @@ CONDITIONS = (
         "`health.most_repeats` of it has a twin",
         "Arora and Zhang 2017, arXiv:1706.08224 (twins by the birthday paradox)",
         ("spread", "repeats"), signs.alike, "packing", "a new run with packing=2, "
-        "regularizers.r1.weight or a lower optimizer.learning_rate is the usual way out", _window, _grids,
+        "regularizers.r1.weight or a lower optimizer.learning_rate is the usual way out", _twice, _grids,
     ),
     Condition(
         "classes_missing", "Classes are missing",
         f"a balance of classes under {signs.UNBALANCED:g}", "Lin et al. 2018, arXiv:1712.04086, section 4",
         ("classes", "balance"), signs.missing, "packing", "a new run with packing=2, or conditioning.kind "
-        "where there are labels, has G draw the others too", _window, _grids,
+        "where there are labels, has G draw the others too", _twice, _grids,
     ),
     Condition(
         "overfitting", "D overfits",

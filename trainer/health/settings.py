@@ -16,7 +16,8 @@ class Health(Section):
     rollbacks: Annotated[int, Field(ge=1, le=100)] = 3
     """How often `rollback` is tried; then it is stop."""
     window_steps: Positive = 500
-    """Steps that all lines have to say the same; a fifth of them of losses that explode."""
+    """Steps that all lines have to say the same; twice as many of grids that are alike, a fifth of losses
+    that explode."""
     grids: Annotated[int, Field(ge=1, le=100)] = 2
     """Grids, or evaluations, that have to say the same besides: one may be a young generator's."""
     least_spread: Fraction = 0.2

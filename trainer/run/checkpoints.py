@@ -149,8 +149,10 @@ def discard_after(store: Store, step: int) -> None:
         discard(store, later)
 
 
-def prune(store: Store, keep: int, keep_every: int, until: int | None = None) -> list[int]:
-    """Remove all but the newest `keep` complete checkpoints and those at multiples of `keep_every`.
+def prune(
+    store: Store, keep: int, keep_every: int, best: int | None = None, until: int | None = None
+) -> list[int]:
+    """Remove all but the newest `keep` complete checkpoints, those at multiples of `keep_every` and the best.
 
     With `until` the newest one up to that step stays too.
 
@@ -167,6 +169,8 @@ def prune(store: Store, keep: int, keep_every: int, until: int | None = None) ->
     if not spared:
         return []
     newest_one = max(spared)
+    if best is not None:
+        spared.add(best)
     if until is not None:
         earlier = (step for step in _with_manifest(sizes) if step <= until and _is_whole(store, step, sizes))
         spared |= {*islice(earlier, 1)}

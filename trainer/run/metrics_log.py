@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
 
+from trainer.metrics import TIMED
 from trainer.run import layout
 from trainer.storage import Store
 
@@ -51,6 +52,22 @@ class MetricsLog:
     def append(self, line: dict[str, Any]) -> None:
         """Add the line of one step; steps only grow."""
         self._lines.append(line)
+
+    def complete(self, store: Store, step: int, values: dict[str, float]) -> dict[str, Any]:
+        """Add values to the line of a step that was written without them; returns the line.
+
+        The speed stays a line's last value, as it does not tell one run from another.
+        """
+        name = layout.metrics_segment(self._segment_of(step))
+        here = next((line for line in self._lines if line["step"] == step), None)
+        lines = self._lines if here else [*_read(store, name)]
+        line = here or next(line for line in lines if line["step"] == step)
+        speed = {each: line.pop(each) for each in TIMED if each in line}
+        line.update(values | speed)
+        first = self._segment_of(step)
+        text = "".join(json.dumps(each) + "\n" for each in lines if self._segment_of(each["step"]) == first)
+        store.write(name, text.encode())
+        return line
 
     def current_segment(self) -> tuple[str, bytes]:
         """Name and content of the segment of the newest line."""

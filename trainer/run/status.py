@@ -35,10 +35,15 @@ def amend(store: Store, **values: Any) -> None:
 
 
 def finished_steps(store: Store) -> int:
-    """Steps of a run's result that says that it is finished; 0 when there is none, or nobody can say."""
+    """Steps of a run's result that says that it is finished; 0 when there is none, or nobody can say.
+
+    A run that ended before its last step, as nothing better came, counts as having taken all that it was to.
+    """
     try:
         result = json.loads(store.read(layout.RESULT))
-        return 0 if result.get("state") == "collapsed" else int(result["steps"])
+        if result.get("state") == "collapsed":
+            return 0
+        return int((result.get("early") or result)["steps"])
     except (GantryError, ValueError, KeyError, TypeError, AttributeError):
         return 0
 

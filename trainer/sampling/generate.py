@@ -2,7 +2,7 @@
 
 import math
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -33,7 +33,7 @@ def generate(store: Store, request: Request) -> np.ndarray:
     return draw(generator, _latents(known.config, request), drawing.labels(known, request))
 
 
-def draw(generator: keras.Model, latents: tf.Tensor, labels: np.ndarray | None = None) -> np.ndarray:
+def draw(generator: keras.Model, latents: tf.Tensor, labels: Any = None) -> np.ndarray:
     """Images of latents [n, latent_size], and of labels int32 [n] where there are any, some at a time."""
     sample, found = sampler(generator), []
     for start in range(0, len(latents), _BATCH):

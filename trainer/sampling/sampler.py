@@ -64,8 +64,8 @@ class GridSampler:
     def __init__(self, config: RunConfig, shown: Shown) -> None:
         self._shown = shown
         self._rows, self._columns = config.grid
-        self._labels = grid_labels(config)
-        self._latents = randomness.sample_latents(
+        self.labels = grid_labels(config)
+        self.latents = randomness.sample_latents(
             config.seed, self._rows * self._columns, config.network.latent_size
         )
         self._sample = sampler(shown.generator)
@@ -73,7 +73,7 @@ class GridSampler:
     def images(self) -> np.ndarray:
         """The grid's images as the generator draws them now, uint8 [rows * columns, …]."""
         self._shown.refresh()
-        return self._sample(self._latents, self._labels)
+        return self._sample(self.latents, self.labels)
 
     def png(self, images: np.ndarray) -> bytes:
         """The grid of such images as a PNG; the same images give the same bytes."""

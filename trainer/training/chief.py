@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from trainer import losses
 from trainer.config import RunConfig
 from trainer.console.wording import several
 from trainer.environment.supervision import KEEP_SECONDS, Supervision
-from trainer.errors import EXIT_RESTART, Collapsed, Diverged, GantryError, LeaseLost, RunLost
+from trainer.errors import EXIT_RESTART, Collapsed, Diverged, GantryError, LeaseLost, RunLost, UserError
 from trainer.health import Found
 from trainer.metrics import RATE
 from trainer.networks import export
@@ -25,13 +26,16 @@ from trainer.run.index import IndexKeeper
 from trainer.run.metrics_log import MetricsLog
 from trainer.run.ownership import Hold
 from trainer.run.status import StatusWriter, now
+from trainer.sampling import generate
 from trainer.sampling.sampler import GridSampler
 from trainer.sampling.shown import Shown
 from trainer.training.background_writer import BackgroundWriter
-from trainer.training.health import Watch, go_back
+from trainer.training.health import GO_ON, Watch, acts, go_back
+from trainer.training.judging import Judged
 from trainer.training.plots import NotDrawn, loss_curves
 from trainer.training.progress import ProgressPrinter, line
 from trainer.training.state import State
+from trainer.training.verdicts import Verdicts
 
 STOP_SECONDS = 5.0  # of a pod's grace that no checkpoint gets: the call of steps before it, the end after it
 _SEGMENT_SECONDS = 5.0  # between two writes of the current metrics segment; a bucket allows one a second
@@ -61,6 +65,7 @@ class Chief:
         self._config, self._hold, self._state, self._about = config, hold, state, about
         self._store = store = hold.store
         self._metrics = MetricsLog.resume(store, config.checkpoints.every_steps, step)
+        self._verdicts = Verdicts(config, store, self._metrics) if config.evaluation.on else None
         self._real, self._drawn = real, (-1, real)
         self._watch = Watch(config, self._metrics.all_lines(store), real)
         self._shown = Shown(config, state.networks.generator, state.variables())
@@ -92,22 +97,49 @@ class Chief:
         self._writer.submit(lambda: self._write_grid(layout.REAL_GRID, self._real))
         self._draw(0)
 
-    def after_call(self, step: int, metrics: dict[str, float]) -> None:
-        """Do what is due after `step` steps; `metrics` are means over those since the last line."""
+    @property
+    def over(self) -> bool:
+        """Whether the run is to end early, as nothing better came for too long."""
+        return bool(self._verdicts and self._verdicts.choice.over)
+
+    def lacks_figures(self, step: int) -> bool:
+        """Whether the step that was just restored was left before it was judged."""
+        return bool(self._verdicts and self._verdicts.lacks(step))
+
+    def catch_up(self, step: int, judged: Judged) -> None:
+        """Take the figures of a step whose line was written without."""
+        assert self._verdicts is not None
+        self._keep_figures(step, judged, self._verdicts.complete(step, judged))
+        self._watch = Watch(self._config, self._metrics.all_lines(self._store), self._real)
+
+    def after_call(self, step: int, metrics: dict[str, float], judged: Judged | None = None) -> None:
+        """Do what is due after `step` steps.
+
+        Args:
+            step: steps taken.
+            metrics: means over those since the last line.
+            judged: what was found of this step's images; None where it was not judged.
+        """
         config = self._config
+        if judged:  # no time of a step's
+            self._line_time += judged.entry["seconds"]
         if self._due(step, config.metrics.every_steps):
-            self._add_line(step, metrics)
+            self._add_line(step, metrics | (judged.values if judged else {}))
         self._printer.advance(step)
         self._status.update(state="running", step=step)
         if self._due(step, config.samples.every_steps):
             self._draw(step)
-        if self._due(step, config.checkpoints.every_steps):
+        if judged:
+            self._keep_figures(step, judged, self._metrics.lines[-1])
+        if self._due(step, config.checkpoints.every_steps) and step > self._saved_step:
             self._save(step)
         elif time.monotonic() - self._segment_written > _SEGMENT_SECONDS:
             self._write_segment()
 
     def verdict(self, step: int) -> int:
         """What is to be done after the line of a step, as `Watch.verdict` has it."""
+        if not acts(self._config, step):
+            return GO_ON
         if self._watch.over:
             self._writer.drain()
         return self._watch.verdict(self._store, step)
@@ -149,15 +181,20 @@ class Chief:
         self._printer.say(f"stopped after step {step}; the checkpoint is saved, start again to go on")
         self._close("stopped", step=step)
 
-    def finish(self) -> None:
+    def finish(self, step: int) -> None:
         """The run took its last step: export and write the result."""
+        if step < self._config.steps:
+            self._draw(step)
+            if step > self._saved_step:
+                self._save(step)
         self._writer.drain()
         self._hold.outage.somebody_waits = lambda: True
-        step, lines = self._config.steps, self._metrics.all_lines(self._store)
+        lines = self._metrics.all_lines(self._store)
         self._export_generator()
+        self._export_best()
         self._draw_curves(lines)
         self._write_result("finished", step, lines)
-        self._printer.say(f"finished {several(step, 'step')}: {self._store.url}")
+        self._printer.say(f"finished {several(step, 'step')}: {self._store.url}{self._early(step)}")
         self._close("finished", step=step)
 
     def _write_result(self, state: str, step: int, lines: list[dict[str, Any]], **more: Any) -> None:
@@ -179,6 +216,7 @@ class Chief:
                 "checkpoint_stall_seconds": round(self._stalled, 4),
             },
             "finished": now(),
+            **self._of_figures(step),
             **more,
         }
         self._store.write(layout.RESULT, json.dumps(result, indent=2).encode())
@@ -196,6 +234,34 @@ class Chief:
 
     def _due(self, step: int, every: int) -> bool:
         return step % every == 0 or step == self._config.steps
+
+    def _keep_figures(self, step: int, judged: Judged, line: dict[str, Any]) -> None:
+        """Keep what was found of a step; the best one's checkpoint is safe before it is called so."""
+        verdicts = self._verdicts
+        assert verdicts is not None
+        is_best = verdicts.hear(line, judged)
+        if is_best and step > self._saved_step:
+            self._save(step)
+        self._writer.submit(lambda: verdicts.keep(judged, is_best))
+        self._status.update(best=verdicts.told)
+
+    def _of_figures(self, step: int) -> dict[str, Any]:
+        """What the result says of figures, and of an end before the last step."""
+        if self._verdicts is None:
+            return {}
+        found = {"best": self._verdicts.told, "evaluation_seconds": round(self._verdicts.seconds, 3)}
+        early = {"steps": self._config.steps, "why": self._early(step)[2:]}
+        return found | ({"early": early} if step < self._config.steps else {})
+
+    def _early(self, step: int) -> str:
+        """Why the run ended before its last step."""
+        if step == self._config.steps or self._verdicts is None or self._verdicts.choice.best is None:
+            return ""
+        at = self._verdicts.choice.best.step
+        return (
+            f"; it ends before step {self._config.steps}, as {self._verdicts.choice.since} evaluations in a "
+            f"row were no better than step {at} (evaluation.stop_when_no_better)"
+        )
 
     def _add_line(self, step: int, metrics: dict[str, float]) -> None:
         time_now = time.monotonic()
@@ -255,19 +321,20 @@ class Chief:
         start = time.perf_counter()
         self._write_segment()
         tensors = checkpoints.snapshot(self._state.tensors())
-        spared = self._watch.spared(step)
+        best = self._verdicts.choice.best if self._verdicts else None
+        spared = best.step if best else None, self._watch.spared(step)
         self._writer.submit_large(lambda: self._save_and_prune(step, tensors, spared))
         self._saved_step = step
         self._stalled += time.perf_counter() - start
 
-    def _save_and_prune(self, step: int, tensors: Any, spared: int | None) -> None:
+    def _save_and_prune(self, step: int, tensors: Any, spared: tuple[int | None, int | None]) -> None:
         rules, start = self._config.checkpoints, time.monotonic()
         checkpoints.save(self._store, step, tensors)
         lost.check_record(self._store)  # a checkpoint beside no record is of no use to anybody
         seconds = round(time.monotonic() - start, 3)
         self._status.update(checkpoint_step=step, checkpoint_time=now(), checkpoint_seconds=seconds)
         self._compare_with_grace(seconds)
-        checkpoints.prune(self._store, rules.keep, rules.keep_every, spared)
+        checkpoints.prune(self._store, rules.keep, rules.keep_every, *spared)
 
     def _compare_with_grace(self, seconds: float) -> None:
         """Say once that a pod that is asked to stop will be killed before its checkpoint is safe."""
@@ -284,10 +351,26 @@ class Chief:
     def _export_generator(self) -> None:
         """Write the generator as a model of Keras' own layers."""
         self._shown.refresh()
+        self._export(self._shown.generator, layout.GENERATOR)
+
+    def _export_best(self) -> None:
+        """The same of the best checkpoint, with its grid."""
+        best = self._verdicts.choice.best if self._verdicts else None
+        if best is None:
+            return
+        try:
+            generator = generate.load(self._store, self._config, best.step, average=True).generator
+        except UserError as error:  # a person has removed it
+            self._printer.say(f"warning: {layout.BEST_GENERATOR} was not written: {error}")
+            return
+        self._export(generator, layout.BEST_GENERATOR)
+        self._write_grid(layout.BEST_GRID, generate.draw(generator, self._grid.latents, self._grid.labels))
+
+    def _export(self, generator: keras.Model, name: str) -> None:
         with checkpoints.scratch_folder() as scratch:
-            path = Path(scratch) / Path(layout.GENERATOR).name
-            export.save(portable_generator(self._config, self._shown.generator.get_weights()), path)
-            self._store.upload(layout.GENERATOR, path)
+            path = Path(scratch) / Path(name).name
+            export.save(portable_generator(self._config, generator.get_weights()), path)
+            self._store.upload(name, path)
 
     def _last_good(self) -> str:
         steps = checkpoints.complete_steps(self._store)

@@ -14,7 +14,7 @@ from trainer import losses
 from trainer.config import RunConfig
 from trainer.health import Found, Monitor, in_words
 from trainer.pictures.variety import variety
-from trainer.run import checkpoints, layout, ownership, rollbacks
+from trainer.run import best, checkpoints, layout, ownership, rollbacks
 from trainer.storage import Store
 
 GO_ON, STOP = -1, -2
@@ -104,6 +104,8 @@ def go_back(store: Store, at: int, to: int, found: Found) -> int:
             step = step_of(name)
             if step is not None and step > to:
                 store.delete(name)
+    if ((best.read(store) or {}).get("step") or 0) > to:
+        store.delete(layout.BEST)
     return rollbacks.add(store, at, to, found.name, found.evidence)
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from trainer.config import RunConfig
 from trainer.console.wording import several
-from trainer.data import ImageSource
+from trainer.data.dataset import Dataset
 from trainer.environment.stop_signals import Ended
 from trainer.environment.supervision import KEEP_SECONDS, Supervision
 from trainer.environment.tf_config import Cluster
@@ -27,13 +27,14 @@ from trainer.errors import (
     GantryError,
     RunLost,
 )
+from trainer.evaluation.comparison import Sources
 from trainer.run import checkpoints, layout, ownership, provenance, rollbacks
 from trainer.run.index import IndexKeeper
 from trainer.run.ownership import Hold
 from trainer.run.provenance import WarmStart
 from trainer.run.status import amend, finished_steps, saved_step
 from trainer.sampling.sampler import first_images
-from trainer.storage import Store
+from trainer.storage import Store, open_store
 from trainer.storage.limits import told
 from trainer.storage.retrying import ask
 from trainer.training import distribution, input_pipeline
@@ -41,6 +42,7 @@ from trainer.training.abort import Abort
 from trainer.training.chief import About, Chief
 from trainer.training.health import GO_ON, STOP, acts
 from trainer.training.input_pipeline import Feed, ImageStream, IndexStream
+from trainer.training.judging import Judge, Judged
 from trainer.training.replay import LastGood, Play
 from trainer.training.state import State
 from trainer.training.step import Outcome, Stepper
@@ -56,8 +58,7 @@ class Material(NamedTuple):
     store: Store
     hold: Hold | None
     """The chief's."""
-    source: ImageSource
-    streaming: bool
+    data: Dataset
     path: layout.RunPath
     warm: WarmStart | None = None
     """Where its first weights are from, if not new."""
@@ -85,15 +86,16 @@ class Loop:
         with strategy.scope():
             self._state = State(config)
         self._first_step = self._restore()
-        self._source, self._streaming = material.source, material.streaming
+        self._source, self._streaming = material.data.source, material.data.streaming
         images = None if self._streaming else self._source.load()
         self._real = self._first_images(images) if self._hold else None
         table = None if images is None else input_pipeline.on_devices(strategy, images)
         adam_steps = self._warm.adam_steps if self._warm else 0
         branches = rollbacks.begins(self._store)  # after the chief has agreed: nobody else writes them
         self._stepper = Stepper(config, strategy, self._state, table, adam_steps, branches)
-        self._agree_again, self._verdict = distribution.agreement(strategy, cluster), GO_ON
+        self._agree_again = distribution.agreement(strategy, cluster)
         self._feed = self._feed_from(self._first_step)
+        self._judge = self._judge_of(material.data) if config.evaluation.on else None
         # A worker also waits in its collective while the chief waits for storage, and all do for images.
         waits = self._streaming or not cluster.is_chief
         patience = config.recovery.storage_patience_seconds if waits else 0
@@ -108,13 +110,13 @@ class Loop:
         stop.doing("the first steps were traced")
         if isinstance(self._feed, ImageStream):  # who is to save does not wait for more images
             stop.then(partial(self._feed.outage.hurry, 0))
-        if self._hold is None:
-            return self._follow(self._take_steps(stop))
-        if self._first_step == self._config.steps <= finished_steps(self._store):
-            self._decide(self._first_step, GO_ON)
-            taken = several(self._first_step, "step")
-            ownership.say(f"{self._store.url} is finished after {taken}; raise steps to go on")
+        if self._is_finished():
+            if self._hold:
+                taken = several(self._first_step, "step")
+                ownership.say(f"{self._store.url} is finished after {taken}; raise steps to go on")
             return self._leave(EXIT_DONE)
+        if self._hold is None:
+            return self._follow(self._take_steps(stop, Follower()))
         about = About(self._cluster.workers, self._supervision, self._entry)
         assert self._real is not None
         chief = Chief(self._config, self._hold, self._state, self._first_step, about, self._real)
@@ -124,7 +126,7 @@ class Loop:
         stop.then(partial(self._hold.outage.hurry, KEEP_SECONDS))
         try:
             with distribution.peers(self._cluster):
-                step = self._take_steps(stop, chief)
+                ended = self._take_steps(stop, chief)
         except GantryError as error:
             raise chief.fail(error) from error
         except Ended:  # what there is to keep is kept by who ended us
@@ -135,57 +137,60 @@ class Loop:
             if known:
                 raise known from error
             raise
-        return self._lead_out(chief, step)
+        return self._lead_out(chief, ended)
 
-    def _follow(self, step: int) -> int | None:
-        """Leave a chief's side after the last step."""
-        if self._verdict >= 0:
+    def _follow(self, ended: "_Ended") -> int | None:
+        """Leave the chief's side after the last step."""
+        if ended.verdict >= 0:
             return None
         self._abort.calm()
-        if self._verdict == STOP:
+        if ended.verdict == STOP:
             self._leave(EXIT_COLLAPSED)
-            raise Collapsed(f"step {step}: worker 0, the chief, has seen that the game is over")
-        return self._leave(EXIT_DONE if step == self._config.steps else EXIT_RESTART)
+            raise Collapsed(f"step {ended.step}: worker 0, the chief, has seen that the game is over")
+        return self._leave(EXIT_RESTART if ended.stopped else EXIT_DONE)
 
-    def _lead_out(self, chief: Chief, step: int) -> int | None:
+    def _lead_out(self, chief: Chief, ended: "_Ended") -> int | None:
+        over = None
         try:
-            if self._verdict >= 0:
-                chief.roll_back(step, self._verdict)
+            if ended.verdict >= 0:
+                chief.roll_back(ended.step, ended.verdict)
                 return None
-        except GantryError as error:
-            raise chief.fail(error) from error
-        self._abort.calm()  # peers wait for us from here on, and what is lost with one was done
-        try:
-            if self._verdict == STOP:
-                over = chief.collapsed(step)
-                self._leave(EXIT_COLLAPSED)
-                raise over
-            if step < self._config.steps:
-                chief.stopped(step)
+            self._abort.calm()  # peers wait for us from here on, and what is lost with one was done
+            if ended.verdict == STOP:
+                over = chief.collapsed(ended.step)
+            elif ended.stopped:
+                chief.stopped(ended.step)
                 return self._leave(EXIT_RESTART)
-            chief.finish()
-        except Collapsed:
-            raise
+            else:
+                chief.finish(ended.step)
         except GantryError as error:
             raise chief.fail(error) from error
+        if over:
+            self._leave(EXIT_COLLAPSED)
+            raise over
         return self._leave(EXIT_DONE)
 
-    def _decide(self, step: int, mine: int) -> None:
+    def _is_finished(self) -> bool:
+        """Whether the run has taken its last step and written so; each worker waits for the chief to say."""
+        if self._first_step < self._config.steps:
+            return False
+        return bool(self._agree(bool(self._hold) and finished_steps(self._store) >= self._config.steps))
+
+    def _decide(self, step: int, mine: int) -> int:
         """Agree whether to go on after the line of a step; only where the configuration may have it end."""
-        if acts(self._config, step):
-            self._verdict = self._agree_again(mine)
+        return self._agree_again(mine) if acts(self._config, step) else GO_ON
 
-    def _take_steps(self, stop: StopFlag, chief: Chief | None = None) -> int:
-        """Steps until the end, until some worker is asked to stop or until the game is over.
-
-        Returns the steps taken altogether; `_verdict` says whether the game is over.
-        """
+    def _take_steps(self, stop: StopFlag, chief: "Chief | Follower") -> "_Ended":
+        """Steps until the end, until nothing better comes, the game is over or some worker is to stop."""
         step, proposal = self._first_step, 1
-        self._decide(step, chief.verdict(step) if chief and acts(self._config, step) else GO_ON)
         pace, good = _Pace(self._feed.most_steps), LastGood(self._state, step)
         with Watchdog(self._stall_seconds, self._abort.stalled) as watchdog:
             watchdog.beat()
-            while step < self._config.steps and self._verdict == GO_ON:
+            if (ended := self._catch_up(chief, stop, watchdog)) is not None:
+                return ended
+            if (verdict := self._decide(step, chief.verdict(step))) != GO_ON:
+                return _Ended(step, False, verdict)
+            while step < self._config.steps:
                 count = min(proposal, _to_boundary(self._config, step))
                 rows = self._feed.take(count)
                 with pace.timed(count):
@@ -200,16 +205,49 @@ class Loop:
                     step % self._config.metrics.every_steps == 0
                 ):  # and not at the end, beyond which a run may go on
                     self._state.begin_line()
-                mine = GO_ON
+                due = self._is_judged(step)
+                judged = self._judged(step, stop, watchdog) if due else None
                 with watchdog.held():
-                    if chief:
-                        chief.after_call(step, outcome.metrics)
-                        mine = chief.verdict(step) if acts(self._config, step) else GO_ON
-                self._decide(step, mine)
-                if outcome.stop:
-                    break
+                    chief.after_call(step, outcome.metrics, judged)
+                    mine = chief.verdict(step)
+                if (verdict := self._decide(step, mine)) != GO_ON:
+                    return _Ended(step, False, verdict)
+                if outcome.stop or (due and judged is None):
+                    return _Ended(step, step < self._config.steps or (judged is None and due))
+                if due and self._agree(chief.over):
+                    return _Ended(step, False)
         stop.take_on()
-        return step
+        return _Ended(step, False)
+
+    def _catch_up(self, chief: "Chief | Follower", stop: StopFlag, watchdog: Watchdog) -> "_Ended | None":
+        """What there is to do for the figures before the first step; how the run has ended, if it has."""
+        if self._judge is None:
+            return None
+        step = self._first_step
+        self._judge.prepare(watchdog.beat)
+        if self._agree(chief.lacks_figures(step) if self._is_judged(step) else 0):
+            stop.take_on()  # a checkpoint of this step is there
+            judged = self._judged(step, stop, watchdog)
+            if judged is None:
+                return _Ended(step, True)
+            chief.catch_up(step, judged)
+        return _Ended(step, False) if self._agree(chief.over) else None
+
+    def _is_judged(self, step: int) -> bool:
+        """Whether an evaluation is due after `step` steps."""
+        every = self._config.evaluation.every_steps
+        return bool(every and step) and (step % every == 0 or step == self._config.steps)
+
+    def _judged(self, step: int, stop: StopFlag, watchdog: Watchdog) -> Judged | None:
+        assert self._judge is not None
+        return self._judge.judge(step, lambda: stop.raised, watchdog.beat)
+
+    def _judge_of(self, data: Dataset) -> Judge:
+        """The judge of this worker's share of the samples."""
+        kept = open_store(self._path.experiment_url) if self._hold else None
+        sources = Sources(data.source, not data.streaming, data.held_out, data.pin.fingerprint, kept)
+        place = self._cluster.index, self._cluster.workers
+        return Judge(self._config, self._strategy, place, self._state, sources)
 
     def _feed_from(self, step: int) -> Feed:
         """What the steps after `step` take."""
@@ -309,6 +347,36 @@ class Loop:
         return code
 
 
+class _Ended(NamedTuple):
+    """How the steps of a process ended."""
+
+    step: int
+    stopped: bool
+    """Whether there are more to take."""
+    verdict: int = GO_ON
+    """`STOP` or the step to go back to where the game is over."""
+
+
+class Follower:
+    """In the chief's place on every other worker."""
+
+    over = False
+
+    def after_call(self, step: int, metrics: dict[str, float], judged: Judged | None) -> None:
+        """Leave it to the chief."""
+
+    def lacks_figures(self, step: int) -> bool:
+        """Nothing is known here."""
+        return False
+
+    def verdict(self, step: int) -> int:
+        """Nothing is known here."""
+        return GO_ON
+
+    def catch_up(self, step: int, judged: Judged) -> None:
+        """Leave it to the chief."""
+
+
 class _Pace:
     """Measures steps, to propose calls of about a second."""
 
@@ -336,5 +404,6 @@ class _Pace:
 
 def _to_boundary(config: RunConfig, step: int) -> int:
     """Steps until something is due: a line, a grid, a checkpoint or the end."""
-    intervals = (config.metrics.every_steps, config.samples.every_steps, config.checkpoints.every_steps)
-    return min(config.steps - step, *(every - step % every for every in intervals))
+    sections = (config.metrics, config.samples, config.checkpoints, config.evaluation)
+    intervals = [section.every_steps for section in sections]
+    return min(config.steps - step, *(every - step % every for every in intervals if every))

@@ -159,9 +159,7 @@ def _with_peers(
             pin = dataset.read(mine.store)
             data = _look(config, pin, lambda _: None)
         begins = begins or provenance.read(mine.store, config)
-        material = Material(
-            mine.store, mine.hold, data.source, data.streaming, options.path, begins.warm, keeper
-        )
+        material = Material(mine.store, mine.hold, data, options.path, begins.warm, keeper)
         while True:
             try:
                 loop = Loop(config, options.supervision, cluster, strategy, material, abort)
