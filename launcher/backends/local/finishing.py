@@ -43,7 +43,8 @@ def finish(started: attempts.Started) -> Outcome:
         look = f"look at {layout.sample_grid(now.step or 0)} and {layout.LOSS_CURVES} in {path.url}"
         return Outcome(now, code, f"run '{path.name}' is finished at step {now.step}: {look}")
     if code == EXIT_COLLAPSED:
-        return Outcome(now, EXIT_FAILED, f"run '{path.name}' has collapsed: {said}; {way_on(now)}")
+        why = (read_files(found.store).said or {}).get("message") or said  # a worker only says that it is so
+        return Outcome(now, EXIT_FAILED, f"run '{path.name}' has collapsed: {why}; {way_on(now)}")
     reason = now.explanation or now.state
     if said and code == EXIT_FAILED:
         reason += f": {said}"
