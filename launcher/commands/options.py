@@ -105,6 +105,15 @@ class RunFlags:
             "--set warm_start.optimizer=kept and warm_start.required=false.",
         ),
     ] = None
+    stop_when_no_better: Annotated[
+        int | None,
+        _option(
+            "--stop-when-no-better",
+            metavar="K",
+            help="End the run when K evaluations in a row were no better than the best. Short for --set "
+            "evaluation.stop_when_no_better=K and refused beside one; needs evaluation.every_steps.",
+        ),
+    ] = None
     threads: Threads = None
     image: Annotated[
         str | None,

@@ -40,7 +40,11 @@ _ENTRIES = {  # fields that are merged, and an entry as a flag has it
 }
 _MAPPINGS = tuple(field for field in _ENTRIES if field != "overrides")
 _MERGED = tuple(f"{field}." for field in (*_MAPPINGS, OVERRIDES))
-_SHORT = {"data": "data.source", "warm_start": "warm_start.run"}  # flags for hyperparameters
+_SHORT = {  # flags for hyperparameters
+    "data": "data.source",
+    "warm_start": "warm_start.run",
+    "stop_when_no_better": "evaluation.stop_when_no_better",
+}
 _FLAGS = {
     "overrides": "--set",
     "ttl_seconds_after_finished": "--ttl",
@@ -191,7 +195,9 @@ def _short_for(field: str, value: str, overrides: Iterable[str]) -> dict[str, Se
     given = next((entry for entry in overrides if entry.partition("=")[0] == key), None)
     if given is not None:
         raise SpecError(f"{flag_of(field)} {value}: expected none beside --set {given}, which is the same")
-    if field == "data" and value.startswith("gs://"):  # what a bucket holds is shards, see `trainer.data`
+    if field == "data" and str(value).startswith(
+        "gs://"
+    ):  # what a bucket holds is shards, see `trainer.data`
         value = f"tfrecord:{value}"
     return {f"{OVERRIDES}.{key}": Setting(value, f"flag {flag_of(field)}")}
 

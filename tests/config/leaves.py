@@ -36,6 +36,7 @@ class Leaf(NamedTuple):
 
 COMPANY = {
     "loss": ["regularizers.gradient_penalty.weight=10"],
+    "evaluation.stop_when_no_better": ["evaluation.every_steps=50"],
     "optimizer.schedule.kind": ["optimizer.schedule.decay_to=100"],
 }
 
@@ -78,6 +79,8 @@ def values(leaf: Leaf) -> st.SearchStrategy[Any]:
     schema = leaf.schema
     if leaf.key == "warm_start.run":  # names that look like numbers as well
         return st.none() | st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
+    if leaf.key == "evaluation.every_steps":  # multiples of a line's
+        return st.integers(0, 10**4).map(lambda lines: 50 * lines)
     if leaf.key in ("microbatch", "packing"):  # divisors of a batch
         return st.sampled_from([schema["default"], 2, 4, 8, 16])
     if leaf.key == "data.source":

@@ -14,7 +14,7 @@ from tests.support.runs import TINY, run_here  # noqa: E402
 from trainer.data import open_source, require_labels  # noqa: E402
 from trainer.errors import UserError  # noqa: E402
 from trainer.evaluation import told  # noqa: E402
-from trainer.evaluation.drawing import _labels, draw  # noqa: E402
+from trainer.evaluation.drawing import Drawer, draw  # noqa: E402
 from trainer.evaluation.evaluate import evaluate  # noqa: E402
 from trainer.evaluation.features import NETWORKS  # noqa: E402
 from trainer.evaluation.request import Request, check  # noqa: E402

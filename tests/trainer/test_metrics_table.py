@@ -7,10 +7,22 @@ import pytest
 from trainer import config, metrics
 from trainer.losses import LOSSES
 from trainer.methods.adversarial import names
-from trainer.metrics import METRICS, PANELS, Metric, Panel
+from trainer.metrics import (
+    CHOICE,
+    DISTANCE,
+    MANIFOLD,
+    METRICS,
+    OVERFITTING,
+    PANELS,
+    SAMPLED,
+    SEEN,
+    Metric,
+    Panel,
+)
 from trainer.regularizers import REGULARIZERS
 from trainer.training.progress import line
 
+JUDGED = (DISTANCE, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING)
 VALUES = dict.fromkeys((metric.name for metric in METRICS), 0.25) | {"step": 50, "images": 3200}
 
 
@@ -24,10 +36,11 @@ def test_a_step_gives_what_the_table_says():
     weights = [f"regularizers.{name}.weight=1" for name, about in REGULARIZERS.items() if about.of_loss]
     weights.remove("regularizers.label_smoothing.weight=1")
     found = {name for loss in LOSSES for name in names(config.resolve("mlp", [f"loss={loss}", *weights]))}
+    judged = {metric.name for metric in METRICS if metric.panel in JUDGED}
     for sets in (["regularizers.label_smoothing.weight=0.1"], ["conditioning.kind=acgan"]):
         found |= {*names(config.resolve("mlp", sets))}
-    of_grids = {"spread", "repeats", "g_norm", "d_norm"}
-    assert {*found, *of_grids, metrics.RATE} == metrics.BY_NAME.keys()
+    of_grids = {metric.name for metric in METRICS if metric.panel in (metrics.VARIETY, metrics.NORMS)}
+    assert {*found, *judged, *of_grids, metrics.RATE} == metrics.BY_NAME.keys()
 
 
 def test_the_line_of_progress_is_the_pages():
@@ -55,6 +68,16 @@ def test_nothing_else_names_a_metric(name):
     of_training = {"trainer/training/state.py", "trainer/training/health.py"}
     of_training |= {"trainer/health/conditions.py", "trainer/health/signs.py"}
     of_parts = {"trainer/methods/adversarial.py", "trainer/regularizers/__init__.py"}
+    # Figures are computed, and named for the choice of the best, where images are judged.
+    of_figures = {"trainer/config/evaluation.py", "trainer/run/best.py", "trainer/training/verdicts.py"}
+    if metrics.BY_NAME[name].panel in JUDGED:  # some have the name of something else too
+        of_figures |= {
+            "trainer/run/evaluations.py",
+            "launcher/backends/local/lock.py",
+            "trainer/networks/ends.py",
+        }
+        of_figures |= {"trainer/sampling/drawing.py", "trainer/training/train.py"}
+        found = [at for at in found if at not in of_figures and not at.startswith("trainer/evaluation/")]
     # A penalty asks for its noise by its name, and a proposal names what it proposes.
     own = {f"trainer/regularizers/{name}.py", "trainer/config/proposals.py"}
     assert set(found) <= {"trainer/metrics.py", *of_training, *of_parts, *own}
@@ -65,12 +88,12 @@ def test_a_row_is_all_that_a_new_metric_takes(monkeypatch):
     from launcher.looking.curves import Curves
     from launcher.looking.report.panels import draw
 
-    panel = Panel("Distance", "FD")
-    row = Metric("fd", "distance", "FD", "all", panel, -1)
+    panel = Panel("Distance", "XD")
+    row = Metric("xd", "distance", "XD", "all", panel, -1)
     monkeypatch.setattr(metrics, "METRICS", (*METRICS, row))
-    monkeypatch.setattr(metrics, "BY_NAME", {**metrics.BY_NAME, "fd": row})
+    monkeypatch.setattr(metrics, "BY_NAME", {**metrics.BY_NAME, "xd": row})
     monkeypatch.setattr("launcher.looking.report.panels.PANELS", (*PANELS, panel))
-    pictures = draw(Curves([1, 2], [64, 128], {"fd": [3.0, 2.0], "d_loss": [0.7, 0.6]}), ())
+    pictures = draw(Curves([1, 2], [64, 128], {"xd": [3.0, 2.0], "d_loss": [0.7, 0.6]}), ())
     assert [(each.title, [line.name for line in each.lines]) for each in pictures] == [
         ("Losses", ["discriminator"]),
         ("Distance", ["all"]),

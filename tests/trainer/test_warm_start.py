@@ -114,8 +114,8 @@ def killed_at(monkeypatch, root, step, *sets, run):
     """Train up to the end of the call that reaches `step`."""
     after_call = Chief.after_call
 
-    def die(self, reached, metrics):
-        after_call(self, reached, metrics)
+    def die(self, reached, metrics, judged):
+        after_call(self, reached, metrics, judged)
         if reached >= step:
             self._writer.drain()
             raise Killed

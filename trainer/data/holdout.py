@@ -33,9 +33,11 @@ class HeldOut(NamedTuple):
     fingerprint: str
     """crc32c of the files that they are from."""
 
-    def half(self, second: bool) -> Images:
-        """The images of one half."""
-        return self.source.read(np.flatnonzero(self.second == second))
+    @property
+    def halves(self) -> tuple[Images, Images]:
+        """The images of both halves."""
+        first, second = (self.source.read(np.flatnonzero(self.second == which)) for which in (False, True))
+        return first, second
 
 
 def numbers(images: Images) -> np.ndarray:

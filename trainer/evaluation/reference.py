@@ -43,7 +43,7 @@ def load(store: Store, where: str) -> Seen | None:
     try:
         with np.load(io.BytesIO(store.read(where))) as archive:
             return Seen(archive["features"], archive["shares"])
-    except (StorageError, ValueError, KeyError, OSError, zipfile.BadZipFile):
+    except (StorageError, ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
         return None
 
 

@@ -70,7 +70,7 @@ class Judge:
         self._shown = Shown(config, state.networks.generator, state.variables())
         self._drawer = Drawer(config, self._shown.generator, sources.source.labels)
         self._local = len(strategy.extended.worker_devices)
-        self._sum = tf.function(self._summed, autograph=False)
+        self._sum = tf.function(lambda *mine: strategy.run(self._summed, args=mine), autograph=False)
         self._comparison: Comparison | None = None
 
     def prepare(self, beat: Callable[[], object]) -> None:
@@ -79,9 +79,9 @@ class Judge:
         ids = reference.chosen(sources.source.count, 2 * config.evaluation.samples, sources.in_memory)
         real = self._of("training", ids, partial(self._read, sources.source), beat)
         halves: list[Seen] = []
-        for images in [sources.held_out.half(second) for second in (False, True)] if sources.held_out else ():
-            second = len(halves)
-            halves.append(self._of(f"held out {second}", np.arange(len(images)), images.__getitem__, beat))
+        for images in sources.held_out.halves if sources.held_out else ():
+            which = f"held out {len(halves)}"
+            halves.append(self._of(which, np.arange(len(images)), images.__getitem__, beat))
         if self._index == 0:
             self._comparison = Comparison(config, self._network, sources, real, halves)
 
@@ -168,7 +168,7 @@ class Judge:
             rows[: len(seen.features)] = np.concatenate(seen, axis=1)
         if self._workers == 1:
             return rows, stop
-        summed, stops = self._strategy.run(self._sum, args=(tf.constant(rows), tf.constant(float(stop))))
+        summed, stops = self._sum(tf.constant(rows), tf.constant(float(stop)))
         rows = self._strategy.experimental_local_results(summed)[0].numpy()
         return rows.reshape(-1, width), bool(self._strategy.experimental_local_results(stops)[0].numpy())
 
@@ -179,7 +179,8 @@ class Judge:
         places = tf.one_hot(self._index, self._workers, on_value=True, off_value=False, dtype=tf.bool)
         places = tf.logical_and(places, lead)[:, tf.newaxis, tf.newaxis]
         placed = tf.where(places, rows[tf.newaxis], tf.zeros((1, 1, 1)))
-        reduced: list[tf.Tensor] = context.all_reduce(tf.distribute.ReduceOp.SUM, [placed, stop])
+        here = tf.identity(stop)  # on this replica's device: an argument is on none
+        reduced: list[tf.Tensor] = context.all_reduce(tf.distribute.ReduceOp.SUM, [placed, here])
         return reduced
 
     def _agreed(self, chiefs: bool) -> bool:
