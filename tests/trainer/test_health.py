@@ -75,7 +75,11 @@ def test_it_must_last_and_may_pass():
         ("collapse", GRID | {"repeats": 0.52}, "52 % of its grid's images have a twin in it"),
         ("norms", GRID | {"g_norm": 501.0}, "the weights of G diverge since step 500: their norm is 501"),
         ("norms", GRID | {"d_norm": 301.0}, "the weights of D diverge"),
-        ("classes_missing", {"classes": 3.0, "balance": 0.3}, "3 are seen, and a share of 0.30"),
+        (
+            "classes_missing",
+            {"classes": 3.0, "balance": 0.3},
+            "3 are seen, and their balance is 0.30, and was 0.80",
+        ),
         ("overfitting", {"d_overfit": 0.81}, "held-out images score 0.81 of the way"),
         ("memorisation", {"copies": 0.49}, "0.49 times as far from the nearest as held-out images"),
     ],

@@ -23,7 +23,7 @@ STILL = 1e-6
 GROWN = 10.0
 """Growth of a norm over the least that the run has had; `mlp` grows by 1.5 in 10,000 steps."""
 UNBALANCED = 0.5
-"""Share of the samples that are in their classes; a generator of one mode in ten has 0.1."""
+"""Balance of classes over the best that the run has had; a generator of one mode in ten has 0.1."""
 OVERFIT = 0.8
 """Karras et al. 2020's r_v: 0 where D scores held-out images as training ones, 1 as generated ones."""
 COPIES = 0.5
@@ -77,12 +77,13 @@ def alike(line: Line, before: Sequence[Line], health: Health) -> str:
 
 
 def missing(line: Line, before: Sequence[Line], health: Health) -> str:
-    """Whether samples are in few classes."""
-    if line["balance"] >= UNBALANCED:
+    """Whether samples are in fewer classes than they were; a young generator's are in few."""
+    most = max((each["balance"] for each in before), default=0.0)
+    if line["balance"] >= UNBALANCED * most:
         return ""
     return (
-        f"classes are missing since step {{since}}: {line['classes']:.0f} are seen, and a share of "
-        f"{line['balance']:.2f} of the samples is in those that it should be (threshold {UNBALANCED:g})"
+        f"classes are missing since step {{since}}: {line['classes']:.0f} are seen, and their balance is "
+        f"{line['balance']:.2f}, and was {most:.2f} (threshold {UNBALANCED:g} times)"
     )
 
 
