@@ -96,7 +96,8 @@ CONDITIONS = (
     ),
     Condition(
         "classes_missing", "Classes are missing",
-        f"a balance of classes under {signs.UNBALANCED:g} times the best that it was", "Lin et al. 2018, arXiv:1712.04086, section 4",
+        f"a balance of classes under {signs.UNBALANCED:g} times the best that it was",
+        "Lin et al. 2018, arXiv:1712.04086, section 4",
         ("classes", "balance"), signs.missing, "packing", "a new run with packing=2, or conditioning.kind "
         "where there are labels, has G draw the others too", _twice, _grids,
     ),

@@ -6,6 +6,8 @@ import numpy as np
 
 _TWINS = 0.25
 """Root mean square difference of twins over that of two real images: 0.6 and more in a class of digits."""
+_MOST = 64  # images that are looked at, of all parts of a grid: 1 ms at 28x28, 1 s at 512x512x3
+_AT_ONCE = 2**16  # pixels of each, 34 MB
 
 
 class Variety(NamedTuple):
@@ -18,27 +20,44 @@ class Variety(NamedTuple):
     """Share of the images that have a twin among the others."""
 
 
-def variety(images: np.ndarray, real: np.ndarray) -> Variety:
-    """Of `images` beside `real` ones, uint8 [n, height, width, channels] each.
+def deviation(images: np.ndarray) -> float:
+    """Standard deviation of a pixel from image to image, root mean square over pixels, in grey levels.
 
-    Real images without any spread, a single one say, give 1: nothing can be told.
+    Args:
+        images: uint8 [n, height, width, channels].
     """
-    wanted, found = _deviation(real), _deviation(images)
-    if not wanted:
+    return _deviation(_products(_some(images)), images[0].size)
+
+
+def variety(images: np.ndarray, real: float) -> Variety:
+    """Of `images`, uint8 [n, height, width, channels], beside real ones' deviation.
+
+    Real images without any, a single one say, give 1: nothing can be told.
+    """
+    if not real:
         return Variety(1.0, 0.0)
-    limit = (_TWINS * np.sqrt(2) * wanted) ** 2  # two of a set differ by sqrt(2) of its deviation
-    apart = _squares(images)
+    products, pixels = _products(_some(images)), images[0].size
+    squares = np.diagonal(products)
+    apart = (squares[:, np.newaxis] + squares - 2 * products) / pixels
     np.fill_diagonal(apart, np.inf)
-    repeats = float((apart.min(axis=1) < limit).mean()) if len(images) > 1 else 0.0
-    return Variety(round(found / wanted, 6), round(repeats, 6))
+    limit = (_TWINS * np.sqrt(2) * real) ** 2  # two of a set differ by sqrt(2) of its deviation
+    return Variety(
+        round(_deviation(products, pixels) / real, 6), round(float((apart.min(1) < limit).mean()), 6)
+    )
 
 
-def _deviation(images: np.ndarray) -> float:
-    """In grey levels."""
-    return float(np.sqrt(images.reshape(len(images), -1).astype(np.float64).var(axis=0).mean()))
+def _some(images: np.ndarray) -> np.ndarray:
+    chosen = np.unique(np.linspace(0, len(images) - 1, _MOST).round().astype(int))
+    found: np.ndarray = images[chosen].reshape(len(chosen), -1)
+    return found
 
 
-def _squares(images: np.ndarray) -> np.ndarray:
-    """Mean square difference of each two, float64 [n, n]; whole numbers until the last division."""
-    flat = images.reshape(len(images), -1).astype(np.int64)
-    return np.array([((flat - one) ** 2).sum(axis=1) for one in flat]) / flat.shape[1]
+def _products(flat: np.ndarray) -> np.ndarray:
+    """Of each two images, float64 [n, n]: sums of whole numbers below 2**53, exact in whatever order."""
+    parts = (flat[:, at : at + _AT_ONCE].astype(np.float64) for at in range(0, flat.shape[1], _AT_ONCE))
+    return sum((part @ part.T for part in parts), np.zeros((len(flat), len(flat))))
+
+
+def _deviation(products: np.ndarray, pixels: int) -> float:
+    count = len(products)
+    return float(np.sqrt((np.trace(products) - products.sum() / count) / (count * pixels)))

@@ -13,7 +13,7 @@ import tensorflow as tf
 from trainer import losses
 from trainer.config import RunConfig
 from trainer.health import Found, Monitor, in_words
-from trainer.pictures.variety import variety
+from trainer.pictures.variety import deviation, variety
 from trainer.run import best, checkpoints, layout, ownership, rollbacks
 from trainer.storage import Store
 
@@ -33,7 +33,7 @@ class Watch:
 
     def __init__(self, config: RunConfig, lines: Iterable[Mapping[str, Any]], real: np.ndarray) -> None:
         """Begin after some lines; `real` images are those beside the grid, uint8 [n, …]."""
-        self._config, self._real = config, real
+        self._config, self._real = config, deviation(real)
         self._monitor = Monitor(config.health, losses.LOSSES[config.loss].logistic, lines)
         self._told: set[str] = set()
 
