@@ -95,6 +95,7 @@ def _add_runs(place: "Place", incomplete: str, found: Names) -> None:
 
 
 def _of_root(root: str, names: "_RunNames") -> None:
+    from trainer.run import layout
     from trainer.storage import open_store
 
     store = open_store(root)
@@ -106,7 +107,8 @@ def _of_root(root: str, names: "_RunNames") -> None:
                 for name in list(index.read(open_store(f"{root.rstrip('/')}/{experiment}"))):
                     names.add(experiment, name)
         for name in store.folders(f"{experiment}/"):
-            names.add(experiment, name)
+            if f"{name}/" != layout.REFERENCES:
+                names.add(experiment, name)
 
 
 class _RunNames:

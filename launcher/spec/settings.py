@@ -195,9 +195,7 @@ def _short_for(field: str, value: str, overrides: Iterable[str]) -> dict[str, Se
     given = next((entry for entry in overrides if entry.partition("=")[0] == key), None)
     if given is not None:
         raise SpecError(f"{flag_of(field)} {value}: expected none beside --set {given}, which is the same")
-    if field == "data" and str(value).startswith(
-        "gs://"
-    ):  # what a bucket holds is shards, see `trainer.data`
+    if field == "data" and str(value).startswith("gs://"):  # a bucket holds shards, see `trainer.data`
         value = f"tfrecord:{value}"
     return {f"{OVERRIDES}.{key}": Setting(value, f"flag {flag_of(field)}")}
 

@@ -36,11 +36,18 @@ _COMMON = (
     "recovery.heartbeat_seconds=5",
     "recovery.restarts_without_progress=10",
 )
-# The plain GAN; whatever has a state: averages, statistics of batches, u and v of the spectral norm, both
+# The plain GAN, judged while it trains; whatever has a state: averages, statistics of batches, u and v of the spectral norm, both
 # Adams, a schedule of rates, labels, a lazy penalty; and what takes a batch apart or draws more. Weights and
 # slots of the first two are above 8 MiB, so that checkpoints go up in resumable sessions, as a real run's do.
 SETS = {
-    "mlp": (*_COMMON, "network.generator_units=[512]", "network.discriminator_units=[512]"),
+    "mlp": (
+        *_COMMON,
+        "network.generator_units=[512]",
+        "network.discriminator_units=[512]",
+        "data.holdout=0.1",
+        f"evaluation.every_steps={CHECKPOINT_STEPS // 2}",
+        "evaluation.samples=520",  # three blocks: with two workers and with three
+    ),
     "demo": (
         *_COMMON,
         "network.generator_filters=[256,4]",  # large, and quickly computed

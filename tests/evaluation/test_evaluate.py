@@ -113,7 +113,8 @@ def test_labels_are_drawn_as_often_as_the_training_set_has_them(root):
     store = open_store(str(root / "e" / "labelled"))
     config = check(store, Request()).config
     uneven = np.repeat([1, 4, 9], [700, 250, 50])
-    found = np.concatenate([_labels(config, tf.constant(block, tf.int64), uneven) for block in range(40)])
+    drawer = Drawer(config, load(store, config, None, True).generator, uneven)
+    found = np.concatenate([drawer.labels(block) for block in range(40)])
     shares = np.bincount(found, minlength=10) / len(found)
     assert set(np.flatnonzero(shares)) == {1, 4, 9}
     np.testing.assert_allclose(shares[[1, 4, 9]], [0.7, 0.25, 0.05], atol=0.02)

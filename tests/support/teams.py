@@ -16,6 +16,7 @@ from tests.support.flags import set_flags
 from tests.support.metrics import read_lines, without_timing
 from trainer.environment import surroundings
 from trainer.run import layout
+from trainer.run.best import read as read_best
 from trainer.storage import Store
 
 DEADLINE_SECONDS = 150.0  # for anything a test waits for: a start takes about 10 s on two busy cores
@@ -157,6 +158,8 @@ def outcome(store: Store, step: int) -> dict[str, object]:
         found[stat.name] = store.read(stat.name)  # weights and optimizer slots, and their sums
     for stat in store.list("samples/"):
         found[stat.name] = store.read(stat.name)
+    if best := read_best(store):
+        found["best"] = {name: best[name] for name in ("step", "value", "reported")}
     assert len(lines) == step
     assert f"checkpoints/{step}/manifest.json" in found
     assert f"samples/{step}.png" in found
