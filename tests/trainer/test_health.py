@@ -1,6 +1,7 @@
 """Conditions are seen by the lines alone; a game that goes on is left alone."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from trainer import metrics
 from trainer.health import BY_NAME, CONDITIONS, Health, Monitor, in_words
 from trainer.pictures.variety import deviation, variety
 
+ROOT = Path(__file__).parents[2]
 GOES_ON = {"d_loss": 0.35, "g_loss": 1.9, "d_accuracy_real": 0.85, "d_accuracy_fake": 0.87}
 WON = {"d_loss": 0.0004, "g_loss": 9.0, "d_accuracy_real": 1.0, "d_accuracy_fake": 0.9995}
 EXPLODED = GOES_ON | {"g_loss": 10381076.0}
@@ -176,3 +178,12 @@ def test_a_run_that_explodes_says_so_in_its_log_its_status_and_its_result(tmp_pa
         assert "losses_exploded" in [each["name"] for each in found["conditions"]]
     assert run_here(tmp_path, run="well") == 0
     assert json.loads((tmp_path / "e" / "well" / "status.json").read_text())["health"] is None
+
+
+def test_the_page_has_every_condition_its_threshold_and_its_option():
+    page = (ROOT / "docs" / "health.md").read_text()
+    for condition in CONDITIONS:
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{condition.name}` |"))
+        assert row.endswith(f"| `{condition.option}` |")
+    for name, field in Health.model_fields.items():
+        assert f"health.{name}" in page, field
