@@ -13,6 +13,7 @@ import pytest
 from tests.support.metrics import read_lines, without_timing
 from tests.support.runs import TINY, run_here
 from tests.support.teams import Team
+from tests.trainer.pods import Pods
 from trainer import randomness
 from trainer.errors import Collapsed, UserError
 from trainer.run import checkpoints, index, layout, rollbacks
@@ -69,16 +70,17 @@ def test_a_run_that_is_rolled_back_ends_in_the_same_bits_when_it_is_killed_right
     assert left_by(cut) == left_by(untouched)
 
 
-def test_two_workers_leave_a_game_that_is_over_with_3_and_the_run_is_collapsed(tmp_path):
-    with Team(str(tmp_path), "run", tmp_path / "logs", workers=2, sets=(*TINY, *STOP)) as team:
-        assert team.wait() == [3, 3], team.log()
-    lines = team.log(0).splitlines()
-    assert lines[-1].startswith(
-        "error: step 40: G has collapsed since step 20: the spread of its grid's pixels"
+def test_two_pods_leave_a_game_that_is_over_with_3_and_start_no_trainer_again(gcs_root, tmp_path):
+    with Pods(gcs_root, "run", tmp_path / "logs", workers=2, sets=(*TINY, *STOP)) as pods:
+        assert pods.wait() == [3, 3], pods.log()
+    assert (
+        pods.messages[0].read_text().startswith("error: step 40: G has collapsed since step 20: the spread")
     )
-    assert team.log(1).splitlines()[-1].startswith("error: step 40: worker 0, the chief, has seen")
-    store = open_store(str(tmp_path / "e" / "run"))
+    assert "error: step 40: worker 0, the chief, has seen that the game is over" in pods.log(1)
+    assert pods.log(0).count("all 2 workers have met") == 1 and "starting again" not in pods.log()
+    store = open_store(f"{gcs_root}/e/run")
     assert said(store, layout.RESULT)["state"] == said(store, layout.STATUS)["state"] == "collapsed"
+    assert index.read(open_store(f"{gcs_root}/e"))["run"].state == "collapsed"
 
 
 def test_what_has_collapsed_is_saved_and_nobody_takes_it_for_finished(tmp_path, capsys):

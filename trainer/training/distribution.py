@@ -118,7 +118,7 @@ def agreement(strategy: tf.distribute.Strategy, cluster: Cluster) -> Callable[[i
     traced = tf.function(mine, autograph=False)  # once: a trace takes 30 ms of every worker
 
     def ask(value: int) -> int:
-        result = strategy.run(traced, args=(tf.constant(value, tf.int64),))
+        result = strategy.run(traced, args=(tf.constant(int(value), tf.int64),))
         return int(strategy.experimental_local_results(result)[0])
 
     return ask

@@ -15,6 +15,7 @@ from trainer.config import RunConfig
 from trainer.health import Found, Monitor, in_words
 from trainer.pictures.variety import deviation, variety
 from trainer.run import best, checkpoints, layout, ownership, rollbacks
+from trainer.run.status import amend
 from trainer.storage import Store
 
 GO_ON, STOP = -1, -2
@@ -95,6 +96,7 @@ def go_back(store: Store, at: int, to: int, found: Found) -> int:
 
     The record comes last: cut off before it, the run comes to the same line again, and decides the same.
     """
+    amend(store, step=to, checkpoint_step=to or None)  # or all that were would be missed at the next start
     checkpoints.discard_after(store, to)
     for folder, step_of in (
         ("samples/", layout.sample_step),

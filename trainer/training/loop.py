@@ -142,6 +142,7 @@ class Loop:
     def _follow(self, ended: "_Ended") -> int | None:
         """Leave the chief's side after the last step."""
         if ended.verdict >= 0:
+            self._feed.close()
             return None
         self._abort.calm()
         if ended.verdict == STOP:
@@ -153,6 +154,7 @@ class Loop:
         over = None
         try:
             if ended.verdict >= 0:
+                self._feed.close()
                 chief.roll_back(ended.step, ended.verdict)
                 return None
             self._abort.calm()  # peers wait for us from here on, and what is lost with one was done
