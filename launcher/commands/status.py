@@ -135,7 +135,8 @@ def describe(now: "RunStatus") -> list[str]:
     if now.rollbacks:
         lines.append(f"  went back to an earlier checkpoint {_times(now.rollbacks)}")
     if now.health:
-        lines.append(f"  warning: {now.health}")
+        names = f" ({', '.join(now.conditions)})" if now.conditions else ""
+        lines.append(f"  warning: {now.health}{names}")
     if now.resumable:
         lines.append("  " + verbs.way_on(now))
     return lines

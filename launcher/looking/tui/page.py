@@ -97,7 +97,8 @@ def _header(page: Page, width: int) -> list[RenderableType]:
         _progress(now, width),
     ]
     if now.health:
-        lines.append(_line((f"warning: {now.health}", "yellow")))
+        names = f"{', '.join(now.conditions)}: " if now.conditions else ""
+        lines.append(_line((f"warning: {names}{now.health}", "yellow")))
     if now.storage:
         lines.append(_line((f"storage {now.storage}", "yellow")))
     if page.problem:
