@@ -87,7 +87,8 @@ def train(
     """Train a run, or go on with it where it was stopped. Peers are found in TF_CONFIG.
 
     Exit codes: 0 done, 2 your mistake (nothing was written) or a run whose folder was emptied, 42 stopped,
-    lost a peer or storage (start it again and it goes on), 1 anything else.
+    lost a peer or storage (start it again and it goes on), 3 the game of the networks is over and
+    health.on_collapse has it stop then, 1 anything else.
 
     Example: python -m trainer train --preset mlp --root runs --experiment digits --run first
     """

@@ -20,6 +20,7 @@
     ├── LeaseLost             42   another process has taken the run over from us
     ├── CheckpointDamaged      1   a checkpoint whose files are not those of its manifest
     ├── Diverged               1   NaN or Inf in a loss or a gradient
+    ├── Collapsed              3   the game of the networks is over, and `health.on_collapse` is stop
     ├── ComputeFailed          1   TensorFlow, a device or its library failed in this worker itself
     ├── PeerLost              42   another worker is gone: restart me and I resume
     └── Stopped               42   asked to stop before there was anything to save
@@ -33,6 +34,7 @@ from collections.abc import Sequence
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USER = 2
+EXIT_COLLAPSED = 3
 EXIT_RESTART = 42
 
 _NAMED = 5  # of many, in a message of one line
@@ -116,6 +118,12 @@ class CheckpointDamaged(GantryError):
 
 class Diverged(GantryError):
     """A loss or a gradient became NaN or Inf."""
+
+
+class Collapsed(GantryError):
+    """The game of the networks is over, and the run is to stop then; everything up to that step is safe."""
+
+    exit_code = EXIT_COLLAPSED
 
 
 class ComputeFailed(GantryError):

@@ -63,10 +63,12 @@ SAMPLED = Panel("Classes in samples", "share (%)", "%")
 SEEN = Panel("Number of classes in samples", "classes")
 CHOICE = Panel("Figure by which the best is chosen", "figure")
 OVERFITTING = Panel("Overfitting", "ratio")
+VARIETY = Panel("Variety of a grid", "share")
+NORMS = Panel("Norms of weights", "norm")
 SPEED = Panel("Speed", "images/s", "images/s")
 PANELS = (
     LOSSES, ACCURACIES, DISTANCE, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING, PARTS, CLASSES,
-    CLASS_ACCURACY, PENALTIES, SPEED,
+    CLASS_ACCURACY, PENALTIES, VARIETY, NORMS, SPEED,
 )  # fmt: skip
 
 METRICS = (
@@ -108,6 +110,10 @@ METRICS = (
         OVERFITTING,
     ),
     Metric("d_overfit", "D's preference of training images (r_v)", "D overfits", "D's r_v", OVERFITTING, -1),
+    Metric("spread", "spread of a grid's pixels, over real images'", "spread", "spread", VARIETY),
+    Metric("repeats", "images of a grid with a twin", "twins", "twins", VARIETY, -1),
+    Metric("g_norm", "norm of G's weights", "G norm", "generator", NORMS),
+    Metric("d_norm", "norm of D's weights", "D norm", "discriminator", NORMS),
     Metric("images_per_second", "images/s", "speed", "images per second", SPEED, 1, timed=True),
 )
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
-from launcher.records.states import FINISHED, STOPPED
+from launcher.records.states import COLLAPSED, FINISHED, STOPPED
 from launcher.records.status import RunStatus
 from launcher.spec.next_commands import command_line
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 from trainer.run.layout import RunPath
+
+REGARDLESS = ("--set", "health.on_collapse=warn")
+"""What a resume takes to go on with a run that has collapsed; as it is, it would stop again at once."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ def outcome(path: RunPath, now: RunStatus) -> Outcome:
 
 def way_on(now: RunStatus) -> str:
     """What is saved of a run that has not finished, and the command that goes on from there."""
-    again = command_line("resume", RunPath(now.root, now.experiment, now.run))
+    more = REGARDLESS if now.state == COLLAPSED else ()
+    again = command_line("resume", RunPath(now.root, now.experiment, now.run), *more)
     saved = "nothing is saved" if now.checkpoint_step is None else f"saved at step {now.checkpoint_step}"
     return f"{saved}; go on with `{again}`"

@@ -84,7 +84,8 @@ def resume(
 ) -> None:
     """Go on with a run from its newest checkpoint.
 
-    Only `steps`, to a higher value, and `recovery` can be set; the number of workers may change freely.
+    Only `steps`, to a higher value, `recovery` and `health` can be set; the number of workers may change.
+    A run that has collapsed wants a change of `health`, such as `--set health.on_collapse=warn`.
     Pods get more grace than before, which is told, where the last checkpoint took too long to save for it.
     It trains on the data that it began with: what was added since waits for the next run, and what has
     changed or is gone is refused by name.

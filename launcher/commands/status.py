@@ -71,9 +71,9 @@ def status(
 
 def _explained(place: "Place", now: "RunStatus") -> "RunStatus":
     """The same with the cause, as `launcher explain` finds it, of a run that failed."""
-    from launcher.records.states import FAILED, INTERRUPTED
+    from launcher.records.states import COLLAPSED, FAILED, INTERRUPTED
 
-    if now.state not in (FAILED, INTERRUPTED):
+    if now.state not in (FAILED, COLLAPSED, INTERRUPTED):
         return now
     from launcher.diagnosis.explain import explained
 
@@ -91,7 +91,7 @@ def _watch(states: "Iterable[RunStatus]", output: OutputFormat) -> None:
         return
     told: object = None
     for now in states:
-        news = (now.state, now.explanation, now.step, now.workers, bool(now.storage), bool(now.health))
+        news = (now.state, now.explanation, now.step, now.workers, bool(now.storage), now.conditions)
         if news == told:
             continue
         told = news
@@ -137,8 +137,11 @@ def describe(now: "RunStatus") -> list[str]:
     lines += [f"  {word} {figure_text(found)}" for word, found in figures_of(now)]
     if now.storage:
         lines.append(f"  storage {now.storage}")
+    if now.rollbacks:
+        lines.append(f"  went back to an earlier checkpoint {_times(now.rollbacks)}")
     if now.health:
-        lines.append(f"  warning: {now.health}")
+        names = f" ({', '.join(now.conditions)})" if now.conditions else ""
+        lines.append(f"  warning: {now.health}{names}")
     if now.resumable:
         lines.append("  " + verbs.way_on(now))
     return lines

@@ -178,7 +178,7 @@ def _say_how_to_go_on(result: "Result") -> None:
         note(f"{', '.join(result.live)} {'goes' if len(result.live) == 1 else 'go'} on")
     if any(row.state == "waiting" for row in result.rows) or result.live:
         note(f"go on with the sweep: {shlex.join(['launcher', *sys.argv[1:]])}")
-    ended = [row.run for row in result.rows if row.state in ("stopped", "interrupted", "failed")]
+    ended = [row.run for row in result.rows if row.state in ("stopped", "interrupted", "failed", "collapsed")]
     if ended:
         note(
             f"the sweep leaves these as they are: {', '.join(ended)}; `launcher resume RUN` goes on with one"

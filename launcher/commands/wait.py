@@ -39,8 +39,8 @@ def wait(
 ) -> None:
     """Wait until a run has ended.
 
-    Leaves with 0 when it has finished, 1 when it failed or was stopped, 3 when there is no such run and 4
-    when the time is up.
+    Leaves with 0 when it has finished, 1 when it failed, collapsed or was stopped, 3 when there is no such
+    run and 4 when the time is up.
 
     Example: launcher wait demo-20260102-x7k2 --timeout 2h
     """

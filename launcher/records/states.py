@@ -15,11 +15,12 @@ STOPPING = "stopping"  # asked to save and stop, not yet gone
 STOPPED = "stopped"  # saved and stopped because it was asked to
 FINISHED = "finished"
 FAILED = "failed"  # ended on an error of its own
+COLLAPSED = "collapsed"  # ended as the game of its networks was over, by `health.on_collapse`
 INTERRUPTED = "interrupted"  # cut off: resuming it is all it needs
 UNKNOWN = "unknown"
 
 LIVE_STATES = frozenset({PENDING, QUEUED, STARTING, RUNNING, RESTARTING, STOPPING})
-ALL_STATES = LIVE_STATES | {STOPPED, FINISHED, FAILED, INTERRUPTED, UNKNOWN}
+ALL_STATES = LIVE_STATES | {STOPPED, FINISHED, FAILED, COLLAPSED, INTERRUPTED, UNKNOWN}
 # The trainer writes its status every few seconds; a run that nobody supervises is taken for dead after this.
 SILENCE = 60.0  # seconds
 _RESTART_SILENCE = 660.0  # a pod waits ten minutes for the others, and says so when it begins

@@ -56,8 +56,8 @@ class RunStatus:
     run: str
     root: str
     state: str
-    """pending, queued, starting, running, restarting, stopping, stopped, finished, failed, interrupted or
-    unknown."""
+    """pending, queued, starting, running, restarting, stopping, stopped, finished, failed, collapsed,
+    interrupted or unknown."""
     explanation: str
     """One sentence where the state alone does not tell enough, else empty."""
     step: int | None
@@ -93,7 +93,11 @@ class RunStatus:
     storage: str | None = None
     """What is wrong with the run's storage while training goes on without it, None when nothing is."""
     health: str | None = None
-    """What is wrong with the game of its networks, though it trains on; None when nothing is seen."""
+    """What is wrong with the game of its networks, with what to change; None when nothing is seen."""
+    conditions: tuple[str, ...] = ()
+    """Names of what is wrong with it, as docs/health.md has them."""
+    rollbacks: int = 0
+    """How often it went back to a checkpoint from before that, and on with other latents."""
     best: dict[str, Any] | None = None
     """The best checkpoint by the figures of training: ``metric``, ``name`` with what it was measured by,
     ``value``, ``step`` and ``reference``; None where none is known."""
@@ -219,6 +223,12 @@ def assemble(
             "trainer_restarts": said.get("restarts") or 0,
             "storage": said.get("storage") if live else None,
             "health": said.get("health"),
+            "conditions": tuple(
+                str(each["name"])
+                for each in said.get("conditions") or ()
+                if isinstance(each, dict) and "name" in each
+            ),
+            "rollbacks": said.get("rollbacks") or 0,
             "lost": bool(said.get("lost")) and state.name == FAILED,
             "created": files.run.get("created"),
             **_figures(found.store, said),

@@ -12,7 +12,7 @@ from launcher import backends
 from launcher.backends.base import Overview
 from launcher.backends.place import Place
 from launcher.records.run_folder import Found, is_run
-from launcher.records.states import FAILED, FINISHED, STOPPED, UNKNOWN, State, by_status
+from launcher.records.states import COLLAPSED, FAILED, FINISHED, STOPPED, UNKNOWN, State, by_status
 from launcher.records.status import Files, RunStatus, assemble, read_json, read_word
 from trainer.errors import GantryError
 from trainer.run import layout
@@ -59,7 +59,7 @@ def _is_settled(entry: Entry) -> bool:
 
     The Job of a schedule's firing does not name its run, so one that may go on is asked about.
     """
-    return entry.state == FINISHED or (entry.state in (FAILED, STOPPED) and entry.schedule is None)
+    return entry.state == FINISHED or (entry.state in (FAILED, COLLAPSED, STOPPED) and entry.schedule is None)
 
 
 def _from_index(entry: Entry) -> Files:

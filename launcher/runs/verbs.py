@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from launcher import backends
 from launcher.artifacts import Artifact, Download, delete_files, download_files, list_files
 from launcher.backends.base import Backend, LogChoice, Options, Started, Update, WorkerCommand
-from launcher.backends.outcome import Outcome, way_on
+from launcher.backends.outcome import REGARDLESS, Outcome, way_on
 from launcher.errors import RunAlive, SpecError
 from launcher.records.follow import LogLine
-from launcher.records.states import FINISHED, UNKNOWN
+from launcher.records.states import COLLAPSED, FINISHED, UNKNOWN
 from launcher.records.status import RunStatus
 from launcher.runs.find import Place, locate
 from launcher.runs.resuming import resumed_spec
@@ -27,6 +27,7 @@ from launcher.spec.next_commands import command_line
 from launcher.spec.runspec import RunSpec
 from trainer.errors import GantryError
 from trainer.run import index
+from trainer.run.layout import RunPath
 from trainer.storage import open_store
 
 __all__ = [
@@ -115,18 +116,35 @@ def resume(
     Raises:
         NoSuchRun: there is none of that name.
         RunAlive: an attempt is under way.
-        UserError: a value other than a higher `steps` and `recovery` would change, or the run is finished.
+        UserError: a value other than a higher `steps`, `recovery` and `health` would change, the run is
+            finished, or it has collapsed and nothing of `health` is changed.
     """
+    overrides = tuple(overrides)
     found, backend = locate(where, run)
     if "grace_seconds" not in beside_spec(backend):
         changes["grace_seconds"] = grace_seconds
     backend.check_idle(found, abandon=abandon)
     now = backend.status(found)
-    spec = resumed_spec(found, tuple(overrides), **changes)
+    spec = resumed_spec(found, overrides, **changes)
     if now.state == FINISHED and spec.config().steps <= (now.step or 0):
         more = command_line("resume", found.path, "--set", f"steps={2 * (now.step or 1)}")
         raise SpecError(f"run '{run}' is finished at step {now.step}: to train it further, say `{more}`")
+    if now.state == COLLAPSED and not _changes_health(overrides):
+        raise SpecError(_collapsed(found.path, now))
     return backend.resume(found, spec, Options(command, grace_seconds))
+
+
+def _changes_health(overrides: Iterable[str]) -> bool:
+    return any(override.startswith("health.") for override in overrides)
+
+
+def _collapsed(path: RunPath, now: RunStatus) -> str:
+    """What a resume of a collapsed run as it is would come to."""
+    regardless = command_line("resume", path, *REGARDLESS)
+    return (
+        f"run '{path.name}' has collapsed at step {now.step}, and would stop there again at once: "
+        f"{now.health or now.explanation}; to go on regardless, say `{regardless}`"
+    )
 
 
 def beside_spec(backend: Backend) -> set[str]:

@@ -19,7 +19,7 @@ from launcher.backends.kubernetes.status.reading import Readable
 from launcher.errors import CannotAsk, NoSuchSchedule
 from launcher.notes import note
 from launcher.records.run_folder import experiments
-from launcher.records.states import FAILED, FINISHED, INTERRUPTED, STOPPED, parse_time
+from launcher.records.states import COLLAPSED, FAILED, FINISHED, INTERRUPTED, STOPPED, parse_time
 from launcher.records.status import RunStatus, read_json
 from launcher.render.labels import annotation, firing_due, firing_time, run_of, schedule_of
 from launcher.runs.find import Place
@@ -34,7 +34,7 @@ from trainer.run.layout import RunPath
 from trainer.storage import open_store
 
 MISSED = "missed"
-_ENDED = (FINISHED, FAILED, STOPPED)
+_ENDED = (FINISHED, FAILED, COLLAPSED, STOPPED)
 _MANUAL = "cronjob.kubernetes.io/instantiate"
 
 Job = Mapping[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 from launcher import backends
 from launcher.backends.base import Overview, Started
 from launcher.errors import RunAlive, RunExists, SpecError
-from launcher.records.states import FAILED, FINISHED, UNKNOWN
+from launcher.records.states import COLLAPSED, FAILED, FINISHED, UNKNOWN
 from launcher.records.status import RunStatus, read_json
 from launcher.runs import verbs
 from launcher.runs.find import Place
@@ -58,9 +58,9 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """0 all have finished, 1 some failed, 42 some were not started, not finished, stopped or cut off."""
+        """0 all have finished, 1 some failed or collapsed, 42 some were not started, or cut off."""
         states = {row.state for row in self.rows}
-        if FAILED in states:
+        if states & {FAILED, COLLAPSED}:
             return EXIT_FAILED
         return EXIT_DONE if states == {FINISHED} else EXIT_RESTART
 

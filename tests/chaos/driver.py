@@ -36,10 +36,10 @@ _COMMON = (
     "recovery.heartbeat_seconds=5",
     "recovery.restarts_without_progress=10",
 )
-# The plain GAN, judged while it trains; whatever has a state: averages, statistics of batches, u and v of the
-# spectral norm, both Adams, a schedule of rates, labels, a lazy penalty; and what takes a batch apart or draws
-# more. Weights and slots of the first two are above 8 MiB, so that checkpoints go up in resumable sessions, as
-# a real run's do.
+# The plain GAN, judged while it trains; whatever has a state: averages, statistics of batches, u and v of
+# the spectral norm, both Adams, a schedule of rates, labels, a lazy penalty; and what takes a batch apart or
+# draws more. Weights and slots of the first two are above 8 MiB, so that checkpoints go up in resumable
+# sessions, as a real run's do.
 SETS = {
     "mlp": (
         *_COMMON,

@@ -15,7 +15,7 @@ import psutil
 
 from tests.support.teams import free_ports
 from tests.trainer.pods import environment
-from trainer.errors import EXIT_DONE, EXIT_USER
+from trainer.errors import EXIT_COLLAPSED, EXIT_DONE, EXIT_USER
 
 GRACE_SECONDS = 30  # between SIGTERM and SIGKILL, as a pod of ours gets on a real cluster
 _BACKOFF_SECONDS = 1.0  # before a pod is replaced; the controller's own 10 s would only take longer
@@ -138,8 +138,8 @@ class Job:
             pod.tick()
             if pod.code in (None, EXIT_DONE):
                 continue
-            if pod.code == EXIT_USER:  # the podFailurePolicy's FailJob
-                self.error = f"worker {index} left with {EXIT_USER}"
+            if pod.code in (EXIT_USER, EXIT_COLLAPSED):  # the podFailurePolicy's FailJob
+                self.error = f"worker {index} left with {pod.code}"
             elif len(self.past) >= _MOST_REPLACEMENTS:
                 self.error = f"more than {_MOST_REPLACEMENTS} pods were replaced"
             elif time.monotonic() >= self._due.setdefault(index, time.monotonic() + _BACKOFF_SECONDS):

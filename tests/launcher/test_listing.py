@@ -224,7 +224,7 @@ def test_only_runs_in_some_states():
     ("how", "text"),
     [
         ({"sort": "fdi"}, r"--sort fdi: no run has it; expected one of created, .*, fid"),
-        ({"states": ["done"]}, r"--state done: expected one of failed, finished, "),
+        ({"states": ["done"]}, r"--state done: expected one of collapsed, failed, finished, "),
         ({"limit": 0}, r"--limit 0: expected at least 1"),
     ],
 )

@@ -151,7 +151,7 @@ def test_a_mistake_fails_the_job_and_a_disruption_is_not_counted():
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {
             "action": "FailJob",
-            "onExitCodes": {"containerName": "trainer", "operator": "In", "values": [2]},
+            "onExitCodes": {"containerName": "trainer", "operator": "In", "values": [2, 3]},
         },
     ]
 

@@ -141,7 +141,8 @@ def test_a_schedule_of_before_differs_by_what_it_lacks_and_in_no_selector(revisi
     live = list(yaml.safe_load_all((REVISIONS / revision / "cronjob.yaml").read_text()))
     asked = asked_of(live[0])
     found = compare(live, render_schedule(laid_over(asked.spec, Layered({}), "here"), asked_timing(live[0])))
-    assert all(change.old is None for change in found.changes), found.text
+    codes = "podFailurePolicy.rules"  # a run that has collapsed leaves with 3 now
+    assert all(change.old is None or codes in change.path for change in found.changes), found.text
     label = 'metadata.labels["app.kubernetes.io/component"]'
     came = {(each.object, each.path.removesuffix(label)) for each in found.changes if label in each.path}
     places = ("", "spec.jobTemplate.", "spec.jobTemplate.spec.template.")

@@ -39,7 +39,8 @@ def test_a_step_gives_what_the_table_says():
     judged = {metric.name for metric in METRICS if metric.panel in JUDGED}
     for sets in (["regularizers.label_smoothing.weight=0.1"], ["conditioning.kind=acgan"]):
         found |= {*names(config.resolve("mlp", sets))}
-    assert {*found, *judged, metrics.RATE} == metrics.BY_NAME.keys()
+    of_grids = {metric.name for metric in METRICS if metric.panel in (metrics.VARIETY, metrics.NORMS)}
+    assert {*found, *judged, *of_grids, metrics.RATE} == metrics.BY_NAME.keys()
 
 
 def test_the_line_of_progress_is_the_pages():
@@ -56,15 +57,16 @@ def test_what_another_revision_measures_has_its_own_name():
 
 @pytest.mark.parametrize("name", [metric.name for metric in METRICS])
 def test_nothing_else_names_a_metric(name):
-    """But the step, which computes them, the rule for a game that is over, examples in help, and the speed
-    that a status has beside its metrics."""
+    """But the step, which computes them, the conditions of a game that is over, examples in help, and the
+    speed that a status has beside its metrics."""
     if name == metrics.RATE:
         return
     found = subprocess.run(
         ["git", "grep", "-lF", f'"{name}"', "--", "trainer", "launcher"], capture_output=True, text=True
     ).stdout.split()
     assert "trainer/metrics.py" in found
-    of_training = {f"trainer/training/{each}.py" for each in ("state", "health")}
+    of_training = {"trainer/training/state.py", "trainer/training/health.py"}
+    of_training |= {"trainer/health/conditions.py", "trainer/health/signs.py"}
     of_parts = {"trainer/methods/adversarial.py", "trainer/regularizers/__init__.py"}
     # Figures are computed, and named for the choice of the best, where images are judged.
     of_figures = {"trainer/config/evaluation.py", "trainer/run/best.py", "trainer/training/verdicts.py"}

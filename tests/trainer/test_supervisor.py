@@ -5,7 +5,7 @@ from collections import deque
 import pytest
 
 from trainer.environment.supervision import KEEP_SECONDS
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, RunLost
+from trainer.errors import EXIT_COLLAPSED, EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, RunLost
 from trainer.pod import supervisor, worker
 from trainer.pod.rendezvous import Alone
 from trainer.pod.supervisor import RestartBudget, Supervisor
@@ -61,7 +61,7 @@ def supervise(host, *, limit=2, leads=True, meeting=None):
     return Supervisor(host, meeting, leads=leads, limit=limit, peer_seconds=1).run()
 
 
-@pytest.mark.parametrize("code", [EXIT_DONE, EXIT_FAILED, EXIT_USER, 7])
+@pytest.mark.parametrize("code", [EXIT_DONE, EXIT_FAILED, EXIT_USER, EXIT_COLLAPSED, 7])
 def test_what_is_no_wish_to_be_started_again_is_passed_on(code):
     host = Host(Ending(code, "because"))
     assert supervise(host) == code

@@ -32,7 +32,7 @@ _MISSING = object()
 # regularizers and averages each value counts.
 _EFFORTLESS = (
     "steps", "seed", "recovery.", "warm_start.", "checkpoints.", "samples.", "metrics.", "data.source",
-    "data.labels", "data.holdout", "data.skip_damaged", "data.shuffle_window", "evaluation.",
+    "data.labels", "data.holdout", "data.skip_damaged", "data.shuffle_window", "evaluation.", "health.",
     "optimizer.schedule.",
     "optimizer.learning_rate", "optimizer.generator.learning_rate", "optimizer.discriminator.learning_rate",
     "optimizer.beta", "optimizer.generator.beta", "optimizer.discriminator.beta",
@@ -194,8 +194,8 @@ def same_work(one: RunConfig, other: RunConfig) -> bool:
 
 
 def may_change(key: str) -> bool:
-    """Whether a resumed run may have another value there: one that changes no weight, line or grid of it."""
-    return key.startswith("recovery.") or key in _FREE
+    """Whether a resumed run may have another value there: one that changes nothing that it has."""
+    return key.startswith(("recovery.", "health.")) or key in _FREE
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

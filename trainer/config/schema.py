@@ -14,6 +14,7 @@ from trainer.config.evaluation import Evaluation
 from trainer.config.fitting import check_holdout, check_microbatch, check_packing, check_parts
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
+from trainer.health.settings import Health
 from trainer.networks import Mlp, Network
 from trainer.networks.conditioning import Conditioning
 from trainer.regularizers import Regularizers
@@ -192,6 +193,8 @@ class RunConfig(Section):
     """Losses and speed over time."""
     evaluation: Evaluation = Evaluation()
     """Whether its images are good."""
+    health: Health = Health()
+    """What is done about a game that is over."""
     recovery: Recovery = Recovery()
     """Patience with lost workers and storage."""
 

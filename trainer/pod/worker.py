@@ -172,7 +172,7 @@ class _Pod:
     def restarts_before(self) -> int | None:
         """What status.json counts, when it is of this attempt and says that a trainer was at work."""
         said = self._read(layout.STATUS)
-        if said.get("attempt") != self._attempt or said.get("state") in ("finished", "failed"):
+        if said.get("attempt") != self._attempt or said.get("state") in ("finished", "failed", "collapsed"):
             return None
         return int(said.get("restarts") or 0)
 

@@ -5,6 +5,7 @@ each replica draws the global batch's noise and takes its own slice, as it does 
 """
 
 from trainer.config import BLOCK
+from trainer.randomness.keys import on_branch
 from trainer.randomness.noise import noise, pixels, replica_slice, sample_latents, shares
 from trainer.randomness.order import Shuffle, batches, indices
 
@@ -14,6 +15,7 @@ __all__ = [
     "batches",
     "indices",
     "noise",
+    "on_branch",
     "pixels",
     "replica_slice",
     "sample_latents",

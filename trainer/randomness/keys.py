@@ -1,7 +1,11 @@
 """Keys of the streams: one for each seed and purpose, mixed with an epoch where there is one."""
 
 import hashlib
+from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
+
+import tensorflow as tf
 
 _WORD = 2**64 - 1
 
@@ -27,6 +31,21 @@ def stream(seed: int, purpose: str, repeat: int = 0) -> int:
     """
     digest = hashlib.blake2b(f"{seed}/{purpose}/{repeat}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
+
+
+_APART = 2**40  # steps between two branches: more than any run takes
+
+
+def on_branch(step: Any, begins: Sequence[int]) -> Any:
+    """The number by which streams know a step, int64 scalar: itself, unless the run was rolled back.
+
+    `begins` are the steps that rollbacks went back to, the first one first. From each on a step draws as no
+    other does, and before it as it always did; so a run that loses newer checkpoints repeats itself.
+    """
+    branch = 0
+    for number, begin in enumerate(begins, 1):
+        branch = tf.where(step >= begin, tf.constant(number, tf.int64), branch)
+    return step + branch * _APART if begins else step
 
 
 def mixed(word: int, first: int, second: int) -> int:

@@ -149,8 +149,12 @@ def discard_after(store: Store, step: int) -> None:
         discard(store, later)
 
 
-def prune(store: Store, keep: int, keep_every: int, best: int | None = None) -> list[int]:
+def prune(
+    store: Store, keep: int, keep_every: int, best: int | None = None, until: int | None = None
+) -> list[int]:
     """Remove all but the newest `keep` complete checkpoints, those at multiples of `keep_every` and the best.
+
+    With `until` the newest one up to that step stays too.
 
     The newest complete one always stays. What never became complete is removed once a newer one is: only
     one process writes checkpoints, and it is past them. Manifests are read until `keep` complete ones are
@@ -167,6 +171,9 @@ def prune(store: Store, keep: int, keep_every: int, best: int | None = None) -> 
     newest_one = max(spared)
     if best is not None:
         spared.add(best)
+    if until is not None:
+        earlier = (step for step in _with_manifest(sizes) if step <= until and _is_whole(store, step, sizes))
+        spared |= {*islice(earlier, 1)}
     if keep_every:
         spared |= {step for step in _with_manifest(sizes) if step % keep_every == 0}
     found = {layout.checkpoint_step(name) for name in sizes}

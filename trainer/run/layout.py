@@ -33,6 +33,7 @@ BEST_GRID = "export/best/samples.png"
 EVALUATIONS = "evaluations/"
 REFERENCES = "references/"  # of an experiment's folder: what feature networks see in real images
 LOSS_CURVES = "export/loss.png"
+ROLLBACKS = "rollbacks.json"  # from where a run went on otherwise, as its game was over
 
 # Kubernetes objects are named after runs, so a run's name is a DNS label from the start (RFC 1123).
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

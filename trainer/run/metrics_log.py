@@ -7,11 +7,15 @@ on when a run was stopped.
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 from trainer.metrics import TIMED
 from trainer.run import layout
 from trainer.storage import Store
+
+_READERS = 16  # requests at once: a run of 100,000 steps has 100 segments
 
 
 class MetricsLog:
@@ -80,7 +84,8 @@ class MetricsLog:
     def all_lines(self, store: Store) -> list[dict[str, Any]]:
         """All lines of the run; those of the segments that were closed before this process are read."""
         earlier = [name for first, name in _segments(store) if first < self._first]
-        return [*(line for name in earlier for line in _read(store, name)), *self._lines]
+        with ThreadPoolExecutor(_READERS) as pool:
+            return [*chain.from_iterable(pool.map(lambda name: [*_read(store, name)], earlier)), *self._lines]
 
     def _segment_of(self, step: int) -> int:
         """First step of the segment that a step's line is in."""

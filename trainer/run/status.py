@@ -35,14 +35,16 @@ def amend(store: Store, **values: Any) -> None:
 
 
 def finished_steps(store: Store) -> int:
-    """Steps that the run's result tells of; 0 when there is none, or nobody can say.
+    """Steps of a run's result that says that it is finished; 0 when there is none, or nobody can say.
 
     A run that ended before its last step, as nothing better came, counts as having taken all that it was to.
     """
     try:
         result = json.loads(store.read(layout.RESULT))
+        if result.get("state") == "collapsed":
+            return 0
         return int((result.get("early") or result)["steps"])
-    except (GantryError, ValueError, KeyError, TypeError):
+    except (GantryError, ValueError, KeyError, TypeError, AttributeError):
         return 0
 
 
@@ -86,7 +88,7 @@ class StatusWriter:
             self._wake.set()
 
     def close(self, state: str, message: str | None = None, **values: Any) -> dict[str, Any]:
-        """Write the last status of this process, stopped, failed or finished, and return it."""
+        """Write the last status of this process, stopped, failed, collapsed or finished, and return it."""
         self._done = True
         self._wake.set()
         self._thread.join(CLOSE_SECONDS)  # it may be waiting for a store that is away

@@ -16,11 +16,12 @@ from trainer import losses
 from trainer.config import RunConfig
 from trainer.console.wording import several
 from trainer.environment.supervision import KEEP_SECONDS, Supervision
-from trainer.errors import EXIT_RESTART, Diverged, GantryError, LeaseLost, RunLost, UserError
+from trainer.errors import EXIT_RESTART, Collapsed, Diverged, GantryError, LeaseLost, RunLost, UserError
+from trainer.health import Found
 from trainer.metrics import RATE
 from trainer.networks import export
 from trainer.networks.keras_builder import portable_generator
-from trainer.run import checkpoints, layout, lost, ownership
+from trainer.run import checkpoints, layout, lost, ownership, rollbacks
 from trainer.run.index import IndexKeeper
 from trainer.run.metrics_log import MetricsLog
 from trainer.run.ownership import Hold
@@ -29,7 +30,7 @@ from trainer.sampling import generate
 from trainer.sampling.sampler import GridSampler
 from trainer.sampling.shown import Shown
 from trainer.training.background_writer import BackgroundWriter
-from trainer.training.health import Game
+from trainer.training.health import GO_ON, Watch, acts, go_back
 from trainer.training.judging import Judged
 from trainer.training.plots import NotDrawn, loss_curves
 from trainer.training.progress import ProgressPrinter, line
@@ -54,14 +55,19 @@ class About(NamedTuple):
 class Chief:
     """Writes everything a run leaves behind, and prints."""
 
-    def __init__(self, config: RunConfig, hold: Hold, state: State, step: int, about: About) -> None:
-        """Begin after `step` steps; what lies beyond them is of an earlier attempt and goes."""
+    def __init__(
+        self, config: RunConfig, hold: Hold, state: State, step: int, about: About, real: np.ndarray
+    ) -> None:
+        """Begin after `step` steps; what lies beyond them is of an earlier attempt and goes.
+
+        `real` images are those beside the grid, uint8 [n, …].
+        """
         self._config, self._hold, self._state, self._about = config, hold, state, about
         self._store = store = hold.store
         self._metrics = MetricsLog.resume(store, config.checkpoints.every_steps, step)
-        logistic = losses.LOSSES[config.loss].logistic
         self._verdicts = Verdicts(config, store, self._metrics) if config.evaluation.on else None
-        self._game, self._health = Game(step, self._metrics.lines, logistic), ""
+        self._real, self._drawn = real, (-1, real)
+        self._watch = Watch(config, self._metrics.all_lines(store), real)
         self._shown = Shown(config, state.networks.generator, state.variables())
         self._grid = GridSampler(config, self._shown)
         self._writer = BackgroundWriter()
@@ -71,7 +77,8 @@ class Chief:
             "attempt": told.attempt or None,
             "restarts": told.restarts,
             "restarted_because": told.because or None,
-            "health": None,
+            **self._watch.status,
+            "rollbacks": len(rollbacks.read(store)),
             "checkpoint_step": step or None,  # the newest that there is: one that is not found later was lost
         }
         self._status = StatusWriter(hold.status, config.steps, step, lambda: hold.outage.line, **more)
@@ -85,9 +92,9 @@ class Chief:
         self._line_step, self._line_time = step, time.monotonic()
         self._started, self._first_step, self._stalled = time.monotonic(), step, 0.0
 
-    def begin(self, real: np.ndarray) -> None:
-        """Draw what there is before the first step: real images, uint8 [n, …], and what new weights make."""
-        self._writer.submit(lambda: self._write_grid(layout.REAL_GRID, real))
+    def begin(self) -> None:
+        """Draw what there is before the first step: real images, and what new weights make."""
+        self._writer.submit(lambda: self._write_grid(layout.REAL_GRID, self._real))
         self._draw(0)
 
     @property
@@ -103,6 +110,7 @@ class Chief:
         """Take the figures of a step whose line was written without."""
         assert self._verdicts is not None
         self._keep_figures(step, judged, self._verdicts.complete(step, judged))
+        self._watch = Watch(self._config, self._metrics.all_lines(self._store), self._real)
 
     def after_call(self, step: int, metrics: dict[str, float], judged: Judged | None = None) -> None:
         """Do what is due after `step` steps.
@@ -128,6 +136,43 @@ class Chief:
         elif time.monotonic() - self._segment_written > _SEGMENT_SECONDS:
             self._write_segment()
 
+    def verdict(self, step: int) -> int:
+        """What is to be done after the line of a step, as `Watch.verdict` has it."""
+        if not acts(self._config, step):
+            return GO_ON
+        if self._watch.over:
+            self._writer.drain()
+        return self._watch.verdict(self._store, step)
+
+    def collapsed(self, step: int) -> Collapsed:
+        """The game is over and the run ends with it: save what there is, and return the error to raise."""
+        if step > self._saved_step:
+            self._save(step)
+        self._writer.drain()
+        tried = len(rollbacks.read(self._store))
+        more = f"; {several(tried, 'rollback')} did not help" if tried else ""
+        text = f"step {step}: {self._over.sentence}{more}"
+        self._write_result("collapsed", step, self._metrics.all_lines(self._store), message=text)
+        self._close("collapsed", step=step, message=text)
+        return Collapsed(text)
+
+    def roll_back(self, step: int, to: int) -> None:
+        """Forget what is beyond `to`, from where another chief of this process goes on."""
+        self._writer.close()
+        self._printer.close()
+        self._status.close("starting", step=to, checkpoint_step=to or None)
+        number = go_back(self._store, step, to, self._over)
+        ownership.say(
+            f"step {step}: going on from step {to} with other latents, "
+            f"rollback {number} of at most {self._config.health.rollbacks}"
+        )
+
+    @property
+    def _over(self) -> Found:
+        found = self._watch.over
+        assert found is not None, "nobody decides to end a game that goes on"
+        return found
+
     def stopped(self, step: int) -> None:
         """The run was asked to stop: save what there is."""
         if step > self._saved_step:
@@ -148,15 +193,21 @@ class Chief:
         self._export_generator()
         self._export_best()
         self._draw_curves(lines)
+        self._write_result("finished", step, lines)
+        self._printer.say(f"finished {several(step, 'step')}: {self._store.url}{self._early(step)}")
+        self._close("finished", step=step)
+
+    def _write_result(self, state: str, step: int, lines: list[dict[str, Any]], **more: Any) -> None:
         elapsed = time.monotonic() - self._started
         images = (step - self._first_step) * self._config.images_per_step
         result = {
-            "state": "finished",
+            "state": state,
             "steps": step,
             "images": step * self._config.images_per_step,
             "workers": self._about.workers,
             "metrics": lines[-1] if lines else None,
-            "health": self._health or None,
+            **self._watch.status,
+            "rollbacks": len(rollbacks.read(self._store)),
             "checkpoint": layout.checkpoint_folder(step),
             "attempt": {  # of this process alone
                 "first_step": self._first_step,
@@ -166,11 +217,10 @@ class Chief:
             },
             "finished": now(),
             **self._of_figures(step),
+            **more,
         }
         self._store.write(layout.RESULT, json.dumps(result, indent=2).encode())
         self._result = result
-        self._printer.say(f"finished {several(step, 'step')}: {self._store.url}{self._early(step)}")
-        self._close("finished", step=step)
 
     def fail(self, error: GantryError) -> GantryError:
         """Keep what was handed in, say in the status why the run ended, and return the error to raise."""
@@ -218,27 +268,26 @@ class Chief:
         each = self._config.images_per_step
         rate = (step - self._line_step) * each / (time_now - self._line_time)
         self._line_step, self._line_time = step, time_now
+        if self._watch.figures(step):
+            metrics = metrics | self._watch.measured(self._images(step), self._state.weights)
         entry: dict[str, Any] = {"step": step, "images": step * each, **metrics}
         entry[RATE] = round(rate, 1)
         self._metrics.append(entry)
-        self._judge(entry)
+        self._watch.add(entry)
         eta = (self._config.steps - step) * each / rate
         self._status.update(images_per_second=entry[RATE], eta_seconds=round(eta, 1), metrics=metrics)
+        self._status.update(**self._watch.status)
         if self._due(step, self._config.metrics.print_every_steps):
             self._printer.say(line(entry, self._config.steps, eta))
 
-    def _judge(self, entry: dict[str, Any]) -> None:
-        """Say once that the game of the two networks is over, and when it is one again."""
-        health = self._game.add(entry)
-        if health and not self._health:
-            ownership.say(f"warning: step {entry['step']}: {health}")
-        elif self._health and not health:
-            ownership.say(f"note: step {entry['step']}: G and D play again")
-        self._health = health or ""
-        self._status.update(health=health)
+    def _images(self, step: int) -> np.ndarray:
+        """The grid's images after `step` steps, uint8 [n, …], drawn once."""
+        if self._drawn[0] != step:
+            self._drawn = step, self._grid.images()
+        return self._drawn[1]
 
     def _draw(self, step: int) -> None:
-        images = self._grid.images()
+        images = self._images(step)
         self._writer.submit(lambda: self._write_grid(layout.sample_grid(step), images))
 
     def _write_grid(self, name: str, images: Any) -> None:
@@ -273,19 +322,19 @@ class Chief:
         self._write_segment()
         tensors = checkpoints.snapshot(self._state.tensors())
         best = self._verdicts.choice.best if self._verdicts else None
-        spared = best.step if best else None
+        spared = best.step if best else None, self._watch.spared(step)
         self._writer.submit_large(lambda: self._save_and_prune(step, tensors, spared))
         self._saved_step = step
         self._stalled += time.perf_counter() - start
 
-    def _save_and_prune(self, step: int, tensors: Any, best: int | None) -> None:
+    def _save_and_prune(self, step: int, tensors: Any, spared: tuple[int | None, int | None]) -> None:
         rules, start = self._config.checkpoints, time.monotonic()
         checkpoints.save(self._store, step, tensors)
         lost.check_record(self._store)  # a checkpoint beside no record is of no use to anybody
         seconds = round(time.monotonic() - start, 3)
         self._status.update(checkpoint_step=step, checkpoint_time=now(), checkpoint_seconds=seconds)
         self._compare_with_grace(seconds)
-        checkpoints.prune(self._store, rules.keep, rules.keep_every, best)
+        checkpoints.prune(self._store, rules.keep, rules.keep_every, *spared)
 
     def _compare_with_grace(self, seconds: float) -> None:
         """Say once that a pod that is asked to stop will be killed before its checkpoint is safe."""

@@ -22,12 +22,19 @@ class Draws(NamedTuple):
     """Which one this is, int32 scalar."""
     replicas: int
     """That share the global batch."""
+    branches: tuple[int, ...] = ()
+    """Steps that rollbacks went back to."""
+
+    @property
+    def _number(self) -> Any:
+        """Of the step, in every stream."""
+        return randomness.on_branch(self.step, self.branches)
 
     def latents(self, purpose: str = "", repeat: int = 0) -> tf.Tensor:
         """Of one update, [n, latent size]."""
         config = self.config
         size = config.network.latent_size
-        drawn = randomness.noise(config.seed, self.step, config.batch_size, size, purpose, repeat)
+        drawn = randomness.noise(config.seed, self._number, config.batch_size, size, purpose, repeat)
         return randomness.replica_slice(drawn, self.replica, self.replicas)
 
     def for_discriminator(self, repeat: int) -> dict[str, tf.Tensor]:
@@ -37,7 +44,7 @@ class Draws(NamedTuple):
             shape = regularizers.REGULARIZERS[name].noise
             if shape == ():
                 packs = config.batch_size // config.packing
-                drawn = randomness.shares(config.seed, self.step, packs, name, repeat)
+                drawn = randomness.shares(config.seed, self._number, packs, name, repeat)
                 found[name] = randomness.replica_slice(drawn, self.replica, self.replicas)
             elif shape:
                 found[name] = self._pixels(name, repeat)
@@ -60,4 +67,4 @@ class Draws(NamedTuple):
         """Normal noise for each pixel of this replica's images, [n, height, width, channels]."""
         here = self.config.batch_size // self.replicas
         rows = (here, *self.config.image.shape)
-        return randomness.pixels(self.config.seed, self.step, self.replica * here, rows, purpose, repeat)
+        return randomness.pixels(self.config.seed, self._number, self.replica * here, rows, purpose, repeat)

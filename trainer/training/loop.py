@@ -18,9 +18,17 @@ from trainer.data.dataset import Dataset
 from trainer.environment.stop_signals import Ended
 from trainer.environment.supervision import KEEP_SECONDS, Supervision
 from trainer.environment.tf_config import Cluster
-from trainer.errors import EXIT_DONE, EXIT_RESTART, ConfigError, GantryError, RunLost
+from trainer.errors import (
+    EXIT_COLLAPSED,
+    EXIT_DONE,
+    EXIT_RESTART,
+    Collapsed,
+    ConfigError,
+    GantryError,
+    RunLost,
+)
 from trainer.evaluation.comparison import Sources
-from trainer.run import checkpoints, layout, ownership, provenance
+from trainer.run import checkpoints, layout, ownership, provenance, rollbacks
 from trainer.run.index import IndexKeeper
 from trainer.run.ownership import Hold
 from trainer.run.provenance import WarmStart
@@ -32,6 +40,7 @@ from trainer.storage.retrying import ask
 from trainer.training import distribution, input_pipeline
 from trainer.training.abort import Abort
 from trainer.training.chief import About, Chief
+from trainer.training.health import GO_ON, STOP, acts
 from trainer.training.input_pipeline import Feed, ImageStream, IndexStream
 from trainer.training.judging import Judge, Judged
 from trainer.training.replay import LastGood, Play
@@ -79,11 +88,12 @@ class Loop:
         self._first_step = self._restore()
         self._source, self._streaming = material.data.source, material.data.streaming
         images = None if self._streaming else self._source.load()
-        begins = self._hold is not None and self._first_step == 0
-        self._real = self._first_images(images) if begins else None
+        self._real = self._first_images(images) if self._hold else None
         table = None if images is None else input_pipeline.on_devices(strategy, images)
         adam_steps = self._warm.adam_steps if self._warm else 0
-        self._stepper = Stepper(config, strategy, self._state, table, adam_steps)
+        branches = rollbacks.begins(self._store)  # after the chief has agreed: nobody else writes them
+        self._stepper = Stepper(config, strategy, self._state, table, adam_steps, branches)
+        self._agree_again = distribution.agreement(strategy, cluster)
         self._feed = self._feed_from(self._first_step)
         self._judge = self._judge_of(material.data) if config.evaluation.on else None
         # A worker also waits in its collective while the chief waits for storage, and all do for images.
@@ -91,24 +101,28 @@ class Loop:
         patience = config.recovery.storage_patience_seconds if waits else 0
         self._stall_seconds = config.recovery.stall_seconds + patience
 
-    def train(self, stop: StopFlag) -> int:
-        """Take all steps that are left; the chief also writes what the run leaves behind."""
+    def train(self, stop: StopFlag) -> int | None:
+        """Take all steps that are left; the chief also writes what the run leaves behind.
+
+        Returns:
+            The exit code; None where the run has gone back to a checkpoint, from which another loop goes on.
+        """
         stop.doing("the first steps were traced")
         if isinstance(self._feed, ImageStream):  # who is to save does not wait for more images
             stop.then(partial(self._feed.outage.hurry, 0))
-        if self._hold is None:
-            ended = self._take_steps(stop, Follower())
-            self._abort.calm()
-            return self._leave(EXIT_RESTART if ended.stopped else EXIT_DONE)
-        if self._first_step == self._config.steps and self._store.stat(layout.RESULT):
-            taken = several(self._first_step, "step")
-            ownership.say(f"{self._store.url} is finished after {taken}; raise steps to go on")
+        if self._is_finished():
+            if self._hold:
+                taken = several(self._first_step, "step")
+                ownership.say(f"{self._store.url} is finished after {taken}; raise steps to go on")
             return self._leave(EXIT_DONE)
+        if self._hold is None:
+            return self._follow(self._take_steps(stop, Follower()))
         about = About(self._cluster.workers, self._supervision, self._entry)
-        chief = Chief(self._config, self._hold, self._state, self._first_step, about)
+        assert self._real is not None
+        chief = Chief(self._config, self._hold, self._state, self._first_step, about, self._real)
         self._abort.keep_with(chief.fail)
-        if self._real is not None:
-            chief.begin(self._real)
+        if self._first_step == 0:
+            chief.begin()
         stop.then(partial(self._hold.outage.hurry, KEEP_SECONDS))
         try:
             with distribution.peers(self._cluster):
@@ -125,25 +139,59 @@ class Loop:
             raise
         return self._lead_out(chief, ended)
 
-    def _lead_out(self, chief: Chief, ended: "_Ended") -> int:
-        self._abort.calm()  # peers wait for us from here on, and what is lost with one was done
+    def _follow(self, ended: "_Ended") -> int | None:
+        """Leave the chief's side after the last step."""
+        if ended.verdict >= 0:
+            self._feed.close()
+            return None
+        self._abort.calm()
+        if ended.verdict == STOP:
+            self._leave(EXIT_COLLAPSED)
+            raise Collapsed(f"step {ended.step}: worker 0, the chief, has seen that the game is over")
+        return self._leave(EXIT_RESTART if ended.stopped else EXIT_DONE)
+
+    def _lead_out(self, chief: Chief, ended: "_Ended") -> int | None:
+        over = None
         try:
-            if ended.stopped:
+            if ended.verdict >= 0:
+                self._feed.close()
+                chief.roll_back(ended.step, ended.verdict)
+                return None
+            self._abort.calm()  # peers wait for us from here on, and what is lost with one was done
+            if ended.verdict == STOP:
+                over = chief.collapsed(ended.step)
+            elif ended.stopped:
                 chief.stopped(ended.step)
                 return self._leave(EXIT_RESTART)
-            chief.finish(ended.step)
+            else:
+                chief.finish(ended.step)
         except GantryError as error:
             raise chief.fail(error) from error
+        if over:
+            self._leave(EXIT_COLLAPSED)
+            raise over
         return self._leave(EXIT_DONE)
 
+    def _is_finished(self) -> bool:
+        """Whether the run has taken its last step and written so; each worker waits for the chief to say."""
+        if self._first_step < self._config.steps:
+            return False
+        return bool(self._agree(bool(self._hold) and finished_steps(self._store) >= self._config.steps))
+
+    def _decide(self, step: int, mine: int) -> int:
+        """Agree whether to go on after the line of a step; only where the configuration may have it end."""
+        return self._agree_again(mine) if acts(self._config, step) else GO_ON
+
     def _take_steps(self, stop: StopFlag, chief: "Chief | Follower") -> "_Ended":
-        """Steps until the end, until nothing better comes, or until some worker is asked to stop."""
+        """Steps until the end, until nothing better comes, the game is over or some worker is to stop."""
         step, proposal = self._first_step, 1
         pace, good = _Pace(self._feed.most_steps), LastGood(self._state, step)
         with Watchdog(self._stall_seconds, self._abort.stalled) as watchdog:
             watchdog.beat()
             if (ended := self._catch_up(chief, stop, watchdog)) is not None:
                 return ended
+            if (verdict := self._decide(step, chief.verdict(step))) != GO_ON:
+                return _Ended(step, False, verdict)
             while step < self._config.steps:
                 count = min(proposal, _to_boundary(self._config, step))
                 rows = self._feed.take(count)
@@ -163,6 +211,9 @@ class Loop:
                 judged = self._judged(step, stop, watchdog) if due else None
                 with watchdog.held():
                     chief.after_call(step, outcome.metrics, judged)
+                    mine = chief.verdict(step)
+                if (verdict := self._decide(step, mine)) != GO_ON:
+                    return _Ended(step, False, verdict)
                 if outcome.stop or (due and judged is None):
                     return _Ended(step, step < self._config.steps or (judged is None and due))
                 if due and self._agree(chief.over):
@@ -304,6 +355,8 @@ class _Ended(NamedTuple):
     step: int
     stopped: bool
     """Whether there are more to take."""
+    verdict: int = GO_ON
+    """`STOP` or the step to go back to where the game is over."""
 
 
 class Follower:
@@ -317,6 +370,10 @@ class Follower:
     def lacks_figures(self, step: int) -> bool:
         """Nothing is known here."""
         return False
+
+    def verdict(self, step: int) -> int:
+        """Nothing is known here."""
+        return GO_ON
 
     def catch_up(self, step: int, judged: Judged) -> None:
         """Leave it to the chief."""

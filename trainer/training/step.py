@@ -41,6 +41,7 @@ class Stepper:
         state: State,
         table: Any = None,
         adam_steps: int = 0,
+        branches: tuple[int, ...] = (),
     ) -> None:
         """One for a run.
 
@@ -50,9 +51,10 @@ class Stepper:
             state: what it changes.
             table: the set, uint8 [count, height, width, channels] on each local replica; None when streaming.
             adam_steps: those that Adam has taken before the run's first.
+            branches: steps that rollbacks went back to, the first one first.
         """
         self._config = config
-        self._steps_before = adam_steps
+        self._steps_before, self._branches = adam_steps, branches
         self._strategy = strategy
         self._state = state
         self._table = table
@@ -173,7 +175,7 @@ class Stepper:
         """
         config = self._config
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        last, draws = config.d_repeats - 1, Draws(config, step, replica, self._replicas)
+        last, draws = config.d_repeats - 1, Draws(config, step, replica, self._replicas, self._branches)
         # The last batch's latents are both players', from the stream of runs that have no other.
         batches = [
             Batch(

@@ -60,6 +60,7 @@ def train(
             trains the run; nothing was written.
         RunLost: the run's record, or all of its checkpoints, were there and are gone.
         Diverged: a loss or a gradient became NaN or Inf.
+        Collapsed: the game of the networks is over, and the run is to stop then.
         PeerLost: another worker is gone.
         ComputeFailed: TensorFlow, a device or its library failed in this worker.
         StorageAway: storage did not answer for too long; everything up to the newest checkpoint is safe.
@@ -159,13 +160,19 @@ def _with_peers(
             data = _look(config, pin, lambda _: None)
         begins = begins or provenance.read(mine.store, config)
         material = Material(mine.store, mine.hold, data, options.path, begins.warm, keeper)
-        try:
-            loop = Loop(config, options.supervision, cluster, strategy, material, abort)
-        except UserError as error:
-            if mine.hold and is_new and not isinstance(error, RunLost):
-                _take_back(mine.hold.store, options.path)
-            raise
-        return loop.train(stop)
+        while True:
+            try:
+                loop = Loop(config, options.supervision, cluster, strategy, material, abort)
+            except UserError as error:
+                if mine.hold and is_new and not isinstance(error, RunLost):
+                    _take_back(mine.hold.store, options.path)
+                raise
+            if (code := loop.train(stop)) is not None:
+                return code
+            del loop  # a whole state, before the next one is made
+            is_new = False
+            if mine.hold:
+                abort.keep_with(partial(_tell_stopped, mine.hold))
 
 
 def _take_back(store: Store, path: RunPath) -> None:

@@ -31,6 +31,7 @@ from launcher.notes import note
 from launcher.records.follow import LogLine, log_attempts
 from launcher.records.run_folder import Found
 from launcher.records.states import (
+    COLLAPSED,
     FAILED,
     FINISHED,
     STOPPED,
@@ -231,7 +232,7 @@ class KubernetesBackend:
         for name in stop.end_evaluations(self.api, found.path):
             note(f"its evaluation, Job '{name}', was ended too")
         now = self.status(found)
-        if now.state not in (FINISHED, FAILED, STOPPED):
+        if now.state not in (FINISHED, FAILED, COLLAPSED, STOPPED):
             raise GantryError(
                 f"run '{now.run}' is {now.state}, and nothing of it was found in {self.where(found)} that "
                 f"could be stopped: {now.explanation}"

@@ -12,7 +12,7 @@ from launcher.records.follow import last_error
 from launcher.records.run_folder import Found
 from launcher.records.states import FINISHED
 from launcher.records.status import RunStatus, read_files
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
+from trainer.errors import EXIT_COLLAPSED, EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 from trainer.run import layout
 from trainer.run.layout import RunPath
 from trainer.storage import open_store
@@ -42,6 +42,9 @@ def finish(started: attempts.Started) -> Outcome:
     if code == EXIT_DONE:
         look = f"look at {layout.sample_grid(now.step or 0)} and {layout.LOSS_CURVES} in {path.url}"
         return Outcome(now, code, f"run '{path.name}' is finished at step {now.step}: {look}")
+    if code == EXIT_COLLAPSED:
+        why = (read_files(found.store).said or {}).get("message") or said  # a worker only says that it is so
+        return Outcome(now, EXIT_FAILED, f"run '{path.name}' has collapsed: {why}; {way_on(now)}")
     reason = now.explanation or now.state
     if said and code == EXIT_FAILED:
         reason += f": {said}"

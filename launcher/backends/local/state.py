@@ -10,6 +10,7 @@ from typing import Any
 from launcher.backends.local.living import Alive
 from launcher.backends.local.record import LocalRecord
 from launcher.records.states import (
+    COLLAPSED,
     FAILED,
     FINISHED,
     INTERRUPTED,
@@ -23,7 +24,7 @@ from launcher.records.states import (
     parse_time,
 )
 from launcher.wording import ending
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
+from trainer.errors import EXIT_COLLAPSED, EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER
 
 
 def join_state(
@@ -102,11 +103,13 @@ def _living(record: LocalRecord, alive: Alive, said: str | None) -> State:
 
 def _ended(record: LocalRecord, said: str | None) -> State:
     if record.exit_code is None:
-        if said in (FINISHED, STOPPED, FAILED):
+        if said in (FINISHED, STOPPED, FAILED, COLLAPSED):
             return State(said)
         return State(INTERRUPTED, "none of its processes is alive, and nobody saw them end")
     if record.exit_code == EXIT_DONE:
         return State(FINISHED)
+    if record.exit_code == EXIT_COLLAPSED:
+        return State(COLLAPSED, "the game of its networks was over")
     if record.exit_code in (EXIT_FAILED, EXIT_USER):
         return State(FAILED, _cause(record))
     if record.cause is None or (said == STOPPED and _cause_code(record) == EXIT_RESTART):

@@ -27,7 +27,7 @@ from launcher.backends.local import lock
 from launcher.backends.local.living import identify, send
 from launcher.backends.local.processes import spawn, worker_environment
 from launcher.backends.local.record import LocalRecord, last_word, now, read_record, write_record
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
+from trainer.errors import EXIT_COLLAPSED, EXIT_DONE, EXIT_FAILED, EXIT_RESTART, EXIT_USER, GantryError
 from trainer.run import layout
 from trainer.storage import LocalStore
 from trainer.storage.limits import Reserve, told
@@ -156,8 +156,9 @@ class Supervisor:
             return
         cause = min(causes, key=lambda worker: _severity(ended[worker]))
         self._save(cause=cause)
-        # Code 42 may mean that one worker was told to save and stop, and that the others are saving with it.
-        patient = ended[cause] == EXIT_RESTART or self._record.cancelled
+        # Code 42 may mean that one worker was told to save and stop, and that the others are saving with it;
+        # with 3 all leave by themselves.
+        patient = ended[cause] in (EXIT_RESTART, EXIT_COLLAPSED) or self._record.cancelled
         grace = self._record.grace_seconds
         self._ask_to_stop(grace if patient else min(grace, _FAILURE_GRACE_SECONDS))
 
@@ -183,8 +184,9 @@ def attempt_exit_code(codes: Sequence[int | None], cause: int | None) -> int:
     """Exit code of an attempt from those of its workers and the worker that ended it badly, if one did."""
     if codes and all(code == EXIT_DONE for code in codes):
         return EXIT_DONE
-    if EXIT_USER in codes:
-        return EXIT_USER
+    for decided in (EXIT_USER, EXIT_COLLAPSED):
+        if decided in codes:
+            return decided
     code = None if cause is None else codes[cause]
     if code is None or code == EXIT_RESTART or -code in _FROM_OUTSIDE:
         return EXIT_RESTART
@@ -193,7 +195,7 @@ def attempt_exit_code(codes: Sequence[int | None], cause: int | None) -> int:
 
 def _severity(code: int) -> int:
     """Rank of a bad ending among several at once: the user's mistake explains most, a lost peer least."""
-    if code == EXIT_USER:
+    if code in (EXIT_USER, EXIT_COLLAPSED):
         return 0
     if code == EXIT_RESTART:
         return 3

@@ -11,7 +11,7 @@ from launcher.diagnosis.explain.schedule_facts import ScheduleFacts
 from launcher.diagnosis.explain.schedules import experiment_of, gather_schedule
 from launcher.diagnosis.explain.target import find
 from launcher.errors import CannotAsk, NoSuchRun
-from launcher.records.states import FAILED, INTERRUPTED
+from launcher.records.states import COLLAPSED, FAILED, INTERRUPTED
 from launcher.records.status import RunStatus
 from launcher.runs.find import Place
 from trainer.errors import GantryError
@@ -54,7 +54,7 @@ def explained(where: Place | str, now: RunStatus) -> RunStatus:
     One that is under way, or of which no cause is known, stays as it is, and so does one that cannot be
     looked at again.
     """
-    if now.state not in (FAILED, INTERRUPTED):
+    if now.state not in (FAILED, COLLAPSED, INTERRUPTED):
         return now
     try:
         found = explain_run(where, f"{now.experiment}/{now.run}")

@@ -4,6 +4,7 @@ from functools import partial
 
 from launcher.diagnosis.explain.base import Diagnosis, Evidence, first
 from launcher.diagnosis.explain.causes import CAUSES
+from launcher.diagnosis.explain.causes.game import seen
 from launcher.diagnosis.explain.evidence import (
     from_condition,
     from_container,
@@ -30,7 +31,7 @@ def diagnose(facts: Facts) -> Diagnosis:
         key, finding = found
         return say(False, key, finding.sentence, tuple(finding.evidence), finding.fix)
     if well(now) or passing(facts):
-        return say(True, None, sentence_of(facts))
+        return say(True, None, sentence_of(facts), tuple(seen(facts)) if now.health else ())
     what = f"{facts.name} is {now.state}" + (f": {now.explanation}" if now.explanation else "")
     look = facts.command("logs", "--tail", "50")
     return say(False, UNKNOWN, f"{what}; no known cause fits", tuple(telling(facts)), look)

@@ -10,12 +10,12 @@ from launcher.errors import NotInstalled
 from launcher.looking.report.material import Material
 from launcher.looking.report.panels import draw
 from launcher.looking.report.timeline import restart_steps
-from launcher.records.states import FAILED, FINISHED, INTERRUPTED, LIVE_STATES
+from launcher.records.states import COLLAPSED, FAILED, FINISHED, INTERRUPTED, LIVE_STATES
 from trainer.losses import LOSSES
 from trainer.metrics import BY_NAME, HEADLINES, RATE
 
 GENERATOR = '<meta name="generator" content="Gantry'
-_TONES = {FINISHED: "good", FAILED: "bad", INTERRUPTED: "bad"}
+_TONES = {FINISHED: "good", FAILED: "bad", COLLAPSED: "bad", INTERRUPTED: "bad"}
 
 
 def render(material: Material) -> str:

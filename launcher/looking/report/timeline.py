@@ -28,7 +28,7 @@ _PATTERNS = (
     ("finished", re.compile(r"(?P<text>finished (?P<step>\d+) steps): .*")),
     ("error", re.compile(r"error: (?P<text>.*)")),
     ("warning", re.compile(r"warning: (?P<text>.*)")),
-    ("note", re.compile(r"(?:took the run over from|storage is back after) .*")),
+    ("note", re.compile(r"(?:took the run over from|storage is back after|step \d+: going on from step) .*")),
 )
 _PROGRESS = re.compile(r"(\d+)/\d+ \[D loss")
 
@@ -150,6 +150,8 @@ def _say_newest(attempt: Attempt, said: Mapping[str, Any] | None, ended: str | N
         attempt.ended = ended
     if not any(event.kind in ("finished", "stopped", "error") for event in attempt.events):
         attempt.how = state or "not begun"
+    elif state == "collapsed":
+        attempt.how = state
     step = (said or {}).get("step")
     if isinstance(step, int):
         attempt.reached = max(attempt.reached or 0, step)

@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 from launcher import backends
 from launcher.backends.base import Attempt
+from launcher.backends.outcome import REGARDLESS
 from launcher.looking.compare.differences import data_text
 from launcher.looking.curves import figures, read_curves
 from launcher.looking.show.objects import Inventory, take_stock
 from launcher.looking.show.settings import Setting, plain, settings_of
 from launcher.records.run_folder import Found
-from launcher.records.states import FINISHED, UNKNOWN, unasked
+from launcher.records.states import COLLAPSED, FINISHED, UNKNOWN, unasked
 from launcher.records.status import Files, RunStatus, assemble, read_json, read_word
 from launcher.runs.find import Place, backend_of, find
 from launcher.runs.recorded import begun_with
@@ -200,6 +201,6 @@ def next_steps(now: RunStatus, found: Found) -> list[NextStep]:
     return [
         step("what went wrong", "explain"),
         step("what its workers wrote", "logs"),
-        step("go on with it", "resume"),
+        step("go on with it", "resume", *(REGARDLESS if now.state == COLLAPSED else ())),
         *([home] if now.checkpoint_step is not None else []),
     ]

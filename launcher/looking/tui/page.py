@@ -20,7 +20,7 @@ from launcher.looking.tui.chart import Chart
 from launcher.looking.tui.feed import GridView, Page, Tail
 from launcher.looking.tui.text import line as _line
 from launcher.looking.tui.workers import worker_lines
-from launcher.records.states import FAILED, FINISHED, INTERRUPTED, RUNNING
+from launcher.records.states import COLLAPSED, FAILED, FINISHED, INTERRUPTED, RUNNING
 from launcher.records.status import RunStatus
 from launcher.wording import counted
 from trainer.errors import GantryError
@@ -34,7 +34,7 @@ _REST = 9  # lines that a grid below leaves to workers and log
 _SMALLEST = 8  # lines of a grid in which anything can be seen
 _WORKERS = 8  # lines of them at most
 _LABEL = 22  # columns of the charts' labels
-_COLOURS = {RUNNING: "green", FINISHED: "green", FAILED: "red", INTERRUPTED: "red"}
+_COLOURS = {RUNNING: "green", FINISHED: "green", FAILED: "red", COLLAPSED: "red", INTERRUPTED: "red"}
 
 
 _STYLES = ("cyan", "magenta")  # by place in a panel
@@ -100,7 +100,8 @@ def _header(page: Page, width: int) -> list[RenderableType]:
     if figures := [f"{word} {figure_text(found)}" for word, found in figures_of(now)]:
         lines.append(_line((", ".join(figures), "dim")))
     if now.health:
-        lines.append(_line((f"warning: {now.health}", "yellow")))
+        names = f"{', '.join(now.conditions)}: " if now.conditions else ""
+        lines.append(_line((f"warning: {names}{now.health}", "yellow")))
     if now.storage:
         lines.append(_line((f"storage {now.storage}", "yellow")))
     if page.problem:

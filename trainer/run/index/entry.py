@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-State = Literal["running", "finished", "failed", "stopped"]
+State = Literal["running", "finished", "failed", "stopped", "collapsed"]
 
 
 class Source(BaseModel):
@@ -80,7 +80,7 @@ def describe(
     """
     try:
         steps = int((record.get("config") or {}).get("steps") or 0)
-        done = bool(result) and int(result.get("steps") or 0) >= steps
+        done = result.get("state") != "collapsed" and bool(result) and int(result.get("steps") or 0) >= steps
         state: State = "finished" if done else _state(status)
         said: Mapping[str, Any] = result if done else status
         warm = record.get("warm_start")
@@ -112,7 +112,7 @@ def with_figures(entry: Entry, figures: Mapping[str, Any]) -> Entry:
 def _state(status: Mapping[str, Any]) -> State:
     said = status.get("state")
     # "finished" of fewer steps than run.json has by now: the run was given more and is about to take them.
-    return said if said in ("failed", "stopped") else "running"
+    return said if said in ("failed", "stopped", "collapsed") else "running"
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, float]:

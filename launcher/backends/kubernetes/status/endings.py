@@ -8,11 +8,12 @@ from typing import Any
 
 from launcher.backends.kubernetes.status.wording import because, error_line, last_line, one_line
 from launcher.render.labels import CONTAINER
-from trainer.errors import EXIT_DONE, EXIT_RESTART, EXIT_USER
+from trainer.errors import EXIT_COLLAPSED, EXIT_DONE, EXIT_RESTART, EXIT_USER
 
 _KILLED, _STOPPED, _RUNTIME = 137, 143, 255
 _MEANINGS = {
     EXIT_USER: "a mistake in the configuration or the data",
+    EXIT_COLLAPSED: "the game of its networks was over",
     EXIT_RESTART: "to be started again",
     # The first process of a container is beyond the reach of a SIGKILL from inside.
     _KILLED: "killed from outside: its container's runtime died, or somebody killed it",

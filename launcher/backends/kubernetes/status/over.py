@@ -9,7 +9,7 @@ from typing import Any
 
 from launcher.backends.kubernetes.status.jobs import Verdict, verdict, workers_of
 from launcher.backends.kubernetes.status.pods import PodStatus, containers, newest_pods, pod_status, runs
-from trainer.errors import EXIT_USER
+from trainer.errors import EXIT_COLLAPSED, EXIT_USER
 
 
 def workers_seen(
@@ -36,7 +36,7 @@ def is_over(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> bool:
 def _by_trainers(workers: Sequence[PodStatus]) -> Verdict | None:
     if workers and all(worker.done for worker in workers):
         return Verdict(True, "", "")
-    refused = any(worker.exit_code == EXIT_USER and worker.held_by for worker in workers)
+    refused = any(worker.exit_code in (EXIT_USER, EXIT_COLLAPSED) and worker.held_by for worker in workers)
     if refused and not any(worker.ready for worker in workers):
         return Verdict(False, "PodFailurePolicy", "")  # what the Job's controller says of it
     return None

@@ -7,7 +7,7 @@ from typing import Any
 from launcher.backends.kubernetes.status.jobs import Verdict, status
 from launcher.backends.kubernetes.status.pods import PodStatus
 from launcher.backends.kubernetes.status.wording import event_time, one_line
-from trainer.errors import EXIT_RESTART, EXIT_USER
+from trainer.errors import EXIT_COLLAPSED, EXIT_RESTART, EXIT_USER
 
 _REFUSALS = (
     (r"exceeded quota: (.*)", "the namespace's quota is used up: {0}"),
@@ -59,6 +59,6 @@ def _cause(end: Verdict, workers: Sequence[PodStatus]) -> PodStatus | None:
 
 def _says_little(worker: PodStatus) -> int:
     """0 for an end that explains others', 2 for one that others explain."""
-    if worker.exit_code == EXIT_USER or worker.reason == "OOMKilled":
+    if worker.exit_code in (EXIT_USER, EXIT_COLLAPSED) or worker.reason == "OOMKilled":
         return 0
     return 2 if worker.exit_code in (EXIT_RESTART, 143) or worker.reason == "Deleted" else 1

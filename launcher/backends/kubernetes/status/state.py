@@ -15,6 +15,7 @@ from launcher.backends.kubernetes.status.over import end_of, holding
 from launcher.backends.kubernetes.status.pods import NODE_NOT_READY, PodStatus
 from launcher.backends.kubernetes.status.reasons import why_failed
 from launcher.records.states import (
+    COLLAPSED,
     FAILED,
     FINISHED,
     INTERRUPTED,
@@ -35,6 +36,7 @@ from launcher.records.states import (
 from launcher.render.labels import CANCELLED, JOB_NAME, annotation, queue_of
 from launcher.spec.durations import spoken
 from launcher.wording import counted
+from trainer.errors import EXIT_COLLAPSED
 from trainer.storage.clock import age
 
 # Seconds between the record of a submission and the moment its Job is there and may begin.
@@ -203,6 +205,8 @@ def _decided(
         return State(STOPPING, "its pods save and stop") if busy else State(STOPPED)
     if end.succeeded:
         return State(FINISHED, holding(workers))
+    if state == COLLAPSED or any(worker.exit_code == EXIT_COLLAPSED for worker in workers):
+        return State(COLLAPSED, (word.message if word else "") or why_failed(end, job, workers, busy))
     return State(FAILED, why_failed(end, job, workers, busy))
 
 

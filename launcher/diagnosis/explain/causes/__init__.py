@@ -9,6 +9,7 @@ from launcher.diagnosis.explain.causes.admission import ADMISSION
 from launcher.diagnosis.explain.causes.altered import ALTERED
 from launcher.diagnosis.explain.causes.disks import DISKS
 from launcher.diagnosis.explain.causes.endings import ENDINGS, KILLED, LEFT
+from launcher.diagnosis.explain.causes.game import GAME
 from launcher.diagnosis.explain.causes.images import IMAGES
 from launcher.diagnosis.explain.causes.limits import DEADLINE, ENDED
 from launcher.diagnosis.explain.causes.mistakes import MISTAKES
@@ -29,6 +30,7 @@ from launcher.diagnosis.explain.schedule_facts import ScheduleFacts
 CAUSES: tuple[Cause[Facts], ...] = (
     ORPHANED,
     LEFT_OVER,
+    GAME,
     *WAITING,
     *IMAGES,
     *REFERENCES,

@@ -15,7 +15,7 @@ from trainer.config import VARIABLE as SENT
 from trainer.config import RunConfig
 from trainer.errors import EXIT_USER
 
-_RESUMABLE = ("steps", "recovery")  # what a resumed run may change
+_RESUMABLE = ("steps", "recovery", "health")  # what a resumed run may change
 
 
 class Setting(NamedTuple):

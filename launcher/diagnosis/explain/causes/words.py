@@ -22,7 +22,7 @@ _ERROR, _AGAIN = "error: ", "starting again: "
 # What ends a program that has not said "error:" itself.
 _CRASH = re.compile(r"(Fatal Python error: |[A-Za-z_.]+(Error|Exception|Interrupt)\b|terminate called).*")
 _LATE = "9999"  # sorts what has no time behind what has one
-_SPOKEN_FOR = ("failed", "restarting", "stopped")
+_SPOKEN_FOR = ("failed", "collapsed", "restarting", "stopped")
 
 
 class Word(NamedTuple):
