@@ -73,11 +73,6 @@ class Data(Section):
     shuffle_window: Annotated[int, Field(ge=BLOCK, multiple_of=BLOCK)] = 16384
     """Images that are shuffled together; sets up to this size are shuffled as a whole."""
 
-    @property
-    def holds_out(self) -> bool:
-        """Whether there are images that are never trained on."""
-        return bool(self.holdout or self.holdout_source)
-
 
 class Averaging(Section):
     """The generator's weights averaged over the run, of which its images are better than of the last ones."""

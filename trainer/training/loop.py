@@ -216,7 +216,7 @@ class Loop:
                     return _Ended(step, False, verdict)
                 if outcome.stop or (due and judged is None):
                     return _Ended(step, step < self._config.steps or (judged is None and due))
-                if due and self._agree(chief.over):
+                if due and self._agree_again(chief.over):
                     return _Ended(step, False)
         stop.take_on()
         return _Ended(step, False)
