@@ -58,6 +58,7 @@ PENALTIES = Panel("Penalties on the discriminator", "penalty")
 CLASSES = Panel("Classes", "cross-entropy")
 CLASS_ACCURACY = Panel("Classes told right", "right (%)", "%")
 DISTANCE = Panel("Frechet distance of samples", "FD")
+KERNEL = Panel("Kernel distance of samples", "KID")
 MANIFOLD = Panel("Precision and recall of samples", "share (%)", "%")
 SAMPLED = Panel("Classes in samples", "share (%)", "%")
 SEEN = Panel("Number of classes in samples", "classes")
@@ -67,7 +68,7 @@ VARIETY = Panel("Variety of a grid", "share")
 NORMS = Panel("Norms of weights", "norm")
 SPEED = Panel("Speed", "images/s", "images/s")
 PANELS = (
-    LOSSES, ACCURACIES, DISTANCE, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING, PARTS, CLASSES,
+    LOSSES, ACCURACIES, DISTANCE, KERNEL, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING, PARTS, CLASSES,
     CLASS_ACCURACY, PENALTIES, VARIETY, NORMS, SPEED,
 )  # fmt: skip
 
@@ -95,6 +96,7 @@ METRICS = (
     Metric("logit_centering", "penalty on scores", "scores", "scores", PENALTIES),
     Metric("label_smoothing", "cost of smoothed labels", "labels", "smoothed labels", PENALTIES),
     Metric("fd", "Frechet distance of samples", "FD", "training images", DISTANCE, -1),
+    Metric("kid", "kernel distance of samples", "KID", "training images", KERNEL, -1),
     Metric("precision", "precision of samples", "precision", "precision", MANIFOLD, 1),
     Metric("recall", "recall of samples", "recall", "recall", MANIFOLD, 1),
     Metric("classes", "classes seen in samples", "classes", "classes", SEEN, 1),

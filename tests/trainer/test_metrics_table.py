@@ -10,6 +10,7 @@ from trainer.methods.adversarial import names
 from trainer.metrics import (
     CHOICE,
     DISTANCE,
+    KERNEL,
     MANIFOLD,
     METRICS,
     OVERFITTING,
@@ -22,7 +23,7 @@ from trainer.metrics import (
 from trainer.regularizers import REGULARIZERS
 from trainer.training.progress import line
 
-JUDGED = (DISTANCE, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING)
+JUDGED = (DISTANCE, KERNEL, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING)
 VALUES = dict.fromkeys((metric.name for metric in METRICS), 0.25) | {"step": 50, "images": 3200}
 
 

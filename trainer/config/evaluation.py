@@ -6,7 +6,7 @@ from pydantic import Field
 
 from trainer.sections import Section
 
-BEST_BY = Literal["fd", "precision", "recall"]
+BEST_BY = Literal["fd", "kid", "precision", "recall"]
 """What the best checkpoint can be chosen by."""
 
 
@@ -20,7 +20,8 @@ class Evaluation(Section):
     """Images that are drawn for each, more than the feature network has features (Karras et al. 2020: 50,000
     against all of the set)."""
     metric: BEST_BY = "fd"
-    """By which the best checkpoint is chosen, on the first half of held-out images where there are any."""
+    """By which the best checkpoint is chosen, on the first half of held-out images where there are any; kid
+    (Binkowski et al. 2018) where these are fewer than the feature network has features."""
     stop_when_no_better: Annotated[int, Field(ge=0)] = 0
     """Evaluations in a row without a better one after which the run ends; 0 lets it take all its steps."""
 

@@ -60,14 +60,19 @@ class Comparison:
         self._config, self._network, self._sources = config, network, sources
         self._real, self._halves = real, halves
         self._against = figures.part(real, slice(0, config.evaluation.samples))
+        self._metrics = self._of(len(self._against.features))
         half, other = figures.halves(len(real.features))
-        self._floors: dict[str, float] = {}
-        if half.stop > network.size:
-            self._floors = figures.measured(figures.part(real, half), figures.part(real, other))
+        self._floors = figures.measured(
+            figures.part(real, half), figures.part(real, other), self._of(half.stop)
+        )
         self._beside: dict[str, float] = {}
         if halves:
             held = Seen(*(np.concatenate(each) for each in zip(*halves, strict=True)))
-            self._beside = figures.measured(self._against, held)
+            few = min(len(held.features), len(self._against.features))
+            self._beside = figures.measured(self._against, held, self._of(few))
+
+    def _of(self, images: int) -> tuple[str, ...]:
+        return figures.of_training(self._config.evaluation.metric, self._network, images)
 
     def figures(
         self, fake: Seen, drawer: Drawer, discriminator: keras.Model
@@ -79,11 +84,12 @@ class Comparison:
             drawer: draws more of them.
             discriminator: which is asked whether it knows its training images by heart.
         """
-        metric, found = self._config.evaluation.metric, figures.measured(self._against, fake)
+        metric = self._config.evaluation.metric
+        found = figures.measured(self._against, fake, self._metrics)
         values = {name: value for name, value in found.items() if name in BY_NAME}
         if self._halves:
             halves = zip((CHOSEN_BY, REPORTED), self._halves, strict=True)
-            values |= {name: figures.measured(half, fake)[metric] for name, half in halves}
+            values |= {name: figures.measured(half, fake, (metric,))[metric] for name, half in halves}
             values |= self._overfitting(drawer, discriminator)
         entry = {
             "samples": len(fake.features),
@@ -105,7 +111,7 @@ class Comparison:
             "draws": 1,
             "samples": samples,
             "floor": self._floors.get(metric),
-            "floor_samples": figures.compared(metric, half, half) if self._floors else 0,
+            "floor_samples": figures.compared(metric, half, half) if metric in self._floors else 0,
             "held_out": self._beside.get(metric),
             "features": self._network.label,
             "reference": self._told(),
@@ -158,13 +164,23 @@ class Comparison:
 
 
 def check(config: RunConfig, network: Network, sources: Sources) -> None:
-    """Refuse a Frechet distance of fewer images than features."""
-    samples = config.evaluation.samples
-    if samples <= network.size:
-        raise DataError(
-            f"evaluation.samples is {samples}, expected more than the {network.size} features of "
-            f"{network.label}"
-        )
+    """Refuse what the best is to be chosen by where there are too few images for it, or no network gives it.
+
+    Raises:
+        DataError: it names the images, and what takes fewer.
+    """
+    metric, samples = config.evaluation.metric, config.evaluation.samples
+    about = figures.METRICS[metric]
+    if about.needs not in network.gives:
+        raise DataError(f"evaluation.metric is {metric}, which {network.label} does not give")
+    least = (
+        f"more than the {network.size} features of {network.label}"
+        if about.above is None
+        else (f"more than {about.above}")
+    )
+    other = "; evaluation.metric=kid takes fewer" if metric == "fd" else ""
+    if not figures.enough(metric, network, samples):
+        raise DataError(f"evaluation.samples is {samples}, expected {least} for {metric}{other}")
     counts = {f"data.source {sources.source.name}": sources.source.count}
     if sources.held_out:
         for number, second in (("first", False), ("second", True)):
@@ -172,8 +188,5 @@ def check(config: RunConfig, network: Network, sources: Sources) -> None:
                 (sources.held_out.second == second).sum()
             )
     for what, count in counts.items():
-        if count <= network.size:
-            raise DataError(
-                f"{what}: {count} images, expected more than the {network.size} features of {network.label} "
-                "(evaluation.every_steps=0 judges nothing)"
-            )
+        if not figures.enough(metric, network, count):
+            raise DataError(f"{what}: {count} images, expected {least} for evaluation.metric {metric}{other}")

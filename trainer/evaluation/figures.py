@@ -99,7 +99,8 @@ METRICS: Mapping[str, Metric] = {
 }  # fmt: skip
 """By the names that scripts know them by."""
 TRAINING = ("fd", "precision", "recall", "classes", "balance", "sure")
-"""Those that a run is judged by while it trains: without KID, which takes longer than all of them."""
+"""Those that a run is judged by while it trains: without KID, unless the best is chosen by it, as it takes
+longer than all of them."""
 
 
 def measured(real: Seen, fake: Seen, metrics: Iterable[str] = TRAINING) -> dict[str, float]:
@@ -138,6 +139,20 @@ def chosen(asked: Iterable[str], network: Network, images: int) -> tuple[str, ..
     if network.size > frechet.PROJECTED and images <= network.size:
         usual = ["fd128" if metric == "fd" else metric for metric in usual]
     return tuple(usual)
+
+
+def of_training(metric: str, network: Network, images: int) -> tuple[str, ...]:
+    """What a run is judged by while it trains, of sets of as many images, with what its best is chosen by."""
+    wanted = dict.fromkeys((*TRAINING, metric))
+    return tuple(
+        each for each in wanted if METRICS[each].needs in network.gives and enough(each, network, images)
+    )
+
+
+def enough(metric: str, network: Network, images: int) -> bool:
+    """Whether a figure can be had of sets of as many images."""
+    above = METRICS[metric].above
+    return images > (network.size if above is None else above)
 
 
 def check_count(what: str, images: int, metrics: Iterable[str], network: Network) -> None:
