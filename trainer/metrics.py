@@ -66,6 +66,8 @@ CHOICE = Panel("Figure by which the best is chosen", "figure")
 OVERFITTING = Panel("Overfitting", "ratio")
 VARIETY = Panel("Variety of a grid", "share")
 NORMS = Panel("Norms of weights", "norm")
+OF_SAMPLES = (DISTANCE, KERNEL, MANIFOLD, CHOICE, SAMPLED, SEEN)
+"""Panels of figures that say nothing without what they were measured with."""
 SPEED = Panel("Speed", "images/s", "images/s")
 PANELS = (
     LOSSES, ACCURACIES, DISTANCE, KERNEL, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING, PARTS, CLASSES,

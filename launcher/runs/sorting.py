@@ -7,16 +7,14 @@ from typing import Any
 from launcher.errors import SpecError
 from launcher.records.states import ALL_STATES
 from launcher.records.status import RunStatus
-from trainer.metrics import CHOICE, DISTANCE, MANIFOLD, METRICS, SAMPLED, SEEN
+from trainer.metrics import METRICS, OF_SAMPLES
 from trainer.run.judged import comparable
 
 FIELDS = ("created", "updated", "run", "experiment", "state", "step", "images_per_second")
 """What runs can be sorted by besides their figures."""
 JUDGED = ("best", "judged")
 """Fields that are figures of a checkpoint's images, which are sorted only where they were measured alike."""
-FIGURES = frozenset(
-    metric.name for metric in METRICS if metric.panel in (DISTANCE, MANIFOLD, SAMPLED, SEEN, CHOICE)
-)
+FIGURES = frozenset(metric.name for metric in METRICS if metric.panel in OF_SAMPLES)
 """Metrics of a line that are such figures too; by what they were measured, `judged` tells."""
 _SHOWN = 20  # figures that an error names
 

@@ -1,6 +1,7 @@
 """The table of metrics: all that prints or draws one goes by it, and a row is all that a new one takes."""
 
 import subprocess
+from typing import get_args
 
 import pytest
 
@@ -10,6 +11,7 @@ from trainer.methods.adversarial import names
 from trainer.metrics import (
     CHOICE,
     DISTANCE,
+    HEADLINES,
     KERNEL,
     MANIFOLD,
     METRICS,
@@ -42,6 +44,13 @@ def test_a_step_gives_what_the_table_says():
         found |= {*names(config.resolve("mlp", sets))}
     of_grids = {metric.name for metric in METRICS if metric.panel in (metrics.VARIETY, metrics.NORMS)}
     assert {*found, *judged, *of_grids, metrics.RATE} == metrics.BY_NAME.keys()
+
+
+def test_every_figure_that_training_measures_is_told_with_what_it_was_measured_by():
+    from launcher.runs.sorting import FIGURES
+    from trainer.config.evaluation import BEST_BY
+
+    assert {*get_args(BEST_BY)} < FIGURES and not FIGURES & {*HEADLINES, metrics.RATE}
 
 
 def test_the_line_of_progress_is_the_pages():

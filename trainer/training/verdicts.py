@@ -1,6 +1,7 @@
 """What the chief keeps of a run's figures: which step is the best, what they cost, which are missing."""
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.config import RunConfig
@@ -21,10 +22,11 @@ _ENOUGH = 2  # evaluations, before their cost is judged: the first one compiles
 class Verdicts:
     """The figures of a run so far."""
 
-    def __init__(self, config: RunConfig, store: Store, log: MetricsLog) -> None:
-        """Go on with the lines that there are; best.json is mended where one died before it was written."""
+    def __init__(
+        self, config: RunConfig, store: Store, log: MetricsLog, lines: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Go on with the `lines` that there are; best.json is mended where one died before it was written."""
         self._config, self._store, self._log = config, store, log
-        lines = log.all_lines(store)
         self.choice = Choice(config.evaluation, lines)
         self._lacking = {line["step"] for line in lines if config.evaluation.metric not in line}
         self.seconds = 0.0
@@ -46,11 +48,11 @@ class Verdicts:
         """Say what was found of a step, and whether it is the best so far."""
         is_best = self.choice.hear(line)
         figure = judged.entry["metrics"][self._config.evaluation.metric]
-        floor = "" if figure["floor"] is None else f" (floor {figure['floor']:.2f})"
-        text = f"step {line['step']}: {figure['name']} {figure['value']:.2f}{floor}"
+        floor = "" if figure["floor"] is None else f" (floor {figure['floor']:.4g})"
+        text = f"step {line['step']}: {figure['name']} {figure['value']:.4g}{floor}"
         for name in (best.CHOSEN_BY, best.REPORTED):
             if name in line:
-                text += f", {BY_NAME[name].short} {line[name]:.2f}"
+                text += f", {BY_NAME[name].short} {line[name]:.4g}"
         if "recall" in line:
             text += f", precision {line['precision']:.2f}, recall {line['recall']:.2f}"
         ownership.say(text + (", the best so far" if is_best else ""))
