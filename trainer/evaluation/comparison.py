@@ -17,7 +17,8 @@ from trainer.data.holdout import HeldOut
 from trainer.errors import DataError
 from trainer.evaluation import copies, figures, reference
 from trainer.evaluation.drawing import BLOCK, Drawer
-from trainer.evaluation.features import Network, Seen
+from trainer.evaluation.features import Network, Seen, joined
+from trainer.evaluation.sets import Set
 from trainer.methods.packing import packed
 from trainer.metrics import BY_NAME
 from trainer.networks.keras_builder import call
@@ -59,6 +60,9 @@ class Comparison:
         """
         self._config, self._network, self._sources = config, network, sources
         self._real, self._halves = real, halves
+        held = sources.held_out
+        self._reference = str(Set(sources.source, sources.fingerprint))
+        self._held_out = str(Set(held.source, held.fingerprint)) if held else None
         self._against = figures.part(real, slice(0, config.evaluation.samples))
         self._metrics = self._of(len(self._against.features))
         half, other = figures.halves(len(real.features))
@@ -67,9 +71,9 @@ class Comparison:
         )
         self._beside: dict[str, float] = {}
         if halves:
-            held = Seen(*(np.concatenate(each) for each in zip(*halves, strict=True)))
-            few = min(len(held.features), len(self._against.features))
-            self._beside = figures.measured(self._against, held, self._of(few))
+            both = joined([*halves])
+            few = min(len(both.features), len(self._against.features))
+            self._beside = figures.measured(self._against, both, self._of(few))
 
     def _of(self, images: int) -> tuple[str, ...]:
         return figures.of_training(self._config.evaluation.metric, self._network, images)
@@ -94,8 +98,8 @@ class Comparison:
         entry = {
             "samples": len(fake.features),
             "features": self._network.label,
-            "reference": self._told(),
-            "held_out": self._sources.held_out and self._told_held_out(),
+            "reference": self._reference,
+            "held_out": self._held_out,
             "metrics": {name: self._figure(name, value, len(fake.features)) for name, value in found.items()},
             **{name: values[name] for name in (CHOSEN_BY, REPORTED, "copies", "d_overfit") if name in values},
         }
@@ -114,16 +118,8 @@ class Comparison:
             "floor_samples": figures.compared(metric, half, half) if metric in self._floors else 0,
             "held_out": self._beside.get(metric),
             "features": self._network.label,
-            "reference": self._told(),
+            "reference": self._reference,
         }
-
-    def _told(self) -> str:
-        source = self._sources.source
-        return f"{source.name}, {source.count} images, crc32c {self._sources.fingerprint}"
-
-    def _told_held_out(self) -> str:
-        held = self._sources.held_out
-        return f"{held.source.name}, {held.source.count} images, crc32c {held.fingerprint}" if held else ""
 
     def _overfitting(self, drawer: Drawer, discriminator: keras.Model) -> dict[str, float]:
         """Whether samples are copies, and whether D knows its training images by heart."""

@@ -22,7 +22,7 @@ def forward(weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[n
     """
     fixed = {name: tf.constant(value) for name, value in weights.items()}
 
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def run(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.cast(images, tf.float32) / 255.0
         for number in range(len(CONVOLUTIONS)):

@@ -27,7 +27,7 @@ def forward(weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[n
     """
     layers = _Layers(weights)
 
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def run(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.nn.relu6(layers.convolved((images - _MIDDLE) / _SCALE, "_conv_stem", "_bn0", 2))
         for number, (stride, expansion) in enumerate(_blocks()):

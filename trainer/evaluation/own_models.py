@@ -88,7 +88,7 @@ def _keras(own: Own) -> _Opened:
     inside = keras.Model(
         model.inputs, [last if own.layer is None else model.get_layer(own.layer).output, last]
     )
-    run = tf.function(lambda x: inside(x, training=False), autograph=False)
+    run = tf.function(lambda x: inside(x, training=False), autograph=False, reduce_retracing=True)
 
     def numbers(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found, end = run(tf.constant(images))

@@ -11,10 +11,10 @@ import numpy as np
 
 from trainer.errors import StorageError
 from trainer.evaluation.features import Seen
+from trainer.evaluation.sets import order
 from trainer.run import layout
 from trainer.storage import Store
 
-_ORDER = 0  # seed of the order in which a set's images are taken
 _BLOCK = 256  # neighbouring images, where they are not in memory
 
 
@@ -23,13 +23,13 @@ def chosen(count: int, most: int, in_memory: bool) -> np.ndarray:
 
     Of a set that is streamed whole blocks, evenly spread: single images would read a block each.
     """
-    random = np.random.RandomState(_ORDER)  # its numbers are the same in every NumPy
     if in_memory or count <= most:
-        return random.permutation(count)[:most]
+        return order(count)[:most]
     blocks = min(-(-most // _BLOCK), count // _BLOCK)
     starts = np.linspace(0, count - _BLOCK, blocks).astype(np.int64)
     ids = (starts[:, np.newaxis] + np.arange(_BLOCK)).reshape(-1)[:most]
-    return random.permutation(ids)
+    shuffled: np.ndarray = ids[order(len(ids))]
+    return shuffled
 
 
 def name(about: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ from trainer.pod.log_uploader import LogCopy
 from trainer.pod.rendezvous import Alone, Caller, Generation, Host, Meeting
 from trainer.pod.supervisor import Supervisor
 from trainer.pod.trainer_process import Child, Ending, Requests
-from trainer.run import index, layout, lost, ownership
+from trainer.run import index, judged, layout, lost, ownership
 from trainer.run.layout import RunPath
 from trainer.run.lease import RELEASE_SECONDS
 from trainer.run.status import CLOSE_SECONDS, amend, finished_steps
@@ -163,11 +163,9 @@ class _Pod:
     def newest_step(self) -> int | None:
         """Step of the newest complete checkpoint."""
         try:
-            found = [*self.store.list("checkpoints/")]
+            return max(judged.complete(self.store), default=0)
         except GantryError:
             return None
-        steps = (layout.checkpoint_step(at.name) for at in found if layout.is_complete(at.name, at.size))
-        return max((step for step in steps if step is not None), default=0)
 
     def restarts_before(self) -> int | None:
         """What status.json counts, when it is of this attempt and says that a trainer was at work."""

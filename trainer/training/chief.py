@@ -65,9 +65,10 @@ class Chief:
         self._config, self._hold, self._state, self._about = config, hold, state, about
         self._store = store = hold.store
         self._metrics = MetricsLog.resume(store, config.checkpoints.every_steps, step)
-        self._verdicts = Verdicts(config, store, self._metrics) if config.evaluation.on else None
+        lines = self._metrics.all_lines(store)
+        self._verdicts = Verdicts(config, store, self._metrics, lines) if config.evaluation.on else None
         self._real, self._drawn = real, (-1, real)
-        self._watch = Watch(config, self._metrics.all_lines(store), real)
+        self._watch = Watch(config, lines, real)
         self._shown = Shown(config, state.networks.generator, state.variables())
         self._grid = GridSampler(config, self._shown)
         self._writer = BackgroundWriter()

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from trainer.config import RunConfig
 from trainer.data import ImageSource
+from trainer.environment.tf_config import Cluster
 from trainer.errors import StorageError
 from trainer.evaluation import features, reference
 from trainer.evaluation.comparison import Comparison, Sources, check
@@ -24,9 +25,8 @@ from trainer.evaluation.features import Seen
 from trainer.run import ownership
 from trainer.sampling.shown import Shown
 from trainer.storage.retrying import ask
+from trainer.training import distribution
 from trainer.training.state import State
-
-_FEW = 512  # images whose nearest training image is looked for, and that D is asked about
 
 
 class Judged(NamedTuple):
@@ -45,7 +45,7 @@ class Judge:
         self,
         config: RunConfig,
         strategy: tf.distribute.Strategy,
-        place: tuple[int, int],
+        cluster: Cluster,
         state: State,
         sources: Sources,
     ) -> None:
@@ -54,7 +54,7 @@ class Judge:
         Args:
             config: the run's.
             strategy: that `state` was created under.
-            place: this worker's index, and how many there are.
+            cluster: the workers.
             state: what training changes.
             sources: what it is judged with.
 
@@ -62,7 +62,8 @@ class Judge:
             UserError: no feature network takes such images, or there are too few of them.
         """
         self._config, self._strategy, self._state, self._sources = config, strategy, state, sources
-        self._index, self._workers = place
+        self._index, self._workers = cluster.index, cluster.workers
+        self._agree = distribution.agreement(strategy, cluster)
         self._network = features.network_for(config.image.shape)
         check(config, self._network, sources)
         self._look = features.load(self._network)
@@ -128,7 +129,7 @@ class Judge:
         found = reference.load(kept, where) if kept else None
         if found is not None and len(found.features) != len(ids):
             found = None
-        if self._agreed(found is not None):
+        if self._agree(found is not None):
             return found or Seen(np.zeros((0, 0)), np.zeros((0, 0)))
         blocks = [np.resize(ids[at : at + BLOCK], BLOCK) for at in range(0, len(ids), BLOCK)]  # one shape
         seen = self._seen(len(ids), lambda number: self._look(read(blocks[number])), lambda: False, beat)
@@ -182,8 +183,3 @@ class Judge:
         here = tf.identity(stop)  # on this replica's device: an argument is on none
         reduced: list[tf.Tensor] = context.all_reduce(tf.distribute.ReduceOp.SUM, [placed, here])
         return reduced
-
-    def _agreed(self, chiefs: bool) -> bool:
-        """What the chief says, on every worker."""
-        empty = Seen(np.zeros((0, self._network.size)), np.zeros((0, self._classes)))
-        return self._together(empty, chiefs and self._index == 0)[1]

@@ -248,8 +248,7 @@ class Loop:
         """The judge of this worker's share of the samples."""
         kept = open_store(self._path.experiment_url) if self._hold else None
         sources = Sources(data.source, not data.streaming, data.held_out, data.pin.fingerprint, kept)
-        place = self._cluster.index, self._cluster.workers
-        return Judge(self._config, self._strategy, place, self._state, sources)
+        return Judge(self._config, self._strategy, self._cluster, self._state, sources)
 
     def _feed_from(self, step: int) -> Feed:
         """What the steps after `step` take."""
