@@ -203,7 +203,7 @@ class RunConfig(Section):
             raise ValueError(
                 f"data.labels is none, expected auto with conditioning.kind {self.conditioning.kind}"
             )
-        self.evaluation.check(self.metrics.every_steps)
+        self.evaluation.check(self.metrics.every_steps, self.image)
         check_parts(self.loss, self.regularizers, self.network, self.image)
         check_packing(self.packing, self.batch_size, self.microbatch, self.conditioning)
         check_microbatch(self.microbatch, self.batch_size, self.network, self.image)
