@@ -9,6 +9,8 @@ from trainer.sections import Image, Section
 
 BEST_BY = Literal["fd", "fd128", "kid", "precision", "recall", "modes", "kl", "sw"]
 """What the best checkpoint can be chosen by."""
+USUAL_SHARE = 0.05
+"""Of the time, that evaluations may cost before it is said how they would cost less."""
 _DIGITS = (28, 28)  # height and width of what the shipped classifier takes, grey or stacked as channels
 _OF_STACKS = ("modes", "kl")
 
@@ -30,8 +32,8 @@ class Evaluation(Section):
     against all of the set)."""
     features: Annotated[str, AfterValidator(_features)] = "auto"
     """In whose features: digits, a classifier of 28x28 images, which auto is for these; lite0 or lite0@SIDE,
-    EfficientNet-Lite0 of `gantry[features]`, for any, 12 ms an image and core; none, without a network, for
-    metric sw. What is installed where the run trains decides nothing."""
+    EfficientNet-Lite0 of `gantry[features]`, for any, 1.1 ms an image and core at 64 pixels; none, without a
+    network, for metric sw. What is installed where the run trains decides nothing."""
     metric: BEST_BY = "fd"
     """By which the best checkpoint is chosen, on the first half of held-out images where there are any; kid
     (Binkowski et al. 2018) or fd128 where these are fewer than the feature network has features; modes and kl
