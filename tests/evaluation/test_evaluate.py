@@ -16,7 +16,7 @@ from trainer.data import open_source, require_labels  # noqa: E402
 from trainer.errors import UserError  # noqa: E402
 from trainer.evaluation import told  # noqa: E402
 from trainer.evaluation.drawing import Drawer, draw  # noqa: E402
-from trainer.evaluation.evaluate import evaluate  # noqa: E402
+from trainer.evaluation.evaluate import _before, evaluate  # noqa: E402
 from trainer.evaluation.features import NETWORKS  # noqa: E402
 from trainer.evaluation.request import Request, check  # noqa: E402
 from trainer.run import evaluations  # noqa: E402
@@ -85,6 +85,27 @@ def test_the_same_checkpoint_has_the_same_figures_and_the_last_weights_have_othe
     last = told.as_json(evaluate(store, Request(samples=200, draws=1, average=False), lambda _: None))
     assert (once["average"], last["average"]) == (True, False)
     assert last["metrics"]["fd"]["value"] != once["metrics"]["fd"]["value"]
+
+
+def test_what_was_seen_of_real_images_is_kept_and_looked_up_by_training_and_evaluations(
+    root, store, tmp_path, monkeypatch
+):
+    source = (f"data.source=npz:{root}/training.npz", "data.holdout=0.3", "evaluation.every_steps=4")
+    figures = ("evaluation.samples=20", "evaluation.metric=kid", "metrics.every_steps=4")
+    assert run_here(tmp_path, *source, *figures, sets=AVERAGED) == 0
+    folder, run = open_store(str(tmp_path / "e")), open_store(str(tmp_path / "e" / "run"))
+    trained = {each.name for each in folder.list("references/")}
+    request = Request(samples=20, draws=1, metrics=("kid",))
+    first = evaluate(run, request, lambda _: None, folder)
+    own = {each.name for each in folder.list("references/")} - trained
+    assert len(trained) == 3 and len(own) == 1  # the run's set was there; held-out images as a whole were not
+    _before.clear()
+    monkeypatch.setattr("trainer.evaluation.sets.seen_in", None)
+    assert evaluate(run, request, lambda _: None, folder) == first
+    folder.write(own.pop(), b"damaged")
+    _before.clear()
+    with pytest.raises(TypeError):  # it is looked at again
+        evaluate(run, request, lambda _: None, folder)
 
 
 def test_without_held_out_images_it_says_that_copying_cannot_be_told(store):

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.data import ImageSource
-from trainer.evaluation import copies, features, figures, neighbours, sets
+from trainer.evaluation import copies, features, figures, neighbours, reference, sets
 from trainer.evaluation.drawing import draw
 from trainer.evaluation.features import Network, Seen
 from trainer.evaluation.judge import Figure, Judge
+from trainer.evaluation.reference import Say
 from trainer.evaluation.request import Request, check, network_of
 from trainer.sampling.generate import load as load_generator
 from trainer.storage import Store
@@ -17,8 +18,6 @@ from trainer.storage import Store
 _COPIES = 2000  # samples whose nearest training image is looked for
 
 _before: dict[tuple[object, ...], Judge] = {}  # one: of 20 checkpoints each, floors are half of the work
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,14 @@ class Evaluation:
         return f"stream 'evaluation', draws {self.draws}"
 
 
-def evaluate(store: Store, request: Request, say: Say) -> Evaluation:
+def evaluate(store: Store, request: Request, say: Say, kept: Store | None = None) -> Evaluation:
     """Judge a run's checkpoint.
 
     Args:
         store: the run's folder.
         request: what to judge, and against what.
         say: takes a line for each part of the work, which takes seconds.
+        kept: where what is seen of real images is looked up and kept, the experiment's folder.
 
     Raises:
         UserError: there is no run or no checkpoint, a set cannot be read, is too small or of another shape,
@@ -73,12 +73,16 @@ def evaluate(store: Store, request: Request, say: Say) -> Evaluation:
     known = check(store, request)
     network, look, _ = features.loaded(network_of(request, known), known.config.image.shape)
     training, apart = sets.training(store, known)
-    reference = sets.given("--reference", request.reference, known) or training
+    real = sets.given("--reference", request.reference, known) or training
     held_out = sets.given("--held-out", request.held_out, known) or apart
-    metrics = _metrics(request, network, [reference, held_out], say)
+    metrics = _metrics(request, network, [real, held_out], say)
     loaded = load_generator(store, known.config, request.step, request.average)
-    say(f"comparing with {reference} in {network.label}")
-    judge = _judge(network, look, metrics, request.samples, reference, held_out)
+    say(f"comparing with {real} in {network.label}")
+
+    def see(images: sets.Set, most: int) -> Seen:
+        return _seen(look, network, images, most, (training, apart), kept, say)
+
+    judge = _judge(network, see, metrics, request.samples, real, held_out)
     few = None
     for number in range(request.draws):
         say(f"drawing {request.samples} images of step {loaded.step}, {number + 1} of {request.draws}")
@@ -91,26 +95,45 @@ def evaluate(store: Store, request: Request, say: Say) -> Evaluation:
     near = _copies(training.source, few, held_out.source if held_out else None, request.neighbours)
     whose = str(held_out) if held_out else None
     return Evaluation(
-        store.url, loaded.step, loaded.is_average, request.samples, network.label, str(reference), whose,
+        store.url, loaded.step, loaded.is_average, request.samples, network.label, str(real), whose,
         judge.figures(), near, request.draws,
     )  # fmt: skip
 
 
+def _seen(
+    look: features.Look,
+    network: Network,
+    images: sets.Set,
+    most: int,
+    own: tuple[sets.Set, sets.Set | None],
+    kept: Store | None,
+    say: Say,
+) -> Seen:
+    """What the network sees in `most` images at most, of the run's own sets or of others."""
+    training, apart = own
+    which = "training" if images is training else "held out" if images is apart else "given"
+    held = (apart.fingerprint, apart.source.count) if apart and which != "given" else None
+    count, shape = min(most, images.source.count), images.source.shape
+    of = (training if which == "held out" else images).source.count
+    about = reference.about(which, images.fingerprint, held, network.label, shape, count, of)
+    return reference.seen(kept, about, lambda: sets.seen_in(look, images.source, most), say)
+
+
 def _judge(
     network: Network,
-    look: features.Look,
+    see: Callable[[sets.Set, int], Seen],
     metrics: tuple[str, ...],
     samples: int,
-    reference: sets.Set,
+    real: sets.Set,
     held_out: sets.Set | None,
 ) -> Judge:
     """What samples are compared with; that of the evaluation before where it is the same."""
-    key = (network, metrics, samples, str(reference), str(held_out))
+    key = (network, metrics, samples, str(real), str(held_out))
     if key not in _before:
-        real = sets.seen_in(look, reference.source, 2 * samples)
-        held = sets.seen_in(look, held_out.source, samples) if held_out else None
+        held = see(held_out, samples) if held_out else None
+        found = Judge(network, metrics, see(real, 2 * samples), held, samples)
         _before.clear()
-        _before[key] = Judge(network, metrics, real, held, samples)
+        _before[key] = found
     return _before[key].anew()
 
 
@@ -152,6 +175,6 @@ def _copies(
     median = float(np.median(near.distances))
     if held_out is None:
         return Copies(median, len(few))
-    others = held_out.read(sets.order(held_out.count)[: len(few)])
+    others = held_out.read(reference.order(held_out.count)[: len(few)])
     far = copies.nearest(others, sets.blocks(training, everything))
     return Copies(median, len(few), float(np.median(far)))

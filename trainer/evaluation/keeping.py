@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from trainer.errors import CheckpointDamaged, GantryError, ObjectMissing, UserError
 from trainer.evaluation import told
-from trainer.evaluation.evaluate import Evaluation, Say, evaluate
+from trainer.evaluation.evaluate import Evaluation, evaluate
+from trainer.evaluation.reference import Say
 from trainer.evaluation.request import Request
 from trainer.run import evaluations, index, judged, layout
 from trainer.run.evaluations import Entry
@@ -102,7 +103,8 @@ def _known(store: Store, step: int, request: Request, keeping: Keeping) -> Entry
 
 def _entry(store: Store, request: Request, keeping: Keeping, say: Say) -> tuple[Evaluation, dict[str, Any]]:
     begun = time.monotonic()
-    found = evaluate(store, request, say)
+    folder = open_store(store.url.rpartition("/")[0]) if keeping.write else None
+    found = evaluate(store, request, say, folder)
     about: Mapping[str, Any] = {"job": keeping.job} if keeping.job else {}
     values = {
         **told.as_json(found),

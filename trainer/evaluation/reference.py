@@ -4,18 +4,25 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from trainer.errors import StorageError
 from trainer.evaluation.features import Seen
-from trainer.evaluation.sets import order
 from trainer.run import layout
 from trainer.storage import Store
+from trainer.survey.shapes import Shape
 
+Say = Callable[[str], None]
+_ORDER = 0  # seed of the order in which a set's images are taken
 _BLOCK = 256  # neighbouring images, where they are not in memory
+
+
+def order(count: int) -> np.ndarray:
+    """A fixed order of a set's images; RandomState's numbers are the same in every NumPy."""
+    return np.random.RandomState(_ORDER).permutation(count)
 
 
 def chosen(count: int, most: int, in_memory: bool) -> np.ndarray:
@@ -32,10 +39,57 @@ def chosen(count: int, most: int, in_memory: bool) -> np.ndarray:
     return shuffled
 
 
+def about(
+    images: str,
+    files: str | None,
+    held_out: tuple[str, int] | None,
+    label: str,
+    shape: Shape,
+    count: int,
+    of: int,
+) -> dict[str, Any]:
+    """What some images are, and by which network they are seen, for `name`.
+
+    Args:
+        images: which of a run's they are: training, or held out.
+        files: crc32c of the files that they are from.
+        held_out: that of the held-out images and their count, where the run holds any out.
+        label: the network's.
+        shape: height, width and channels.
+        count: how many are looked at.
+        of: how many there are.
+    """
+    return {
+        "images": images,
+        "files": files,
+        "held out": None if held_out is None else list(held_out),
+        "features": label,
+        "shape": list(shape),
+        "count": count,
+        "of": of,
+    }
+
+
 def name(about: Mapping[str, Any]) -> str:
     """Name of the object for what was seen of some images by some network, which `about` says."""
     sha256 = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return f"{layout.REFERENCES}{sha256[:32]}.npz"
+
+
+def seen(store: Store | None, about: Mapping[str, Any], see: Callable[[], Seen], say: Say) -> Seen:
+    """What was kept, else what is seen now, which is kept for others; without a store nothing is kept."""
+    if store is None:
+        return see()
+    where = name(about)
+    found = load(store, where)
+    if found is not None and len(found.features) == about["count"]:
+        return found
+    found = see()
+    try:
+        keep(store, where, found)
+    except StorageError as error:
+        say(f"warning: {error}; the next evaluation has to look at its images again")
+    return found
 
 
 def load(store: Store, where: str) -> Seen | None:

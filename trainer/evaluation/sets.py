@@ -9,14 +9,13 @@ from trainer.config.sources import parse_source
 from trainer.data import ImageSource, Look, open_source, resolve_latest, seen
 from trainer.data.dataset import Accept, pinned
 from trainer.data.dataset import look as look_at
-from trainer.data.sources import by
+from trainer.data.sources import ArraySource, by
 from trainer.errors import UserError
-from trainer.evaluation import features
+from trainer.evaluation import features, reference
 from trainer.run.record import Record
 from trainer.storage import Store
 
 _BLOCK = 4096  # images of a set that are in memory at once, where it is not there as a whole
-_ORDER = 0  # seed of the order in which a set's images are taken
 
 
 class Set(NamedTuple):
@@ -58,11 +57,6 @@ def given(option: str, source: str | None, known: Record) -> Set | None:
     return Set(opened, seen(name, opened.count, look).fingerprint)
 
 
-def order(count: int) -> np.ndarray:
-    """A fixed order of a set's images; RandomState's numbers are the same in every NumPy."""
-    return np.random.RandomState(_ORDER).permutation(count)
-
-
 def blocks(source: ImageSource, ids: np.ndarray) -> Iterator[np.ndarray]:
     """Some of a set's images, some at a time."""
     return (source.read(ids[start : start + _BLOCK]) for start in range(0, len(ids), _BLOCK))
@@ -70,4 +64,5 @@ def blocks(source: ImageSource, ids: np.ndarray) -> Iterator[np.ndarray]:
 
 def seen_in(look: features.Look, source: ImageSource, most: int) -> features.Seen:
     """What the network sees in a set's images, in a fixed order, `most` at most."""
-    return features.joined([look(block) for block in blocks(source, order(source.count)[:most])])
+    ids = reference.chosen(source.count, most, isinstance(source, ArraySource))
+    return features.joined([look(block) for block in blocks(source, ids)])

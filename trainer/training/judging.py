@@ -117,15 +117,15 @@ class Judge:
     ) -> Seen:
         """What the network sees in some real images: from the experiment's folder where it is there."""
         held = self._sources.held_out
-        about = {
-            "images": which,
-            "files": self._sources.fingerprint if which == "training" else held and held.fingerprint,
-            "held out": None if held is None else [held.fingerprint, held.source.count],
-            "features": self._network.label,
-            "shape": list(self._config.image.shape),
-            "count": len(ids),
-            "of": self._sources.source.count,
-        }
+        about = reference.about(
+            which,
+            self._sources.fingerprint if which == "training" else held and held.fingerprint,
+            None if held is None else (held.fingerprint, held.source.count),
+            self._network.label,
+            self._config.image.shape,
+            len(ids),
+            self._sources.source.count,
+        )
         where, kept = reference.name(about), self._sources.kept
         found = reference.load(kept, where) if kept else None
         if found is not None and len(found.features) != len(ids):
