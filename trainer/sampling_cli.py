@@ -1,0 +1,146 @@
+"""``python -m trainer sample``: images of a generator."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trainer.environment.paths import expanded
+from trainer.environment.quiet import load_tensorflow
+from trainer.errors import UserError
+
+_COUNT = 25
+
+
+class Format(StrEnum):
+    """How to print."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Generator = Annotated[
+    str,
+    typer.Option(
+        "--run-dir",
+        help="Folder of a run, or gs://bucket/prefix/experiment/run; its export/, or a .keras file.",
+        callback=lambda text: text and expanded(text, "--run-dir"),
+    ),
+]
+Step = Annotated[int | None, typer.Option(help="Checkpoint's step; the newest if left out.")]
+Best = Annotated[bool, typer.Option("--best", help="The checkpoint that is best by the figures of training.")]
+LastWeights = Annotated[
+    bool, typer.Option("--last-weights", help="The last weights, where the run keeps their average too.")
+]
+OutputOption = Annotated[Format, typer.Option("-o", "--output", help="text, or json.")]
+
+
+def sample(
+    run_dir: Generator,
+    out: Annotated[
+        Path, typer.Option(help="grid.png, images.npz, or a folder for one PNG each; walk.gif or walk.mp4.")
+    ],
+    step: Step = None,
+    best: Best = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the latents; the run's if left out.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(help="Number of images; 25 if left out.", show_default=False)
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="One image of each seed, 0-63,70 say, whatever the others are; with labels a row of each "
+            "class, unless --class.",
+        ),
+    ] = None,
+    truncation: Annotated[
+        float | None, typer.Option(help="Cut latents off at this magnitude: less variety, fewer failures.")
+    ] = None,
+    interpolate: Annotated[
+        tuple[int, int] | None, typer.Option(help="Two seeds: the way from the one's image to the other's.")
+    ] = None,
+    walk: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="A film of the way through the images of --seeds and back to the first, N frames from each "
+            "to the next.",
+        ),
+    ] = None,
+    fps: Annotated[float, typer.Option(min=1, max=100, help="Frames a second of a film.")] = 20.0,
+    of_class: Annotated[
+        str | None,
+        typer.Option(
+            "--class", metavar="CLASS", help="Number or name of the class; every one in turn if left out."
+        ),
+    ] = None,
+    last_weights: LastWeights = False,
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """Draw images from a run's generator, or from one in a file.
+
+    The image of a seed is the first one of --seed, and an end of --interpolate. --truncation 0.7 holds each
+    entry of a latent, which is drawn from N(0, 1), within -0.7 to 0.7.
+
+    Example: python -m trainer sample --run-dir runs/digits/first --count 64 --out grid.png
+
+    Example: python -m trainer sample --run-dir runs/digits/first/export --seeds 0-7 --walk 30 --out walk.gif
+    """
+    from trainer.sampling import drawing, numbers, origin, writing
+
+    out = Path(expanded(str(out), "--out"))
+    _check_together(seeds, seed, count, interpolate)
+    writing.check_target(out, films=walk is not None)
+    chosen = None if seeds is None else numbers.seeds(seeds)
+    request = drawing.Request(
+        seed,
+        _COUNT if count is None else count,
+        truncation,
+        interpolate,
+        not last_weights,
+        of_class,
+        chosen,
+        walk,
+    )
+    found = origin.find(run_dir, step, best)
+    if found.known is None and last_weights:
+        raise UserError(f"--last-weights: expected none with {found.url}, which has one set of weights")
+    if found.known is not None:  # before the seconds that TensorFlow takes to load
+        drawing.check(drawing.of_run(found.known), request)
+    load_tensorflow()
+    from trainer.sampling.generate import generate
+
+    drawn = generate(found, request)
+    if walk is not None:
+        writing.write_film(drawn.images, out, fps)
+    else:
+        writing.write(drawn.images, out, interpolate is not None, drawn.places.columns, drawn.places.names)
+    _tell(
+        out,
+        {"images": len(drawn.images), "step": drawn.step, **drawing.told(request, drawn.places.labels)},
+        output,
+    )
+
+
+def _check_together(
+    seeds: str | None, seed: int | None, count: int | None, interpolate: tuple[int, int] | None
+) -> None:
+    """Refuse two ways of saying which images."""
+    if seeds is None:
+        return
+    for option, given in (
+        (f"--seed {seed}", seed is not None),
+        (f"--count {count}", count is not None),
+        ("--interpolate", interpolate is not None),
+    ):
+        if given:
+            raise UserError(f"{option}: expected none with --seeds {seeds}, which say all")
+
+
+def _tell(out: Path, about: dict[str, Any], output: Format) -> None:
+    print(json.dumps({"path": str(out), **about}, indent=2) if output is Format.JSON else out)
