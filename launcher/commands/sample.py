@@ -27,7 +27,8 @@ def sample(
         typer.Option(
             "--seeds",
             metavar="LIST",
-            help="One image of each seed, 0-63,70 say, whatever the others are; with labels a row of each class.",
+            help="One image of each seed, 0-63,70 say, whatever the others are; with labels a row of each "
+            "class, unless --class.",
             show_default=False,
         ),
     ] = None,
