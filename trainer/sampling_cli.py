@@ -1,15 +1,18 @@
-"""``python -m trainer sample``: images of a generator."""
+"""``python -m trainer sample`` and ``project``: what is done with a generator."""
 
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trainer.environment.paths import expanded
 from trainer.environment.quiet import load_tensorflow
 from trainer.errors import UserError
+
+if TYPE_CHECKING:
+    from trainer.sampling.origin import Origin
 
 _COUNT = 25
 
@@ -108,8 +111,7 @@ def sample(
         walk,
     )
     found = origin.find(run_dir, step, best)
-    if found.known is None and last_weights:
-        raise UserError(f"--last-weights: expected none with {found.url}, which has one set of weights")
+    _check_weights(found, last_weights)
     if found.known is not None:  # before the seconds that TensorFlow takes to load
         drawing.check(drawing.of_run(found.known), request)
     load_tensorflow()
@@ -142,5 +144,81 @@ def _check_together(
             raise UserError(f"{option}: expected none with --seeds {seeds}, which say all")
 
 
+def _check_weights(found: "Origin", last_weights: bool) -> None:
+    if found.known is None and last_weights:
+        raise UserError(f"--last-weights: expected none with {found.url}, which has one set of weights")
+
+
 def _tell(out: Path, about: dict[str, Any], output: Format) -> None:
     print(json.dumps({"path": str(out), **about}, indent=2) if output is Format.JSON else out)
+
+
+def project(
+    picture: Annotated[
+        str, typer.Argument(metavar="IMAGE", help="A picture, here or gs://.", show_default=False)
+    ],
+    run_dir: Generator,
+    out: Annotated[
+        str, typer.Option(metavar="FOLDER", help="For latent.npy, projection.png and distances.json.")
+    ],
+    step: Step = None,
+    best: Best = False,
+    of_class: Annotated[
+        str | None,
+        typer.Option(
+            "--class",
+            metavar="CLASS",
+            help="Number or name of its class; if left out, each start has the next one.",
+        ),
+    ] = None,
+    starts: Annotated[int, typer.Option(help="Latents that are followed, of which the nearest is kept.")] = 8,
+    updates: Annotated[int, typer.Option(help="Of each latent.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the first latents.")] = 0,
+    rate: Annotated[float, typer.Option(help="Of Adam at first; it falls to 0.")] = 0.1,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="digits, lite0, lite0@SIDE, or none for pixels alone; the one that fits if left out.",
+        ),
+    ] = None,
+    feature_weight: Annotated[
+        float, typer.Option(help="Of the distance of features, beside that of pixels.")
+    ] = 0.1,
+    last_weights: LastWeights = False,
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """Find the latent whose image comes nearest to a picture (GAN inversion).
+
+    The picture is brought to the generator's size and channels as data are. Several latents go down the
+    gradient of the distance in pixels and features; projection.png shows the picture and the nearest image
+    side by side, distances.json has the distance over the updates, and latent.npy is [1, latent_size].
+
+    Example: python -m trainer project three.png --run-dir runs/digits/first --class 3 --out three
+    """
+    from trainer.inversion.request import Request, read_picture
+    from trainer.sampling import drawing, origin
+
+    request = Request(of_class, starts, updates, seed, rate, features, feature_weight)
+    request.check()
+    picture = expanded(picture, "IMAGE")
+    found = origin.find(run_dir, step, best)
+    _check_weights(found, last_weights)
+    if found.known is not None:
+        drawing.class_number(drawing.of_run(found.known), of_class)
+    content = read_picture(picture)
+    load_tensorflow()
+    from trainer.inversion import project as inversion
+
+    folder = inversion.check_folder(out)
+    told, result, target = inversion.project(found, picture, content, request, not last_weights)
+    inversion.write(folder, told, result, target)
+    if output is Format.JSON:
+        print(
+            json.dumps({"path": str(folder), **{key: told[key] for key in told if key != "starts"}}, indent=2)
+        )
+        return
+    said = f"{folder}: pixels {told['pixels']:.4g}"
+    if told["feature_distance"] is not None:
+        said += f", features {told['feature_distance']:.4g} ({told['features']})"
+    print(said if told["class"] is None else f"{said}, class {told['class']}")
