@@ -18,7 +18,7 @@ from trainer.environment.stop_signals import Ended, end
 from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, GantryError
 from trainer.evaluation_cli import evaluate, features_app
 from trainer.run import layout
-from trainer.sampling_cli import project, sample
+from trainer.sampling_cli import export, project, sample
 from trainer.storage.limits import told as exhausted
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(features_app, name="features")
-for command in (presets, parts, config, describe, evaluate, sample, project):
+for command in (presets, parts, config, describe, evaluate, sample, project, export):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""``python -m trainer sample`` and ``project``: what is done with a generator."""
+"""``python -m trainer sample``, ``project`` and ``export``: what is done with a generator."""
 
 import json
 from enum import StrEnum
@@ -10,6 +10,8 @@ import typer
 from trainer.environment.paths import expanded
 from trainer.environment.quiet import load_tensorflow
 from trainer.errors import UserError
+from trainer.sampling.exporting import Kind
+from trainer.storage.limits import told as exhausted
 
 if TYPE_CHECKING:
     from trainer.sampling.origin import Origin
@@ -222,3 +224,43 @@ def project(
     if told["feature_distance"] is not None:
         said += f", features {told['feature_distance']:.4g} ({told['features']})"
     print(said if told["class"] is None else f"{said}, class {told['class']}")
+
+
+def export(
+    run_dir: Generator,
+    out: Annotated[
+        Path, typer.Option(help="generator.keras, .tflite or .onnx; a new folder for a SavedModel.")
+    ],
+    kind: Annotated[
+        Kind, typer.Option("--format", help="keras, savedmodel, tflite, or onnx (pip install tf2onnx onnx).")
+    ] = Kind.keras,
+    step: Step = None,
+    best: Best = False,
+    last_weights: LastWeights = False,
+    output: OutputOption = Format.TEXT,
+) -> None:
+    """Write a generator as a file that opens without Gantry.
+
+    It takes `latents` [n, size] from N(0, 1), and `label` int32 [n] where there are classes, and gives images
+    [n, height, width, channels] in [-1, 1].
+
+    Example: python -m trainer export --run-dir runs/digits/first --format tflite --out digits.tflite
+    """
+    from trainer.sampling import exporting, origin
+
+    out = Path(expanded(str(out), "--out"))
+    exporting.check(kind, out)
+    found = origin.find(run_dir, step, best)
+    _check_weights(found, last_weights)
+    load_tensorflow()
+    from trainer.networks import formats
+    from trainer.sampling.generate import portable
+
+    model, taken = portable(found, not last_weights)
+    try:
+        formats.save(model, kind, out)
+    except OSError as error:
+        raise exhausted(error, f"--out {out}") or UserError(
+            f"--out {out}: cannot be written: {error.strerror or error}"
+        ) from error
+    _tell(out, {"format": str(kind), "step": taken}, output)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from trainer import randomness
 from trainer.config import RunConfig
 from trainer.errors import UserError
-from trainer.networks.keras_builder import build, named_variables
+from trainer.networks.keras_builder import build, named_variables, portable_generator
 from trainer.run import checkpoints
 from trainer.sampling import drawing, from_file
 from trainer.sampling.drawing import About, Places, Request
@@ -75,6 +75,18 @@ def open_generator(origin: Origin, average: bool = True) -> Opened:
         return Opened(generator, from_file.about(generator, origin), None)
     loaded = load(origin.store, origin.known.config, origin.step, average)
     return Opened(loaded.generator, drawing.of_run(origin.known), loaded.step)
+
+
+def portable(origin: Origin, average: bool = True) -> tuple[keras.Model, int | None]:
+    """The generator of Keras' own layers, and the step of its weights; as it is, if it is of a file.
+
+    Raises:
+        UserError: as `open_generator`.
+    """
+    opened = open_generator(origin, average)
+    if origin.known is None:
+        return opened.generator, None
+    return portable_generator(origin.known.config, opened.generator.get_weights()), opened.step
 
 
 def draw(generator: keras.Model, latents: tf.Tensor, labels: Any = None, at_once: int = _BATCH) -> np.ndarray:
