@@ -13,7 +13,8 @@ from trainer.errors import ConfigError, GantryError, UserError
 from trainer.pictures import film
 from trainer.sampling import numbers, origin
 from trainer.sampling.drawing import Request
-from trainer.sampling.generate import generate, looped, truncate
+from trainer.sampling.generate import generate, looped, portable, truncate
+from trainer.sampling.sampler import to_bytes
 from trainer.sampling.writing import check_target, columns_of, write, write_film
 from trainer.storage import open_store
 
@@ -118,6 +119,9 @@ def test_a_generator_is_a_run_a_file_or_the_folder_of_one(run, tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             origin.find(where, **more)
+    model, step = portable(origin.find(run.url))
+    z = randomness.sample_latents(0, 4, 100)
+    assert step == 12 and np.abs(to_bytes(model(z)).numpy().astype(int) - drawn(run)[:4]).max() <= 1
     with pytest.raises(UserError, match=r"bad\.keras: Keras cannot load it: "):
         generate(origin.find(f"{tmp_path}/bad.keras"), Request())
     with pytest.raises(UserError, match=r"--step 5: there are checkpoints at 4, 8, 12"):
