@@ -7,15 +7,16 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.support.runs import run_here
 from trainer import randomness
 from trainer.cli import app
+from trainer.config import resolve
 from trainer.errors import UserError
 from trainer.evaluation.differentiable import features_of
 from trainer.evaluation.features import NETWORKS, load
 from trainer.inversion import project as inversion
 from trainer.inversion.request import Request, read_picture
-from trainer.networks.keras_builder import call
+from trainer.networks import export
+from trainer.networks.keras_builder import bare_generator, call
 from trainer.sampling import origin
 from trainer.sampling.generate import open_generator
 from trainer.sampling.sampler import to_bytes
@@ -25,9 +26,11 @@ FEW = Request(starts=3, updates=40, seed=2, features="none")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    root = tmp_path_factory.mktemp("run")
-    assert run_here(root, "steps=4", "network.latent_size=5", "conditioning.kind=projection") == 0
-    return origin.find(str(root / "e" / "run"))
+    """A generator of ten classes that was never trained, as a file."""
+    sets = ("network.generator_units=[16]", "network.latent_size=5", "conditioning.kind=projection")
+    file = tmp_path_factory.mktemp("export") / "generator.keras"
+    export.save(bare_generator(resolve("mlp", sets)), file)
+    return origin.find(str(file))
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +126,7 @@ def test_what_cannot_be_followed_is_refused(request_, said):
         (["."], ".: Is a directory"),
         (["a.png", "--class", "12"], "--class 12: expected a number from 0 to 9"),
         (["a.png", "--step", "3", "--best"], "--step 3: expected none with --best"),
+        (["a.png", "--last-weights"], "--last-weights: expected none with "),
     ],
 )
 def test_the_command_refuses_in_a_line_and_leaves_nothing(run, drawn, tmp_path, monkeypatch, words, said):
