@@ -194,6 +194,8 @@ def test_every_command_has_help_with_an_example():
         ["train"],
         ["worker"],
         ["sample"],
+        ["project"],
+        ["export"],
         ["evaluate"],
         ["data", "prepare"],
         ["data", "show"],
