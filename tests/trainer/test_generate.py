@@ -127,6 +127,17 @@ def test_a_generator_is_a_run_a_file_or_the_folder_of_one(run, tmp_path):
         drawn(run, step=5)
 
 
+def test_a_file_in_a_bucket_draws_as_the_one_here(run, gcs_root, tmp_path):
+    run.download("export/generator.keras", tmp_path / "generator.keras")
+    open_store(gcs_root).upload("export/generator.keras", tmp_path / "generator.keras")
+    here = drawn(open_store(f"{run.url}/export"), Request(seeds=(2,)))
+    for where in ("export", "export/generator.keras"):
+        there = origin.find(f"{gcs_root}/{where}")
+        assert np.array_equal(generate(there, Request(seeds=(2,))).images, here)
+    with pytest.raises(UserError, match=f"{gcs_root}/absent.keras: there is no such file"):
+        origin.find(f"{gcs_root}/absent.keras")
+
+
 def test_a_file_of_another_program_draws_where_it_takes_latents(tmp_path):
     keras.utils.set_random_seed(1)
     latents, label = keras.Input((6,)), keras.Input((3,))
