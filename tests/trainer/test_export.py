@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from trainer import config, randomness
 from trainer.errors import ConfigError
@@ -103,6 +104,11 @@ def test_layers_that_are_not_keras_own_are_no_keras_file_and_nothing_is_left(tmp
     ):
         formats.save(generator, "keras", tmp_path / "generator.keras")
     assert not list(tmp_path.iterdir())
+    files = [path.relative_to(tmp_path).as_posix() for path in formats.for_everybody(generator, tmp_path)]
+    assert "generator/saved_model.pb" in files and "generator/variables/variables.index" in files
+    latents = randomness.sample_latents(1, 3, 100)
+    served = tf.saved_model.load(str(tmp_path / "generator")).signatures["serving_default"](latents=latents)
+    np.testing.assert_allclose(served["output_0"], generator(latents, training=False), atol=1e-5)
 
 
 @pytest.mark.parametrize(

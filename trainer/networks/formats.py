@@ -44,17 +44,37 @@ def save(model: keras.Model, kind: str, path: Path) -> None:
         made.replace(path)
 
 
+def foreign_layers(model: keras.Model) -> list[str]:
+    """Names of the layers that are none of Keras' own, without which a file of Keras does not open."""
+    return [layer.name for layer in model.layers if not type(layer).__module__.startswith("keras.")]
+
+
+def for_everybody(model: keras.Model, folder: Path) -> list[Path]:
+    """Write what opens without Gantry: generator.keras, or the files of generator/, a SavedModel.
+
+    Returns:
+        The files, below `folder`.
+
+    Raises:
+        GantryError, OSError: as `save`.
+    """
+    if not foreign_layers(model):
+        export.save(model, folder / "generator.keras")
+        return [folder / "generator.keras"]
+    save(model, "savedmodel", folder / "generator")
+    return sorted(path for path in (folder / "generator").rglob("*") if path.is_file())
+
+
 def _no_output() -> contextlib.redirect_stdout[io.StringIO]:
     """For what the libraries print of their progress."""
     return contextlib.redirect_stdout(io.StringIO())
 
 
 def _keras(model: keras.Model, path: Path) -> None:
-    own = [layer.name for layer in model.layers if not type(layer).__module__.startswith("keras.")]
-    if own:
+    if foreign := foreign_layers(model):
         raise ConfigError(
-            f"--format keras: layer {own[0]} is none of Keras' own, expected savedmodel, which opens without "
-            "Gantry"
+            f"--format keras: layer {foreign[0]} is none of Keras' own, expected savedmodel, which opens "
+            "without Gantry"
         )
     export.save(model, path)
 
