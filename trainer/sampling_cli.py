@@ -198,11 +198,12 @@ def project(
 
     Example: python -m trainer project three.png --run-dir runs/digits/first --class 3 --out three
     """
-    from trainer.inversion.request import Request, read_picture
+    from trainer.inversion.request import Request, check_folder, read_picture
     from trainer.sampling import drawing, origin
 
     request = Request(of_class, starts, updates, seed, rate, features, feature_weight)
     request.check()
+    folder = check_folder(out)
     picture = expanded(picture, "IMAGE")
     found = origin.find(run_dir, step, best)
     _check_weights(found, last_weights)
@@ -212,7 +213,6 @@ def project(
     load_tensorflow()
     from trainer.inversion import project as inversion
 
-    folder = inversion.check_folder(out)
     told, result, target = inversion.project(found, picture, content, request, not last_weights)
     inversion.write(folder, told, result, target)
     if output is Format.JSON:

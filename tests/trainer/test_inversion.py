@@ -14,7 +14,7 @@ from trainer.errors import UserError
 from trainer.evaluation.differentiable import features_of
 from trainer.evaluation.features import NETWORKS, load
 from trainer.inversion import project as inversion
-from trainer.inversion.request import Request, read_picture
+from trainer.inversion.request import Request, check_folder, read_picture
 from trainer.networks import export
 from trainer.networks.keras_builder import bare_generator, call
 from trainer.sampling import origin
@@ -143,6 +143,6 @@ def test_a_folder_that_cannot_be_one_and_a_network_without_gradients_are_refused
     (tmp_path / "file").touch()
     for out, said in ((tmp_path / "file", "is a file"), (tmp_path / "no" / "where", "there is no folder")):
         with pytest.raises(UserError, match=said):
-            inversion.check_folder(str(out))
+            check_folder(str(out))
     with pytest.raises(UserError, match=r"--features own\.keras: expected digits, lite0, lite0@SIDE or none"):
         inversion.network_for(Request(features="own.keras"), (28, 28, 1))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from trainer.environment.paths import expanded
 from trainer.errors import ConfigError
 from trainer.evaluation.choosing import choose
 from trainer.evaluation.features import Network
@@ -20,20 +19,6 @@ from trainer.storage.limits import naming
 from trainer.storage.whole_file import whole_file
 
 LATENT, PICTURE, DISTANCES = "latent.npy", "projection.png", "distances.json"
-
-
-def check_folder(out: str) -> Path:
-    """The folder that is to hold the result, made if absent, once there is one.
-
-    Raises:
-        ConfigError: it is a file, or there is no folder above it.
-    """
-    path = Path(expanded(out, "--out"))
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"--out {path}: is a file, expected a folder")
-    if not path.absolute().parent.is_dir():
-        raise ConfigError(f"--out {path}: there is no folder {path.absolute().parent}")
-    return path
 
 
 def network_for(request: Request, shape: tuple[int, int, int]) -> Network:

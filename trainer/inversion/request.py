@@ -7,7 +7,8 @@ import numpy as np
 
 from trainer.data.pixels import decode
 from trainer.data.sources import Damage
-from trainer.errors import DataError, ObjectMissing, UserError
+from trainer.environment.paths import expanded
+from trainer.errors import ConfigError, DataError, ObjectMissing, UserError
 from trainer.storage import open_store
 
 MOST_STARTS = 256
@@ -45,6 +46,20 @@ class Request:
             raise UserError(f"--rate {self.rate:g}: expected more than 0, up to 10")
         if not 0 <= self.feature_weight <= 1e6:
             raise UserError(f"--feature-weight {self.feature_weight:g}: expected 0 to 1000000")
+
+
+def check_folder(out: str) -> Path:
+    """The folder that is to hold the result, made if absent, once there is one.
+
+    Raises:
+        ConfigError: it is a file, or there is no folder above it.
+    """
+    path = Path(expanded(out, "--out"))
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"--out {path}: is a file, expected a folder")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"--out {path}: there is no folder {path.absolute().parent}")
+    return path
 
 
 def read_picture(where: str) -> bytes:
