@@ -2,6 +2,7 @@
 
 import gc
 import os
+import random
 import signal
 import sys
 import tempfile
@@ -83,6 +84,12 @@ def temporary_files_where_they_were():
         tempfile.tempdir, scratch._mine = place, mine
         os.environ.pop("TMPDIR", None)
         os.environ.update({} if told is None else {"TMPDIR": told})
+
+
+@pytest.fixture(autouse=True)
+def weights_that_nobody_seeded():
+    """The same in every run: Keras takes an unseeded layer's from Python's own generator."""
+    random.seed(0)
 
 
 @pytest.fixture(autouse=True)

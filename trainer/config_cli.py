@@ -108,12 +108,15 @@ def describe(
 
     found = description.describe(resolved, replicas)
     spent, proposed = cost(preset, resolved), configuration.proposals(resolved)
+    judging = configuration.price(resolved)
     if output is Format.TEXT:
-        print("\n".join([description.as_text(found), _duration(resolved, spent), *map(_proposed, proposed)]))
+        costs = [_duration(resolved, spent), *([_judging(judging)] if judging.evaluations else [])]
+        print("\n".join([description.as_text(found), *costs, *map(_proposed, proposed)]))
         return
     run = {"steps": resolved.steps, **spent._asdict(), "seconds_per_1000_images": _pace(spent)}
     values = {key: value for each in proposed for key, value in each.values.items()}
-    print(json.dumps({**description.as_json(found), "run": run, "proposed": values}, indent=2))
+    told = {**description.as_json(found), "run": run, "evaluation": judging._asdict(), "proposed": values}
+    print(json.dumps(told, indent=2))
 
 
 def _pace(cost: Cost) -> float:
@@ -128,5 +131,13 @@ def _duration(config: configuration.RunConfig, cost: Cost) -> str:
     )
 
 
+def _judging(price: configuration.Price) -> str:
+    return (
+        f"evaluations: {price.evaluations}, about {price.seconds:.2g} s each in the features of "
+        f"{price.features}, {100 * price.share:.2g} % of the time on 2 cores; "
+        f"{price.every_steps} steps apart they would be 5 %"
+    )
+
+
 def _proposed(proposal: configuration.Proposal) -> str:
-    return f"{proposal.part} is off; StyleGAN2-ADA's rule ({proposal.why}): {proposal.options}"
+    return f"{proposal.part} is off; {proposal.rule} ({proposal.why}): {proposal.options}"

@@ -59,19 +59,22 @@ CLASSES = Panel("Classes", "cross-entropy")
 CLASS_ACCURACY = Panel("Classes told right", "right (%)", "%")
 DISTANCE = Panel("Frechet distance of samples", "FD")
 KERNEL = Panel("Kernel distance of samples", "KID")
+SLICED = Panel("Sliced Wasserstein distance of samples", "grey levels")
 MANIFOLD = Panel("Precision and recall of samples", "share (%)", "%")
 SAMPLED = Panel("Classes in samples", "share (%)", "%")
 SEEN = Panel("Number of classes in samples", "classes")
+MODES = Panel("Modes of stacked digits in samples", "modes")
+DIVERGENCE = Panel("KL of modes from equal ones", "nats")
 CHOICE = Panel("Figure by which the best is chosen", "figure")
 OVERFITTING = Panel("Overfitting", "ratio")
 VARIETY = Panel("Variety of a grid", "share")
 NORMS = Panel("Norms of weights", "norm")
-OF_SAMPLES = (DISTANCE, KERNEL, MANIFOLD, CHOICE, SAMPLED, SEEN)
+OF_SAMPLES = (DISTANCE, KERNEL, SLICED, MANIFOLD, CHOICE, SAMPLED, SEEN, MODES, DIVERGENCE)
 """Panels of figures that say nothing without what they were measured with."""
 SPEED = Panel("Speed", "images/s", "images/s")
 PANELS = (
-    LOSSES, ACCURACIES, DISTANCE, KERNEL, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING, PARTS, CLASSES,
-    CLASS_ACCURACY, PENALTIES, VARIETY, NORMS, SPEED,
+    LOSSES, ACCURACIES, DISTANCE, KERNEL, SLICED, MANIFOLD, CHOICE, SAMPLED, SEEN, MODES, DIVERGENCE,
+    OVERFITTING, PARTS, CLASSES, CLASS_ACCURACY, PENALTIES, VARIETY, NORMS, SPEED,
 )  # fmt: skip
 
 METRICS = (
@@ -98,12 +101,16 @@ METRICS = (
     Metric("logit_centering", "penalty on scores", "scores", "scores", PENALTIES),
     Metric("label_smoothing", "cost of smoothed labels", "labels", "smoothed labels", PENALTIES),
     Metric("fd", "Frechet distance of samples", "FD", "training images", DISTANCE, -1),
+    Metric("fd128", "Frechet distance of projected samples", "FD, 128", "projected to 128", DISTANCE, -1),
+    Metric("sw", "sliced W1 of samples", "SW", "training images", SLICED, -1),
     Metric("kid", "kernel distance of samples", "KID", "training images", KERNEL, -1),
     Metric("precision", "precision of samples", "precision", "precision", MANIFOLD, 1),
     Metric("recall", "recall of samples", "recall", "recall", MANIFOLD, 1),
     Metric("classes", "classes seen in samples", "classes", "classes", SEEN, 1),
     Metric("balance", "balance of classes in samples", "balance", "balance", SAMPLED, 1),
     Metric("sure", "samples of which the classifier is sure", "sure", "sure of the class", SAMPLED, 1),
+    Metric("modes", "modes seen in samples", "modes", "modes", MODES, 1),
+    Metric("kl", "KL of samples' modes from equal ones", "KL", "KL", DIVERGENCE, -1),
     Metric("chosen_by", "figure on the first half of held-out images", "held out", "first half", CHOICE),
     Metric("reported", "figure on the second half of held-out images", "reported", "second half", CHOICE),
     Metric(

@@ -32,7 +32,7 @@ def estimate_lines(found: "Estimate") -> list[str]:
     rows.append(("duration", duration_text(found.duration)))
     if found.proposed:
         options = " ".join(f"--set {key}={value}" for key, value in found.proposed.items())
-        rows.append(("proposed", f"by StyleGAN2-ADA's rule, for what is off: {options}"))
+        rows.append(("proposed", f"for what is off, StyleGAN2-ADA's rule and 5 % of the time: {options}"))
     rows += [(f"fits {each.where}", f"{_MARKS[each.fits]}: {each.text}") for each in found.fits]
     rows += [("warning", text) for text in found.warnings]
     wide = max(_WIDE, *(len(name) for name, _ in rows))

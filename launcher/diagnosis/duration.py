@@ -9,7 +9,7 @@ from launcher.backends.local.processes import available_cores
 from launcher.records.states import parse_time
 from launcher.spec.runspec import RunSpec
 from launcher.time_limit import within
-from trainer.config import RunConfig, same_work
+from trainer.config import RunConfig, price, same_work
 from trainer.errors import GantryError
 from trainer.networks.duration import seconds_per_1000_images
 
@@ -30,7 +30,7 @@ class Duration:
     steps: int
     seconds_per_1000_images: float
     seconds: float
-    """Of training; where it goes by another run, with that one's start."""
+    """Of training and of evaluations; where it goes by another run, with that one's start."""
     run: str | None
     """The finished run of the same experiment, work and number of workers whose pace it is; None where it is
     estimated from what a step computes."""
@@ -55,8 +55,11 @@ def duration(spec: RunSpec, config: RunConfig, asked: float | None, *, ask: bool
     else:
         pace, run = seconds_per_1000_images(config, cores, spec.workers), ""
     images = config.steps * config.images_per_step
-    seconds = round(images * pace / 1000, 1)
-    return Duration(images, config.steps, float(f"{pace:.3g}"), seconds, run or None, cores)
+    seconds = images * pace / 1000
+    if not run:
+        judging = price(config, cores, spec.workers)
+        seconds += judging.evaluations * judging.seconds
+    return Duration(images, config.steps, float(f"{pace:.3g}"), round(seconds, 1), run or None, cores)
 
 
 def asked_cores(spec: RunSpec, manifests: Sequence[dict[str, Any]]) -> float:

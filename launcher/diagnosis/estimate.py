@@ -16,7 +16,7 @@ from launcher.spec.footprint import Footprint, data_bytes, footprint
 from launcher.spec.kinds import has_pods
 from launcher.spec.runspec import RunSpec
 from launcher.wording import counted
-from trainer.config import RunConfig, proposals
+from trainer.config import RunConfig, price, proposals
 from trainer.errors import GantryError
 from trainer.networks.sizes import Sizes, sizes
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MIB = 2**20
 _LINE_BYTES = 240  # of metrics/, measured 233 to 237
 _LOG_BYTES, _LOG_LINE_BYTES = 4000, 110  # of a worker's log, both on the safe side
+_EVALUATION_BYTES = 3500  # measured, with what the line has of it
 _PICTURE_BYTES = 60_000  # export/loss.png
 _GRID = 1.6  # bytes of a grid for each of its images' pixels: 1.54 of grey noise, enlarged to be seen
 _OTHER_GRIDS = 2  # before the first step, and of real images
@@ -60,7 +61,7 @@ class Estimate:
     duration: Duration | None
     """None on a GPU, unless a run of the experiment's index shows the speed."""
     proposed: dict[str, str]
-    """Values that StyleGAN2-ADA's rule has for what is off, by key."""
+    """Values that rules have for what is off, by key."""
     fits: list[Fit] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -110,12 +111,14 @@ def bucket_growth(config: RunConfig, found: Sizes, workers: int) -> dict[str, in
     kept = set(sorted(saved)[-config.checkpoints.keep :]) | {s for s in saved if every and s % every == 0}
     image = math.prod(config.image.shape) * math.prod(config.grid)
     printed = math.ceil(steps / config.metrics.print_every_steps)
+    judged, best = price(config).evaluations, config.evaluation.on
     return {
-        "checkpoints": len(kept) * found.checkpoint_bytes,
+        "checkpoints": (len(kept) + best) * found.checkpoint_bytes,
         "samples": (math.ceil(steps / config.samples.every_steps) + _OTHER_GRIDS) * round(_GRID * image),
         "metrics": math.ceil(steps / config.metrics.every_steps) * _LINE_BYTES,
         "logs": workers * (_LOG_BYTES + printed * _LOG_LINE_BYTES),
-        "export": found.generator_bytes + _PICTURE_BYTES,
+        **({"evaluations": judged * _EVALUATION_BYTES} if best else {}),
+        "export": (1 + best) * found.generator_bytes + _PICTURE_BYTES,
     }
 
 

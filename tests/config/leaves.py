@@ -85,6 +85,8 @@ def values(leaf: Leaf) -> st.SearchStrategy[Any]:
         return st.lists(layers, max_size=3)
     if leaf.key == "evaluation.every_steps":  # multiples of a line's
         return st.integers(0, 10**4).map(lambda lines: 50 * lines)
+    if leaf.key == "evaluation.features":
+        return st.sampled_from(["auto", "digits", "lite0", "lite0@96", "none"])
     if leaf.key in ("microbatch", "packing"):  # divisors of a batch
         return st.sampled_from([schema["default"], 2, 4, 8, 16])
     if leaf.key == "data.source":

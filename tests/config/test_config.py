@@ -105,7 +105,7 @@ def test_every_field_is_bounded(leaf):
     schema = leaf.numbers
     if "enum" in schema or "const" in schema or schema.get("type") == "boolean":
         return
-    if leaf.key in ("warm_start.run", "data.holdout_source"):  # by the rules for names and sources
+    if leaf.key in ("warm_start.run", "data.holdout_source", "evaluation.features"):  # by rules of their own
         return
     bounds = {"minimum", "exclusiveMinimum", "minLength"}
     assert bounds & schema.keys()
@@ -119,7 +119,16 @@ APART = (
     {"batch_size", "microbatch", "packing", "conditioning.kind"},
     {"data.labels", "conditioning.kind"},
     {"warm_start.freeze", "warm_start.run"},
-    {"metrics.every_steps", "evaluation.every_steps", "evaluation.stop_when_no_better"},
+    {
+        "metrics.every_steps",
+        "evaluation.every_steps",
+        "evaluation.stop_when_no_better",
+        "evaluation.features",
+        "evaluation.metric",
+        "image.height",
+        "image.width",
+        "image.channels",
+    },
     {"data.holdout", "data.holdout_source", "data.placement"},
 )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer.config import preset_names, proposals, resolve, same_work
+from trainer.config import preset_names, price, proposals, resolve, same_work
 from trainer.losses import LOSSES
 from trainer.networks.duration import seconds_per_1000_images
 from trainer.presets import cost
@@ -30,10 +30,30 @@ def test_what_is_proposed_can_be_pasted(preset, loss):
 
 
 def test_what_is_there_is_left_alone_and_other_games_too():
-    assert proposed("mlp", "regularizers.r1.weight=10", "averaging.half_life_images=1") == {}
-    assert set(proposed("mlp", "regularizers.noise_r1.weight=1")) == {"ema"}
-    assert set(proposed("mlp", "loss=hinge")) == {"ema"}
-    assert set(proposed("mlp", "loss=wasserstein", "regularizers.weight_clipping.limit=0.01")) == {"ema"}
+    rest = {"ema", "evaluation"}
+    judged = "evaluation.every_steps=500"
+    assert proposed("mlp", "regularizers.r1.weight=10", "averaging.half_life_images=1", judged) == {}
+    assert set(proposed("mlp", "regularizers.noise_r1.weight=1")) == rest
+    assert set(proposed("mlp", "loss=hinge")) == rest
+    assert set(proposed("mlp", "loss=wasserstein", "regularizers.weight_clipping.limit=0.01")) == rest
+
+
+@pytest.mark.parametrize(("samples", "seconds"), [(1000, 0.30), (2000, 0.69), (5000, 2.37)])
+def test_an_evaluation_costs_about_what_was_measured(samples, seconds):
+    """On one thread, of `mlp`: the last of some evaluations, as its line says."""
+    config = resolve("mlp", [f"evaluation.samples={samples}"])
+    assert price(config, cores=1).seconds == pytest.approx(seconds, rel=0.15)
+
+
+def test_evaluations_are_as_often_as_takes_a_twentieth():
+    off = price(resolve("mlp"))
+    assert (off.share, off.evaluations) == (0, 0) and off.every_steps % 50 == 0
+    on = price(resolve("mlp", [f"evaluation.every_steps={off.every_steps}"]))
+    assert on.share == pytest.approx(0.05, rel=0.1) and on.evaluations == -(-10_000 // off.every_steps)
+    assert price(resolve("dcgan64")).features == "lite0"
+    [found] = [each for each in proposals(resolve("emoji")) if each.part == "evaluation"]
+    assert found.values["evaluation.features"] == "lite0" and "gantry[features]" in found.why
+    assert price(resolve("mlp", ["steps=10"])).every_steps == 50  # the last step of a short run
 
 
 @pytest.mark.parametrize(

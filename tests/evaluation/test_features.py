@@ -9,7 +9,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from trainer.data import open_source, require_labels  # noqa: E402
-from trainer.errors import DataError, UserError  # noqa: E402
+from trainer.errors import DataError  # noqa: E402
 from trainer.evaluation import features  # noqa: E402
 
 DIGITS = features.NETWORKS["digits"]
@@ -41,8 +41,3 @@ def test_weights_that_are_missing_or_others_are_refused_by_name():
         features.load(DIGITS._replace(weights="gone.npz"))
     with pytest.raises(DataError, match=rf"sha256 is {DIGITS.sha256}, expected 00"):
         features.load(DIGITS._replace(sha256="00"))
-
-
-def test_images_of_other_shapes_are_refused():
-    with pytest.raises(UserError, match=r"image 64x64x3: .*expected 28x28x1 \(digits\)"):
-        features.network_for((64, 64, 3))

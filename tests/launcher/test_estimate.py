@@ -72,7 +72,7 @@ def test_the_command_says_what_a_local_run_takes_and_starts_nothing(launcher, de
     took = found["duration"]
     assert (took["images"], took["steps"], took["run"]) == (204_800, 3200, None)
     assert took["seconds"] == pytest.approx(204.8 * took["seconds_per_1000_images"], rel=0.01)
-    assert found["proposed"] == {}  # it has both
+    assert [*found["proposed"]] == ["evaluation.every_steps"]  # it has R1 and the average
     text = launcher("submit", "--preset", "demo", "--workers", "2", "--estimate").stdout
     assert "2 processes" in text
     assert "204,800 images in 3,200 steps" in text and "s for 1,000 images, estimated, for " in text

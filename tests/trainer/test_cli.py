@@ -110,6 +110,7 @@ def test_describe_counts_the_pages_networks():
         "regularizers.r1.weight": "0.0012",
         "regularizers.r1.every": "16",
         "averaging.half_life_images": "20000",
+        "evaluation.every_steps": "550",
     }
     text = trainer("describe", "--preset", "dcgan64", "--replicas", "2")
     assert "18,858,883 parameters" in text.stdout and text.stderr == ""

@@ -14,6 +14,7 @@ from trainer import config
 from trainer.config.evaluation import Evaluation
 from trainer.data import dataset
 from trainer.data.dataset import Accept
+from trainer.environment.tf_config import Cluster
 from trainer.errors import EXIT_DONE, EXIT_RESTART, EXIT_USER, ConfigError, UserError
 from trainer.evaluation import comparison, features, reference
 from trainer.evaluation.features import Seen
@@ -22,7 +23,11 @@ from trainer.run.best import Choice
 from trainer.run.metrics_log import MetricsLog
 from trainer.run.status import finished_steps
 from trainer.storage import open_store
+from trainer.training.distribution import connect
+from trainer.training.judging import Judge
+from trainer.training.state import State
 
+AT_50, RGB = ("evaluation.every_steps=50",), ("image.height=32", "image.width=32", "image.channels=3")
 JUDGED = (*SMALL, "data.holdout=0.1", "evaluation.every_steps=20", "evaluation.samples=600")
 
 
@@ -197,6 +202,12 @@ def test_an_evaluation_stands_beside_those_of_another_provenance(store):
         (["evaluation.every_steps=70"], "evaluation.every_steps is 70, expected a multiple of"),
         (["evaluation.stop_when_no_better=2"], "evaluation.stop_when_no_better is 2, expected 0 without"),
         (["evaluation.every_steps=50", "evaluation.metric=loss"], "evaluation.metric is 'loss'"),
+        (["evaluation.features=inception"], "evaluation.features is .inception.: expected auto, digits"),
+        ([*AT_50, *RGB], r"evaluation.features is auto and images are 32x32x3, expected lite0 \(pip"),
+        ([*AT_50, *RGB, "evaluation.features=digits"], "evaluation.features is digits and images are 32x"),
+        ([*AT_50, "evaluation.features=none"], "evaluation.metric is fd, expected sw with .*features none"),
+        ([*AT_50, "evaluation.metric=sw"], "evaluation.metric is sw, expected fd, .*with .*features digits"),
+        ([*AT_50, "evaluation.metric=modes"], "evaluation.metric is modes, which is of stacked digits"),
     ],
 )
 def test_an_evaluation_that_cannot_be_is_refused(sets, said):
@@ -216,8 +227,43 @@ def test_fewer_images_than_features_are_refused(sets, said):
     data = dataset.look(known, None, Accept(), lambda _: None)
     sources = comparison.Sources(data.source, True, data.held_out, "", None)
     with pytest.raises(UserError, match=said) as failure:
-        comparison.check(known, features.network_for((28, 28, 1)), sources)
+        comparison.check(known, features.NETWORKS["digits"], sources)
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("features", "metric", "shape", "label", "also"),
+    [
+        ("none", "sw", (8, 12, 3), "laplacian 8", {"sw"}),
+        ("digits", "kl", (28, 28, 3), "digits@1b34 of each channel", {"kl", "modes", "precision", "recall"}),
+        ("lite0@32", "kid", (9, 9, 1), "lite0@32,sha256:5793", {"kid", "precision", "recall"}),
+    ],
+)
+def test_images_of_any_shape_are_judged_in_the_features_that_are_named(
+    tmp_path, features, metric, shape, label, also
+):
+    images = np.random.default_rng(0).integers(0, 256, (80, *shape), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", images=images)
+    about = (f"evaluation.features={features}", f"evaluation.metric={metric}", "evaluation.samples=30")
+    sides = [
+        f"image.{side}={size}" for side, size in zip(("height", "width", "channels"), shape, strict=True)
+    ]
+    net = ("network.generator_units=[8]", "network.discriminator_units=[8]", "data.holdout=0.2")
+    data = f"data.source=npz:{tmp_path / 'set.npz'}"
+    known = config.resolve("mlp", [*AT_50, *about, *sides, *net, data])
+    found = dataset.look(known, None, Accept(), lambda _: None)
+    sources = comparison.Sources(found.source, True, found.held_out, "f", open_store(str(tmp_path / "e")))
+    strategy = connect(Cluster(), 10)
+    with strategy.scope():
+        state = State(known)
+    for _ in range(2):  # looked at, and from what was kept of it
+        judge = Judge(known, strategy, Cluster(), state, sources)
+        judge.prepare(lambda: None)
+        judged = judge.judge(0, lambda: False, lambda: None)
+        assert judged.entry["features"].startswith(label)
+        assert also | {"chosen_by", "reported", "copies", "d_overfit"} == set(judged.values)
+        assert judged.entry["metrics"][metric]["floor"] is not None
+    assert len(list((tmp_path / "e" / "references").iterdir())) == 3  # of the set, and of two halves held out
 
 
 def test_a_run_that_cannot_be_judged_leaves_nothing(tmp_path):

@@ -8,24 +8,11 @@ import pytest
 from trainer import config, metrics
 from trainer.losses import LOSSES
 from trainer.methods.adversarial import names
-from trainer.metrics import (
-    CHOICE,
-    DISTANCE,
-    HEADLINES,
-    KERNEL,
-    MANIFOLD,
-    METRICS,
-    OVERFITTING,
-    PANELS,
-    SAMPLED,
-    SEEN,
-    Metric,
-    Panel,
-)
+from trainer.metrics import HEADLINES, METRICS, OF_SAMPLES, OVERFITTING, PANELS, Metric, Panel
 from trainer.regularizers import REGULARIZERS
 from trainer.training.progress import line
 
-JUDGED = (DISTANCE, KERNEL, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING)
+JUDGED = (*OF_SAMPLES, OVERFITTING)
 VALUES = dict.fromkeys((metric.name for metric in METRICS), 0.25) | {"step": 50, "images": 3200}
 
 

@@ -24,10 +24,11 @@ NETWORKS = {
 def layer(kind):
     """A built layer and an input of it."""
     first = keras.initializers.RandomNormal(stddev=1.0, seed=1)
+    options = {"first": first, "kernel_initializer": keras.initializers.GlorotUniform(seed=2), "name": "one"}
     if kind == "dense":
-        made, shape = SpectralDense(7, first=first, name="one"), (5, 6)
+        made, shape = SpectralDense(7, **options), (5, 6)
     else:
-        made, shape = SpectralConv2D(4, 3, strides=2, padding="same", first=first, name="one"), (5, 6, 6, 2)
+        made, shape = SpectralConv2D(4, 3, strides=2, padding="same", **options), (5, 6, 6, 2)
     made.build(shape)
     made.bias.assign(np.arange(made.bias.shape[0]))
     return made, tf.random.stateless_normal(shape, [1, 2])

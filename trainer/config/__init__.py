@@ -1,6 +1,7 @@
 """What a run is: validated, serialisable, with presets. Free of TensorFlow, so the launcher reads it too."""
 
 from trainer.config.carried import VARIABLE, Received, carry, receive
+from trainer.config.price import Price, price
 from trainer.config.proposals import Proposal, proposals
 from trainer.config.resolve import (
     conflicts,
@@ -25,6 +26,7 @@ __all__ = [
     "BLOCK",
     "MOST_ROWS",
     "VARIABLE",
+    "Price",
     "Proposal",
     "Received",
     "RunConfig",
@@ -40,6 +42,7 @@ __all__ = [
     "preset_about",
     "preset_names",
     "preset_values",
+    "price",
     "proposals",
     "receive",
     "resolve",

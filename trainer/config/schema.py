@@ -216,7 +216,7 @@ class RunConfig(Section):
             raise ValueError(
                 f"data.labels is none, expected auto with conditioning.kind {self.conditioning.kind}"
             )
-        self.evaluation.check(self.metrics.every_steps)
+        self.evaluation.check(self.metrics.every_steps, self.image)
         if self.warm_start.freeze:
             freezing.check(self.warm_start, self)
         check_parts(self.loss, self.regularizers, self.network, self.image)

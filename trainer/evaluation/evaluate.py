@@ -11,7 +11,6 @@ from trainer.evaluation.drawing import draw
 from trainer.evaluation.features import Network, Seen
 from trainer.evaluation.judge import Figure, Judge
 from trainer.evaluation.request import Request, check, network_of
-from trainer.run.record import Record
 from trainer.sampling.generate import load as load_generator
 from trainer.storage import Store
 
@@ -72,7 +71,7 @@ def evaluate(store: Store, request: Request, say: Say) -> Evaluation:
             a network does not load or gives no features, a metric does not go with it.
     """
     known = check(store, request)
-    network, look = _loaded(network_of(request, known), known)
+    network, look, _ = features.loaded(network_of(request, known), known.config.image.shape)
     training, apart = sets.training(store, known)
     reference = sets.given("--reference", request.reference, known) or training
     held_out = sets.given("--held-out", request.held_out, known) or apart
@@ -95,13 +94,6 @@ def evaluate(store: Store, request: Request, say: Say) -> Evaluation:
         store.url, loaded.step, loaded.is_average, request.samples, network.label, str(reference), whose,
         judge.figures(), near, request.draws,
     )  # fmt: skip
-
-
-def _loaded(network: Network, known: Record) -> tuple[Network, features.Look]:
-    """A network with its weights, and the number of features that it really gives."""
-    look = features.load(network)
-    found = look(np.zeros((2, *known.config.image.shape), np.uint8)).features
-    return network._replace(size=found.shape[1]), look
 
 
 def _judge(

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from trainer.errors import DataError, UserError
-from trainer.survey.shapes import Shape, by
+from trainer.survey.shapes import Shape
 
 Gives = Literal["features", "probabilities", "classes", "stacks", "projections"]
 """What a network finds in an image: features; probabilities of any classes; those of the data's own classes;
@@ -93,18 +93,20 @@ Look = Callable[[np.ndarray], Seen]
 """From uint8 images [n, height, width, channels]."""
 
 
-def network_for(shape: Shape) -> Network:
-    """The network that is shipped for images of that shape.
+def loaded(network: Network, shape: Shape) -> tuple[Network, Look, tuple[int, ...]]:
+    """A network with its weights, the number of features that it really gives, and the shape of its shares.
+
+    Args:
+        network: the one that was chosen.
+        shape: of the images that it is for.
 
     Raises:
-        UserError: there is none.
+        DataError: its file is missing or is another one.
+        UserError: a network of the user's own cannot be loaded, or gives no finite numbers.
     """
-    found = NETWORKS["digits"]
-    if tuple(shape) != found.shape:
-        raise UserError(
-            f"image {by(shape)}: no feature network takes it, expected {by(found.shape or ())} ({found.name})"
-        )
-    return found
+    look = load(network)
+    found = look(np.zeros((2, *shape), np.uint8))
+    return network._replace(size=found.features.shape[1]), look, found.shares.shape[1:]
 
 
 def load(network: Network) -> Look:

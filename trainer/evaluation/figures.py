@@ -98,12 +98,12 @@ METRICS: Mapping[str, Metric] = {
     "sw": Metric("sliced W1", "projections", _sliced, _SORTED, "grey levels", digits=3),
 }  # fmt: skip
 """By the names that scripts know them by."""
-TRAINING = ("fd", "precision", "recall", "classes", "balance", "sure")
-"""Those that a run is judged by while it trains: without KID, unless the best is chosen by it, as it takes
-longer than all of them."""
+TRAINING = ("fd", "precision", "recall", "classes", "balance", "sure", "modes", "kl", "sw")
+"""Those that a run is judged by while it trains, of what its network gives: without KID, unless the best is
+chosen by it, as it takes longer than all of them."""
 
 
-def measured(real: Seen, fake: Seen, metrics: Iterable[str] = TRAINING) -> dict[str, float]:
+def measured(real: Seen, fake: Seen, metrics: Iterable[str]) -> dict[str, float]:
     """The values of some `METRICS`; precision and recall of as many images of one set as of the other.
 
     Raises:

@@ -33,6 +33,13 @@ def seconds_per_1000_images(config: Batched, cores: float, workers: int = 1) -> 
     return 1000 * (computing + updating + sending) / images
 
 
+def seconds_of_drawing(config: Batched) -> float:
+    """Seconds of one core in which the generator draws an image: forward alone."""
+    layers = sizes(config).generator
+    flop, outputs = sum(layer.flop for layer in layers), sum(layer.outputs for layer in layers)
+    return flop / _FLOP_PER_SECOND + outputs * _SECONDS_PER_OUTPUT / 3
+
+
 def _outputs(found: Sizes) -> float:
     """Entries that layers put out in a step, for each real image, as `Sizes.flop_per_image` counts passes."""
     g, d = (sum(layer.outputs for layer in layers) for layers in (found.generator, found.discriminator))

@@ -6,6 +6,7 @@ Between two blocks all hear whether one of them was asked to stop: then the step
 on, before anything else.
 """
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +19,7 @@ from trainer.config import RunConfig
 from trainer.data import ImageSource
 from trainer.environment.tf_config import Cluster
 from trainer.errors import StorageError
-from trainer.evaluation import features, reference
+from trainer.evaluation import choosing, features, reference
 from trainer.evaluation.comparison import Comparison, Sources, check
 from trainer.evaluation.drawing import BLOCK, Drawer
 from trainer.evaluation.features import Seen
@@ -59,15 +60,15 @@ class Judge:
             sources: what it is judged with.
 
         Raises:
-            UserError: no feature network takes such images, or there are too few of them.
+            UserError: the feature network is not installed, or there are too few images for it.
         """
         self._config, self._strategy, self._state, self._sources = config, strategy, state, sources
         self._index, self._workers = cluster.index, cluster.workers
         self._agree = distribution.agreement(strategy, cluster)
-        self._network = features.network_for(config.image.shape)
+        by = config.evaluation.looks_by(config.image)
+        network = choosing.choose(by, config.image.shape, said="evaluation.features")
+        self._network, self._look, self._shares = features.loaded(network, config.image.shape)
         check(config, self._network, sources)
-        self._look = features.load(self._network)
-        self._classes = self._look(np.zeros((BLOCK, *config.image.shape), np.uint8)).shares.shape[1]
         self._shown = Shown(config, state.networks.generator, state.variables())
         self._drawer = Drawer(config, self._shown.generator, sources.source.labels)
         self._local = len(strategy.extended.worker_devices)
@@ -159,14 +160,15 @@ class Judge:
             parts.append(rows)
         size = self._network.size
         rows = np.concatenate(parts)[:count]
-        return Seen(rows[:, :size], rows[:, size:])
+        return Seen(rows[:, :size], rows[:, size:].reshape(len(rows), *self._shares))
 
     def _together(self, seen: Seen | None, stop: bool) -> tuple[np.ndarray, bool]:
-        """The blocks of all workers one after another, float32 [workers * 256, size + classes]."""
-        width = self._network.size + self._classes
+        """The blocks of all workers one after another, float32 [workers * 256, size + shares]."""
+        width = self._network.size + math.prod(self._shares)
         rows = np.zeros((BLOCK, width), np.float32)
         if seen is not None:
-            rows[: len(seen.features)] = np.concatenate(seen, axis=1)
+            shares = seen.shares.reshape(len(seen.shares), -1)
+            rows[: len(shares)] = np.concatenate((seen.features, shares), axis=1)
         if self._workers == 1:
             return rows, stop
         summed, stops = self._sum(tf.constant(rows), tf.constant(float(stop)))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.config import RunConfig
+from trainer.config.evaluation import USUAL_SHARE
 from trainer.errors import StorageError
 from trainer.metrics import BY_NAME
 from trainer.run import best, evaluations, ownership
@@ -14,8 +15,6 @@ from trainer.run.status import now
 from trainer.storage import Store
 from trainer.training.judging import Judged
 
-USUAL_SHARE = 0.05
-"""Of the time, that evaluations may cost before it is said how they would cost less."""
 _ENOUGH = 2  # evaluations, before their cost is judged: the first one compiles
 
 
