@@ -30,6 +30,7 @@ from launcher.commands.render import render
 from launcher.commands.report import report
 from launcher.commands.rerun import rerun
 from launcher.commands.resume import resume
+from launcher.commands.sample import sample
 from launcher.commands.samples import samples
 from launcher.commands.show import show
 from launcher.commands.status import status
@@ -74,6 +75,7 @@ _VERBS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "show": show,
         "metrics": metrics,
         "samples": samples,
+        "sample": sample,
         "evaluate": evaluate,
         "compare": compare,
         "report": report,

@@ -3,7 +3,6 @@
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,9 +15,10 @@ from trainer.environment import scratch, surroundings
 from trainer.environment.paths import expanded
 from trainer.environment.quiet import find_tensorflow, load_tensorflow
 from trainer.environment.stop_signals import Ended, end
-from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, GantryError, UserError
-from trainer.evaluation_cli import RunDir, evaluate, features_app
+from trainer.errors import EXIT_DONE, EXIT_FAILED, EXIT_USER, GantryError
+from trainer.evaluation_cli import evaluate, features_app
 from trainer.run import layout
+from trainer.sampling_cli import export, project, sample
 from trainer.storage.limits import told as exhausted
 
 # typer brings a click of its own in newer versions, so the base of its errors is found by its name.
@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.add_typer(features_app, name="features")
-for command in (presets, parts, config, describe, evaluate):
+for command in (presets, parts, config, describe, evaluate, sample, project, export):
     app.command()(command)
 
 
@@ -170,58 +170,6 @@ def worker(
         path = layout.run_path(root, experiment, fired.run)
         code = pod.work(path, resolved, arguments, os.environ)
     leave(code)
-
-
-@app.command()
-def sample(
-    run_dir: RunDir,
-    out: Annotated[Path, typer.Option(help="grid.png, images.npz, or a folder for one PNG each.")],
-    step: Annotated[int | None, typer.Option(help="Checkpoint's step; the newest if left out.")] = None,
-    best: Annotated[
-        bool, typer.Option("--best", help="The checkpoint that is best by the figures of training.")
-    ] = False,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of the latents; the run's if left out.")
-    ] = None,
-    count: Annotated[int, typer.Option(help="Number of images.")] = 25,
-    truncation: Annotated[
-        float | None, typer.Option(help="Cut latents off at this magnitude: less variety, fewer failures.")
-    ] = None,
-    interpolate: Annotated[
-        tuple[int, int] | None, typer.Option(help="Two seeds: the way from the one's image to the other's.")
-    ] = None,
-    of_class: Annotated[
-        str | None,
-        typer.Option(
-            "--class", metavar="CLASS", help="Number or name of the class; every one in turn if left out."
-        ),
-    ] = None,
-    last_weights: Annotated[
-        bool, typer.Option("--last-weights", help="The last weights, where the run keeps their average too.")
-    ] = False,
-) -> None:
-    """Draw images from a run's generator.
-
-    Example: python -m trainer sample --run-dir runs/digits/first --count 64 --out grid.png
-    """
-    from trainer.run import judged
-    from trainer.sampling import drawing
-    from trainer.storage import open_store
-
-    out = Path(expanded(str(out), "--out"))
-    drawing.check_target(out)
-    store = open_store(run_dir)
-    if best and step is not None:
-        raise UserError(f"--step {step}: expected none with --best")
-    chosen = judged.best_step(store, "--best") if best else step
-    request = drawing.Request(chosen, seed, count, truncation, interpolate, not last_weights, of_class)
-    known = drawing.check(store, request)  # before the seconds that TensorFlow takes to load
-    load_tensorflow()
-    from trainer.sampling.generate import generate
-
-    columns = drawing.columns_for(known, request)
-    drawing.write(generate(store, request), out, way=interpolate is not None, columns=columns)
-    print(out)
 
 
 def main() -> None:

@@ -175,10 +175,11 @@ def evaluate(
 
 def _here(found: "Found", wanted: "Wanted") -> "list[Entry]":
     from launcher.runs import evaluating
+    from launcher.runs.trainer_here import TrainerRefused
 
     try:
         return evaluating.judge_here(found, wanted)
-    except evaluating.TrainerRefused as refused:  # its line is on stderr already
+    except TrainerRefused as refused:  # its line is on stderr already
         raise typer.Exit(refused.exit_code) from None
 
 

@@ -102,7 +102,8 @@ class RunFlags:
             metavar="RUN",
             help="Begin with the weights of this run of the same experiment; latest is the newest finished "
             "one. Short for --set warm_start.run=RUN and refused beside one; wins over files. More with "
-            "--set warm_start.optimizer=kept and warm_start.required=false.",
+            "--set warm_start.optimizer=kept, warm_start.required=false, warm_start.fit=some and "
+            "warm_start.freeze=LAYERS.",
         ),
     ] = None
     stop_when_no_better: Annotated[

@@ -82,7 +82,8 @@ def samples(
     """Say where the newest grid of samples of a run is, in the run's own folder.
 
     A grid shows what the generator makes of the same latents, so that one sees it learn. Works while a run
-    trains and long after. Nothing is written but what --out and --gif name.
+    trains and long after. Nothing is written but what --out and --gif name, and nothing is drawn anew:
+    `launcher sample` does that.
 
     Example: launcher samples demo-20260102-x7k2 --open
 

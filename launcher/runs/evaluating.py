@@ -3,25 +3,23 @@
 The launcher itself has no TensorFlow. Either way the figures lie in the run's folder, which may train on.
 """
 
-import importlib.util
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from launcher import backends
 from launcher.backends.base import Backend, Evaluating
-from launcher.errors import NotInstalled, RunFailed, SpecError, Unsupported
+from launcher.errors import RunFailed, SpecError, Unsupported
 from launcher.notes import say
 from launcher.records.run_folder import Found
 from launcher.records.status import read_json
+from launcher.runs import trainer_here
 from launcher.runs.recorded import asked, begun_with, configuration
 from launcher.spec import kinds
 from launcher.spec.runspec import IMPLIED, RunSpec, make_spec
 from launcher.spec.settings import layered, spec_from
-from trainer.errors import EXIT_DONE, EXIT_USER, GantryError, UserError
+from trainer.errors import EXIT_DONE, EXIT_USER, UserError
 from trainer.run import judged, layout
 from trainer.run.evaluations import Entry
 
@@ -96,33 +94,10 @@ def judge_here(found: Found, wanted: Wanted, *, quiet: bool = False) -> list[Ent
         UserError, RunFailed: the trainer refuses, or fails.
         TrainerRefused: the same without `quiet`, when it has said why itself.
     """
-    if importlib.util.find_spec("tensorflow") is None:
-        raise NotInstalled(
-            "images are drawn by TensorFlow here: pip install 'gantry[trainer]', or judge a run that is in a "
-            "bucket with --on cluster"
-        )
-    command = [sys.executable, "-m", "trainer", *wanted.words(found.store.url), "-o", "json"]
-    sys.stdout.flush()
-    errors = subprocess.PIPE if quiet else None
-    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=errors, text=True)
-    lines = (done.stderr or "").splitlines()
-    if done.returncode != EXIT_DONE:
-        last = lines[-1].removeprefix("error: ") if lines else ""
-        if not quiet:
-            raise TrainerRefused(done.returncode)
-        raise (UserError if done.returncode == EXIT_USER else RunFailed)(last)
-    for line in lines:
-        say(line)
-    read = json.loads(done.stdout)
+    otherwise = "judge a run that is in a bucket with --on cluster"
+    words = [*wanted.words(found.store.url), "-o", "json"]
+    read = json.loads(trainer_here.call(words, quiet=quiet, otherwise=otherwise))
     return read if isinstance(read, list) else [read]
-
-
-class TrainerRefused(GantryError):
-    """The trainer has said on stderr what is wrong, and left with a code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"the trainer left with exit code {code}")
-        self.exit_code = code
 
 
 def begin_in_cluster(

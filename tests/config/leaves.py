@@ -38,6 +38,7 @@ COMPANY = {
     "loss": ["regularizers.gradient_penalty.weight=10"],
     "evaluation.stop_when_no_better": ["evaluation.every_steps=50"],
     "optimizer.schedule.kind": ["optimizer.schedule.decay_to=100"],
+    "warm_start.freeze": ["warm_start.run=older"],
 }
 
 
@@ -79,6 +80,9 @@ def values(leaf: Leaf) -> st.SearchStrategy[Any]:
     schema = leaf.schema
     if leaf.key == "warm_start.run":  # names that look like numbers as well
         return st.none() | st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
+    if leaf.key == "warm_start.freeze":  # layers that there are
+        layers = st.sampled_from(["generator", "discriminator/logit", "generator/*", "*/kernel"])
+        return st.lists(layers, max_size=3)
     if leaf.key == "evaluation.every_steps":  # multiples of a line's
         return st.integers(0, 10**4).map(lambda lines: 50 * lines)
     if leaf.key == "evaluation.features":

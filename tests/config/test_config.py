@@ -118,6 +118,7 @@ APART = (
     {"loss", "regularizers.label_smoothing.weight"},
     {"batch_size", "microbatch", "packing", "conditioning.kind"},
     {"data.labels", "conditioning.kind"},
+    {"warm_start.freeze", "warm_start.run"},
     {
         "metrics.every_steps",
         "evaluation.every_steps",

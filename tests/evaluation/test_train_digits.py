@@ -11,7 +11,7 @@ keras = pytest.importorskip("keras")
 from tests.data.test_idx import idx  # noqa: E402
 from trainer.data import open_source, require_labels  # noqa: E402
 from trainer.evaluation import train_digits  # noqa: E402
-from trainer.evaluation.features import NETWORKS, _read, of_weights  # noqa: E402
+from trainer.evaluation.features import NETWORKS, of_weights, weights_of  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,9 @@ def test_the_script_writes_weights_that_can_be_read_and_says_their_sum(some, tmp
     said = capsys.readouterr().out
     found = re.search(r"sha256 (\w{64})\n", said)
     assert found and re.search(r"right on the test set: \d+\.\d\d%", said)
-    weights = _read(NETWORKS["digits"]._replace(weights=str(out), sha256=found[1]))
+    weights = weights_of(NETWORKS["digits"]._replace(weights=str(out), sha256=found[1]))
     assert {name: value.shape for name, value in weights.items()} == {
-        name: value.shape for name, value in _read(NETWORKS["digits"]).items()
+        name: value.shape for name, value in weights_of(NETWORKS["digits"]).items()
     }
 
 

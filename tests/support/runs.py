@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from trainer import config
 from trainer.environment.tf_config import Cluster
 from trainer.run import layout
+from trainer.sampling import origin
+from trainer.sampling.drawing import Request
 from trainer.training.train import Options, train
 
 TINY = (
@@ -37,3 +39,10 @@ def run_here(root, *overrides, run="run", preset="mlp", sets=TINY, fresh=False, 
     options = Options(layout.run_path(str(root), "e", run), preset, given, fresh, **more)
     with _handlers_restored():
         return train(config.resolve(preset, given), options, Cluster())
+
+
+def drawn(store, request=None, step=None):
+    """Images that `trainer sample` would draw from what lies in a store."""
+    from trainer.sampling.generate import generate
+
+    return generate(origin.find(store.url, step), request or Request()).images

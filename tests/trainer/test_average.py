@@ -5,12 +5,11 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from tests.support.runs import run_here  # noqa: E402
+from tests.support.runs import drawn, run_here  # noqa: E402
 from trainer import config  # noqa: E402
 from trainer.errors import ConfigError  # noqa: E402
 from trainer.run import checkpoints, layout  # noqa: E402
 from trainer.sampling.drawing import Request  # noqa: E402
-from trainer.sampling.generate import generate  # noqa: E402
 from trainer.sampling.sampler import to_bytes  # noqa: E402
 from trainer.storage import open_store  # noqa: E402
 
@@ -62,11 +61,11 @@ def test_sample_draws_from_the_average_and_if_asked_from_the_last_weights(store,
     exported = keras.models.load_model(tmp_path / "generator.keras")
     from trainer import randomness
 
-    drawn = generate(store, Request(count=9))
+    images = drawn(store, Request(count=9))
     expected = to_bytes(exported(randomness.sample_latents(0, 9, 100), training=False)).numpy()
-    assert np.abs(drawn.astype(int) - expected).max() <= 1  # in other batches, so by rounding
-    last = generate(store, Request(count=9, average=False))
-    assert np.abs(drawn.astype(int) - last).mean() > 0.5
+    assert np.abs(images.astype(int) - expected).max() <= 1  # in other batches, so by rounding
+    last = drawn(store, Request(count=9, average=False))
+    assert np.abs(images.astype(int) - last).mean() > 0.5
 
 
 def test_a_grid_is_the_averages_and_a_resumed_one_has_its_bits(root, store):

@@ -195,6 +195,8 @@ def test_every_command_has_help_with_an_example():
         ["train"],
         ["worker"],
         ["sample"],
+        ["project"],
+        ["export"],
         ["evaluate"],
         ["data", "prepare"],
         ["data", "show"],

@@ -1,19 +1,24 @@
-"""``export/generator.keras`` opens in every Keras that pyproject.toml allows."""
+"""Generators as files: in every Keras that pyproject.toml allows, in TensorFlow alone, in TensorFlow Lite."""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from trainer import config, randomness
-from trainer.networks import export
+from trainer.errors import ConfigError
+from trainer.networks import export, formats
 from trainer.networks.keras_builder import build, portable_generator
+from trainer.sampling import exporting
 
 PROJECT = Path(__file__).parents[2]
 OLDEST = PROJECT / ".venv-keras"  # made by make
@@ -28,6 +33,20 @@ for folder in sys.argv[1:]:
     drawn = model(given if len(given) > 1 else given["latents"], training=False)
     np.save(f"{folder}/drawn.npy", np.asarray(drawn))
 print(keras.__version__)
+"""
+OTHERS = """
+import tensorflow as tf
+
+for folder in sys.argv[1:]:
+    given = dict(np.load(f"{folder}/given.npz"))
+    served = tf.saved_model.load(f"{folder}/served")
+    inputs = {name: tf.constant(value) for name, value in given.items()}
+    (drawn,) = served.signatures["serving_default"](**inputs).values()
+    np.save(f"{folder}/served.npy", drawn.numpy())
+    lite = tf.lite.Interpreter(model_path=f"{folder}/generator.tflite")
+    (drawn,) = lite.get_signature_runner("serving_default")(**given).values()
+    np.save(f"{folder}/lite.npy", drawn)
+assert "trainer" not in sys.modules
 """
 
 
@@ -46,13 +65,14 @@ def exported(tmp_path_factory):
         np.savez(folder / "given.npz", **given)
         inputs = list(given.values())
         made[folder] = generator(inputs if len(inputs) > 1 else inputs[0], training=False).numpy()
+        assert sorted(path.name for path in folder.iterdir()) == ["generator.keras", "given.npz"]
     return made
 
 
-def opened(exported, environment):
+def opened(exported, environment, code=OPEN):
     """The version of Keras of another process, which draws with the files what was drawn of them here."""
     done = subprocess.run(
-        [sys.executable, "-c", OPEN, *exported],
+        [sys.executable, "-c", code, *exported],
         env=os.environ | {"KERAS_BACKEND": "tensorflow"} | environment,
         capture_output=True,
         text=True,
@@ -61,8 +81,56 @@ def opened(exported, environment):
     for folder, images in exported.items():
         np.testing.assert_allclose(np.load(folder / "drawn.npy"), images, atol=1e-5)
         (folder / "drawn.npy").unlink()
-        assert sorted(path.name for path in folder.iterdir()) == ["generator.keras", "given.npz"]
     return done.stdout.strip()
+
+
+def test_onnx_draws_the_same_where_it_can_be_written(exported, tmp_path):
+    pytest.importorskip("tf2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    for number, (folder, images) in enumerate(exported.items()):
+        path = tmp_path / f"{number}.onnx"
+        formats.save(keras.models.load_model(folder / "generator.keras"), "onnx", path)
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        np.testing.assert_allclose(
+            session.run(None, dict(np.load(folder / "given.npz")))[0], images, atol=1e-5
+        )
+
+
+def test_layers_that_are_not_keras_own_are_no_keras_file_and_nothing_is_left(tmp_path):
+    sets = ["network.generator_filters=[4,2]", "network.discriminator_filters=[2,4]"]
+    generator = build(config.resolve("dcgan", sets)).generator
+    with pytest.raises(
+        ConfigError, match=r"layer normalize_project is none of Keras' own, expected savedmodel"
+    ):
+        formats.save(generator, "keras", tmp_path / "generator.keras")
+    assert not list(tmp_path.iterdir())
+    files = [path.relative_to(tmp_path).as_posix() for path in formats.for_everybody(generator, tmp_path)]
+    assert "generator/saved_model.pb" in files and "generator/variables/variables.index" in files
+    latents = randomness.sample_latents(1, 3, 100)
+    served = tf.saved_model.load(str(tmp_path / "generator")).signatures["serving_default"](latents=latents)
+    np.testing.assert_allclose(served["output_0"], generator(latents, training=False), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "out", "said"),
+    [
+        ("keras", "a.tflite", r"a\.tflite: expected a name ending in \.keras with --format keras"),
+        ("tflite", "a", r"expected a name ending in \.tflite"),
+        ("savedmodel", "a.keras", "expected the name of a folder with --format savedmodel"),
+        ("savedmodel", "there", "there: is there already, expected a new name"),
+        ("tflite", "no/a.tflite", "there is no folder .*/no"),
+    ],
+)
+def test_what_could_not_be_written_is_refused_before_tensorflow_loads(tmp_path, kind, out, said):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(ConfigError, match=said):
+        exporting.check(exporting.Kind(kind), tmp_path / out)
+
+
+def test_a_package_that_is_missing_is_named_with_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="tf2onnx is not installed, expected pip install tf2onnx onnx"):
+        exporting.check(exporting.Kind.onnx, tmp_path / "a.onnx")
 
 
 @pytest.mark.skipif(not OLDEST.exists(), reason="make .venv-keras/oldest installs it")
@@ -72,14 +140,21 @@ def test_the_oldest_keras_that_is_allowed_draws_the_same(exported):
     assert version.startswith(f"{allowed}.")
 
 
-def test_this_keras_draws_the_same_and_only_the_file_is_left(exported):
-    opened(exported, {})
+def test_this_keras_tensorflow_and_tensorflow_lite_draw_the_same_without_gantry(exported, tmp_path):
+    folders = {tmp_path / str(number): folder for number, folder in enumerate(exported)}
+    for made, folder in folders.items():
+        shutil.copytree(folder, made)
+        model = keras.models.load_model(folder / "generator.keras")
+        formats.save(model, "savedmodel", made / "served")
+        formats.save(model, "tflite", made / "generator.tflite")
+    opened({made: exported[folder] for made, folder in folders.items()}, {}, OPEN + OTHERS)
+    for made, folder in folders.items():
+        for name in ("served.npy", "lite.npy"):
+            np.testing.assert_allclose(np.load(made / name), exported[folder], atol=1e-5)
 
 
 def test_an_argument_that_is_used_is_kept(tmp_path):
     path = tmp_path / "model.keras"
-    import keras
-
     layer = keras.layers.BatchNormalization(renorm=True)
     export.save(keras.Sequential([keras.Input((4,)), layer]), path)
     with zipfile.ZipFile(path) as archive:

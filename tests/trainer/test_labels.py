@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.runs import run_here
+from tests.support.runs import drawn, run_here
 from trainer import config
 from trainer.config import resolve
 from trainer.data import ArraySource, open_source, prepare
@@ -17,7 +17,8 @@ from trainer.errors import ConfigError, DataError, UserError
 from trainer.methods.adversarial import Judgement
 from trainer.networks.keras_builder import build, call
 from trainer.randomness import replica_slice
-from trainer.sampling import drawing
+from trainer.run import record
+from trainer.sampling import drawing, origin, writing
 from trainer.sampling.drawing import Request
 from trainer.sampling.generate import generate
 from trainer.sampling.sampler import first_images, grid_labels
@@ -108,24 +109,44 @@ def test_a_grid_has_a_row_for_each_class_of_real_and_generated_images():
 
 
 def test_a_class_is_drawn_by_number_or_name_and_all_in_turn(run):
-    known = drawing.check(run, Request())
+    about = drawing.of_run(record.read(run))
     assert json.loads(run.read("run.json"))["data"]["classes"] == list(map(str, range(10)))
     every = Request(count=20)
-    assert drawing.labels(known, every).tolist() == [*range(10), *range(10)]
-    assert drawing.columns_for(known, every) == 10 and drawing.columns_for(known, Request(count=9)) is None
-    threes, fours = (generate(run, Request(count=5, of_class=text)) for text in ("3", "4"))
+    assert drawing.places(about, every, 20).labels.tolist() == [*range(10), *range(10)]
+    assert [drawing.places(about, Request(count=n), n).columns for n in (20, 9)] == [10, None]
+    threes, fours = (drawn(run, Request(count=5, of_class=text)) for text in ("3", "4"))
     assert not np.array_equal(threes, fours)  # of the same latents
-    assert np.array_equal(threes, generate(run, Request(count=5, of_class="3")))
-    whole = generate(run, every)
-    assert np.array_equal(whole[3], generate(run, Request(count=4, of_class="3"))[3])
-    way = generate(run, Request(count=5, interpolate=(1, 2), of_class="3"))
+    assert np.array_equal(threes, drawn(run, Request(count=5, of_class="3")))
+    whole = drawn(run, every)
+    assert np.array_equal(whole[3], drawn(run, Request(count=4, of_class="3"))[3])
+    way = drawn(run, Request(count=5, interpolate=(1, 2), of_class="3"))
     assert way.shape == threes.shape
 
 
+def test_seeds_are_crossed_with_classes_each_image_the_same_whatever_the_others_are(run, tmp_path):
+    sheet = generate(origin.find(run.url), Request(seeds=(3, 0, 9)))
+    assert sheet.images.shape[0] == 30 and sheet.places.columns == 3
+    assert sheet.places.names[:4] == ("seed3-class0", "seed0-class0", "seed9-class0", "seed3-class1")
+    for place, seed, of_class in ((0, 3, "0"), (14, 9, "4"), (28, 0, "9")):
+        assert np.array_equal(sheet.images[place], drawn(run, Request(seeds=(seed,), of_class=of_class))[0])
+    writing.write(sheet.images, tmp_path / "each", names=sheet.places.names)
+    assert sorted(path.stem for path in (tmp_path / "each").iterdir()) == sorted(sheet.places.names)
+
+
+def test_a_file_alone_draws_the_same_images_and_knows_its_classes(run):
+    """Of Keras' own layers, in the same batches: half a grey level is the other layers' rounding."""
+    for request_ in (Request(seeds=(1, 2)), Request(count=12), Request(count=3, of_class="7")):
+        of_run, of_file = drawn(run, request_), drawn(open_store(f"{run.url}/export"), request_)
+        assert np.abs(of_run.astype(int) - of_file).max() <= 1
+    with pytest.raises(UserError, match="--class ten: expected a number from 0 to 9"):
+        drawn(open_store(f"{run.url}/export"), Request(of_class="ten"))
+
+
 def test_a_name_goes_before_a_number(run):
-    known = drawing.check(run, Request())
+    known = record.read(run)
     known.values["data"]["classes"] = [*"abcdefgh", "1", "0"]
-    assert [drawing.class_number(known, text) for text in ("b", "1", "0", "7")] == [1, 8, 9, 7]
+    about = drawing.of_run(known)
+    assert [drawing.class_number(about, text) for text in ("b", "1", "0", "7")] == [1, 8, 9, 7]
 
 
 @pytest.mark.parametrize(
@@ -134,11 +155,13 @@ def test_a_name_goes_before_a_number(run):
         (Request(of_class="ten"), "--class ten: expected a number from 0 to 9, or one of 0, 1, 2"),
         (Request(of_class="10"), "--class 10: expected a number from 0 to 9"),
         (Request(interpolate=(1, 2)), "--interpolate: expected --class with it"),
+        (Request(seeds=(1, 2), walk=3), "--walk: expected --class with it"),
+        (Request(seeds=tuple(range(1001))), "--seeds: 1001 with 10 classes, expected at most 10000"),
     ],
 )
 def test_a_class_that_is_not_there_is_refused(run, request_, message):
     with pytest.raises(UserError, match=message):
-        generate(run, request_)
+        drawn(run, request_)
 
 
 def test_a_set_without_the_labels_is_refused_before_anything_is_written(tmp_path):

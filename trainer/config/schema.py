@@ -7,9 +7,10 @@ the same result whatever that shape is, but for rounding.
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from trainer import losses
+from trainer.config import freezing
 from trainer.config.evaluation import Evaluation
 from trainer.config.fitting import check_holdout, check_microbatch, check_packing, check_parts
 from trainer.config.optimizer import Optimizer
@@ -30,6 +31,11 @@ def _run_name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
         raise ValueError("expected latest, or the name of a run: lower case letters, digits and dashes")
     return value
+
+
+def _listed(value: object) -> object:
+    """One text alone as a list of it."""
+    return (value,) if isinstance(value, str) else value
 
 
 def _source(value: str) -> str:
@@ -125,6 +131,13 @@ class WarmStart(Section):
     """fresh: Adam begins anew; kept: with that run's moments and count of steps."""
     required: bool = True
     """Whether nothing to begin from is a mistake; if not, the run begins with new weights then."""
+    fit: Literal["all", "some"] = "all"
+    """all: every variable has one of its name and shape in that run, or this one is refused; some: those that
+    have are taken, of another size or number of classes, and the others begin as new, which is said."""
+    freeze: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)] = ()
+    """Layers that stay as they were there, by their names in a checkpoint, such as discriminator/conv_1, by
+    what stands before a slash, or by a glob, as in [discriminator/conv_*] (Mo et al. 2020, arXiv:2002.10964:
+    the first ones of the discriminator)."""
 
 
 class Recovery(Section):
@@ -204,6 +217,8 @@ class RunConfig(Section):
                 f"data.labels is none, expected auto with conditioning.kind {self.conditioning.kind}"
             )
         self.evaluation.check(self.metrics.every_steps, self.image)
+        if self.warm_start.freeze:
+            freezing.check(self.warm_start, self)
         check_parts(self.loss, self.regularizers, self.network, self.image)
         check_packing(self.packing, self.batch_size, self.microbatch, self.conditioning)
         check_microbatch(self.microbatch, self.batch_size, self.network, self.image)

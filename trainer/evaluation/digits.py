@@ -14,8 +14,8 @@ POOLED = (0, 2)
 """After which convolutions each 2x2 pixels become their largest."""
 
 
-def forward(weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """From uint8 images [n, 28, 28, 1] to features after ReLU [n, 96] and probabilities [n, 10].
+def graph(weights: Mapping[str, np.ndarray]) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """From images [n, 28, 28, 1] in grey levels to features after ReLU [n, 96] and probabilities [n, 10].
 
     Args:
         weights: float32 by name: ``conv_0``, ``features``, ``classes``, and each with ``_bias``.
@@ -33,6 +33,14 @@ def forward(weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[n
         x = tf.reshape(x, (tf.shape(x)[0], -1))
         features = tf.nn.relu(x @ fixed["features"] + fixed["features_bias"])
         return features, tf.nn.softmax(features @ fixed["classes"] + fixed["classes_bias"])
+
+    found: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]] = run
+    return found
+
+
+def forward(weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The same from uint8 images to arrays."""
+    run = graph(weights)
 
     def look(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         features, shares = run(tf.constant(images))

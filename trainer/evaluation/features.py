@@ -120,7 +120,7 @@ def load(network: Network) -> Look:
         from trainer.evaluation import own_models
 
         return _looking(network, own_models.load(network))
-    return of_weights(network, _read(network) if network.weights else {})
+    return of_weights(network, weights_of(network) if network.weights else {})
 
 
 def of_weights(network: Network, weights: Mapping[str, np.ndarray]) -> Look:
@@ -156,7 +156,12 @@ def _fitted(images: np.ndarray, network: Network) -> np.ndarray:
     return fitted(images, network.side, network.side, 3)
 
 
-def _read(network: Network) -> dict[str, np.ndarray]:
+def weights_of(network: Network) -> dict[str, np.ndarray]:
+    """The arrays of a network's file by name, as `of_weights` takes them.
+
+    Raises:
+        DataError: the file is missing or is another one.
+    """
     what = f"feature network {network.name}"
     try:
         place = files(network.package) / network.weights

@@ -19,7 +19,7 @@ Block = tuple[int, int]
 """Its stride, and its factor of expansion."""
 
 
-def forward(weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def graph(weights: Mapping[str, np.ndarray]) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """From float32 images [n, side, side, 3] in grey levels to features [n, 1280], probabilities [n, 1000].
 
     Args:
@@ -35,6 +35,14 @@ def forward(weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[n
         features = tf.reduce_mean(tf.nn.relu6(layers.convolved(x, "_conv_head", "_bn1")), axis=(1, 2))
         logits = features @ tf.transpose(weights["_fc.weight"]) + weights["_fc.bias"]
         return features, tf.nn.softmax(logits)
+
+    found: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]] = run
+    return found
+
+
+def forward(weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """The same from arrays to arrays."""
+    run = graph(weights)
 
     def look(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         features, shares = run(tf.constant(images, tf.float32))

@@ -3,7 +3,7 @@
 Every replica does it by itself and of its weights alone, which are the same everywhere: nothing is sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import tensorflow as tf
@@ -53,12 +53,16 @@ class PowerIteration:
             layer.iterate()
 
 
-def hooks(regularizers: Regularizers, networks: Networks) -> list[Hook]:
-    """Those of a run, in their order: clipped weights are what an iteration follows."""
+def hooks(regularizers: Regularizers, networks: Networks, frozen: Collection[int] = ()) -> list[Hook]:
+    """Those of a run, in their order: clipped weights are what an iteration follows.
+
+    `frozen`: places of the discriminator's trainable weights that stay as they are.
+    """
     found: list[Hook] = []
     if regularizers.weight_clipping.limit:
-        weights = [weight.value for weight in networks.discriminator.trainable_variables]
-        found.append(Clipping(regularizers.weight_clipping, weights))
+        weights = enumerate(networks.discriminator.trainable_variables)
+        moving = [weight.value for place, weight in weights if place not in frozen]
+        found.append(Clipping(regularizers.weight_clipping, moving))
     if layers := [layer for layer in networks.discriminator.layers if isinstance(layer, Spectral)]:
         found.append(PowerIteration(layers))
     return found

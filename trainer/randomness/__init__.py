@@ -6,7 +6,7 @@ each replica draws the global batch's noise and takes its own slice, as it does 
 
 from trainer.config import BLOCK
 from trainer.randomness.keys import on_branch
-from trainer.randomness.noise import noise, pixels, replica_slice, sample_latents, shares
+from trainer.randomness.noise import latents_of_seeds, noise, pixels, replica_slice, sample_latents, shares
 from trainer.randomness.order import Shuffle, batches, indices
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Shuffle",
     "batches",
     "indices",
+    "latents_of_seeds",
     "noise",
     "on_branch",
     "pixels",

@@ -7,7 +7,7 @@ checkpoint or after it, ends in the bits of one that nobody touched. The same ho
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +15,8 @@ import numpy as np
 
 from trainer import config as configuration
 from trainer.config import RunConfig
-from trainer.errors import CheckpointDamaged, ConfigError, PeerLost
+from trainer.console.wording import several
+from trainer.errors import CheckpointDamaged, ConfigError, PeerLost, some
 from trainer.run import checkpoints, index, layout, ownership, record
 from trainer.run.layout import RunPath, run_path
 from trainer.run.record import Record
@@ -23,6 +24,8 @@ from trainer.storage import Store, open_store
 
 # Fields of a network that say nothing about the shapes of its variables.
 _SHAPELESS = {"network.leaky_slope", "network.weight_stddev", "network.batch_norm_momentum"}
+_SOME = "; warm_start.fit=some takes those that do"
+_NETWORKS = ("generator/", "discriminator/")
 _LOOKS, _PAUSE_SECONDS = 20, 0.5  # for what the chief has written just before
 
 Say = Callable[[str], None]
@@ -57,6 +60,27 @@ class Origin(NamedTuple):
         return {"warm_start": asdict(self.warm) if self.warm else None}
 
 
+class Taken(NamedTuple):
+    """What a run has of another's variables, by their names in a checkpoint."""
+
+    from_there: int
+    """Variables of both networks, averages and moments not counted, that are from there."""
+    new: list[str]
+    """That are not."""
+    frozen: list[str]
+    """Weights that stay as they were there."""
+
+    def text(self, warm: WarmStart) -> str:
+        """The same in a line."""
+        parts = [f"warm start from {warm.run} at step {warm.step}, optimizer {warm.optimizer}"]
+        if self.new:
+            every = several(self.from_there + len(self.new), "variable")
+            parts.append(f"{self.from_there} of {every} from there, {len(self.new)} new: {some(self.new)}")
+        if self.frozen:
+            parts.append(f"{several(len(self.frozen), 'weight')} frozen: {some(self.frozen)}")
+        return "; ".join(parts)
+
+
 def is_open(config: RunConfig) -> bool:
     """Whether something has to be looked up when a run of this configuration begins."""
     return config.warm_start.run is not None
@@ -68,8 +92,10 @@ def recorded(config: RunConfig, known: Record | None) -> Origin | None:
         return None
     try:
         warm = known.values["warm_start"]
-        return Origin(WarmStart(**warm) if warm else None)
-    except TypeError:
+        of_names = Taken._fields  # for people: what they are made of is the configuration
+        known_ones = {key: value for key, value in (warm or {}).items() if key not in of_names}
+        return Origin(WarmStart(**known_ones) if warm else None)
+    except (TypeError, AttributeError):
         raise ConfigError("run.json: warm_start is not what a trainer writes there") from None
 
 
@@ -110,7 +136,8 @@ def first_values(
         shapes: of this run's variables, by name.
 
     Raises:
-        ConfigError: the checkpoint is gone or damaged, or its variables have other names or shapes.
+        ConfigError: the checkpoint is gone or damaged, or its variables have other names or shapes, where
+            `warm_start.fit` is some every one of them.
     """
     where = f"warm start of run '{path.name}' from run '{warm.run}' at step {warm.step}"
     try:
@@ -122,12 +149,63 @@ def first_values(
     for name, weight in averages.items():  # one that the other run did not keep begins as its weight
         if name not in values and weight in values:
             values[name] = values[weight]
+    if config.warm_start.fit == "some":
+        return _fitting(where, {name: shapes[name] for name in wanted}, values)
     for name in sorted(wanted):
         found = values[name].shape if name in values else None
         if found != shapes[name]:
             has = "has no such variable" if found is None else f"has {found}"
-            raise ConfigError(f"{where}: {name} is {shapes[name]} here, and that run {has}")
+            raise ConfigError(f"{where}: {name} is {shapes[name]} here, and that run {has}{_SOME}")
     return {name: values[name] for name in wanted}
+
+
+def _fitting(where: str, wanted: Mapping[str, tuple[int, ...]], values: Values) -> Values:
+    """Those of `values` that have the name and shape of a wanted one.
+
+    Raises:
+        ConfigError: no kernel has; every network ends in a bias of one number, which is no beginning.
+    """
+    found = {
+        name: values[name] for name, shape in wanted.items() if name in values and values[name].shape == shape
+    }
+    if not any(len(wanted[name]) > 1 and name.startswith(_NETWORKS) for name in found):
+        raise ConfigError(f"{where}: no kernel there has the name and shape of one here, expected some")
+    return found
+
+
+def taken(
+    path: RunPath,
+    warm: WarmStart,
+    shapes: Mapping[str, tuple[int, ...]],
+    values: Values,
+    frozen: Sequence[str],
+) -> Taken:
+    """What `first_values` has found of the networks' variables.
+
+    Raises:
+        ConfigError: a frozen weight is new, or Adam's moments are kept where some are.
+    """
+    own = sorted(name for name in shapes if name.startswith(_NETWORKS))
+    new = [name for name in own if name not in values]
+    where = f"warm start of run '{path.name}' from run '{warm.run}' at step {warm.step}"
+    if stuck := [name for name in frozen if name in set(new)]:
+        raise ConfigError(
+            f"{where}: warm_start.freeze names {some(stuck)}, which that run does not have in this shape: "
+            "frozen, what is new would never be trained"
+        )
+    if new and warm.keeps_adam:
+        raise ConfigError(
+            f"{where}: warm_start.optimizer is kept, expected fresh where weights are new: {some(new)}"
+        )
+    return Taken(len(own) - len(new), new, list(frozen))
+
+
+def write_taken(store: Store, found: Taken) -> None:
+    """Add to run.json what of a run's variables is new, and what is frozen; the chief's."""
+    known = record.read(store)
+    more = {key: value for key, value in (("new", found.new), ("frozen", found.frozen)) if value}
+    if known is not None and more:
+        record.put(store, known, {"warm_start": {**known.values["warm_start"], **more}})
 
 
 def _choose(path: RunPath, config: RunConfig, say: Say) -> WarmStart | None:
@@ -147,7 +225,8 @@ def _choose(path: RunPath, config: RunConfig, say: Say) -> WarmStart | None:
         found = checkpoints.newest(there, lambda text: say(f"warning: {text}"))
         other = record.read(there)
         if found and other:
-            _check_fit(path.name, config, name, other.config)
+            if asked.fit == "all":
+                _check_fit(path.name, config, name, other.config)
             before = (other.values.get("warm_start") or {}).get("adam_steps", 0)
             kept = asked.optimizer == "kept"
             return WarmStart(name, found.step, asked.optimizer, before + found.step if kept else 0)
@@ -194,5 +273,5 @@ def _check_fit(mine: str, config: RunConfig, theirs: str, other: RunConfig) -> N
         if field.startswith(("network.", "image.")) and field not in _SHAPELESS:
             raise ConfigError(
                 f"warm_start.run: {field} is {here} in run '{mine}' and {there} in run '{theirs}', "
-                "whose weights do not fit"
+                f"whose weights do not fit{_SOME}"
             )

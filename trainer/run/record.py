@@ -150,6 +150,15 @@ def write(
     return old.values | changes
 
 
+def put(store: Store, old: Record, changes: dict[str, Any]) -> None:
+    """Write run.json again with some of its values changed.
+
+    Raises:
+        PreconditionFailed: another process changed the run meanwhile.
+    """
+    _put(store, old.values | changes, old.generation)
+
+
 def _completed(old: Record, begun: Mapping[str, Any]) -> dict[str, Any]:
     """What the launcher that claimed the run could not know, or an older trainer did not."""
     missing = {

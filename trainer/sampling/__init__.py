@@ -1,1 +1,1 @@
-"""Images from a generator: the grids of a run, and `trainer sample`."""
+"""Images from a generator: the grids of a run, `trainer sample` and `trainer export`."""

@@ -1,4 +1,4 @@
-"""Images from a run that is finished or still going: the command ``sample``."""
+"""Images from a run that is finished or still going, or from a generator's file: the command ``sample``."""
 
 import math
 import sys
@@ -11,10 +11,11 @@ import tensorflow as tf
 from trainer import randomness
 from trainer.config import RunConfig
 from trainer.errors import UserError
-from trainer.networks.keras_builder import build, named_variables
+from trainer.networks.keras_builder import build, named_variables, portable_generator
 from trainer.run import checkpoints
-from trainer.sampling import drawing
-from trainer.sampling.drawing import Request
+from trainer.sampling import drawing, from_file
+from trainer.sampling.drawing import About, Places, Request
+from trainer.sampling.origin import Origin
 from trainer.sampling.sampler import sampler
 from trainer.sampling.shown import Shown
 from trainer.storage import Store
@@ -22,22 +23,77 @@ from trainer.storage import Store
 _BATCH = 256  # images drawn at once, to bound memory
 
 
-def generate(store: Store, request: Request) -> np.ndarray:
-    """Images of a run as uint8 [count, height, width, channels].
+class Drawn(NamedTuple):
+    """Images, and what they are of."""
+
+    images: np.ndarray
+    """uint8 [count, height, width, channels]."""
+    places: Places
+    step: int | None
+    """Of the checkpoint; None for a file."""
+
+
+class Opened(NamedTuple):
+    """A generator and what it takes."""
+
+    generator: keras.Model
+    about: About
+    step: int | None
+    """Of its checkpoint; None for a file."""
+
+
+def generate(origin: Origin, request: Request) -> Drawn:
+    """Images of a run, or of a generator's file.
 
     Raises:
-        UserError: there is no run, no such checkpoint, or the request is out of range.
+        UserError: there is no such checkpoint, the file is no generator, or the request is out of range.
     """
-    known = drawing.check(store, request)
-    generator = load(store, known.config, request.step, request.average).generator
-    return draw(generator, _latents(known.config, request), drawing.labels(known, request))
+    if origin.known is not None:  # before a checkpoint is fetched
+        drawing.check(drawing.of_run(origin.known), request)
+    opened = open_generator(origin, request.average)
+    if origin.known is None:
+        drawing.check(opened.about, request)
+    latents = _latents(opened.about, request)
+    crossed = bool(opened.about.classes) and request.of_class is None and request.seeds is not None
+    if crossed:
+        latents = np.tile(latents, (opened.about.classes, 1))
+    places = drawing.places(opened.about, request, len(latents))
+    # One by one: the number of images in a batch changes the order of additions, and so their last bits.
+    at_once = 1 if request.seeds is not None and request.walk is None else _BATCH
+    images = draw(opened.generator, tf.constant(latents), places.labels, at_once)
+    return Drawn(images, places, opened.step)
 
 
-def draw(generator: keras.Model, latents: tf.Tensor, labels: Any = None) -> np.ndarray:
+def open_generator(origin: Origin, average: bool = True) -> Opened:
+    """The generator with its weights.
+
+    Raises:
+        UserError: there is no such checkpoint, or the file is no generator.
+    """
+    if origin.known is None:
+        generator = from_file.load(origin)
+        return Opened(generator, from_file.about(generator, origin), None)
+    loaded = load(origin.store, origin.known.config, origin.step, average)
+    return Opened(loaded.generator, drawing.of_run(origin.known), loaded.step)
+
+
+def portable(origin: Origin, average: bool = True) -> tuple[keras.Model, int | None]:
+    """The generator of Keras' own layers, and the step of its weights; as it is, if it is of a file.
+
+    Raises:
+        UserError: as `open_generator`.
+    """
+    opened = open_generator(origin, average)
+    if origin.known is None:
+        return opened.generator, None
+    return portable_generator(origin.known.config, opened.generator.get_weights()), opened.step
+
+
+def draw(generator: keras.Model, latents: tf.Tensor, labels: Any = None, at_once: int = _BATCH) -> np.ndarray:
     """Images of latents [n, latent_size], and of labels int32 [n] where there are any, some at a time."""
     sample, found = sampler(generator), []
-    for start in range(0, len(latents), _BATCH):
-        part = slice(start, start + _BATCH)
+    for start in range(0, len(latents), at_once):
+        part = slice(start, start + at_once)
         of = None if labels is None else tf.constant(labels[part])
         found.append(sample(latents[part], of))
     return np.concatenate(found)
@@ -77,18 +133,31 @@ def load(store: Store, config: RunConfig, step: int | None, average: bool) -> Lo
     return Loaded(shown.generator, found.step, shown.is_average)
 
 
-def _latents(config: RunConfig, request: Request) -> tf.Tensor:
-    """Latents [count, latent_size]."""
-    size = config.network.latent_size
-    if request.interpolate is not None:
-        first, last = (randomness.sample_latents(seed, 1, size)[0].numpy() for seed in request.interpolate)
+def _latents(about: About, request: Request) -> np.ndarray:
+    """Latents float32 [count, latent_size]."""
+    size = about.latent_size
+    if request.seeds is not None:
+        each = randomness.latents_of_seeds(request.seeds, size).numpy()
+        latents = each if request.walk is None else looped(each, request.walk)
+    elif request.interpolate is not None:
+        first, last = randomness.latents_of_seeds(request.interpolate, size).numpy()
         latents = _slerp(first, last, request.count)
     else:
-        seed = config.seed if request.seed is None else request.seed
+        seed = about.seed if request.seed is None else request.seed
         latents = randomness.sample_latents(seed, request.count, size).numpy()
     if request.truncation is not None:
         latents = truncate(latents, request.truncation)
-    return tf.constant(latents, tf.float32)
+    return latents
+
+
+def looped(latents: np.ndarray, frames: int) -> np.ndarray:
+    """The way through latents [n, size] and back to the first, float32 [n * frames, size].
+
+    Each of them is met once, `frames` after the one before it.
+    """
+    following = np.roll(latents, -1, axis=0)
+    ways = (_slerp(*ends, frames + 1)[:-1] for ends in zip(latents, following, strict=True))
+    return np.concatenate([*ways])
 
 
 def truncate(latents: np.ndarray, limit: float) -> np.ndarray:

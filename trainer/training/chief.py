@@ -19,7 +19,7 @@ from trainer.environment.supervision import KEEP_SECONDS, Supervision
 from trainer.errors import EXIT_RESTART, Collapsed, Diverged, GantryError, LeaseLost, RunLost, UserError
 from trainer.health import Found
 from trainer.metrics import RATE
-from trainer.networks import export
+from trainer.networks import formats
 from trainer.networks.keras_builder import portable_generator
 from trainer.run import checkpoints, layout, lost, ownership, rollbacks
 from trainer.run.index import IndexKeeper
@@ -368,10 +368,10 @@ class Chief:
         self._write_grid(layout.BEST_GRID, generate.draw(generator, self._grid.latents, self._grid.labels))
 
     def _export(self, generator: keras.Model, name: str) -> None:
+        model, folder = portable_generator(self._config, generator.get_weights()), Path(name).parent
         with checkpoints.scratch_folder() as scratch:
-            path = Path(scratch) / Path(name).name
-            export.save(portable_generator(self._config, generator.get_weights()), path)
-            self._store.upload(name, path)
+            for path in formats.for_everybody(model, Path(scratch)):
+                self._store.upload(f"{folder}/{path.relative_to(scratch).as_posix()}", path)
 
     def _last_good(self) -> str:
         steps = checkpoints.complete_steps(self._store)

@@ -84,7 +84,7 @@ class Loop:
         self._store = material.hold.store if material.hold else material.store
         self._path, self._warm, self._entry = material.path, material.warm, material.entry
         with strategy.scope():
-            self._state = State(config)
+            self._state = State(config, begun_warm=self._warm is not None)
         self._first_step = self._restore()
         self._source, self._streaming = material.data.source, material.data.streaming
         images = None if self._streaming else self._source.load()
@@ -318,9 +318,12 @@ class Loop:
         if warm is None:
             return
         shapes = {name: tuple(variable.shape) for name, variable in self._state.variables().items()}
-        self._state.begin_with(provenance.first_values(self._path, self._config, warm, shapes))
+        values = provenance.first_values(self._path, self._config, warm, shapes)
+        taken = provenance.taken(self._path, warm, shapes, values, self._state.frozen)
+        self._state.begin_with(values)
         if self._cluster.is_chief:
-            ownership.say(f"warm start from {warm.run} at step {warm.step}, optimizer {warm.optimizer}")
+            ownership.say(taken.text(warm))
+            provenance.write_taken(self._store, taken)
 
     def _agree(self, value: int) -> int:
         """The chief's number, on every worker."""

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.config import RunConfig
+from trainer.config import RunConfig, freezing
+from trainer.errors import ConfigError
 from trainer.methods.adversarial import names
 from trainer.networks.keras_builder import Networks, build, named_variables
 from trainer.optimizers.adam import Adam
@@ -22,14 +23,25 @@ PLAYERS = ("generator", "discriminator")
 class State:
     """All that training changes: networks, Adam's moments, averages. Create it in the strategy's scope."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, begun_warm: bool = False) -> None:
+        """`begun_warm`: whether its first weights are another run's, of which some may be frozen.
+
+        Raises:
+            ConfigError: `warm_start.freeze` names no variable, or all of a player's.
+        """
         self.networks: Networks = build(config)
         self.weights = {
             player: [weight.value for weight in getattr(self.networks, player).trainable_variables]
             for player in PLAYERS
         }
-        self.hooks = hooks(config.regularizers, self.networks)
-        self.adam = {player: Adam(config.optimizer.of(player), self.weights[player]) for player in PLAYERS}
+        places = _frozen(config, self.networks) if begun_warm else {player: {} for player in PLAYERS}
+        self.frozen = [name for player in PLAYERS for name in places[player].values()]
+        """Names of the weights that stay as they are."""
+        self.hooks = hooks(config.regularizers, self.networks, places["discriminator"])
+        self.adam = {
+            player: Adam(config.optimizer.of(player), self.weights[player], places[player])
+            for player in PLAYERS
+        }
         self.average = (
             Average(config, self.weights["generator"]) if config.averaging.half_life_images else None
         )
@@ -106,6 +118,23 @@ class State:
         variables = self.variables()
         for name, value in values.items():
             variables[name].assign(value)
+
+
+def _frozen(config: RunConfig, networks: Networks) -> dict[str, dict[int, str]]:
+    """Each player's frozen weights by their places among its trainable ones."""
+    found, patterns = {}, config.warm_start.freeze
+    every = {player: trainable_names(getattr(networks, player)) for player in PLAYERS}
+    for pattern in patterns:
+        if not any(freezing.named([pattern], own) for own in every.values()):
+            raise ConfigError(f"warm_start.freeze is '{pattern}': no weight is called so")
+    for player, own in every.items():
+        chosen = set(freezing.named(patterns, own))
+        if len(chosen) == len(own):
+            raise ConfigError(
+                f"warm_start.freeze is {', '.join(patterns)}: nothing of the {player} is left to train"
+            )
+        found[player] = {place: name for place, name in enumerate(own) if name in chosen}
+    return found
 
 
 def trainable_names(network: Any) -> list[str]:

@@ -55,7 +55,11 @@ def warm_start_text(values: object) -> str | None:
     """Where a run's first weights came from, in a few words."""
     if not isinstance(values, Mapping):
         return None
-    return f"{values.get('run')} at step {values.get('step')}, optimizer {values.get('optimizer', 'fresh')}"
+    told = f"{values.get('run')} at step {values.get('step')}, optimizer {values.get('optimizer', 'fresh')}"
+    for key, what in (("new", "new"), ("frozen", "frozen")):
+        if isinstance(names := values.get(key), list) and names:
+            told += f", {_number(len(names), 'variable')} {what}"
+    return told
 
 
 def data_text(values: object) -> str | None:
