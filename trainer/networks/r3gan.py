@@ -69,8 +69,7 @@ class R3gan(Architecture):
         for stage, width in enumerate(self.widths):
             if stage:
                 x = _resized(builder, x, width, f"up_{stage}")
-                x = builder.double(x, f"up_{stage}_double")
-                x = builder.average_pool(x, f"up_{stage}_smooth", stride=1)
+                x = triangle_up(builder, x, f"up_{stage}")
             x = self._stage(builder, x, stage)
         return _pointwise(builder, x, image.channels, "image", activation="tanh")
 
@@ -81,8 +80,7 @@ class R3gan(Architecture):
         for stage in reversed(range(len(self.widths))):
             x = self._stage(builder, x, stage)
             if stage:
-                x = builder.average_pool(x, f"down_{stage}_smooth", stride=1)
-                x = builder.average_pool(x, f"down_{stage}_pool", stride=2)
+                x = triangle_down(builder, x, f"down_{stage}")
                 x = _resized(builder, x, self.widths[stage - 1], f"down_{stage}")
         height, width = builder.map_size(x)
         x = builder.gather(x, "basis", weights=Normal((height * width) ** -0.5))
@@ -91,10 +89,11 @@ class R3gan(Architecture):
     def _stage(self, builder: Builder[T], x: T, stage: int) -> T:
         """The blocks of one stage, whose maps and channels stay."""
         for number in range(1, self.blocks + 1):
-            x = self._block(builder, x, self.groups[stage], f"stage_{stage + 1}_block_{number}")
+            x = self.block(builder, x, self.groups[stage], f"stage_{stage + 1}_block_{number}")
         return x
 
-    def _block(self, builder: Builder[T], x: T, groups: int, name: str) -> T:
+    def block(self, builder: Builder[T], x: T, groups: int, name: str) -> T:
+        """An inverted bottleneck, whose output is as large as its input."""
         channels = builder.width(x)
         within = channels * self.expansion
         inner = builder.convolution(x, within, f"{name}_in", kernel=1, weights=self._weights(channels))
@@ -111,6 +110,16 @@ class R3gan(Architecture):
         """Of a convolution before a LeakyReLU, whose gain is sqrt(2 / (1 + slope^2)) (He et al. 2015)."""
         gain = (2 / (1 + self.leaky_slope**2)) ** 0.5
         return Normal(gain * (self.blocks * len(self.widths)) ** -0.25 * inputs**-0.5)
+
+
+def triangle_up(builder: Builder[T], x: T, name: str) -> T:
+    """[batch, height, width, channels] to [batch, 2 height, …]: pixels twice, then means of two, is [1, 2, 1]."""
+    return builder.average_pool(builder.double(x, f"{name}_double"), f"{name}_smooth", stride=1)
+
+
+def triangle_down(builder: Builder[T], x: T, name: str) -> T:
+    """[batch, height, width, channels] to [batch, height / 2, …]: means of two neighbouring means of two."""
+    return builder.average_pool(builder.average_pool(x, f"{name}_smooth", stride=1), f"{name}_pool", stride=2)
 
 
 def _resized(builder: Builder[T], x: T, width: int, name: str) -> T:

@@ -78,7 +78,7 @@ class Sngan(Architecture):
         x = builder.dense(x, small[0] * small[1] * first, "project")
         x = builder.reshape(x, small, "grid")
         for number, filters in enumerate(rest, start=1):
-            x = self._doubled(builder, x, filters, f"up_{number}")
+            x = self.up_block(builder, x, filters, f"up_{number}")
             if builder.map_size(x)[0] == self.attention:
                 x = self_attention(builder, x, "attention")
         x = self._activated(builder, x, "last")
@@ -90,13 +90,13 @@ class Sngan(Architecture):
         spectral = self.discriminator_normalization == "spectral"
         attended = False
         for number, filters in enumerate(self.discriminator_filters, start=1):
-            x = self._judged(builder, x, filters, number)
+            x = self.down_block(builder, x, filters, number)
             if not attended and builder.map_size(x)[0] == self.attention:
                 x, attended = self_attention(builder, x, "attention", spectral=spectral), True
         x = builder.sum_map(builder.relu(x, "last_relu"), "features")
         return ends.logits(builder, x, label, conditioning, GLOROT, spectral=spectral)
 
-    def _doubled(self, builder: Builder[T], x: T, filters: int, name: str) -> T:
+    def up_block(self, builder: Builder[T], x: T, filters: int, name: str) -> T:
         """A block of the generator: [batch, height, width, …] to [batch, 2 height, 2 width, filters]."""
         inner = self._activated(builder, x, f"{name}_1")
         inner = builder.double(inner, f"{name}_double")
@@ -106,7 +106,7 @@ class Sngan(Architecture):
         x = builder.convolution(x, filters, f"{name}_shortcut", kernel=1)
         return builder.sum(builder.double(x, f"{name}_shortcut_double"), inner, f"{name}_sum")
 
-    def _judged(self, builder: Builder[T], x: T, filters: int, number: int) -> T:
+    def down_block(self, builder: Builder[T], x: T, filters: int, number: int) -> T:
         """A block of the discriminator: [batch, height, width, …] to [batch, height or half of it, …, filters]."""
         name, channels, halves = f"down_{number}", builder.width(x), number <= self.discriminator_halvings
         spectral = self.discriminator_normalization == "spectral"
