@@ -24,7 +24,7 @@ from trainer.sections import Fraction, Image, Positive, Widths
 
 
 class R3gan(Architecture):
-    """Residual networks of grouped bottlenecks without normalization of Huang et al. 2024 (arXiv:2501.05441)."""
+    """Residual networks with grouped bottlenecks of Huang et al. 2024 (arXiv:2501.05441), section 4."""
 
     name: Literal["r3gan"]
     """Kind of network."""

@@ -1,13 +1,13 @@
 """SNGAN's residual networks (Miyato et al. 2018, arXiv:1802.05957, appendix B.4).
 
 As tables 3 to 5 and figure 8 say: a generator of residual blocks that double the map, with batch normalization
-and ReLU before each 3x3 convolution; a discriminator of residual blocks, the first of which halve the map by
-average pooling, with no ReLU before the very first, all its weights spectrally normalized; then ReLU, sums over
-the map and a logit. Between its two convolutions a block has the larger map's side of channels as the authors'
-code has it: those of its output in the generator, of its input in the discriminator but for the first.
+and ReLU before each 3x3 convolution; a discriminator of residual blocks, the first ones of which halve the map by
+average pooling, with no ReLU before the very first, and all of whose weights are spectrally normalized; then ReLU,
+sums over the map and a logit. Between a block's two convolutions there are as many channels as after it in the
+generator, and as before it in the discriminator, but for its first block: as in the authors' code.
 
-In shortcuts, pooling and doubling stand on the side of the 1x1 convolution where they make it cheaper: means and
-copies of pixels commute with it.
+In shortcuts, doubling comes after the 1x1 convolution and pooling before it, where it costs a quarter: the order
+changes nothing but rounding.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -26,7 +26,7 @@ _RESIDUAL = Glorot(2**0.5)  # of a block's 3x3 convolutions, likewise; all else 
 
 
 class Sngan(Architecture):
-    """Residual networks, spectrally normalized, of Miyato et al. 2018 (arXiv:1802.05957), appendix B.4."""
+    """Residual networks with spectral normalization of Miyato et al. 2018 (arXiv:1802.05957), appendix B.4."""
 
     without_generator_normalization: ClassVar[str] = "; network.generator_normalization=none takes it out"
 
