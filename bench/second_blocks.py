@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 Shape = tuple[int, ...]
 _UPDATES, _RATE = 3, 0.05
@@ -22,12 +22,16 @@ _SLOPE, _EPSILON = 0.2, 2e-5
 class Given:
     """Weights by name, and the singular vectors of those layers that are spectrally normalized."""
 
-    def __init__(self, weights: dict[str, torch.Tensor], vectors: dict[str, tuple[torch.Tensor, ...]]) -> None:
+    def __init__(
+        self, weights: dict[str, torch.Tensor], vectors: dict[str, tuple[torch.Tensor, ...]]
+    ) -> None:
         self.weights, self.vectors = weights, vectors
 
     def learning(self) -> "Given":
         """The same, which gradients reach."""
-        return Given({name: value.clone().requires_grad_() for name, value in self.weights.items()}, self.vectors)
+        return Given(
+            {name: value.clone().requires_grad_() for name, value in self.weights.items()}, self.vectors
+        )
 
     def iterate(self) -> None:
         """Algorithm 1 of Miyato et al. 2018: v = W'u / |W'u|, then u = Wv / |Wv|."""
@@ -153,8 +157,8 @@ _POINTS: Shape = (1, 1, 16, 2)
 _ATTENTION = _layers(False, a_f=_POINTS, a_g=_POINTS, a_h=_POINTS, a_v=(1, 1, 2, 16), a_gamma=(1, 1))
 _BOTTLENECK = _layers(b_in=(1, 1, 6, 12), b_groups=(3, 3, 4, 12)) | _layers(False, b_out=(1, 1, 12, 6))
 
-# By name: the block, the shape of its input [batch, channels, height, width] and those of its weights. Where a
-# name ends with spectral, all of its kernels are normalized.
+# By name: the block, the shape of its input [batch, channels, height, width] and those of its weights. Where
+# a name ends with spectral, all of its kernels are normalized.
 BLOCKS: dict[str, tuple[Block, Shape, dict[str, Shape]]] = {
     "sngan up": (sngan_up, (3, 4, 3, 2), _UP),
     "sngan first": (sngan_first, (2, 3, 6, 4), _FIRST),
@@ -188,7 +192,10 @@ def _told(name: str, block: Block, shape: Shape, shapes: dict[str, Shape]) -> di
         kernels = [weight for weight in shapes if weight.endswith("kernel")]
         vectors = {weight.split("/")[0]: (_drawn(random, shapes[weight][-1:]),) for weight in kernels}
     given = Given(weights, vectors)
-    told: dict[str, Any] = {"input": _map(x), "weights": {key: _list(value) for key, value in weights.items()}}
+    told: dict[str, Any] = {
+        "input": _map(x),
+        "weights": {key: _list(value) for key, value in weights.items()},
+    }
     told["u"] = {layer: _list(u) for layer, (u, *_) in vectors.items()}
     given.iterate()
     by = _drawn(random, tuple(block(x, given).shape))
@@ -206,7 +213,9 @@ def _gradients(block: Block, x: torch.Tensor, given: Given, by: torch.Tensor) ->
     found: dict[str, Any] = {"output": _map(output), "to_input": _map(to_input)}
     found["to_weights"] = dict(zip(learning.weights, map(_list, to_weights), strict=True))
     if learned:
-        again = torch.autograd.grad(to_input.square().sum(), learned, materialize_grads=True, allow_unused=True)
+        again = torch.autograd.grad(
+            to_input.square().sum(), learned, materialize_grads=True, allow_unused=True
+        )
         found["of_penalty"] = dict(zip(learning.weights, map(_list, again), strict=True))
     return found
 

@@ -57,7 +57,9 @@ def test_every_preset_resolves_and_describes_itself_in_a_line(name):
 
 
 def test_the_presets_are_those_that_are_promised():
-    assert {"dcgan", "dcgan64", "demo", "emoji", "mlp", "r3gan", "r3gan32", "sngan", "sngan32"} == set(preset_names())
+    assert {"dcgan", "dcgan64", "demo", "emoji", "mlp", "r3gan", "r3gan32", "sngan", "sngan32"} == set(
+        preset_names()
+    )
 
 
 def test_mlp_is_the_plain_gan_of_the_page():

@@ -43,15 +43,17 @@ NETWORKS = {
         "network.discriminator_normalization=none", "network.generator_normalization=none",
     ),
     "sngan": (
-        "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]", "network.discriminator_filters=[4,6]",
-        "network.discriminator_halvings=1",
+        "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]",
+        "network.discriminator_filters=[4,6]", "network.discriminator_halvings=1",
     ),
     "sngan_attention_bare": (
-        "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]", "network.discriminator_filters=[4,6]",
-        "network.discriminator_halvings=1", "network.attention=14",
+        "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]",
+        "network.discriminator_filters=[4,6]", "network.discriminator_halvings=1", "network.attention=14",
         "network.discriminator_normalization=none", "network.generator_normalization=none",
     ),
-    "r3gan": ("mlp", "network.name=r3gan", "network.widths=[6,4]", "network.groups=[3,2]", "network.blocks=1"),
+    "r3gan": (
+        "mlp", "network.name=r3gan", "network.widths=[6,4]", "network.groups=[3,2]", "network.blocks=1",
+    ),
 }  # fmt: skip
 OPTIONS = {
     "average": ("averaging.half_life_images=20",),

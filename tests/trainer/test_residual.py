@@ -38,16 +38,16 @@ def test_images_of_all_shapes(network, size):
 @pytest.mark.parametrize(
     ("preset", "sets", "words"),
     [
-        ("sngan", ["image.height=30"], ["image.height is 30", "multiple of 4", "nearest 28 or 32", "2 blocks"]),
+        ("sngan", ["image.height=30"], ["image.height is 30", "a multiple of 4", "28 or 32", "2 blocks"]),
         ("sngan", ["image.width=31"], ["image.width is 31", "nearest 32:", "generator_filters"]),
         ("sngan", ["network.discriminator_filters=[4,4,4]", "network.discriminator_halvings=3"],
          ["image.height is 28", "multiple of 8", "nearest 24 or 32: network.discriminator_halvings is 3"]),
         ("sngan", ["network.discriminator_halvings=4"], ["network.discriminator_halvings is 4", "at most 3"]),
         ("sngan", ["network.attention=7"], ["network.attention is 7", "(14), or 0"]),
         ("sngan", ["microbatch=8"], ["microbatch is 8", "network.generator_normalization=none"]),
-        ("r3gan", ["image.height=36"], ["image.height is 36", "multiple of 8", "nearest 32 or 40", "4 stages"]),
-        ("r3gan", ["network.groups=[2,2]"], ["network.groups has 2 entries", "expected 4"]),
-        ("r3gan", ["network.groups=[8,7,4,2]"], ["network.groups has 7", "expected a divisor of 96"]),
+        ("r3gan", ["image.height=36"], ["image.height is 36", "nearest 32 or 40", "4 stages"]),
+        ("r3gan", ["network.groups=[2,2]"], ["network.groups has 2 entries, expected 4, one"]),
+        ("r3gan", ["network.groups=[8,7,4,2]"], ["network.groups has 7", "expected a divisor of 128"]),
         ("r3gan", ["loss=wasserstein", "regularizers.r1.weight=0"], ["loss is wasserstein", "Lipschitz"]),
     ],
 )  # fmt: skip

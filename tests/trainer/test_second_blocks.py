@@ -1,4 +1,4 @@
-"""Blocks of the networks against PyTorch's, as bench/second_blocks.py wrote them down: values and gradients."""
+"""Blocks of the networks against those of PyTorch that bench/second_blocks.py wrote down."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,9 @@ def made(name: str, *, portable: bool = False):
     """Our block with the weights that PyTorch's had, and those by name."""
     builder, said = KerasBuilder(0, "n", portable=portable), BLOCKS[name]
     model = builder.model(MADE[name](builder, builder.input(np.shape(said["input"])[1:], "x")))
-    weights = {f"{layer.name}/{each.name}": each for layer in model.layers for each in layer.trainable_variables}
+    weights = {
+        f"{layer.name}/{each.name}": each for layer in model.layers for each in layer.trainable_variables
+    }
     assert weights.keys() == said["weights"].keys()
     for key, value in said["weights"].items():
         weights[key].assign(value)

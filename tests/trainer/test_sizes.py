@@ -65,7 +65,10 @@ def test_spectral_normalization(preset):
 def test_residual_networks_of_odd_shapes_with_attention(kind):
     told = {"conditioning": {"kind": kind, "classes": 3}, "image": {"height": 12, "width": 20, "channels": 3}}
     network = {"name": "sngan", "generator_filters": [9, 5, 4], "discriminator_filters": [3, 8, 8, 6]}
-    for more in ({"attention": 6}, {"discriminator_normalization": "none", "generator_normalization": "none"}):
+    for more in (
+        {"attention": 6},
+        {"discriminator_normalization": "none", "generator_normalization": "none"},
+    ):
         check(validate({"network": network | more, **told}, "test"))
     check(validate({"network": {"name": "r3gan", "widths": [6, 6, 4], "groups": [4, 3, 2]}, **told}, "test"))
 

@@ -179,11 +179,11 @@ class Builder(ABC, Generic[T]):
 
     @abstractmethod
     def spread(self, x: T, height: int, width: int, name: str, *, weights: Weights) -> T:
-        """Each entry times a learned map of its own: [batch, channels] to [batch, height, width, channels]."""
+        """Each entry times a map that is learned: [batch, channels] to [batch, height, width, channels]."""
 
     @abstractmethod
     def gather(self, x: T, name: str, *, weights: Weights) -> T:
-        """Each channel's inner product with a learned map: `spread` the other way round, to [batch, channels]."""
+        """Each channel's inner product with a map that is learned: to [batch, channels]."""
 
     @abstractmethod
     def attention(self, queries: T, keys: T, values: T, name: str) -> T:

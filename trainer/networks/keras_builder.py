@@ -186,9 +186,9 @@ class KerasBuilder(Builder[Any]):
     def gather(self, x: Any, name: str, *, weights: Weights) -> Any:
         """`keras.layers.EinsumDense`."""
         first = self._first(weights, f"{name}/kernel")
-        return keras.layers.EinsumDense(
-            "bhwc,hwc->bc", (x.shape[-1],), kernel_initializer=first, name=name
-        )(x)
+        return keras.layers.EinsumDense("bhwc,hwc->bc", (x.shape[-1],), kernel_initializer=first, name=name)(
+            x
+        )
 
     def attention(self, queries: Any, keys: Any, values: Any, name: str) -> Any:
         """`keras.layers.Attention`."""

@@ -1,15 +1,15 @@
 """R3GAN's networks (Huang et al. 2024, arXiv:2501.05441, section 4 and appendix).
 
-Stages of residual blocks, one for each size of the map. A block is an inverted bottleneck: a 1x1 convolution to
-`expansion` times the channels, a 3x3 one in groups, and a 1x1 one back, with a biased LeakyReLU after the first
-two and none of normalization. First weights are fix-up's (Zhang et al. 2019, arXiv:1901.09321) without its
-biases and multipliers: N(0, gain^2 / inputs), the last convolution of a block 0, the two before it scaled by
-L^(-1/4) of L blocks in the network, since a branch has two of them. Between stages the map is resampled by the
-triangle [1, 2, 1], which is bilinear interpolation, with a 1x1 convolution where the channels change.
-The generator begins with a learned map for each channel, times a linear function of the latent, and the
-discriminator ends the same way round.
+Stages of residual blocks, one for each size of the map. A block is an inverted bottleneck: a 1x1 convolution
+to `expansion` times the channels, a 3x3 one in groups, and a 1x1 one back, with a biased LeakyReLU after each
+of the first two, and no normalization. First weights are fix-up's (Zhang et al. 2019, arXiv:1901.09321)
+without its scalars: N(0, gain^2 / inputs), but 0 for the last convolution of a block, and the two before it
+times L^(-1/4), L the blocks of the network. Between stages the map is resampled with the triangle [1, 2, 1],
+which is bilinear interpolation, and a 1x1 convolution changes the channels where they change. The generator
+begins with a learned map for each channel, as strong as a linear function of the latent says, and the
+discriminator ends with the inner products of its maps and learned ones.
 
-Unlike the paper's, the generator ends with tanh: what it is exported as promises images in [-1, 1].
+Unlike the paper's, the generator ends with tanh: exports promise images in [-1, 1].
 """
 
 from typing import Annotated, Literal
@@ -31,8 +31,8 @@ class R3gan(Architecture):
     latent_size: LatentSize = 64
     """Entries of the latent vector z, drawn from N(0, 1)."""
     widths: Widths = (768, 768, 768, 768)
-    """Channels of each stage of the generator, from the smallest map to the image's; the discriminator has the
-    same from the image on (CIFAR-10: 768 in each of four)."""
+    """Channels of each stage in both networks, from the smallest map to the image's (CIFAR-10: 768 in each
+    of four)."""
     groups: Widths = (96, 96, 96, 96)
     """Groups of each stage's 3x3 convolutions (the paper: of 16 channels)."""
     blocks: Positive = 2
@@ -46,8 +46,8 @@ class R3gan(Architecture):
         """A map for each stage, and groups that divide its channels."""
         if len(self.groups) != len(self.widths):
             raise ValueError(
-                f"network.groups has {len(self.groups)} entries, expected {len(self.widths)}, one for each of "
-                "network.widths"
+                f"network.groups has {len(self.groups)} entries, expected {len(self.widths)}, one for each "
+                "of network.widths"
             )
         for width, groups in zip(self.widths, self.groups, strict=True):
             if width * self.expansion % groups:
@@ -56,7 +56,9 @@ class R3gan(Architecture):
                     f"{width * self.expansion}: network.expansion is {self.expansion}"
                 )
         stages = len(self.widths)
-        check_sides(image, stages - 1, f"network.widths has {stages} stages, each twice as large as the one before")
+        check_sides(
+            image, stages - 1, f"network.widths has {stages} stages, each twice as large as the one before"
+        )
 
     def generator(self, builder: Builder[T], image: Image, conditioning: Conditioning) -> T:
         """With the defaults, at 32x32x3 without labels, 20,732,160 parameters."""
@@ -99,9 +101,7 @@ class R3gan(Architecture):
         inner = builder.convolution(x, within, f"{name}_in", kernel=1, weights=self._weights(channels))
         inner = builder.leaky_relu(inner, self.leaky_slope, f"{name}_leaky_1")
         weights = self._weights(9 * within // groups)
-        inner = builder.convolution(
-            inner, within, f"{name}_groups", kernel=3, groups=groups, weights=weights
-        )
+        inner = builder.convolution(inner, within, f"{name}_groups", kernel=3, groups=groups, weights=weights)
         inner = builder.leaky_relu(inner, self.leaky_slope, f"{name}_leaky_2")
         inner = builder.convolution(inner, channels, f"{name}_out", kernel=1, bias=False, weights=Normal(0.0))
         return builder.sum(x, inner, f"{name}_sum")
@@ -113,7 +113,7 @@ class R3gan(Architecture):
 
 
 def triangle_up(builder: Builder[T], x: T, name: str) -> T:
-    """[batch, height, width, channels] to [batch, 2 height, …]: pixels twice, then means of two, is [1, 2, 1]."""
+    """[batch, height, width, channels] to [batch, 2 height, …]: each pixel twice, then means of two."""
     return builder.average_pool(builder.double(x, f"{name}_double"), f"{name}_smooth", stride=1)
 
 
@@ -129,6 +129,4 @@ def _resized(builder: Builder[T], x: T, width: int, name: str) -> T:
 
 def _pointwise(builder: Builder[T], x: T, filters: int, name: str, *, activation: str = "") -> T:
     weights = Normal(builder.width(x) ** -0.5)
-    return builder.convolution(
-        x, filters, name, kernel=1, bias=False, weights=weights, activation=activation
-    )
+    return builder.convolution(x, filters, name, kernel=1, bias=False, weights=weights, activation=activation)

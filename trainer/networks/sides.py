@@ -1,4 +1,4 @@
-"""Images that a network cannot have, since it halves or doubles maps: refused with the nearest that it can."""
+"""Images that a network cannot have, since it halves maps: refused with the nearest that it can."""
 
 from trainer.sections import Image
 
@@ -21,8 +21,8 @@ def check_sides(image: Image, halvings: int, because: str) -> None:
         size = getattr(image, side)
         if size % factor:
             raise ValueError(
-                f"image.{side} is {size}, expected a multiple of {factor}, the nearest {_nearest(size, factor)}: "
-                f"{because}"
+                f"image.{side} is {size}, expected a multiple of {factor}, the nearest "
+                f"{_nearest(size, factor)}: {because}"
             )
 
 
@@ -30,4 +30,5 @@ def _nearest(size: int, factor: int) -> str:
     below = size // factor * factor
     found = [each for each in (below, below + factor) if _LEAST <= each <= _MOST]
     least = min((abs(each - size) for each in found), default=0)
-    return " or ".join(str(each) for each in found if abs(each - size) == least) or "none that an image may have"
+    nearest = [str(each) for each in found if abs(each - size) == least]
+    return " or ".join(nearest) or "none that an image may have"

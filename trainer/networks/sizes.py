@@ -160,14 +160,12 @@ class Counter(Builder[Shape]):
         return self._product(layer.name, "Dense", (layer.units,), entries, layer.bias, 1, layer.spectral)
 
     def _convolution(self, x: Shape, layer: ConvolutionLayer) -> Shape:
-        """A kernel [kernel, kernel, channels / groups, filters], which each pixel of the output meets whole."""
+        """A kernel [kernel, kernel, channels / groups, filters], which each pixel of the output meets."""
         height, width = (-(-side // layer.stride) for side in x[:2])
         entries = layer.kernel**2 * x[2] // layer.groups * layer.filters
         shape = (height, width, layer.filters)
         kind = "Conv2D" if layer.groups == 1 else "GroupedConv2D"
-        return self._product(
-            layer.name, kind, shape, entries, layer.bias, height * width, layer.spectral
-        )
+        return self._product(layer.name, kind, shape, entries, layer.bias, height * width, layer.spectral)
 
     def _up_convolution(self, x: Shape, layer: UpConvolutionLayer) -> Shape:
         """A kernel [kernel, kernel, filters, channels], which each pixel of the input meets whole."""

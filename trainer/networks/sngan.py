@@ -1,13 +1,14 @@
 """SNGAN's residual networks (Miyato et al. 2018, arXiv:1802.05957, appendix B.4).
 
-As tables 3 to 5 and figure 8 say: a generator of residual blocks that double the map, with batch normalization
-and ReLU before each 3x3 convolution; a discriminator of residual blocks, the first ones of which halve the map by
-average pooling, with no ReLU before the very first, and all of whose weights are spectrally normalized; then ReLU,
-sums over the map and a logit. Between a block's two convolutions there are as many channels as after it in the
-generator, and as before it in the discriminator, but for its first block: as in the authors' code.
+As tables 3 to 5 and figure 8 say: a generator of residual blocks that double the map, with batch
+normalization and ReLU before each 3x3 convolution; a discriminator of residual blocks, the first ones of
+which halve the map by average pooling, with no ReLU before the very first, and all of whose weights are
+spectrally normalized; then ReLU, sums over the map and a logit. Between a block's two convolutions there are
+as many channels as after it in the generator, and as before it in the discriminator, but for its first block:
+as in the authors' code.
 
-In shortcuts, doubling comes after the 1x1 convolution and pooling before it, where it costs a quarter: the order
-changes nothing but rounding.
+In shortcuts, doubling comes after the 1x1 convolution and pooling before it, which is a quarter of the work:
+the order changes nothing but rounding.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -26,7 +27,7 @@ _RESIDUAL = Glorot(2**0.5)  # of a block's 3x3 convolutions, likewise; all else 
 
 
 class Sngan(Architecture):
-    """Residual networks with spectral normalization of Miyato et al. 2018 (arXiv:1802.05957), appendix B.4."""
+    """Residual networks with spectral normalization of Miyato et al. 2018 (arXiv:1802.05957), table 3."""
 
     without_generator_normalization: ClassVar[str] = "; network.generator_normalization=none takes it out"
 
@@ -35,8 +36,8 @@ class Sngan(Architecture):
     latent_size: LatentSize = 128
     """Entries of the latent vector z, drawn from N(0, 1) (table 3)."""
     generator_filters: Widths = (256, 256, 256, 256)
-    """Channels of the projection and of each block, which doubles the map (table 3; 64x64: 1024, 512, 256, 128,
-    64)."""
+    """Channels of the projection and of each block, which doubles the map (table 3; 64x64: 1024, 512, 256,
+    128, 64)."""
     discriminator_filters: Widths = (128, 128, 128, 128)
     """Channels of each block of the discriminator (table 3; 64x64: 64, 128, 256, 512, 1024)."""
     discriminator_halvings: Positive = 2
@@ -47,8 +48,8 @@ class Sngan(Architecture):
     """spectral: every weight of the discriminator divided by its largest singular value (algorithm 1), which
     without `attention` makes a critic for wasserstein; none: for penalties alone."""
     attention: Annotated[int, Field(ge=0, le=128)] = 0
-    """Height of the map at which both networks have self-attention (Zhang et al. 2019, arXiv:1805.08318: 32 of
-    128), after the first block that leaves such a map; 0 is none."""
+    """Height of the map at which both networks have self-attention (Zhang et al. 2019, arXiv:1805.08318: 32
+    of 128), after the first block that leaves such a map; 0 is none."""
     batch_norm_momentum: Fraction = 0.9
     """Share of the old moving statistics kept at each step."""
 
@@ -107,7 +108,7 @@ class Sngan(Architecture):
         return builder.sum(builder.double(x, f"{name}_shortcut_double"), inner, f"{name}_sum")
 
     def down_block(self, builder: Builder[T], x: T, filters: int, number: int) -> T:
-        """A block of the discriminator: [batch, height, width, …] to [batch, height or half of it, …, filters]."""
+        """A block of the discriminator: [batch, height, width, …] to as large or half as large a map."""
         name, channels, halves = f"down_{number}", builder.width(x), number <= self.discriminator_halvings
         spectral = self.discriminator_normalization == "spectral"
         inner = x if number == 1 else builder.relu(x, f"{name}_relu_1")
