@@ -11,6 +11,7 @@ In shortcuts, doubling comes after the 1x1 convolution and pooling before it, wh
 the order changes nothing but rounding.
 """
 
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -36,12 +37,13 @@ class Sngan(Architecture):
     latent_size: LatentSize = 128
     """Entries of the latent vector z, drawn from N(0, 1) (table 3)."""
     generator_filters: Widths = (256, 256, 256, 256)
-    """Channels of the projection and of each block, which doubles the map (table 3; 64x64: 1024, 512, 256,
-    128, 64)."""
+    """Channels of the projection and of each block, which doubles the map (table 3; the authors' code at
+    64x64: 1024, 512, 256, 128, 64)."""
     discriminator_filters: Widths = (128, 128, 128, 128)
-    """Channels of each block of the discriminator (table 3; 64x64: 64, 128, 256, 512, 1024)."""
+    """Channels of each block of the discriminator (table 3; the authors' code at 64x64: 64, 128, 256, 512,
+    1024)."""
     discriminator_halvings: Positive = 2
-    """How many blocks of the discriminator, the first ones, halve the map (table 3: 2; 64x64: 5)."""
+    """How many blocks of the discriminator, the first ones, halve the map (table 3: 2; at 64x64: 5)."""
     generator_normalization: Literal["batch", "none"] = "batch"
     """batch: as in table 3; none: for `microbatch`."""
     discriminator_normalization: Literal["spectral", "none"] = "spectral"
@@ -111,12 +113,10 @@ class Sngan(Architecture):
         """A block of the discriminator: [batch, height, width, …] to as large or half as large a map."""
         name, channels, halves = f"down_{number}", builder.width(x), number <= self.discriminator_halvings
         spectral = self.discriminator_normalization == "spectral"
+        convolved = partial(builder.convolution, kernel=3, weights=_RESIDUAL, spectral=spectral)
         inner = x if number == 1 else builder.relu(x, f"{name}_relu_1")
-        for part, width in ((1, filters if number == 1 else channels), (2, filters)):
-            inner = inner if part == 1 else builder.relu(inner, f"{name}_relu_2")
-            inner = builder.convolution(
-                inner, width, f"{name}_conv_{part}", kernel=3, weights=_RESIDUAL, spectral=spectral
-            )
+        inner = convolved(inner, filters if number == 1 else channels, f"{name}_conv_1")
+        inner = convolved(builder.relu(inner, f"{name}_relu_2"), filters, f"{name}_conv_2")
         if halves:
             inner = builder.average_pool(inner, f"{name}_pool", stride=2)
             x = builder.average_pool(x, f"{name}_shortcut_pool", stride=2)
