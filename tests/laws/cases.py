@@ -44,11 +44,11 @@ NETWORKS = {
     ),
     "sngan": (
         "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]",
-        "network.discriminator_filters=[4,6]", "network.discriminator_halvings=1",
+        "network.discriminator_filters=[4,6]",  # both halve: sums over a larger map make scores of 100
     ),
     "sngan_attention_bare": (
         "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]",
-        "network.discriminator_filters=[4,6]", "network.discriminator_halvings=1", "network.attention=14",
+        "network.discriminator_filters=[4,6]", "network.attention=14",
         "network.discriminator_normalization=none", "network.generator_normalization=none",
     ),
     "r3gan": (
