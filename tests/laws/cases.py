@@ -46,10 +46,9 @@ NETWORKS = {
         "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]",
         "network.discriminator_filters=[4,6]",  # both halve: sums over a larger map make scores of 100
     ),
-    "sngan_attention_bare": (
+    "sngan_attention": (
         "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]",
-        "network.discriminator_filters=[4,6]", "network.attention=14",
-        "network.discriminator_normalization=none", "network.generator_normalization=none",
+        "network.discriminator_filters=[4,6]", "network.attention=14", "network.generator_normalization=none",
     ),
     "r3gan": (
         "mlp", "network.name=r3gan", "network.widths=[6,4]", "network.groups=[3,2]", "network.blocks=1",
