@@ -130,7 +130,7 @@ def test_an_architecture_a_loss_and_a_metric(copy):
     """Each by its own recipe; one run trains with all three."""
     networks, losses = "trainer/networks/__init__.py", "trainer/losses/__init__.py"
     copy.write("trainer/networks/tiny.py", TINY)
-    copy.change(networks, "Network = Mlp | Dcgan\n", "Network = Mlp | Dcgan | Tiny\n")
+    copy.change(networks, " | R3gan\n", " | R3gan | Tiny\n")
     copy.change(networks, "import Mlp\n", "import Mlp\nfrom trainer.networks.tiny import Tiny\n")
     assert copy.touched() == [networks, "trainer/networks/tiny.py"]
 

@@ -10,7 +10,7 @@ from trainer.config import preset_names, resolve
 PRECISIONS: dict[str, Sequence[str] | None] = {"float32": (), "bfloat16": None}
 _FIRST = ("mlp", "dcgan64", "dcgan")  # of the presets
 _NOT_OF_A_STEP = {"steps", "seed", "data", "warm_start", "checkpoints", "samples", "metrics", "recovery"}
-_LARGER = 8  # times a preset's batch
+_LARGER, _MOST = 8, 1024  # times a preset's batch, as far as it is no more than so many images
 _OF_RUNS = {"bitwise resume": "resume", "checkpoint stall": "stall"}
 
 # By the network's name: small enough for a CPU, all else as it is.
@@ -68,7 +68,8 @@ def different_presets() -> list[str]:
 
 def _more(plan: Plan, presets: Sequence[str]) -> list[Group]:
     """Of which a toy would go through no new line."""
-    larger = [row for name in presets for row in _steps(plan, name, _LARGER * resolve(name).batch_size)]
+    batches = {name: _LARGER * resolve(name).batch_size for name in presets}
+    larger = [row for name, batch in batches.items() if batch <= _MOST for row in _steps(plan, name, batch)]
     return [
         Group(
             "bench.on_gpu.contestants",

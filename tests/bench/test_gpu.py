@@ -68,7 +68,7 @@ def test_a_toy_has_rows_of_every_kind_that_a_gpu_has():
 
 def test_every_preset_s_step_is_a_row_once():
     shown = plan.different_presets()
-    assert shown == ["mlp", "dcgan64", "dcgan", "demo", "emoji"]
+    assert shown == ["mlp", "dcgan64", "dcgan", "demo", "emoji", "r3gan", "r3gan32", "sngan", "sngan32"]
     assert {f"step of {name}, float32, XLA on" for name in shown} <= set(names(toy=False))
 
 

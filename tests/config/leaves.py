@@ -41,6 +41,15 @@ COMPANY = {
     "warm_start.freeze": ["warm_start.run=older"],
 }
 
+# Of networks, what has to fit 28x28 images (r3gan: 32x32) or the other entries.
+FITTING = {
+    "network.discriminator_filters": st.lists(st.integers(1, 10**6), min_size=2, max_size=2),
+    "network.discriminator_halvings": st.integers(1, 2),
+    "network.attention": st.sampled_from([0, 14]),
+    "network.widths": st.lists(st.integers(1, 10**5).map(lambda width: 24 * width), min_size=4, max_size=4),
+    "network.groups": st.lists(st.sampled_from([1, 2, 4, 8, 16, 32]), min_size=4, max_size=4),
+}
+
 
 def _plain(field: dict[str, Any]) -> dict[str, Any]:
     """A field that may be null as one that may not, and says so."""
@@ -78,6 +87,8 @@ def typed(leaf: Leaf, value: Any) -> str:
 def values(leaf: Leaf) -> st.SearchStrategy[Any]:
     """Values that the leaf takes."""
     schema = leaf.schema
+    if leaf.key in FITTING:
+        return FITTING[leaf.key]
     if leaf.key == "warm_start.run":  # names that look like numbers as well
         return st.none() | st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
     if leaf.key == "warm_start.freeze":  # layers that there are

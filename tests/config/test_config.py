@@ -27,7 +27,7 @@ from trainer.networks import Dcgan
 fewer = settings(max_examples=40)
 COMMON = [leaf for leaf in LEAVES if not leaf.kind]
 SMOOTH = "regularizers.label_smoothing.weight=0.1"
-PRESET_OF = {"": "mlp", "mlp": "mlp", "dcgan": "dcgan"}
+PRESET_OF = {"": "mlp", **{name: name for name in ("mlp", "dcgan", "sngan", "r3gan")}}
 
 
 def refused(call, *words: str) -> str:
@@ -57,7 +57,9 @@ def test_every_preset_resolves_and_describes_itself_in_a_line(name):
 
 
 def test_the_presets_are_those_that_are_promised():
-    assert {"dcgan", "dcgan64", "demo", "emoji", "mlp"} <= set(preset_names())
+    assert {"dcgan", "dcgan64", "demo", "emoji", "mlp", "r3gan", "r3gan32", "sngan", "sngan32"} == set(
+        preset_names()
+    )
 
 
 def test_mlp_is_the_plain_gan_of_the_page():
@@ -184,7 +186,7 @@ def test_every_preset_survives_yaml_and_json(name):
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: f"{leaf.key}-{leaf.kind}")
 def test_every_field_takes_every_value_inside_its_bounds(leaf):
-    """But for a DCGAN's filters, which must fit the image."""
+    """But for a network's blocks, which must fit the image."""
 
     @settings(max_examples=8)
     @given(value=values(leaf))

@@ -42,6 +42,17 @@ NETWORKS = {
         "dcgan", "network.generator_filters=[6,4]", "network.discriminator_filters=[4,6]",
         "network.discriminator_normalization=none", "network.generator_normalization=none",
     ),
+    "sngan": (
+        "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]",
+        "network.discriminator_filters=[4,6]",  # both halve: sums over a larger map make scores of 100
+    ),
+    "sngan_attention": (
+        "mlp", "network.name=sngan", "network.generator_filters=[6,5,4]",
+        "network.discriminator_filters=[4,6]", "network.attention=14", "network.generator_normalization=none",
+    ),
+    "r3gan": (
+        "mlp", "network.name=r3gan", "network.widths=[6,4]", "network.groups=[3,2]", "network.blocks=1",
+    ),
 }  # fmt: skip
 OPTIONS = {
     "average": ("averaging.half_life_images=20",),
@@ -145,6 +156,13 @@ REPRESENTATIVE = (
         "regularizer": "instance_noise",
         "conditioning": "-",
         "option": "microbatch",
+    },
+    {
+        "network": "r3gan",
+        "loss": "rpgan",
+        "regularizer": "r2",
+        "conditioning": "-",
+        "option": "-",
     },
 )
 """What CI runs of them."""

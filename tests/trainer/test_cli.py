@@ -69,7 +69,7 @@ def test_parts_are_listed_by_group_with_their_papers():
         "spectral_norm",
         "packing",
     ]
-    assert names["networks"] == ["mlp", "dcgan"] and names["averaging"] == ["ema"]
+    assert names["networks"] == ["mlp", "dcgan", "sngan", "r3gan"] and names["averaging"] == ["ema"]
     assert names["optimizers"] == ["adam", "gradient_accumulation"]
     for group, those in groups.items():
         assert all(part["line"] and f"  {part['name']} " in as_text.stdout for part in those)

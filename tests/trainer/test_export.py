@@ -22,6 +22,7 @@ from trainer.sampling import exporting
 
 PROJECT = Path(__file__).parents[2]
 OLDEST = PROJECT / ".venv-keras"  # made by make
+RESIDUAL = (("sngan", "projection"), ("r3gan", "none"))
 OPEN = """
 import sys
 import keras
@@ -54,7 +55,7 @@ assert "trainer" not in sys.modules
 def exported(tmp_path_factory):
     """Some generators: the folder with the file of each and what it is given, and what it draws of that."""
     made = {}
-    for preset, kind in (("mlp", "none"), ("dcgan", "none"), ("mlp", "acgan")):
+    for preset, kind in (("mlp", "none"), ("dcgan", "none"), ("mlp", "acgan"), *RESIDUAL):
         folder = tmp_path_factory.mktemp(preset)
         resolved = config.resolve(preset, [f"conditioning.kind={kind}"])
         generator = build(resolved).generator

@@ -21,8 +21,9 @@ def check(config):
     found, networks = sizes(config), build(config)
     for ours, network in zip(found[:2], networks, strict=True):
         layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
-        assert config.conditioning.on or [size.name for size in ours] == [layer.name for layer in layers]
-        # Keras sorts the layers of two inputs by their depth.
+        # Keras sorts the layers of two inputs, and of branches, by their depth.
+        branches = config.conditioning.on or any(size.kind == "Add" for size in ours)
+        assert branches or [size.name for size in ours] == [layer.name for layer in layers]
         ours, layers = (sorted(those, key=lambda layer: layer.name) for those in (ours, layers))
         assert [size[:3] for size in ours] == [
             (layer.name, type(layer).__name__, tuple(layer.output.shape[1:])) for layer in layers
@@ -36,12 +37,17 @@ def check(config):
 
 def products(layer):
     """Two operations for each multiply and add of a layer's products."""
+    if isinstance(layer, keras.layers.Attention):
+        (queries, few), (pixels, channels) = (each.shape[1:] for each in layer.input[:2])
+        return 2 * queries * pixels * (few + channels)
     if isinstance(layer, keras.layers.Conv2DTranspose):
         uses = math.prod(layer.input.shape[1:3])
     elif isinstance(layer, keras.layers.Conv2D):
         uses = math.prod(layer.output.shape[1:3])
+    elif isinstance(layer, keras.layers.Dense):
+        uses = math.prod(layer.input.shape[1:-1])
     else:
-        uses = int(isinstance(layer, keras.layers.Dense))
+        uses = int(isinstance(layer, keras.layers.EinsumDense))
     return 2 * uses * math.prod(layer.kernel.shape) if uses else 0
 
 
@@ -53,6 +59,18 @@ def test_presets(preset):
 @pytest.mark.parametrize("preset", ["mlp", "dcgan"])
 def test_spectral_normalization(preset):
     check(resolve(preset, ["network.discriminator_normalization=spectral"]))
+
+
+@pytest.mark.parametrize("kind", ["none", "projection"])
+def test_residual_networks_of_odd_shapes_with_attention(kind):
+    told = {"conditioning": {"kind": kind, "classes": 3}, "image": {"height": 12, "width": 20, "channels": 3}}
+    network = {"name": "sngan", "generator_filters": [9, 5, 4], "discriminator_filters": [3, 8, 8, 6]}
+    for more in (
+        {"attention": 6},
+        {"discriminator_normalization": "none", "generator_normalization": "none"},
+    ):
+        check(validate({"network": network | more, **told}, "test"))
+    check(validate({"network": {"name": "r3gan", "widths": [6, 6, 4], "groups": [4, 3, 2]}, **told}, "test"))
 
 
 widths = st.lists(st.integers(1, 40), min_size=1, max_size=4)
@@ -86,7 +104,10 @@ def test_any_convolutional_network(generator, discriminator, kernel, height, wid
 
 @pytest.mark.parametrize(
     ("preset", "sets"),
-    [("demo", ()), ("mlp", ()), ("dcgan", ()), ("dcgan", ("network.discriminator_normalization=spectral",))],
+    [
+        *(("demo", ()), ("mlp", ()), ("dcgan", ()), ("sngan", ()), ("r3gan", ())),
+        ("dcgan", ("network.discriminator_normalization=spectral",)),
+    ],
 )
 def test_a_real_checkpoint_is_as_large_as_was_said(preset, sets, tmp_path):
     store, config = LocalStore(tmp_path), resolve(preset, sets)
@@ -99,6 +120,26 @@ def test_a_real_checkpoint_is_as_large_as_was_said(preset, sets, tmp_path):
         for network in state.networks
         for name in trainable_names(network)
     )
+
+
+def parameters(config):
+    """Those that are trained, of generator and discriminator."""
+    return [sum(sum(layer.trainable) for layer in network) for network in sizes(config)[:2]]
+
+
+def test_the_papers_networks_are_as_large_as_theirs():
+    """SNGAN's generator at 32x32: by adding up table 3 of Miyato et al. 2018 with batch normalization.
+
+    R3GAN's at 256x256: 23.1 and 23.0 million in table 2 of Huang et al. 2024, of widths 96 to 768.
+    """
+    assert parameters(resolve("sngan32"))[0] == 4_276_739
+    widths = [768, 768, 768, 768, 384, 192, 96]
+    network = {"name": "r3gan", "widths": widths, "groups": [width // 8 for width in widths]}
+    image = {"height": 256, "width": 256, "channels": 3}
+    large = parameters(validate({"network": network, "image": image}, "test"))
+    assert large == pytest.approx([23.1e6, 23.0e6], rel=0.01)
+    assert large == [23_057_952, 23_009_568]
+    assert parameters(resolve("r3gan32")) == [20_732_160, 20_683_776]
 
 
 def test_a_step_costs_its_repeats_and_its_penalties():

@@ -17,7 +17,9 @@ LatentSize = Annotated[int, Field(ge=1, le=4096)]
 
 
 class Glorot(NamedTuple):
-    """First weights as Keras has them by default (Glorot and Bengio 2010)."""
+    """First weights as Keras has them by default (Glorot and Bengio 2010), times a gain."""
+
+    gain: float = 1.0
 
 
 class Normal(NamedTuple):
@@ -55,8 +57,10 @@ class ConvolutionLayer(NamedTuple):
     filters: int
     kernel: int
     stride: int
+    groups: int
     bias: bool
     weights: Weights
+    activation: str
     spectral: bool
 
 
@@ -99,12 +103,18 @@ class Builder(ABC, Generic[T]):
         *,
         kernel: int,
         stride: int = 1,
+        groups: int = 1,
         bias: bool = True,
         weights: Weights = GLOROT,
+        activation: str = "",
         spectral: bool = False,
     ) -> T:
-        """[batch, height, width, channels] to [batch, height / stride, …, filters], rounded up."""
-        return self._convolution(x, ConvolutionLayer(name, filters, kernel, stride, bias, weights, spectral))
+        """[batch, height, width, channels] to [batch, height / stride, …, filters], rounded up.
+
+        `groups`: of neighbouring channels, each of which makes its share of the filters by itself.
+        """
+        layer = ConvolutionLayer(name, filters, kernel, stride, groups, bias, weights, activation, spectral)
+        return self._convolution(x, layer)
 
     def up_convolution(
         self,
@@ -130,7 +140,11 @@ class Builder(ABC, Generic[T]):
 
     @abstractmethod
     def width(self, x: T) -> int:
-        """n of [batch, n]."""
+        """n of [batch, n], channels of [batch, height, width, channels]."""
+
+    @abstractmethod
+    def map_size(self, x: T) -> tuple[int, int]:
+        """Height and width of [batch, height, width, channels]."""
 
     @abstractmethod
     def beside(self, x: T, vector: T, name: str) -> T:
@@ -143,6 +157,44 @@ class Builder(ABC, Generic[T]):
     @abstractmethod
     def sum(self, x: T, y: T, name: str) -> T:
         """Entry by entry."""
+
+    @abstractmethod
+    def scale(self, x: T, name: str) -> T:
+        """Times one learned number, which is 0 at first."""
+
+    @abstractmethod
+    def average_pool(self, x: T, name: str, *, stride: int) -> T:
+        """Means of 2x2 pixels: a map half as high and wide with stride 2; with stride 1 as large as it was.
+
+        With stride 1 a pixel is averaged with those right of it and below it, as far as there are any.
+        """
+
+    @abstractmethod
+    def double(self, x: T, name: str) -> T:
+        """Each pixel four times: [batch, height, width, channels] to [batch, 2 height, 2 width, channels]."""
+
+    @abstractmethod
+    def sum_map(self, x: T, name: str) -> T:
+        """Sums over all pixels: [batch, height, width, channels] to [batch, channels]."""
+
+    @abstractmethod
+    def spread(self, x: T, height: int, width: int, name: str, *, weights: Weights) -> T:
+        """Each entry times a map that is learned: [batch, channels] to [batch, height, width, channels]."""
+
+    @abstractmethod
+    def gather(self, x: T, name: str, *, weights: Weights) -> T:
+        """Each channel's inner product with a map that is learned: to [batch, channels]."""
+
+    @abstractmethod
+    def attention(self, queries: T, keys: T, values: T, name: str) -> T:
+        """Means of values, weighted by the softmax of a query's inner products with all keys.
+
+        Args:
+            queries: [batch, n, m].
+            keys: [batch, k, m].
+            values: [batch, k, channels]; the output is [batch, n, channels].
+            name: of the layer.
+        """
 
     @abstractmethod
     def reshape(self, x: T, shape: Shape, name: str) -> T:

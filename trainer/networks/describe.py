@@ -60,10 +60,11 @@ def as_json(description: Description) -> dict[str, Any]:
 def as_text(description: Description) -> str:
     """The description as a table for a terminal."""
     rows, found = [], description.sizes
+    widest = max(20, *(len(layer.name) for layer in found.layers))
     for title, layers in (("generator", found.generator), ("discriminator", found.discriminator)):
         rows.append(f"{title}: {sum(layer.parameters for layer in layers):,} parameters")
         rows += [
-            f"  {layer.name:<20} {layer.kind:<24} {'x'.join(map(str, layer.output_shape)):<14} "
+            f"  {layer.name:<{widest}} {layer.kind:<24} {'x'.join(map(str, layer.output_shape)):<14} "
             f"{layer.parameters:>12,} {layer.flop:>16,} FLOP"
             for layer in layers
         ]

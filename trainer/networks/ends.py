@@ -40,6 +40,7 @@ def logits(
     conditioning: Conditioning,
     weights: Weights,
     *,
+    bias: bool = True,
     spectral: bool = False,
 ) -> T:
     """Logits [batch, 1] of features [batch, n]; with acgan [batch, 1 + classes], that of real first.
@@ -50,9 +51,10 @@ def logits(
         label: what `image` returned.
         conditioning: the kind.
         weights: first weights of all of it.
+        bias: whether the first logit has one.
         spectral: whether all of them are spectrally normalized, embeddings too as in Miyato and Koyama 2018.
     """
-    logit = builder.dense(features, 1, "logit", weights=weights, spectral=spectral)
+    logit = builder.dense(features, 1, "logit", bias=bias, weights=weights, spectral=spectral)
     if conditioning.says_class:
         classes = builder.dense(features, conditioning.classes, "classes", weights=weights, spectral=spectral)
         return builder.beside(logit, classes, "logits")

@@ -22,6 +22,8 @@ def initializer(weights: Weights, seed: int, name: str) -> keras.Initializer:
     """
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     number = int.from_bytes(digest[:4], "big") >> 1  # Keras' seeds are 31 bits
-    if isinstance(weights, Glorot):
+    if isinstance(weights, Glorot) and weights.gain == 1:
         return keras.initializers.GlorotUniform(seed=number)
+    if isinstance(weights, Glorot):
+        return keras.initializers.VarianceScaling(weights.gain**2, "fan_avg", "uniform", seed=number)
     return keras.initializers.RandomNormal(mean=weights.mean, stddev=weights.stddev, seed=number)

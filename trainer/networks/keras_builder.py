@@ -1,5 +1,6 @@
 """Networks of Keras layers, from an architecture's description."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from trainer.networks.builder import (
     pack,
 )
 from trainer.networks.first_weights import initializer
-from trainer.networks.layers import SyncBatchNormalization, UpConvolution
+from trainer.networks.layers import GroupedConv2D, SyncBatchNormalization, UpConvolution
 from trainer.networks.spectral import Spectral, SpectralConv2D, SpectralDense
 
 
@@ -114,6 +115,7 @@ class KerasBuilder(Builder[Any]):
         """
         self._seed, self._network = seed, network
         self._up = keras.layers.Conv2DTranspose if portable else UpConvolution
+        self._grouped = keras.layers.Conv2D if portable else GroupedConv2D
         self._normalization = keras.layers.BatchNormalization if portable else SyncBatchNormalization
         self._inputs: list[Any] = []
 
@@ -137,6 +139,10 @@ class KerasBuilder(Builder[Any]):
         """Of a Keras tensor."""
         return int(x.shape[-1])
 
+    def map_size(self, x: Any) -> tuple[int, int]:
+        """Of a Keras tensor."""
+        return int(x.shape[1]), int(x.shape[2])
+
     def beside(self, x: Any, vector: Any, name: str) -> Any:
         """`keras.layers.Concatenate`, after `UpSampling2D` for a map."""
         if len(x.shape) == 4:
@@ -151,6 +157,42 @@ class KerasBuilder(Builder[Any]):
     def sum(self, x: Any, y: Any, name: str) -> Any:
         """`keras.layers.Add`."""
         return keras.layers.Add(name=name)([x, y])
+
+    def scale(self, x: Any, name: str) -> Any:
+        """`keras.layers.Dense` of one unit for each entry by itself, as Keras has no layer of one number."""
+        each = keras.layers.Reshape((math.prod(x.shape[1:]), 1), name=f"{name}_entries")(x)
+        scaled = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name=name)(each)
+        return keras.layers.Reshape(x.shape[1:], name=f"{name}_map")(scaled)
+
+    def average_pool(self, x: Any, name: str, *, stride: int) -> Any:
+        """`keras.layers.AveragePooling2D`."""
+        return keras.layers.AveragePooling2D(2, strides=stride, padding="same", name=name)(x)
+
+    def double(self, x: Any, name: str) -> Any:
+        """`keras.layers.UpSampling2D`."""
+        return keras.layers.UpSampling2D(2, name=name)(x)
+
+    def sum_map(self, x: Any, name: str) -> Any:
+        """`keras.layers.GlobalAveragePooling2D` times the number of pixels."""
+        mean = keras.layers.GlobalAveragePooling2D(name=f"{name}_mean")(x)
+        return keras.layers.Rescaling(float(math.prod(x.shape[1:3])), name=name)(mean)
+
+    def spread(self, x: Any, height: int, width: int, name: str, *, weights: Weights) -> Any:
+        """`keras.layers.EinsumDense`."""
+        shape = (height, width, x.shape[-1])
+        first = self._first(weights, f"{name}/kernel")
+        return keras.layers.EinsumDense("bc,hwc->bhwc", shape, kernel_initializer=first, name=name)(x)
+
+    def gather(self, x: Any, name: str, *, weights: Weights) -> Any:
+        """`keras.layers.EinsumDense`."""
+        first = self._first(weights, f"{name}/kernel")
+        return keras.layers.EinsumDense("bhwc,hwc->bc", (x.shape[-1],), kernel_initializer=first, name=name)(
+            x
+        )
+
+    def attention(self, queries: Any, keys: Any, values: Any, name: str) -> Any:
+        """`keras.layers.Attention`."""
+        return keras.layers.Attention(name=name)([queries, values, keys])
 
     def reshape(self, x: Any, shape: Shape, name: str) -> Any:
         """`keras.layers.Reshape`."""
@@ -189,13 +231,16 @@ class KerasBuilder(Builder[Any]):
         )(x)
 
     def _convolution(self, x: Any, layer: ConvolutionLayer) -> Any:
-        """`keras.layers.Conv2D`, or `spectral.SpectralConv2D`."""
-        kind = self._spectral(SpectralConv2D, layer.name) if layer.spectral else keras.layers.Conv2D
+        """`keras.layers.Conv2D`, `layers.GroupedConv2D` or `spectral.SpectralConv2D`."""
+        plain = keras.layers.Conv2D if layer.groups == 1 else self._grouped
+        kind = self._spectral(SpectralConv2D, layer.name) if layer.spectral else plain
         return kind(
             layer.filters,
             layer.kernel,
             strides=layer.stride,
+            groups=layer.groups,
             padding="same",
+            activation=layer.activation or None,
             use_bias=layer.bias,
             kernel_initializer=self._first(layer.weights, f"{layer.name}/kernel"),
             name=layer.name,

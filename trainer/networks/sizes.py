@@ -77,6 +77,10 @@ class Counter(Builder[Shape]):
         """Of a shape."""
         return x[-1]
 
+    def map_size(self, x: Shape) -> tuple[int, int]:
+        """Of a shape."""
+        return x[0], x[1]
+
     def beside(self, x: Shape, vector: Shape, name: str) -> Shape:
         """No variables."""
         if len(x) == 3:
@@ -91,6 +95,43 @@ class Counter(Builder[Shape]):
     def sum(self, x: Shape, y: Shape, name: str) -> Shape:
         """No variables."""
         return self._add(Size(name, "Add", x))
+
+    def scale(self, x: Shape, name: str) -> Shape:
+        """One number, and a product for each entry."""
+        entries = math.prod(x)
+        self._add(Size(f"{name}_entries", "Reshape", (entries, 1)))
+        self._add(Size(name, "Dense", (entries, 1), (1,), flop=2 * entries))
+        return self._add(Size(f"{name}_map", "Reshape", x))
+
+    def average_pool(self, x: Shape, name: str, *, stride: int) -> Shape:
+        """No variables."""
+        return self._add(Size(name, "AveragePooling2D", (-(-x[0] // stride), -(-x[1] // stride), x[2])))
+
+    def double(self, x: Shape, name: str) -> Shape:
+        """No variables."""
+        return self._add(Size(name, "UpSampling2D", (2 * x[0], 2 * x[1], x[2])))
+
+    def sum_map(self, x: Shape, name: str) -> Shape:
+        """No variables."""
+        self._add(Size(f"{name}_mean", "GlobalAveragePooling2D", x[-1:]))
+        return self._add(Size(name, "Rescaling", x[-1:]))
+
+    def spread(self, x: Shape, height: int, width: int, name: str, *, weights: Weights) -> Shape:
+        """A map for each channel."""
+        shape = (height, width, *x)
+        entries = math.prod(shape)
+        return self._add(Size(name, "EinsumDense", shape, (entries,), flop=2 * entries))
+
+    def gather(self, x: Shape, name: str, *, weights: Weights) -> Shape:
+        """A map for each channel."""
+        entries = math.prod(x)
+        return self._add(Size(name, "EinsumDense", x[-1:], (entries,), flop=2 * entries))
+
+    def attention(self, queries: Shape, keys: Shape, values: Shape, name: str) -> Shape:
+        """No variables; a product with each key, and one with each value."""
+        shape = (queries[0], values[1])
+        flop = 2 * queries[0] * keys[0] * (keys[1] + values[1])
+        return self._add(Size(name, "Attention", shape, flop=flop))
 
     def reshape(self, x: Shape, shape: Shape, name: str) -> Shape:
         """No variables."""
@@ -119,12 +160,12 @@ class Counter(Builder[Shape]):
         return self._product(layer.name, "Dense", (layer.units,), entries, layer.bias, 1, layer.spectral)
 
     def _convolution(self, x: Shape, layer: ConvolutionLayer) -> Shape:
-        """A kernel [kernel, kernel, channels, filters], which each pixel of the output meets whole."""
+        """A kernel [kernel, kernel, channels / groups, filters], which each pixel of the output meets."""
         height, width = (-(-side // layer.stride) for side in x[:2])
-        entries = layer.kernel**2 * x[2] * layer.filters
+        entries = layer.kernel**2 * x[2] // layer.groups * layer.filters
         shape = (height, width, layer.filters)
-        uses = height * width
-        return self._product(layer.name, "Conv2D", shape, entries, layer.bias, uses, layer.spectral)
+        kind = "Conv2D" if layer.groups == 1 else "GroupedConv2D"
+        return self._product(layer.name, kind, shape, entries, layer.bias, height * width, layer.spectral)
 
     def _up_convolution(self, x: Shape, layer: UpConvolutionLayer) -> Shape:
         """A kernel [kernel, kernel, filters, channels], which each pixel of the input meets whole."""

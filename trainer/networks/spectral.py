@@ -84,4 +84,4 @@ class SpectralConv2D(Spectral, keras.layers.Conv2D):  # type: ignore[misc]
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[batch, height, width, channels] to [batch, height / stride, …, filters], rounded up."""
         outputs = tf.nn.conv2d(inputs, self.normalized(), self.strides, self.padding.upper())
-        return outputs + self.bias if self.use_bias else outputs
+        return self.activation(outputs + self.bias if self.use_bias else outputs)
