@@ -58,6 +58,14 @@ OPTIONS = {
 CONDITIONINGS = {
     name: (f"conditioning.kind={name}", "conditioning.classes=3") for name in conditioning.CONDITIONINGS
 }
+AUGMENTATIONS = {
+    "diffaugment": ("augmentation.kind=diffaugment",),
+    "ada": (
+        "augmentation.kind=ada", "augmentation.p=0.5", "augmentation.every=2", "augmentation.images=160",
+    ),
+    "ada_fixed": ("augmentation.kind=ada", "augmentation.p=0.5", "augmentation.target=0"),
+    "flip": ("data.flip=true",),
+}  # fmt: skip
 EVERY = {"r1": "every=2", "gradient_penalty": "every=2"}  # lazily too, under a name of their own
 
 Part = tuple[str, str]
@@ -78,6 +86,7 @@ def parts() -> dict[str, dict[str, tuple[str, ...]]]:
         "regularizer": regularizers,
         "conditioning": {"-": (), **CONDITIONINGS},
         "option": {"-": (), **OPTIONS},
+        "augmentation": {"-": (), **AUGMENTATIONS},
     }
 
 

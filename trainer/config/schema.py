@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trainer import losses
+from trainer import augment, losses
+from trainer.augment import Augmentation
 from trainer.config.evaluation import Evaluation
 from trainer.config.fitting import check_holdout, check_microbatch, check_packing, check_parts
 from trainer.config.optimizer import Optimizer
@@ -72,6 +73,8 @@ class Data(Section):
     """Largest set, in MiB of 8-bit images, that `placement: auto` keeps in memory."""
     shuffle_window: Annotated[int, Field(ge=BLOCK, multiple_of=BLOCK)] = 16384
     """Images that are shuffled together; sets up to this size are shuffled as a whole."""
+    flip: bool = False
+    """Whether each image is mirrored, left for right, with probability 1/2 whenever it is drawn."""
 
 
 class Averaging(Section):
@@ -153,6 +156,8 @@ class RunConfig(Section):
     """What the two networks play for; `python -m trainer parts` lists them."""
     regularizers: Regularizers = Regularizers()
     """What holds the discriminator back."""
+    augmentation: Augmentation = Augmentation()
+    """What images go through before the discriminator sees them, where there are few."""
     steps: Positive = 10000
     """Rounds: the discriminator is updated `d_repeats` times, then the generator `g_repeats` times."""
     d_repeats: Annotated[int, Field(ge=1, le=16)] = 1
@@ -205,6 +210,7 @@ class RunConfig(Section):
             )
         self.evaluation.check(self.metrics.every_steps)
         check_parts(self.loss, self.regularizers, self.network, self.image)
+        augment.check(self.augmentation, self.loss)
         check_packing(self.packing, self.batch_size, self.microbatch, self.conditioning)
         check_microbatch(self.microbatch, self.batch_size, self.network, self.image)
         return self

@@ -19,8 +19,9 @@ class Batch(NamedTuple):
     latents: Any
     """float32 [n, latent size]."""
     noise: Mapping[str, Any]
-    """Random numbers of the regularizers that draw some, by name: [n], or [n, height, width, channels]; and
-    noise to be added to images before the discriminator sees them, as `real` and `fake`."""
+    """Random numbers of the regularizers that draw some, by name: [n], or [n, height, width, channels]; noise
+    to be added to images before the discriminator sees them, as `real` and `fake`; and what is done to these
+    before, as `augmented_real` and `augmented_fake` (`augment.parameters`)."""
 
 
 class Turn(NamedTuple):

@@ -13,7 +13,7 @@ from functools import partial
 
 import tensorflow as tf
 
-from trainer import losses, regularizers
+from trainer import augment, losses, regularizers
 from trainer.config import RunConfig
 from trainer.data import to_unit_range
 from trainer.methods import Batch, Turn, Update
@@ -31,8 +31,9 @@ def names(config: RunConfig) -> tuple[str, ...]:
     says = config.conditioning.says_class
     of_classes = ("d_class_loss", "class_accuracy") if says else ()
     penalties = regularizers.penalties(config.regularizers)
+    adapted = ("augmentation_p",) if config.augmentation.adaptive else ()
     of_generator = ("g_loss", "g_class_loss") if says else ("g_loss",)
-    return (*parts, "d_accuracy_real", "d_accuracy_fake", *of_classes, *penalties, *of_generator)
+    return (*parts, "d_accuracy_real", "d_accuracy_fake", *of_classes, *penalties, *adapted, *of_generator)
 
 
 class Adversarial:
@@ -101,7 +102,12 @@ class Adversarial:
         return self._shown("real", to_unit_range(batch.real), batch)
 
     def _shown(self, kind: str, images: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Images in [-1, 1], `real` or `fake` ones, with their noise if there is any, in packs."""
+        """Images in [-1, 1], `real` or `fake` ones, augmented and with noise if there is any, in packs.
+
+        Noise comes last, as resampling would smooth it.
+        """
+        if (done := batch.noise.get(f"augmented_{kind}")) is not None:
+            images = augment.applied(self._config.augmentation, images, done)
         noisy = images + batch.noise[kind] if kind in batch.noise else images
         return packed(noisy, self._packing)
 
@@ -170,7 +176,13 @@ class Adversarial:
         order = [name for name in self._penalties if name not in lazy] + lazy
         named = dict(zip(order, extra, strict=True))
         penalties = (named[name] for name in self._penalties)
-        return gradients, tf.stack([*parts, *right, *of_classes, *penalties])
+        return gradients, tf.stack([*parts, *right, *of_classes, *penalties, *self._adapted(batch)])
+
+    def _adapted(self, batch: Batch) -> list[tf.Tensor]:
+        """p of the augmentation, where it is measured, once for each score."""
+        if not self._config.augmentation.adaptive:
+            return []
+        return [tf.reduce_sum(batch.noise["augmentation_p"]) / self._packing]
 
     def _of_classes(
         self, of_real: Judgement, of_fake: Judgement, labels: tf.Tensor | None

@@ -7,12 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.config import RunConfig
+from trainer.methods.adaptive import Adaptive
 from trainer.methods.adversarial import names
 from trainer.networks.keras_builder import Networks, build, named_variables
 from trainer.optimizers.adam import Adam
 from trainer.optimizers.average import Average
 from trainer.optimizers.hooks import hooks
-from trainer.run.layout import AVERAGE, MOMENTS
+from trainer.run.layout import AUGMENTATION, AVERAGE, MOMENTS
 
 TALLY = "metrics/tally"
 """Name in a checkpoint of what the next line of metrics has of its steps so far."""
@@ -35,6 +36,9 @@ class State:
         )
         self.sums = names(config)
         """What a step sums, by name."""
+        self.adaptive = (
+            Adaptive(config, self.sums.index("d_accuracy_real")) if config.augmentation.adaptive else None
+        )
         self.begin_line()
 
     def begin_line(self) -> None:
@@ -71,6 +75,9 @@ class State:
             names = trainable_names(self.networks.generator)
             for name, variable in zip(names, self.average.variables, strict=True):
                 yield AVERAGE + name, variable
+        if self.adaptive:
+            yield f"{AUGMENTATION}p", self.adaptive.p
+            yield f"{AUGMENTATION}right", self.adaptive.right
 
     def not_finite(self) -> str | None:
         """What is NaN or Inf, and which of it came first in a step that began with none; None: nothing.

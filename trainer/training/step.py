@@ -175,11 +175,12 @@ class Stepper:
         """
         config = self._config
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        last, draws = config.d_repeats - 1, Draws(config, step, replica, self._replicas, self._branches)
+        p = self._state.adaptive.now() if self._state.adaptive else tf.constant(config.augmentation.p)
+        last, draws = config.d_repeats - 1, Draws(config, step, replica, self._replicas, self._branches, p)
         # The last batch's latents are both players', from the stream of runs that have no other.
         batches = [
             Batch(
-                self._real(inputs, table, replica, repeat),
+                self._flipped(self._real(inputs, table, replica, repeat), draws, repeat),
                 self._mine(labels, table, replica, repeat) if config.conditioning.on else None,
                 draws.latents() if repeat == last else draws.latents("discriminator", repeat),
                 draws.for_discriminator(repeat),
@@ -194,6 +195,13 @@ class Stepper:
         """This replica's images of one update, uint8 [n, height, width, channels]."""
         mine = self._mine(inputs, table, replica, repeat)
         return mine if table is None else tf.gather(table, mine)
+
+    def _flipped(self, images: tf.Tensor, draws: Draws, repeat: int) -> tf.Tensor:
+        """The same, some of them mirrored where the configuration has it so."""
+        if not self._config.data.flip:
+            return images
+        mirrored = draws.flips(repeat)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        return tf.where(mirrored, tf.reverse(images, [2]), images)
 
     def _mine(self, rows: tf.Tensor, table: Any, replica: tf.Tensor, repeat: int) -> tf.Tensor:
         """This replica's rows for one update, of the global batch's or of what this process streams."""
@@ -214,6 +222,8 @@ class Stepper:
             *gradients, sums = self._sum([*update.gradients, update.sums])
             first = (turn.step + self._steps_before) * repeats[player] + taken[player] + 1
             state.adam[player].apply(gradients, tf.cast(first, tf.float32), step)
+            if state.adaptive and player == "discriminator":
+                state.adaptive.saw(sums)
             for hook in state.hooks:
                 if hook.player == player:
                     hook()
@@ -221,6 +231,8 @@ class Stepper:
             totals[player] = totals[player] + sums if player in totals else sums
         if state.average:
             state.average.update(step)
+        if state.adaptive:
+            state.adaptive.adjust(turn.step)
         return tf.concat([totals["discriminator"], totals["generator"]], 0)
 
     def _sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
