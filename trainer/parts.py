@@ -42,7 +42,11 @@ _PACKING = Part(
     "the discriminator judges several images at once, as channels of one (packing)",
     "Lin et al. 2018, arXiv:1712.04086, section 2",
 )
-_FLIP = Part("flip", "real images mirrored, left for right, half of the time (data.flip)", "")
+_FLIP = Part(
+    "flip",
+    "real images mirrored, left for right, half of the time (data.flip)",
+    "Karras et al. 2020, arXiv:2006.06676",
+)
 _METHOD = Part(
     "adversarial",
     "a discriminator and a generator, in turn, with any loss and any regularizers",

@@ -38,6 +38,7 @@ COMPANY = {
     "loss": ["regularizers.gradient_penalty.weight=10"],
     "evaluation.stop_when_no_better": ["evaluation.every_steps=50"],
     "optimizer.schedule.kind": ["optimizer.schedule.decay_to=100"],
+    "augmentation.p": ["augmentation.kind=ada"],
 }
 
 

@@ -120,6 +120,9 @@ APART = (
     {"data.labels", "conditioning.kind"},
     {"metrics.every_steps", "evaluation.every_steps", "evaluation.stop_when_no_better"},
     {"data.holdout", "data.holdout_source", "data.placement"},
+    {"loss", "augmentation.kind", "augmentation.p", "augmentation.target"},
+    {"loss", "augmentation.kind", "augmentation.color", "augmentation.translation", "augmentation.cutout"},
+    {"augmentation.kind", "augmentation.color", "augmentation.blitting", "augmentation.geometry"},
 )
 
 

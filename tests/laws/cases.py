@@ -140,13 +140,21 @@ def pairwise(kinds: tuple[str, ...] = KINDS) -> list[dict[str, str]]:
 
 
 REPRESENTATIVE = (
-    {"network": "dcgan", "loss": "bce", "regularizer": "-", "conditioning": "acgan", "option": "average"},
+    {
+        "network": "dcgan",
+        "loss": "bce",
+        "regularizer": "-",
+        "conditioning": "acgan",
+        "option": "average",
+        "augmentation": "diffaugment",
+    },
     {
         "network": "mlp_spectral",
         "loss": "rpgan",
         "regularizer": "r1_lazy",
         "conditioning": "projection",
         "option": "d_repeats",
+        "augmentation": "-",
     },
     {
         "network": "mlp",
@@ -154,6 +162,7 @@ REPRESENTATIVE = (
         "regularizer": "instance_noise",
         "conditioning": "-",
         "option": "microbatch",
+        "augmentation": "ada",
     },
 )
 """What CI runs of them."""

@@ -181,7 +181,7 @@ def test_gradients_are_exact_the_first_and_the_second(kind):
             along = tf.reduce_sum(slope * way)
         return total, slope, second.gradient(along, x)
 
-    total, slope, curve = slopes(tf.constant(images))
+    _, slope, curve = slopes(tf.constant(images))
     step = 1e-2
     ahead, behind = (slopes(tf.constant(images + sign * step * way)) for sign in (1, -1))
     difference = (ahead[0] - behind[0]) / (2 * step)
@@ -232,7 +232,7 @@ def played(sets, steps=1, state=None):
 
 
 def test_the_discriminator_is_shown_augmented_images_in_both_players_updates():
-    """Its losses and R1 before the first update, and the generator's after it, from the networks themselves."""
+    """Its losses and R1 before the first update, and the generator's after it, of the networks themselves."""
     sets = ("augmentation.kind=diffaugment", "loss=lsgan", "regularizers.r1.weight=2")
     resolved, state, run = played((*sets, "optimizer.discriminator.learning_rate=1e-30"))
     generator, discriminator = state.networks

@@ -1,9 +1,13 @@
-"""What the discriminator is shown instead of images where there are few: each a file, in a table free of TensorFlow.
+"""What the discriminator is shown in the place of images, where there are few: each a file, named in a table.
 
-An augmentation has two parts: what it draws for each image of the global batch becomes `parameters`, before the
-step is played, and `applied` is a differentiable function of images and these. Real and generated images are
-augmented alike, in both players' updates, by numbers of their own. Penalties are of the discriminator at the
-images that it is shown, augmented ones.
+What an augmentation draws for each image of the global batch becomes `parameters` before the step is played,
+and `applied` is a differentiable function of images and these. Real and generated images are augmented alike,
+in both players' updates, by numbers of their own, so that the generator does not learn to make augmented ones
+(Zhao et al. 2020, section 3.1). Penalties are of the discriminator at the images that it is shown, and so with
+respect to augmented ones (the code released with the paper of ADA has R1's gradient go on to the images before;
+for flips and quarter turns its norm is the same).
+
+The table is free of TensorFlow.
 
 Adding one: a file of that name, its name in `Kind` and its line in `AUGMENTATIONS`.
 """
@@ -28,7 +32,8 @@ class Augmentation(Section):
     """none; diffaugment, which changes every image; ada, which changes some, more as the discriminator
     overfits."""
     color: bool = True
-    """Brightness, contrast and saturation; of ada hue and inverted luma too. Of grey images what they have."""
+    """Brightness, contrast and saturation; of ada hue and inverted luma too. A grey image has no saturation
+    and hue."""
     translation: bool = True
     """Shifts by up to an eighth of the image, zeros moving in; of diffaugment alone."""
     cutout: bool = True
@@ -79,7 +84,7 @@ AUGMENTATIONS: Mapping[str, About] = {
         uniform=7,
     ),
     "ada": About(
-        "flips, turns, shifts, scaling, rotation and colour, each with a probability that follows overfitting",
+        "flips, turns, shifts, scaling and colour, each with a probability that follows overfitting",
         "Karras et al. 2020, arXiv:2006.06676, section 3 and appendix B",
         ("blitting", "geometry", "color"),
         uniform=21,
@@ -133,7 +138,7 @@ def parameters(numbers: Augmentation, image: Image, uniform: Any, normal: Any, p
 
 
 def applied(numbers: Augmentation, images: Any, done: Mapping[str, Any]) -> Any:
-    """Images [n, height, width, channels] in [-1, 1], augmented as `parameters` says; float32, the same shape."""
+    """Images [n, height, width, channels] in [-1, 1], augmented as `parameters` says; the same shape."""
     return _module(numbers).applied(images, done)
 
 

@@ -4,9 +4,9 @@ Pixel blitting, general geometric transformations and colour transformations, ea
 probability p. A rotation comes before and after the scaling of one axis, each with 1 - sqrt(1 - p), so that
 with p at least one comes. Colours are multiplied by one matrix and geometry by another.
 
-Not here: the low-pass filters around the resampling, which is bilinear at the image's own size (a rotated image
-is blurred a little, where theirs is filtered at twice the size), and the filters, noise and cutout that the
-paper found of little use (section 3.1).
+Not here: the low-pass filters around the resampling, which is bilinear at the image's own size (a rotated
+image is blurred a little, where theirs is filtered at twice the size), and the image-space filters and
+corruptions, which the paper leaves out of its default for the little that they bring (figure 4).
 """
 
 import math

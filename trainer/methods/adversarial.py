@@ -182,7 +182,7 @@ class Adversarial:
         """p of the augmentation, where it is measured, once for each score."""
         if not self._config.augmentation.adaptive:
             return []
-        return [tf.reduce_sum(batch.noise["augmentation_p"]) / self._packing]
+        return [tf.reduce_sum(batch.noise["p"]) / self._packing]
 
     def _of_classes(
         self, of_real: Judgement, of_fake: Judgement, labels: tf.Tensor | None

@@ -90,7 +90,7 @@ class Draws(NamedTuple):
                 for name, each in done.items()
             }
         if numbers.adaptive:
-            found["augmentation_p"] = tf.fill((batch // self.replicas,), self.p)
+            found["p"] = tf.fill((batch // self.replicas,), self.p)
         return found
 
     def _instance_noise(self, player: str, images: tuple[str, ...], repeat: int) -> dict[str, tf.Tensor]:
