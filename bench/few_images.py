@@ -131,23 +131,15 @@ def page(found: list[dict[str, Any]], amount: Amount) -> str:
     """docs/few-images.md."""
     rows = [_row(said) for said in found]
     head = (
-        "augmentation",
-        "seed",
-        "best step",
-        "FD",
-        "precision",
-        "recall",
-        "FD at each checkpoint",
-        "p",
-        "D right on real",
-        "seconds",
-    )
+        "augmentation", "seed", "best step", "FD", "precision", "recall", "FD at each checkpoint", "p",
+        "D right on real", "seconds",
+    )  # fmt: skip
     name = next(iter(found[0]["judged"].values()))["fd"]["name"]
     return "\n\n".join([
         "# Augmentations on few images",
         f"`python -m bench.few_images`, as [methods.md](methods.md#few-images) says: {amount.images} images "
-        f"of Fashion-MNIST, preset `demo`, {amount.steps:,} steps of 64; {name} against the 10,000 test images. "
-        "Each row is at its own best checkpoint; p and D's accuracy are those of the last line of metrics.",
+        f"of Fashion-MNIST, preset `demo`, {amount.steps:,} steps of 64; {name} against the 10,000 test "
+        "images. Each row is at its own best checkpoint; p and D's accuracy are those of the last line of metrics.",
         table(head, rows),
     ]) + "\n"  # fmt: skip
 
@@ -157,11 +149,10 @@ def _row(said: dict[str, Any]) -> tuple[str, ...]:
     best = min(judged, key=lambda step: judged[step]["fd"]["value"])
     figures = {name: each["value"] for name, each in judged[best].items()}
     p = f"{last['augmentation_p']:.2f}" if "augmentation_p" in last else ""
-    return (
-        said["variant"], str(said["seed"]), f"{best:,}", f"{figures['fd']:.2f}",
-        f"{figures['precision']:.2f}", f"{figures['recall']:.2f}", ", ".join(f"{each['fd']['value']:.2f}" for each in judged.values()), p,
-        f"{100 * last['d_accuracy_real']:.0f} %", f"{said['seconds']:.0f}",
-    )  # fmt: skip
+    steps = ", ".join(f"{each['fd']['value']:.2f}" for each in judged.values())
+    three = (f"{figures[name]:.2f}" for name in ("fd", "precision", "recall"))
+    right, seconds = f"{100 * last['d_accuracy_real']:.0f} %", f"{said['seconds']:.0f}"
+    return said["variant"], str(said["seed"]), f"{best:,}", *three, steps, p, right, seconds
 
 
 def _trainer(*words: str) -> None:

@@ -56,6 +56,7 @@ ACCURACIES = Panel("Discriminator's accuracy", "D accuracy (%)", "%", guessing=0
 PARTS = Panel("Discriminator's loss by part", "D loss")
 PENALTIES = Panel("Penalties on the discriminator", "penalty")
 AUGMENTED = Panel("Augmentation", "probability (%)", "%")
+SCALE = Panel("Loss scale", "loss scale")
 CLASSES = Panel("Classes", "cross-entropy")
 CLASS_ACCURACY = Panel("Classes told right", "right (%)", "%")
 DISTANCE = Panel("Frechet distance of samples", "FD")
@@ -72,7 +73,7 @@ OF_SAMPLES = (DISTANCE, KERNEL, MANIFOLD, CHOICE, SAMPLED, SEEN)
 SPEED = Panel("Speed", "images/s", "images/s")
 PANELS = (
     LOSSES, ACCURACIES, DISTANCE, KERNEL, MANIFOLD, CHOICE, SAMPLED, SEEN, OVERFITTING, PARTS, CLASSES,
-    CLASS_ACCURACY, PENALTIES, AUGMENTED, VARIETY, NORMS, SPEED,
+    CLASS_ACCURACY, PENALTIES, AUGMENTED, SCALE, VARIETY, NORMS, SPEED,
 )  # fmt: skip
 
 METRICS = (
@@ -99,6 +100,7 @@ METRICS = (
     Metric("logit_centering", "penalty on scores", "scores", "scores", PENALTIES),
     Metric("label_smoothing", "cost of smoothed labels", "labels", "smoothed labels", PENALTIES),
     Metric("augmentation_p", "augmentation's probability (p)", "p", "p", AUGMENTED),
+    Metric("loss_scale", "loss scale of float16", "scale", "scale", SCALE),
     Metric("fd", "Frechet distance of samples", "FD", "training images", DISTANCE, -1),
     Metric("kid", "kernel distance of samples", "KID", "training images", KERNEL, -1),
     Metric("precision", "precision of samples", "precision", "precision", MANIFOLD, 1),

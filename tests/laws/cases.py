@@ -49,6 +49,8 @@ OPTIONS = {
     "g_repeats": ("g_repeats=2",),
     "microbatch": ("microbatch=2",),
     "packing": ("packing=2",),
+    "bfloat16": ("precision=bfloat16",),
+    "float16": ("precision=float16",),
     "rates": (
         "optimizer.generator.learning_rate=1e-3", "optimizer.discriminator.beta1=0",
         "optimizer.clip_norm=0.1", "optimizer.schedule.warm_up_steps=2",

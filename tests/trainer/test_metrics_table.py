@@ -41,6 +41,7 @@ def test_a_step_gives_what_the_table_says():
     found = {name for loss in LOSSES for name in names(config.resolve("mlp", [f"loss={loss}", *weights]))}
     judged = {metric.name for metric in METRICS if metric.panel in JUDGED}
     others = "regularizers.label_smoothing.weight=0.1", "conditioning.kind=acgan", "augmentation.kind=ada"
+    others += ("precision=float16",)
     for sets in ([each] for each in others):
         found |= {*names(config.resolve("mlp", sets))}
     of_grids = {metric.name for metric in METRICS if metric.panel in (metrics.VARIETY, metrics.NORMS)}

@@ -3,9 +3,9 @@
 What an augmentation draws for each image of the global batch becomes `parameters` before the step is played,
 and `applied` is a differentiable function of images and these. Real and generated images are augmented alike,
 in both players' updates, by numbers of their own, so that the generator does not learn to make augmented ones
-(Zhao et al. 2020, section 3.1). Penalties are of the discriminator at the images that it is shown, and so with
-respect to augmented ones (the code released with the paper of ADA has R1's gradient go on to the images before;
-for flips and quarter turns its norm is the same).
+(Zhao et al. 2020, section 3.1). Penalties are of the discriminator at the images that it is shown, and so
+with respect to augmented ones (the code released with the paper of ADA has R1's gradient go on to the images
+before; for flips and quarter turns its norm is the same).
 
 The table is free of TensorFlow.
 

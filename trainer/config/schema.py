@@ -12,7 +12,13 @@ from pydantic import AfterValidator, Field, model_validator
 from trainer import augment, losses
 from trainer.augment import Augmentation
 from trainer.config.evaluation import Evaluation
-from trainer.config.fitting import check_holdout, check_microbatch, check_packing, check_parts
+from trainer.config.fitting import (
+    check_holdout,
+    check_microbatch,
+    check_packing,
+    check_parts,
+    check_precision,
+)
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
 from trainer.health.settings import Health
@@ -177,6 +183,10 @@ class RunConfig(Section):
     xla: Literal["auto", "off"] = "auto"
     """Compile the step with XLA where it helps, or never (auto: one replica, no BatchNormalization, and on a
     CPU no convolution)."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type that both networks compute in; weights, losses, penalties, statistics, Adam, the average, grids
+    and the export are float32 in each (Micikevicius et al. 2018, arXiv:1710.03740). float16 has a dynamic
+    loss scale."""
     data: Data = Data()
     """The real images."""
     optimizer: Optimizer = Optimizer()
@@ -211,6 +221,7 @@ class RunConfig(Section):
         self.evaluation.check(self.metrics.every_steps)
         check_parts(self.loss, self.regularizers, self.network, self.image)
         augment.check(self.augmentation, self.loss)
+        check_precision(self.precision, self.regularizers)
         check_packing(self.packing, self.batch_size, self.microbatch, self.conditioning)
         check_microbatch(self.microbatch, self.batch_size, self.network, self.image)
         return self

@@ -35,6 +35,8 @@ class Turn(NamedTuple):
     """One for each update of the generator after its first, float32 [n, latent size]."""
     noise: Sequence[Mapping[str, Any]]
     """One for each update of the generator, as a batch has it."""
+    scale: Any = None
+    """What losses are multiplied by before gradients are taken, float32 scalar; None for float32's 1."""
 
 
 class Update(NamedTuple):
@@ -42,7 +44,8 @@ class Update(NamedTuple):
 
     player: str
     gradients: Sequence[Any]
-    """Of the loss's sum over the replica's examples, divided by the global batch; one for each weight."""
+    """Of the loss's sum over the replica's examples, divided by the global batch and times the turn's scale;
+    one for each weight."""
     sums: Any
     """float32 [m]: what is summed over the global batch for a line of metrics."""
 

@@ -32,6 +32,7 @@ def names(config: RunConfig) -> tuple[str, ...]:
     of_classes = ("d_class_loss", "class_accuracy") if says else ()
     penalties = regularizers.penalties(config.regularizers)
     adapted = ("augmentation_p",) if config.augmentation.adaptive else ()
+    adapted += ("loss_scale",) if config.precision == "float16" else ()
     of_generator = ("g_loss", "g_class_loss") if says else ("g_loss",)
     return (*parts, "d_accuracy_real", "d_accuracy_fake", *of_classes, *penalties, *adapted, *of_generator)
 
@@ -52,10 +53,12 @@ class Adversarial:
         self._judged = config.batch_size // config.packing
         """How many scores of real images an update has, over all replicas: losses are means of those."""
         self._apart = batch_dependent(networks.discriminator)
+        self._scale: tf.Tensor | None = None
         self.sums = names(config)
 
     def updates(self, turn: Turn) -> Iterator[Update]:
         """The discriminator's, then the generator's."""
+        self._scale = turn.scale
         size = self._config.microbatch
         parts = size and size < self._config.per_replica_batch(self._replicas)
         yield from self._in_parts(turn, size) if parts else self._at_once(turn)
@@ -167,6 +170,7 @@ class Adversarial:
                     continue
                 extra.append(tf.reduce_sum(self._penalty(name, look)))
                 loss += extra[-1] / judged
+            loss = self._scaled(loss)
         gradients = tape.gradient(loss, self._d_weights)
         right = self._right(look.real_scores, look.fake_scores)
         for name in lazy:
@@ -176,13 +180,22 @@ class Adversarial:
         order = [name for name in self._penalties if name not in lazy] + lazy
         named = dict(zip(order, extra, strict=True))
         penalties = (named[name] for name in self._penalties)
-        return gradients, tf.stack([*parts, *right, *of_classes, *penalties, *self._adapted(batch)])
+        return gradients, tf.stack(
+            [*parts, *right, *of_classes, *penalties, *self._adapted(batch, look.real_scores)]
+        )
 
-    def _adapted(self, batch: Batch) -> list[tf.Tensor]:
-        """p of the augmentation, where it is measured, once for each score."""
-        if not self._config.augmentation.adaptive:
-            return []
-        return [tf.reduce_sum(batch.noise["p"]) / self._packing]
+    def _adapted(self, batch: Batch, scores: tf.Tensor) -> list[tf.Tensor]:
+        """p of the augmentation and the loss scale, where there are any, once for each score."""
+        found = []
+        if self._config.augmentation.adaptive:
+            found.append(tf.reduce_sum(batch.noise["p"]) / self._packing)
+        if self._scale is not None:
+            found.append(tf.reduce_sum(tf.ones_like(scores)) * self._scale)
+        return found
+
+    def _scaled(self, loss: tf.Tensor) -> tf.Tensor:
+        """A loss as gradients are taken of it."""
+        return loss if self._scale is None else loss * self._scale
 
     def _of_classes(
         self, of_real: Judgement, of_fake: Judgement, labels: tf.Tensor | None
@@ -211,7 +224,7 @@ class Adversarial:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self._d_weights)
                 total = every * tf.reduce_sum(self._penalty(name, look))
-                loss = total / self._judged
+                loss = self._scaled(total / self._judged)
             return [*tape.gradient(loss, self._d_weights, unconnected_gradients="zero"), total]
 
         def not_due() -> list[tf.Tensor]:
@@ -254,6 +267,7 @@ class Adversarial:
             if self._config.conditioning.says_class:
                 totals.append(tf.reduce_sum(of_fake.class_loss(labels)))
                 loss += self._config.conditioning.class_weight * totals[1] / self._judged
+            loss = self._scaled(loss)
         return tape.gradient(loss, fake), totals
 
 

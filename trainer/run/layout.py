@@ -27,6 +27,7 @@ VIEWS = "views/"  # what the launcher has made of a run for people to look at; n
 MOMENTS = "adam/"
 AVERAGE = "ema/"
 AUGMENTATION = "augmentation/"
+PRECISION = "precision/"
 GENERATOR = "export/generator.keras"
 BEST = "best.json"  # which checkpoint is the best by the figures of training
 BEST_GENERATOR = "export/best/generator.keras"

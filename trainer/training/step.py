@@ -5,6 +5,7 @@ sees the loop only between calls of `Stepper`, each of which takes any number of
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -217,16 +218,18 @@ class Stepper:
         repeats = {"discriminator": len(turn.batches), "generator": 1 + len(turn.latents)}
         taken = dict.fromkeys(repeats, 0)
         totals: dict[str, Any] = {}
+        turn = turn._replace(scale=state.loss_scale and state.loss_scale.now())
         for update in self._method.updates(turn):
             player = update.player
             *gradients, sums = self._sum([*update.gradients, update.sums])
             first = (turn.step + self._steps_before) * repeats[player] + taken[player] + 1
-            state.adam[player].apply(gradients, tf.cast(first, tf.float32), step)
+            learn = partial(self._learn, player, tf.cast(first, tf.float32), step)
+            if state.loss_scale:
+                sums = state.loss_scale.apply(gradients, sums, turn.scale, learn)
+            else:
+                learn(gradients)
             if state.adaptive and player == "discriminator":
                 state.adaptive.saw(sums)
-            for hook in state.hooks:
-                if hook.player == player:
-                    hook()
             taken[player] += 1
             totals[player] = totals[player] + sums if player in totals else sums
         if state.average:
@@ -234,6 +237,13 @@ class Stepper:
         if state.adaptive:
             state.adaptive.adjust(turn.step)
         return tf.concat([totals["discriminator"], totals["generator"]], 0)
+
+    def _learn(self, player: str, time: tf.Tensor, step: tf.Tensor, gradients: Sequence[tf.Tensor]) -> None:
+        """One update of a player's weights, and what follows it; nothing in it waits for another replica."""
+        self._state.adam[player].apply(gradients, time, step)
+        for hook in self._state.hooks:
+            if hook.player == player:
+                hook()
 
     def _sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Sum each tensor over all replicas, in one batched all-reduce."""
