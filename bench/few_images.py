@@ -139,7 +139,7 @@ def page(found: list[dict[str, Any]], amount: Amount) -> str:
         "# Augmentations on few images",
         f"`python -m bench.few_images`, as [methods.md](methods.md#few-images) says: {amount.images} images "
         f"of Fashion-MNIST, preset `demo`, {amount.steps:,} steps of 64; {name} against the 10,000 test "
-        "images. Each row is at its own best checkpoint; p and D's accuracy are those of the last line of metrics.",
+        "images. Each row is at its own best checkpoint; p and D's accuracy are of the last line of metrics.",
         table(head, rows),
     ]) + "\n"  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Narrow types: what is computed in them and what is not, the loss scale, and what is not finite in earnest."""
+"""Narrow types: what is computed in them and what is not, the loss scale, and NaN in earnest."""
 
 import numpy as np
 import pytest
@@ -57,8 +57,8 @@ def test_layers_compute_in_it_and_variables_do_not(precision, normalization):
         assert {each.dtype for each in gradients} == {tf.float32}
         found.append([images, scores, *gradients])
     for one, other in zip(*found, strict=True):
-        assert not np.array_equal(one, other)
-        np.testing.assert_allclose(other, one, atol=0.06 * float(np.abs(one).max()))
+        apart = np.linalg.norm(other - one) / np.linalg.norm(one)
+        assert 0 < apart < 0.2  # at most 0.096 and 0.069 were seen: rounding turns a LeakyReLU around
     assert all(layer.compute_dtype == precision for layer in narrow.generator.layers[1:])
     assert {each.dtype for network in narrow for each in network.variables} == {"float32"}
     assert all(layer.compute_dtype == "float32" for layer in build(config.resolve("mlp")).generator.layers)

@@ -31,7 +31,7 @@ def names(config: RunConfig) -> tuple[str, ...]:
     says = config.conditioning.says_class
     of_classes = ("d_class_loss", "class_accuracy") if says else ()
     penalties = regularizers.penalties(config.regularizers)
-    adapted = ("augmentation_p",) if config.augmentation.adaptive else ()
+    adapted: tuple[str, ...] = ("augmentation_p",) if config.augmentation.adaptive else ()
     adapted += ("loss_scale",) if config.precision == "float16" else ()
     of_generator = ("g_loss", "g_class_loss") if says else ("g_loss",)
     return (*parts, "d_accuracy_real", "d_accuracy_fake", *of_classes, *penalties, *adapted, *of_generator)

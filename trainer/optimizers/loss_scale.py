@@ -5,8 +5,8 @@ before gradients are taken and gradients divided by it afterwards, in float32. A
 not finite is left out and halves the scale; many good ones double it. Whether they are finite is seen of
 gradients that were summed over all replicas, so that each worker does the same.
 
-At a scale of 1 there is nothing left to halve: what is not finite then is no matter of float16's range, and is
-applied, for the run to stop with its name.
+At a scale of 1 there is nothing left to halve: what is not finite then is no matter of float16's range, and
+is applied, for the run to stop with its name.
 """
 
 from collections.abc import Callable, Sequence
