@@ -256,13 +256,22 @@ def test_the_discriminator_is_shown_augmented_images_in_both_players_updates():
 
 
 ADA = ("augmentation.kind=ada", "augmentation.p=0.5", "augmentation.every=2", "augmentation.images=320")
+# One group of transformations each, as tracing all of them takes seconds.
+COMPILED = ("xla=auto", "augmentation.geometry=false", "augmentation.color=false")
+MUCH = (
+    "packing=2",
+    "d_repeats=2",
+    "microbatch=4",
+    "augmentation.geometry=false",
+    "augmentation.blitting=false",
+)
 
 
-@pytest.mark.parametrize("more", [("xla=auto",), ("packing=2", "d_repeats=2", "microbatch=4")])
+@pytest.mark.parametrize("more", [COMPILED, MUCH])
 def test_p_follows_the_signs_of_real_scores(more):
-    """Step by step, by the accuracies that the lines have; a resume in between ends in the same bits."""
+    """Step by step, by the accuracies that the lines have; what is resumed in between is tests/laws'."""
     resolved, state, run = played((*ADA, *more))
-    p, shares, kept = np.float32(0.5), [], None
+    p, shares = np.float32(0.5), []
     for step in range(6):
         line = run(step, 1).metrics
         state.begin_line()
@@ -272,14 +281,7 @@ def test_p_follows_the_signs_of_real_scores(more):
             sign = np.sign(2 * np.mean(shares[-2:]) - 1 - 0.6)
             p = np.clip(p + sign * 2 * resolved.images_per_step / 320, 0, 1)
         assert float(state.adaptive.p) == pytest.approx(p)
-        if step == 2:
-            kept = {name: tensor.numpy() for name, tensor in state.tensors().items()}
-    assert {"augmentation/p", "augmentation/right"} < kept.keys() and p != 0.5
-    _, again, run = played((*ADA, *more))
-    again.assign(kept)
-    run(3, 3)
-    for name, variable in again.variables().items():
-        assert variable.numpy().tobytes() == state.variables()[name].numpy().tobytes(), name
+    assert p != 0.5 and {"augmentation/p", "augmentation/right"} < state.variables().keys()
 
 
 def test_p_that_is_fixed_is_no_state():
