@@ -55,6 +55,8 @@ LOSSES = Panel("Losses", "loss", guessing=math.log(2))  # Goodfellow et al. 2014
 ACCURACIES = Panel("Discriminator's accuracy", "D accuracy (%)", "%", guessing=0.5)
 PARTS = Panel("Discriminator's loss by part", "D loss")
 PENALTIES = Panel("Penalties on the discriminator", "penalty")
+AUGMENTED = Panel("Augmentation", "probability (%)", "%")
+SCALE = Panel("Loss scale", "loss scale")
 CLASSES = Panel("Classes", "cross-entropy")
 CLASS_ACCURACY = Panel("Classes told right", "right (%)", "%")
 DISTANCE = Panel("Frechet distance of samples", "FD")
@@ -74,7 +76,7 @@ OF_SAMPLES = (DISTANCE, KERNEL, SLICED, MANIFOLD, CHOICE, SAMPLED, SEEN, MODES, 
 SPEED = Panel("Speed", "images/s", "images/s")
 PANELS = (
     LOSSES, ACCURACIES, DISTANCE, KERNEL, SLICED, MANIFOLD, CHOICE, SAMPLED, SEEN, MODES, DIVERGENCE,
-    OVERFITTING, PARTS, CLASSES, CLASS_ACCURACY, PENALTIES, VARIETY, NORMS, SPEED,
+    OVERFITTING, PARTS, CLASSES, CLASS_ACCURACY, PENALTIES, AUGMENTED, SCALE, VARIETY, NORMS, SPEED,
 )  # fmt: skip
 
 METRICS = (
@@ -100,6 +102,8 @@ METRICS = (
     Metric("gradient_penalty", "gradient penalty", "GP", "gradient penalty", PENALTIES),
     Metric("logit_centering", "penalty on scores", "scores", "scores", PENALTIES),
     Metric("label_smoothing", "cost of smoothed labels", "labels", "smoothed labels", PENALTIES),
+    Metric("augmentation_p", "augmentation's probability (p)", "p", "p", AUGMENTED),
+    Metric("loss_scale", "loss scale of float16", "scale", "scale", SCALE),
     Metric("fd", "Frechet distance of samples", "FD", "training images", DISTANCE, -1),
     Metric("fd128", "Frechet distance of projected samples", "FD, 128", "projected to 128", DISTANCE, -1),
     Metric("sw", "sliced W1 of samples", "SW", "training images", SLICED, -1),

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from trainer.augment import AUGMENTATIONS
 from trainer.losses import LOSSES
 from trainer.metrics import METRICS
 from trainer.networks import ARCHITECTURES
@@ -41,6 +42,11 @@ _PACKING = Part(
     "the discriminator judges several images at once, as channels of one (packing)",
     "Lin et al. 2018, arXiv:1712.04086, section 2",
 )
+_FLIP = Part(
+    "flip",
+    "real images mirrored, left for right, half of the time (data.flip)",
+    "Karras et al. 2020, arXiv:2006.06676",
+)
 _METHOD = Part(
     "adversarial",
     "a discriminator and a generator, in turn, with any loss and any regularizers",
@@ -53,10 +59,11 @@ HOW = {
     "losses": "loss=NAME",
     "regularizers": "regularizers.NAME.weight=…",
     "networks": "network.name=NAME",
+    "augmentations": "augmentation.kind=NAME",
     "conditionings": "conditioning.kind=NAME",
     "averaging": "averaging.half_life_images=…",
 }
-"""By group, the value that takes a part in; spectral_norm and weight_clipping say or have another."""
+"""By group, the value that takes a part in; spectral_norm, weight_clipping and flip say or have another."""
 
 
 def parts() -> dict[str, list[Part]]:
@@ -70,7 +77,8 @@ def parts() -> dict[str, list[Part]]:
             _PACKING,
         ],
         "networks": [_network(each) for each in ARCHITECTURES],
-        "augmentations": [],
+        "augmentations": [Part(name, about.line, about.paper) for name, about in AUGMENTATIONS.items()]
+        + [_FLIP],
         "conditionings": [Part(name, about.line, about.paper) for name, about in CONDITIONINGS.items()],
         "averaging": [_EMA],
         "optimizers": [_ADAM, _ACCUMULATION],

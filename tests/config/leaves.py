@@ -39,6 +39,7 @@ COMPANY = {
     "evaluation.stop_when_no_better": ["evaluation.every_steps=50"],
     "optimizer.schedule.kind": ["optimizer.schedule.decay_to=100"],
     "warm_start.freeze": ["warm_start.run=older"],
+    "augmentation.p": ["augmentation.kind=ada"],
 }
 
 # Of networks, what has to fit 28x28 images (r3gan: 32x32) or the other entries.

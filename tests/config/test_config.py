@@ -132,6 +132,9 @@ APART = (
         "image.channels",
     },
     {"data.holdout", "data.holdout_source", "data.placement"},
+    {"loss", "augmentation.kind", "augmentation.p", "augmentation.target"},
+    {"loss", "augmentation.kind", "augmentation.color", "augmentation.translation", "augmentation.cutout"},
+    {"augmentation.kind", "augmentation.color", "augmentation.blitting", "augmentation.geometry"},
 )
 
 

@@ -60,6 +60,8 @@ OPTIONS = {
     "g_repeats": ("g_repeats=2",),
     "microbatch": ("microbatch=2",),
     "packing": ("packing=2",),
+    "bfloat16": ("precision=bfloat16",),
+    "float16": ("precision=float16",),
     "rates": (
         "optimizer.generator.learning_rate=1e-3", "optimizer.discriminator.beta1=0",
         "optimizer.clip_norm=0.1", "optimizer.schedule.warm_up_steps=2",
@@ -69,6 +71,14 @@ OPTIONS = {
 CONDITIONINGS = {
     name: (f"conditioning.kind={name}", "conditioning.classes=3") for name in conditioning.CONDITIONINGS
 }
+AUGMENTATIONS = {
+    "diffaugment": ("augmentation.kind=diffaugment",),
+    "ada": (
+        "augmentation.kind=ada", "augmentation.p=0.5", "augmentation.every=2", "augmentation.images=160",
+    ),
+    "ada_fixed": ("augmentation.kind=ada", "augmentation.p=0.5", "augmentation.target=0"),
+    "flip": ("data.flip=true",),
+}  # fmt: skip
 EVERY = {"r1": "every=2", "gradient_penalty": "every=2"}  # lazily too, under a name of their own
 
 Part = tuple[str, str]
@@ -89,6 +99,7 @@ def parts() -> dict[str, dict[str, tuple[str, ...]]]:
         "regularizer": regularizers,
         "conditioning": {"-": (), **CONDITIONINGS},
         "option": {"-": (), **OPTIONS},
+        "augmentation": {"-": (), **AUGMENTATIONS},
     }
 
 
@@ -142,13 +153,21 @@ def pairwise(kinds: tuple[str, ...] = KINDS) -> list[dict[str, str]]:
 
 
 REPRESENTATIVE = (
-    {"network": "dcgan", "loss": "bce", "regularizer": "-", "conditioning": "acgan", "option": "average"},
+    {
+        "network": "dcgan",
+        "loss": "bce",
+        "regularizer": "-",
+        "conditioning": "acgan",
+        "option": "average",
+        "augmentation": "diffaugment",
+    },
     {
         "network": "mlp_spectral",
         "loss": "rpgan",
         "regularizer": "r1_lazy",
         "conditioning": "projection",
         "option": "d_repeats",
+        "augmentation": "-",
     },
     {
         "network": "mlp",
@@ -156,6 +175,7 @@ REPRESENTATIVE = (
         "regularizer": "instance_noise",
         "conditioning": "-",
         "option": "microbatch",
+        "augmentation": "ada",
     },
     {
         "network": "r3gan",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from trainer.augment import AUGMENTATIONS
 from trainer.config import preset_about, preset_names, resolve
 from trainer.data import open_source
 from trainer.losses import LOSSES
@@ -69,6 +70,7 @@ def test_parts_are_listed_by_group_with_their_papers():
         "spectral_norm",
         "packing",
     ]
+    assert names["augmentations"] == [*AUGMENTATIONS, "flip"]
     assert names["networks"] == ["mlp", "dcgan", "sngan", "r3gan"] and names["averaging"] == ["ema"]
     assert names["optimizers"] == ["adam", "gradient_accumulation"]
     for group, those in groups.items():

@@ -27,7 +27,9 @@ def test_a_step_gives_what_the_table_says():
     weights.remove("regularizers.label_smoothing.weight=1")
     found = {name for loss in LOSSES for name in names(config.resolve("mlp", [f"loss={loss}", *weights]))}
     judged = {metric.name for metric in METRICS if metric.panel in JUDGED}
-    for sets in (["regularizers.label_smoothing.weight=0.1"], ["conditioning.kind=acgan"]):
+    others = "regularizers.label_smoothing.weight=0.1", "conditioning.kind=acgan", "augmentation.kind=ada"
+    others += ("precision=float16",)
+    for sets in ([each] for each in others):
         found |= {*names(config.resolve("mlp", sets))}
     of_grids = {metric.name for metric in METRICS if metric.panel in (metrics.VARIETY, metrics.NORMS)}
     assert {*found, *judged, *of_grids, metrics.RATE} == metrics.BY_NAME.keys()

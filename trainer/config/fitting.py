@@ -4,7 +4,7 @@ from trainer.losses import LOSSES, Name
 from trainer.networks.builder import Architecture
 from trainer.networks.conditioning import Conditioning
 from trainer.networks.sizes import discriminator_is_lipschitz, discriminator_normalizes, generator_normalizes
-from trainer.regularizers import REGULARIZERS, Regularizers, chosen, strength, strength_key
+from trainer.regularizers import REGULARIZERS, ByNoise, Regularizers, chosen, strength, strength_key
 from trainer.sections import Image
 
 
@@ -32,6 +32,21 @@ def check_parts(loss: Name, regularizers: Regularizers, network: Architecture, i
             raise ValueError(
                 f"{said} batch normalization in the discriminator: a score there depends on the other images"
                 f"{network.without_normalization}"
+            )
+
+
+def check_precision(precision: str, regularizers: Regularizers) -> None:
+    """Refuse a penalty that is lost in a narrow type's rounding.
+
+    Raises:
+        ValueError: with the key, its value and what is expected.
+    """
+    for name in chosen(regularizers):
+        numbers = getattr(regularizers, name)
+        if precision != "float32" and isinstance(numbers, ByNoise):
+            raise ValueError(
+                f"regularizers.{name}.weight is {numbers.weight:g}, expected 0 with precision {precision}: "
+                f"noise of {numbers.sigma:g} changes a score by less than its rounding; r1 and r2 go with it"
             )
 
 

@@ -9,10 +9,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from trainer import losses
+from trainer import augment, losses
+from trainer.augment import Augmentation
 from trainer.config import freezing
 from trainer.config.evaluation import Evaluation
-from trainer.config.fitting import check_holdout, check_microbatch, check_packing, check_parts
+from trainer.config.fitting import (
+    check_holdout,
+    check_microbatch,
+    check_packing,
+    check_parts,
+    check_precision,
+)
 from trainer.config.optimizer import Optimizer
 from trainer.config.sources import parse_source
 from trainer.health.settings import Health
@@ -78,6 +85,8 @@ class Data(Section):
     """Largest set, in MiB of 8-bit images, that `placement: auto` keeps in memory."""
     shuffle_window: Annotated[int, Field(ge=BLOCK, multiple_of=BLOCK)] = 16384
     """Images that are shuffled together; sets up to this size are shuffled as a whole."""
+    flip: bool = False
+    """Whether each image is mirrored, left for right, with probability 1/2 whenever it is drawn."""
 
 
 class Averaging(Section):
@@ -166,6 +175,8 @@ class RunConfig(Section):
     """What the two networks play for; `python -m trainer parts` lists them."""
     regularizers: Regularizers = Regularizers()
     """What holds the discriminator back."""
+    augmentation: Augmentation = Augmentation()
+    """What images go through before the discriminator sees them, where there are few."""
     steps: Positive = 10000
     """Rounds: the discriminator is updated `d_repeats` times, then the generator `g_repeats` times."""
     d_repeats: Annotated[int, Field(ge=1, le=16)] = 1
@@ -185,6 +196,10 @@ class RunConfig(Section):
     xla: Literal["auto", "off"] = "auto"
     """Compile the step with XLA where it helps, or never (auto: one replica, no BatchNormalization, and on a
     CPU no convolution)."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Type that both networks compute in; weights, losses, penalties, statistics, Adam, the average, grids
+    and the export are float32 in each (Micikevicius et al. 2018, arXiv:1710.03740). float16 has a dynamic
+    loss scale."""
     data: Data = Data()
     """The real images."""
     optimizer: Optimizer = Optimizer()
@@ -220,6 +235,8 @@ class RunConfig(Section):
         if self.warm_start.freeze:
             freezing.check(self.warm_start, self)
         check_parts(self.loss, self.regularizers, self.network, self.image)
+        augment.check(self.augmentation, self.loss)
+        check_precision(self.precision, self.regularizers)
         check_packing(self.packing, self.batch_size, self.microbatch, self.conditioning)
         check_microbatch(self.microbatch, self.batch_size, self.network, self.image)
         return self

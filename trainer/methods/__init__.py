@@ -19,8 +19,9 @@ class Batch(NamedTuple):
     latents: Any
     """float32 [n, latent size]."""
     noise: Mapping[str, Any]
-    """Random numbers of the regularizers that draw some, by name: [n], or [n, height, width, channels]; and
-    noise to be added to images before the discriminator sees them, as `real` and `fake`."""
+    """Random numbers of the regularizers that draw some, by name: [n], or [n, height, width, channels]; noise
+    to be added to images before the discriminator sees them, as `real` and `fake`; and what is done to these
+    before, as `augmented_real` and `augmented_fake` (`augment.parameters`)."""
 
 
 class Turn(NamedTuple):
@@ -34,6 +35,8 @@ class Turn(NamedTuple):
     """One for each update of the generator after its first, float32 [n, latent size]."""
     noise: Sequence[Mapping[str, Any]]
     """One for each update of the generator, as a batch has it."""
+    scale: Any = None
+    """What losses are multiplied by before gradients are taken, float32 scalar; None for float32's 1."""
 
 
 class Update(NamedTuple):
@@ -41,7 +44,8 @@ class Update(NamedTuple):
 
     player: str
     gradients: Sequence[Any]
-    """Of the loss's sum over the replica's examples, divided by the global batch; one for each weight."""
+    """Of the loss's sum over the replica's examples, divided by the global batch and times the turn's scale;
+    one for each weight."""
     sums: Any
     """float32 [m]: what is summed over the global batch for a line of metrics."""
 

@@ -13,7 +13,7 @@ from functools import partial
 
 import tensorflow as tf
 
-from trainer import losses, regularizers
+from trainer import augment, losses, regularizers
 from trainer.config import RunConfig
 from trainer.data import to_unit_range
 from trainer.methods import Batch, Turn, Update
@@ -31,8 +31,10 @@ def names(config: RunConfig) -> tuple[str, ...]:
     says = config.conditioning.says_class
     of_classes = ("d_class_loss", "class_accuracy") if says else ()
     penalties = regularizers.penalties(config.regularizers)
+    adapted: tuple[str, ...] = ("augmentation_p",) if config.augmentation.adaptive else ()
+    adapted += ("loss_scale",) if config.precision == "float16" else ()
     of_generator = ("g_loss", "g_class_loss") if says else ("g_loss",)
-    return (*parts, "d_accuracy_real", "d_accuracy_fake", *of_classes, *penalties, *of_generator)
+    return (*parts, "d_accuracy_real", "d_accuracy_fake", *of_classes, *penalties, *adapted, *of_generator)
 
 
 class Adversarial:
@@ -51,10 +53,12 @@ class Adversarial:
         self._judged = config.batch_size // config.packing
         """How many scores of real images an update has, over all replicas: losses are means of those."""
         self._apart = batch_dependent(networks.discriminator)
+        self._scale: tf.Tensor | None = None
         self.sums = names(config)
 
     def updates(self, turn: Turn) -> Iterator[Update]:
         """The discriminator's, then the generator's."""
+        self._scale = turn.scale
         size = self._config.microbatch
         parts = size and size < self._config.per_replica_batch(self._replicas)
         yield from self._in_parts(turn, size) if parts else self._at_once(turn)
@@ -101,7 +105,12 @@ class Adversarial:
         return self._shown("real", to_unit_range(batch.real), batch)
 
     def _shown(self, kind: str, images: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Images in [-1, 1], `real` or `fake` ones, with their noise if there is any, in packs."""
+        """Images in [-1, 1], `real` or `fake` ones, augmented and with noise if there is any, in packs.
+
+        Noise comes last, as resampling would smooth it.
+        """
+        if (done := batch.noise.get(f"augmented_{kind}")) is not None:
+            images = augment.applied(self._config.augmentation, images, done)
         noisy = images + batch.noise[kind] if kind in batch.noise else images
         return packed(noisy, self._packing)
 
@@ -161,6 +170,7 @@ class Adversarial:
                     continue
                 extra.append(tf.reduce_sum(self._penalty(name, look)))
                 loss += extra[-1] / judged
+            loss = self._scaled(loss)
         gradients = tape.gradient(loss, self._d_weights)
         right = self._right(look.real_scores, look.fake_scores)
         for name in lazy:
@@ -170,7 +180,22 @@ class Adversarial:
         order = [name for name in self._penalties if name not in lazy] + lazy
         named = dict(zip(order, extra, strict=True))
         penalties = (named[name] for name in self._penalties)
-        return gradients, tf.stack([*parts, *right, *of_classes, *penalties])
+        return gradients, tf.stack(
+            [*parts, *right, *of_classes, *penalties, *self._adapted(batch, look.real_scores)]
+        )
+
+    def _adapted(self, batch: Batch, scores: tf.Tensor) -> list[tf.Tensor]:
+        """p of the augmentation and the loss scale, where there are any, once for each score."""
+        found = []
+        if self._config.augmentation.adaptive:
+            found.append(tf.reduce_sum(batch.noise["p"]) / self._packing)
+        if self._scale is not None:
+            found.append(tf.reduce_sum(tf.ones_like(scores)) * self._scale)
+        return found
+
+    def _scaled(self, loss: tf.Tensor) -> tf.Tensor:
+        """A loss as gradients are taken of it."""
+        return loss if self._scale is None else loss * self._scale
 
     def _of_classes(
         self, of_real: Judgement, of_fake: Judgement, labels: tf.Tensor | None
@@ -199,7 +224,7 @@ class Adversarial:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(self._d_weights)
                 total = every * tf.reduce_sum(self._penalty(name, look))
-                loss = total / self._judged
+                loss = self._scaled(total / self._judged)
             return [*tape.gradient(loss, self._d_weights, unconnected_gradients="zero"), total]
 
         def not_due() -> list[tf.Tensor]:
@@ -242,6 +267,7 @@ class Adversarial:
             if self._config.conditioning.says_class:
                 totals.append(tf.reduce_sum(of_fake.class_loss(labels)))
                 loss += self._config.conditioning.class_weight * totals[1] / self._judged
+            loss = self._scaled(loss)
         return tape.gradient(loss, fake), totals
 
 

@@ -302,6 +302,10 @@ class Configuration(Protocol):
         """Updates of the generator in a step."""
 
     @property
+    def precision(self) -> str:
+        """Type that activations are computed in: float32, bfloat16 or float16."""
+
+    @property
     def seed(self) -> int:
         """Seed of the first weights."""
 

@@ -1,7 +1,8 @@
 """Networks of Keras layers, from an architecture's description."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -56,15 +57,33 @@ def build(config: Configuration) -> Networks:
     Call it inside the strategy's scope; on several workers the chief's first weights reach all of them.
     """
     generator, discriminator = (KerasBuilder(config.seed, name) for name in Networks._fields)
-    return Networks(
-        generator.model(config.network.generator(generator, config.image, config.conditioning)),
-        discriminator.model(config.network.discriminator(discriminator, pack(config), config.conditioning)),
-    )
+    with _computing_in(config.precision):
+        return Networks(
+            generator.model(config.network.generator(generator, config.image, config.conditioning)),
+            discriminator.model(
+                config.network.discriminator(discriminator, pack(config), config.conditioning)
+            ),
+        )
+
+
+@contextmanager
+def _computing_in(precision: str) -> Iterator[None]:
+    """Layers made within have variables in float32, and cast these and their inputs to `precision`."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def call(network: keras.Model, first: Any, labels: Any, training: bool) -> Any:
-    """A network's output for latents or images [batch, …], and labels int32 [batch] where it takes any."""
-    return network([first, labels] if len(network.inputs) > 1 else first, training=training)
+    """A network's output for latents or images [batch, …], and labels int32 [batch] where it takes any.
+
+    It is float32 whatever the layers compute in, so that losses, penalties and statistics are.
+    """
+    found = network([first, labels] if len(network.inputs) > 1 else first, training=training)
+    return tf.cast(found, tf.float32)
 
 
 def bare_generator(config: Configuration) -> keras.Model:

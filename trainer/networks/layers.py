@@ -69,16 +69,18 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[m
     def _fused(self, inputs: tf.Tensor) -> tf.Tensor:
         beta, gamma = (tf.cast(each.value, tf.float32) for each in (self.beta, self.gamma))
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, gamma, beta, epsilon=self.epsilon, is_training=True
+            tf.cast(inputs, tf.float32), gamma, beta, epsilon=self.epsilon, is_training=True
         )
         count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
         self._move(mean, variance * (count - 1) / count)  # the kernel's variance is the unbiased one
-        return outputs
+        return tf.cast(outputs, inputs.dtype)
 
     def _move(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             old = replica_local.read(moving.value)
             new = old * self.momentum + tf.stop_gradient(value) * (1 - self.momentum)
+            if self.compute_dtype == "float16":  # whose updates are left out where something is not finite
+                new = tf.where(tf.math.is_finite(new), new, old)
             replica_local.write(moving.value, new)
 
 

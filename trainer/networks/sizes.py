@@ -203,6 +203,8 @@ class Sizes(NamedTuple):
     """Images of one replica that are computed at once; 0 for all."""
     packing: int = 1
     """Images that the discriminator is given as one."""
+    precision: str = "float32"
+    """Type that activations are computed in."""
 
     @property
     def batch_dependent(self) -> bool:
@@ -276,6 +278,7 @@ class Sizes(NamedTuple):
         The data set and TensorFlow itself are not in it.
         """
         # Alive at once: the generator's activations and those of the discriminator on one or two batches.
+        entry = _FLOAT_BYTES if self.precision == "float32" else _FLOAT_BYTES // 2
         in_parts = 0 < self.microbatch < batch
         halves = 1 if self.batch_dependent else 2
         outputs = sum(layer.outputs for layer in self.generator)
@@ -285,7 +288,7 @@ class Sizes(NamedTuple):
             "optimizer": _MOMENTS * self.trainable * _FLOAT_BYTES,
             # Of a part, and what they are added to.
             "gradients": (2 if in_parts else 1) * self.trainable * _FLOAT_BYTES,
-            "activations": outputs * (self.microbatch if in_parts else batch) * _FLOAT_BYTES,
+            "activations": outputs * (self.microbatch if in_parts else batch) * entry,
         }
 
 
@@ -302,6 +305,7 @@ def sizes(config: Configuration) -> Sizes:
         passes(config.regularizers),
         config.microbatch,
         config.packing,
+        config.precision,
     )
 
 

@@ -39,7 +39,8 @@ class Spectral(keras.layers.Layer):  # type: ignore[misc]
     def build(self, input_shape: Any) -> None:
         """The kernel, and u and v of it."""
         super().build(input_shape)
-        matrix = self._matrix(tf.convert_to_tensor(self.kernel.value))
+        self._whole = self.kernel.value  # in float32, as which a narrower call does not see it any more
+        matrix = self._matrix(tf.convert_to_tensor(self._whole))
         u = self._first_u((matrix.shape[1],), "float32")
         for _ in range(_FIRST):
             u, v = iterated(matrix, u)
@@ -53,15 +54,19 @@ class Spectral(keras.layers.Layer):  # type: ignore[misc]
         replica_local.write(self.v.value, v)
 
     def normalized(self) -> tf.Tensor:
-        """The kernel that is used: W / sigma."""
-        kernel = tf.convert_to_tensor(self.kernel.value)
+        """The kernel that is used: W / sigma, computed in float32."""
+        kernel = tf.convert_to_tensor(self._whole)
         u, v = (tf.convert_to_tensor(each.value) for each in (self.u, self.v))
         sigma = tf.tensordot(v, tf.linalg.matvec(self._matrix(kernel), u), 1)
-        return kernel / sigma
+        return tf.cast(kernel / sigma, self.compute_dtype)
 
     def _kept(self, name: str, value: tf.Tensor) -> keras.Variable:
         return self.add_weight(
-            shape=value.shape, initializer=lambda *_, **__: value, trainable=False, name=name
+            shape=value.shape,
+            initializer=lambda *_, **__: value,
+            trainable=False,
+            autocast=False,
+            name=name,
         )
 
     @staticmethod

@@ -26,6 +26,8 @@ VIEWS = "views/"  # what the launcher has made of a run for people to look at; n
 # Before the name of a weight in a checkpoint.
 MOMENTS = "adam/"
 AVERAGE = "ema/"
+AUGMENTATION = "augmentation/"
+PRECISION = "precision/"
 GENERATOR = "export/generator.keras"
 BEST = "best.json"  # which checkpoint is the best by the figures of training
 BEST_GENERATOR = "export/best/generator.keras"

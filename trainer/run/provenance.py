@@ -144,7 +144,9 @@ def first_values(
         values = checkpoints.read(_other(path, config, warm.run), warm.step).values
     except CheckpointDamaged as error:
         raise ConfigError(f"{where}: {error}") from error
-    wanted = {name for name in shapes if warm.keeps_adam or not name.startswith(layout.MOMENTS)}
+    own: tuple[str, ...] = (layout.AUGMENTATION, layout.PRECISION)
+    own = own if warm.keeps_adam else (*own, layout.MOMENTS)
+    wanted = {name for name in shapes if not name.startswith(own)}
     averages = {name: name.removeprefix(layout.AVERAGE) for name in wanted if name.startswith(layout.AVERAGE)}
     for name, weight in averages.items():  # one that the other run did not keep begins as its weight
         if name not in values and weight in values:

@@ -21,7 +21,7 @@ class Shown:
     def __init__(
         self, config: RunConfig, generator: keras.Model, variables: Mapping[str, Any], average: bool = True
     ) -> None:
-        """The average where a run keeps one and it is wanted, `generator` itself otherwise.
+        """The average where a run keeps one and it is wanted; `generator` itself otherwise, in float32.
 
         Args:
             config: the run's.
@@ -31,15 +31,21 @@ class Shown:
         """
         self._config, self._variables = config, variables
         self.is_average = bool(average and config.averaging.half_life_images)
-        self.generator = bare_generator(config) if self.is_average else generator
+        own = self.is_average or config.precision != "float32"  # as which images are shown, always
+        self.generator = bare_generator(config) if own else generator
+        self._is_own = own
 
     def refresh(self) -> None:
-        """Take over the average as it is now."""
-        if not self.is_average:
+        """Take over the average, or the weights, as they are now."""
+        if not self._is_own:
             return
         for name, variable in named_variables(self.generator).items():
-            variable.assign(tf.identity(self._variables.get(AVERAGE + name, self._variables[name])))
-        self._measure()
+            last = self._variables[name]
+            variable.assign(
+                tf.identity(self._variables.get(AVERAGE + name, last) if self.is_average else last)
+            )
+        if self.is_average:
+            self._measure()
 
     def _measure(self) -> None:
         """Batch normalization's statistics anew: those of training are of other weights.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from trainer import losses, randomness, regularizers
+from trainer import augment, losses, randomness, regularizers
 from trainer.config import RunConfig
 from trainer.regularizers.instance_noise import stddev
 
@@ -24,6 +24,8 @@ class Draws(NamedTuple):
     """That share the global batch."""
     branches: tuple[int, ...] = ()
     """Steps that rollbacks went back to."""
+    p: Any = 0.0
+    """Probability of an augmentation of `ada`, float32 scalar."""
 
     @property
     def _number(self) -> Any:
@@ -37,9 +39,16 @@ class Draws(NamedTuple):
         drawn = randomness.noise(config.seed, self._number, config.batch_size, size, purpose, repeat)
         return randomness.replica_slice(drawn, self.replica, self.replicas)
 
-    def for_discriminator(self, repeat: int) -> dict[str, tf.Tensor]:
-        """What regularizers draw for an update of the discriminator, by name."""
-        config, found = self.config, {}
+    def flips(self, repeat: int) -> tf.Tensor:
+        """Which real images of an update of the discriminator are mirrored, bool [n]."""
+        config = self.config
+        drawn = randomness.shares(config.seed, self._number, config.batch_size, "data/flip", repeat)
+        return randomness.replica_slice(drawn < 0.5, self.replica, self.replicas)
+
+    def for_discriminator(self, repeat: int) -> dict[str, Any]:
+        """What regularizers and augmentations draw for an update of the discriminator, by name."""
+        config = self.config
+        found: dict[str, Any] = {}
         for name in regularizers.penalties(config.regularizers):
             shape = regularizers.REGULARIZERS[name].noise
             if shape == ():
@@ -48,12 +57,41 @@ class Draws(NamedTuple):
                 found[name] = randomness.replica_slice(drawn, self.replica, self.replicas)
             elif shape:
                 found[name] = self._pixels(name, repeat)
-        return found | self._instance_noise("discriminator", ("real", "fake"), repeat)
+        return found | self._of_images("discriminator", ("real", "fake"), repeat)
 
-    def for_generator(self, repeat: int) -> dict[str, tf.Tensor]:
+    def for_generator(self, repeat: int) -> dict[str, Any]:
         """The same for an update of the generator."""
         of_pairs = losses.LOSSES[self.config.loss].relative
-        return self._instance_noise("generator", ("real", "fake") if of_pairs else ("fake",), repeat)
+        return self._of_images("generator", ("real", "fake") if of_pairs else ("fake",), repeat)
+
+    def _of_images(self, player: str, images: tuple[str, ...], repeat: int) -> dict[str, Any]:
+        """What is done to the images that the discriminator is shown."""
+        noise: dict[str, Any] = self._instance_noise(player, images, repeat)
+        return noise | self._augmentation(player, images, repeat)
+
+    def _augmentation(self, player: str, images: tuple[str, ...], repeat: int) -> dict[str, Any]:
+        """Parameters of each image's augmentation, and p for each where it is measured."""
+        config, found = self.config, {}
+        numbers = config.augmentation
+        if not numbers.on:
+            return {}
+        about, batch = augment.AUGMENTATIONS[numbers.kind], config.batch_size
+        for kind in images:
+            purpose = f"augmentation/{player}/{kind}"
+            flat = randomness.shares(config.seed, self._number, batch * about.uniform, purpose, repeat)
+            bell = randomness.noise(
+                config.seed, self._number, batch, about.normal, f"{purpose}/normal", repeat
+            )
+            # Of the global batch, since a cosine's last bit hangs on how many others are computed beside it.
+            flat = tf.reshape(flat, (batch, about.uniform))
+            done = augment.parameters(numbers, config.image, flat, bell, self.p)
+            found[f"augmented_{kind}"] = {
+                name: randomness.replica_slice(each, self.replica, self.replicas)
+                for name, each in done.items()
+            }
+        if numbers.adaptive:
+            found["p"] = tf.fill((batch // self.replicas,), self.p)
+        return found
 
     def _instance_noise(self, player: str, images: tuple[str, ...], repeat: int) -> dict[str, tf.Tensor]:
         """Noise for the images that the discriminator is shown, as large as it is at this step."""

@@ -8,12 +8,14 @@ import tensorflow as tf
 
 from trainer.config import RunConfig, freezing
 from trainer.errors import ConfigError
+from trainer.methods.adaptive import Adaptive
 from trainer.methods.adversarial import names
 from trainer.networks.keras_builder import Networks, build, named_variables
 from trainer.optimizers.adam import Adam
 from trainer.optimizers.average import Average
 from trainer.optimizers.hooks import hooks
-from trainer.run.layout import AVERAGE, MOMENTS
+from trainer.optimizers.loss_scale import LossScale
+from trainer.run.layout import AUGMENTATION, AVERAGE, MOMENTS, PRECISION
 
 TALLY = "metrics/tally"
 """Name in a checkpoint of what the next line of metrics has of its steps so far."""
@@ -47,6 +49,10 @@ class State:
         )
         self.sums = names(config)
         """What a step sums, by name."""
+        self.adaptive = (
+            Adaptive(config, self.sums.index("d_accuracy_real")) if config.augmentation.adaptive else None
+        )
+        self.loss_scale = LossScale() if config.precision == "float16" else None
         self.begin_line()
 
     def begin_line(self) -> None:
@@ -83,6 +89,12 @@ class State:
             names = trainable_names(self.networks.generator)
             for name, variable in zip(names, self.average.variables, strict=True):
                 yield AVERAGE + name, variable
+        if self.adaptive:
+            yield f"{AUGMENTATION}p", self.adaptive.p
+            yield f"{AUGMENTATION}right", self.adaptive.right
+        if self.loss_scale:
+            yield f"{PRECISION}loss_scale", self.loss_scale.scale
+            yield f"{PRECISION}good_updates", self.loss_scale.good
 
     def not_finite(self) -> str | None:
         """What is NaN or Inf, and which of it came first in a step that began with none; None: nothing.

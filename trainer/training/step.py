@@ -5,6 +5,7 @@ sees the loop only between calls of `Stepper`, each of which takes any number of
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,11 +176,12 @@ class Stepper:
         """
         config = self._config
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        last, draws = config.d_repeats - 1, Draws(config, step, replica, self._replicas, self._branches)
+        p = self._state.adaptive.now() if self._state.adaptive else tf.constant(config.augmentation.p)
+        last, draws = config.d_repeats - 1, Draws(config, step, replica, self._replicas, self._branches, p)
         # The last batch's latents are both players', from the stream of runs that have no other.
         batches = [
             Batch(
-                self._real(inputs, table, replica, repeat),
+                self._flipped(self._real(inputs, table, replica, repeat), draws, repeat),
                 self._mine(labels, table, replica, repeat) if config.conditioning.on else None,
                 draws.latents() if repeat == last else draws.latents("discriminator", repeat),
                 draws.for_discriminator(repeat),
@@ -195,6 +197,13 @@ class Stepper:
         mine = self._mine(inputs, table, replica, repeat)
         return mine if table is None else tf.gather(table, mine)
 
+    def _flipped(self, images: tf.Tensor, draws: Draws, repeat: int) -> tf.Tensor:
+        """The same, some of them mirrored where the configuration has it so."""
+        if not self._config.data.flip:
+            return images
+        mirrored = draws.flips(repeat)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        return tf.where(mirrored, tf.reverse(images, [2]), images)
+
     def _mine(self, rows: tf.Tensor, table: Any, replica: tf.Tensor, repeat: int) -> tf.Tensor:
         """This replica's rows for one update, of the global batch's or of what this process streams."""
         batch = tf.split(rows, self._config.d_repeats)[repeat]
@@ -209,19 +218,32 @@ class Stepper:
         repeats = {"discriminator": len(turn.batches), "generator": 1 + len(turn.latents)}
         taken = dict.fromkeys(repeats, 0)
         totals: dict[str, Any] = {}
+        turn = turn._replace(scale=state.loss_scale and state.loss_scale.now())
         for update in self._method.updates(turn):
             player = update.player
             *gradients, sums = self._sum([*update.gradients, update.sums])
             first = (turn.step + self._steps_before) * repeats[player] + taken[player] + 1
-            state.adam[player].apply(gradients, tf.cast(first, tf.float32), step)
-            for hook in state.hooks:
-                if hook.player == player:
-                    hook()
+            learn = partial(self._learn, player, tf.cast(first, tf.float32), step)
+            if state.loss_scale:
+                sums = state.loss_scale.apply(gradients, sums, turn.scale, learn)
+            else:
+                learn(gradients)
+            if state.adaptive and player == "discriminator":
+                state.adaptive.saw(sums)
             taken[player] += 1
             totals[player] = totals[player] + sums if player in totals else sums
         if state.average:
             state.average.update(step)
+        if state.adaptive:
+            state.adaptive.adjust(turn.step)
         return tf.concat([totals["discriminator"], totals["generator"]], 0)
+
+    def _learn(self, player: str, time: tf.Tensor, step: tf.Tensor, gradients: Sequence[tf.Tensor]) -> None:
+        """One update of a player's weights, and what follows it; nothing in it waits for another replica."""
+        self._state.adam[player].apply(gradients, time, step)
+        for hook in self._state.hooks:
+            if hook.player == player:
+                hook()
 
     def _sum(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Sum each tensor over all replicas, in one batched all-reduce."""

@@ -212,6 +212,8 @@ def _enter(
     }
     _compare_held_out(known, begun["data"])
     _compare_surroundings(known, options.surroundings)
+    if config.data.flip and config.data.source in ("digits", "keras:mnist"):
+        ownership.say("warning: data.flip is true: mirrored digits are no digits")
     values = record.write(hold.store, config, known, begun, data.is_new, **about)
     options.supervision.tell_record()
     keeper = IndexKeeper(open_store(options.path.experiment_url), options.path.name, values, ownership.say)
