@@ -1,5 +1,6 @@
 """Narrow types: what is computed in them and what is not, the loss scale, and NaN in earnest."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +10,7 @@ from trainer import config
 from trainer.environment.tf_config import Cluster
 from trainer.errors import ConfigError
 from trainer.networks.keras_builder import build, call
+from trainer.networks.layers import GroupedConv2D
 from trainer.networks.sizes import sizes
 from trainer.optimizers.loss_scale import LossScale
 from trainer.sampling.shown import Shown
@@ -174,3 +176,26 @@ def test_penalties_that_rounding_swallows_are_refused_and_a_resume_holds_to_it()
     assert "regularizers.noise_r1.weight is 0.25, expected 0 with precision bfloat16" in str(error.value)
     found = config.conflicts(config.resolve("mlp"), config.resolve("mlp", ["precision=bfloat16"]))
     assert found == {"precision": ("float32", "bfloat16")}
+
+
+def test_groups_of_channels_have_a_gradient_in_half_precision_without_a_gpu():
+    inputs = tf.random.stateless_normal((2, 6, 6, 8), (1, 2))
+    found = []
+    for dtype in ("float32", "mixed_float16"):
+        first = keras.initializers.HeNormal(seed=1)
+        layer = GroupedConv2D(
+            8,
+            3,
+            groups=4,
+            padding="same",
+            dtype=dtype,
+            kernel_initializer=keras.initializers.HeNormal(seed=1),
+        )
+        given = tf.cast(inputs, layer.compute_dtype)
+        layer.build(given.shape)
+        with tf.GradientTape() as tape:
+            outputs = layer(given)
+            total = tf.reduce_sum(tf.cast(tf.square(outputs), tf.float32))
+        assert outputs.dtype == layer.compute_dtype
+        found.append(tape.gradient(total, layer.kernel.value))
+    np.testing.assert_allclose(found[1], found[0], rtol=0.02, atol=0.05)
