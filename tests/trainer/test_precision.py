@@ -183,14 +183,7 @@ def test_groups_of_channels_have_a_gradient_in_half_precision_without_a_gpu():
     found = []
     for dtype in ("float32", "mixed_float16"):
         first = keras.initializers.HeNormal(seed=1)
-        layer = GroupedConv2D(
-            8,
-            3,
-            groups=4,
-            padding="same",
-            dtype=dtype,
-            kernel_initializer=keras.initializers.HeNormal(seed=1),
-        )
+        layer = GroupedConv2D(8, 3, groups=4, padding="same", dtype=dtype, kernel_initializer=first)
         given = tf.cast(inputs, layer.compute_dtype)
         layer.build(given.shape)
         with tf.GradientTape() as tape:
