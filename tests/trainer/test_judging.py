@@ -71,6 +71,7 @@ def test_figures_are_in_lines_files_and_the_result(alone):
     for each in entries(store):
         fd = each["metrics"]["fd"]
         assert 0 < fd["floor"] < fd["value"] and 0 < fd["held_out"] < fd["value"]
+        assert fd["at_floor"] == fd["value"] and fd["held_out_samples"] > 400  # 600 of 4,500 have their floor
 
 
 def test_stopped_in_an_evaluation_and_killed_after_one_it_has_the_same_figures(alone, tmp_path):

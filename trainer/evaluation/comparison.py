@@ -70,9 +70,10 @@ class Comparison:
             figures.part(real, half), figures.part(real, other), self._of(half.stop)
         )
         self._beside: dict[str, float] = {}
+        self._held = sum(len(half.features) for half in halves)
         if halves:
             both = joined([*halves])
-            few = min(len(both.features), len(self._against.features))
+            few = min(self._held, len(self._against.features))
             self._beside = figures.measured(self._against, both, self._of(few))
 
     def _of(self, images: int) -> tuple[str, ...]:
@@ -107,7 +108,7 @@ class Comparison:
 
     def _figure(self, metric: str, value: float, drawn: int) -> dict[str, Any]:
         samples = figures.compared(metric, drawn, len(self._against.features))
-        half = len(self._real.features) // 2
+        half, size = len(self._real.features) // 2, len(self._against.features)
         return {
             "name": figures.name(metric, self._network, samples),
             "value": value,
@@ -116,7 +117,10 @@ class Comparison:
             "samples": samples,
             "floor": self._floors.get(metric),
             "floor_samples": figures.compared(metric, half, half) if metric in self._floors else 0,
+            # Of fewer samples it would be another figure, for which there is no time while a run trains.
+            "at_floor": value if metric in self._floors and half >= drawn else None,
             "held_out": self._beside.get(metric),
+            "held_out_samples": figures.compared(metric, self._held, size) if self._held else 0,
             "features": self._network.label,
             "reference": self._reference,
         }
