@@ -60,7 +60,7 @@ def test_one_worker_asked_to_stop_then_killed_in_a_checkpoint_after_a_damaged_on
     assert outcome(store, 60) == outcome(undisturbed(1), 60)
 
 
-def test_two_workers_asked_to_stop_and_killed_one_by_one_and_together(undisturbed, tmp_path):
+def test_two_workers_asked_to_stop_and_killed_one_by_one(undisturbed, tmp_path):
     store = open_store(str(tmp_path / "e" / "run"))
     often = (*SMALL, "checkpoints.every_steps=10")
     with Team(
@@ -76,9 +76,6 @@ def test_two_workers_asked_to_stop_and_killed_one_by_one_and_together(undisturbe
         team.until(lambda: appeared(store, 40))
         team.kill(0)
         assert team.processes[1].wait(60) == EXIT_RESTART, team.log()
-    with Team(str(tmp_path), "run", tmp_path / "logs", workers=2, sets=often) as team:
-        team.until(lambda: appeared(store, 60))
-        team.kill()
     train(str(tmp_path), "run", tmp_path / "logs", workers=2, sets=often)
     assert outcome(store, 60) == outcome(undisturbed(2), 60)
 
