@@ -42,7 +42,7 @@ demo: .venv/demo ## train on 5,000 digits for 2 minutes; leaves a grid with a ro
 	$(BIN)/launcher submit --backend local --preset demo --workers 1 --root runs
 
 test: .venv/dev .venv-checkov/checkov .venv-keras/oldest ## every test that needs no cluster
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/dev ## N schedules of kills, pauses and storage faults from SEED on, JOBS at once, and a table
 	$(BIN)/python -m tests.chaos --count $(N) --seed $(SEED) --jobs $(JOBS)

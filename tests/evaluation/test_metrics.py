@@ -159,7 +159,7 @@ def test_distances_rise_and_overlaps_fall_with_noise(few_subsets):
         assert values == sorted(values, reverse=True) and values[3] < 0.5 * values[0]
 
 
-def test_identical_sets_are_at_0_and_each_others_whole(few_subsets):
+def test_identical_sets_are_at_0_and_each_others_whole():
     real = images(600, 0)
     found = figures.measured(real, real, EVERY)
     assert abs(found["fd"]) < 1e-6 and abs(found["kid"]) < 3 * found["kid_deviation"]

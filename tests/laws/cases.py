@@ -183,6 +183,7 @@ REPRESENTATIVE = (
         "regularizer": "r2",
         "conditioning": "-",
         "option": "-",
+        "augmentation": "-",
     },
 )
 """What CI runs of them."""

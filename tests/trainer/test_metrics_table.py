@@ -76,6 +76,7 @@ def test_nothing_else_names_a_metric(name):
             "launcher/commands/show.py",
             "launcher/looking/evaluated.py",
             "trainer/networks/ends.py",
+            "trainer/config/price.py",
         }
         of_figures |= {"trainer/sampling/drawing.py", "trainer/training/train.py", "trainer/run/judged.py"}
         of_figures |= {"launcher/interface.py", "launcher/looking/compare/judged.py"}

@@ -20,7 +20,7 @@ from trainer.networks import ends
 from trainer.networks.builder import Architecture, Builder, LatentSize, Normal, T
 from trainer.networks.conditioning import Conditioning
 from trainer.networks.sides import check_sides
-from trainer.sections import Fraction, Image, Positive, Widths
+from trainer.sections import Fraction, Image, Widths
 
 
 class R3gan(Architecture):
@@ -35,7 +35,7 @@ class R3gan(Architecture):
     of four)."""
     groups: Widths = (96, 96, 96, 96)
     """Groups of each stage's 3x3 convolutions (the paper: of 16 channels)."""
-    blocks: Positive = 2
+    blocks: Annotated[int, Field(ge=1, le=32)] = 2
     """Residual blocks of each stage."""
     expansion: Annotated[int, Field(ge=1, le=8)] = 2
     """Channels within a block over those outside."""

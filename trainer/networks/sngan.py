@@ -21,7 +21,7 @@ from trainer.networks.attention import self_attention
 from trainer.networks.builder import GLOROT, Architecture, Builder, Glorot, LatentSize, Normal, T
 from trainer.networks.conditioning import Conditioning
 from trainer.networks.sides import check_sides
-from trainer.sections import Fraction, Image, Positive, Widths
+from trainer.sections import Fraction, Image, Widths
 
 _EPSILON = 2e-5  # of batch normalization, as in the authors' code
 _RESIDUAL = Glorot(2**0.5)  # of a block's 3x3 convolutions, likewise; all else has a gain of 1
@@ -42,7 +42,7 @@ class Sngan(Architecture):
     discriminator_filters: Widths = (128, 128, 128, 128)
     """Channels of each block of the discriminator (table 3; the authors' code at 64x64: 64, 128, 256, 512,
     1024)."""
-    discriminator_halvings: Positive = 2
+    discriminator_halvings: Annotated[int, Field(ge=1, le=8)] = 2
     """How many blocks of the discriminator, the first ones, halve the map (table 3: 2; at 64x64: 5)."""
     generator_normalization: Literal["batch", "none"] = "batch"
     """batch: as in table 3; none: for `microbatch`."""
