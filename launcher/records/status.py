@@ -20,12 +20,11 @@ from launcher.records.states import (
 )
 from trainer.errors import GantryError, ObjectMissing
 from trainer.run import judged, layout
-from trainer.storage import LocalStore, Stat, Store
+from trainer.storage import LocalStore, Store
 from trainer.storage.clock import age
 
 WRITES_SECONDS = 12.0  # a trainer writes status.json every five
 _LOOK_SECONDS = 0.5
-_watched: dict[tuple[str, str], tuple[Stat | None, float]] = {}  # what was seen, and since when
 _FIGURES = "figures"  # beside what status.json says: of a run in an index, what is known without asking
 
 
@@ -252,17 +251,11 @@ def _summary(store: Store) -> dict[str, Any]:
 
 
 def is_written(store: Store, name: str, seconds: float = WRITES_SECONDS) -> bool:
-    """Whether an object changes while it is watched: a sign of life that needs no clock.
-
-    One that this process has seen as it is for so long is not watched again: `report` asks twice.
-    """
-    first, now = store.stat(name), time.monotonic()
-    known, since = _watched.get((store.url, name), (None, now))
-    since = since if known == first else now
-    _watched[store.url, name] = first, since
-    while time.monotonic() < since + seconds:
+    """Whether an object changes while it is watched: a sign of life that needs no clock."""
+    first, end = store.stat(name), time.monotonic() + seconds
+    while time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
-        if (later := store.stat(name)) != first and later is not None:
+        if (now := store.stat(name)) != first and now is not None:
             return True
     return False
 

@@ -22,7 +22,6 @@ from launcher.looking.curves import Curves, Points, running_means
 from launcher.looking.report.grids import evenly, read_grids
 from launcher.looking.report.panels import draw
 from launcher.looking.report.timeline import Event, parse, read_timeline, restart_steps
-from launcher.records import status
 from tests.launcher.run_folder import CREATED, picture, put, write_run
 from trainer.storage import LocalStore, open_store
 
@@ -145,18 +144,6 @@ def test_a_run_without_metrics_or_samples_says_so(tmp_path, state):
 def test_a_run_that_no_trainer_has_begun(tmp_path):
     put(tmp_path / "gan/one", "status.json", {"state": "starting"})
     assert "No trainer has begun yet." in page_of(tmp_path).text
-
-
-def test_what_was_watched_is_not_watched_again_until_it_changes(tmp_path, monkeypatch):
-    store, looks = open_store(str(tmp_path)), []
-    store.write("status.json", b"{}")
-    monkeypatch.setattr(status.time, "monotonic", lambda: len(looks) / 2)
-    monkeypatch.setattr(status.time, "sleep", looks.append)
-    for _ in range(2):
-        before = len(looks)
-        assert not status.is_written(store, "status.json", 2.0) and len(looks) == before + 4
-        assert not status.is_written(store, "status.json", 2.0) and len(looks) == before + 4
-        store.write("status.json", b"{ }")
 
 
 def test_what_is_damaged_is_named_and_left_out(evil):
