@@ -1,6 +1,7 @@
 """What others do to a schedule with kubectl, and what its controller does: Jobs by hand, edits, Replace."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -183,6 +184,8 @@ def test_a_firing_that_was_replaced_says_by_whom(cron, fixing, kubectl, data, bu
     before = (datetime.now(UTC) - timedelta(minutes=2)).isoformat(timespec="seconds")
     status = json.dumps({"status": {"lastScheduleTime": before}})
     kubectl("patch", "cronjob", "every", "--subresource=status", "--type=merge", f"-p={status}")
+    # A minute that ends before it is suspended would bring the next one, which replaces it.
+    wait_until(lambda: time.time() % 60 < 40, "time enough in a minute")
     cron("resume", "every")
     first = wait_until(lambda: cron.data("show", "every")["status"]["active"], "the first firing")[0]
     cron("suspend", "every")  # however long it takes to begin, none is due before it has
