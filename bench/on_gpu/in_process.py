@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from bench.gantry_loop import Loop, build
-from bench.on_gpu.group import NO_ROOM, NOT_THERE, Figures, Hopeless, NotMeasured, rounds_of, serve
+from bench.on_gpu.group import NO_ROOM, Figures, Hopeless, NotMeasured, rounds_of, serve
 from bench.on_gpu.peaks import peak_of
 from bench.rounds import spread
 from trainer.config import RunConfig, resolve
@@ -104,11 +104,6 @@ def step(preset: str, sets: Sequence[str], xla: bool, seconds: float) -> Figures
     }
 
 
-def absent(why: str) -> Figures:
-    """A row that waits for something of the trainer's."""
-    raise NotMeasured(NOT_THERE, why)
-
-
 def _loop(config: RunConfig, xla: bool) -> Loop:
     strategy = distribution.connect(Cluster(), config.recovery.heartbeat_seconds)
     stepper, state, images = build(config, strategy)
@@ -184,4 +179,4 @@ def _digits(value: float) -> float:
 
 
 if __name__ == "__main__":
-    serve({"devices": devices, "products": products, "step": step, "absent": absent})
+    serve({"devices": devices, "products": products, "step": step})
