@@ -146,6 +146,13 @@ def test_what_real_images_look_like_is_looked_up_and_a_damaged_copy_is_made_anew
         assert reference.load(store, where) is None
 
 
+@given(st.integers(1, 3000), st.integers(1, 3000), st.booleans())
+def test_as_many_images_are_looked_at_as_are_wanted_and_there(count, most, in_memory):
+    ids = reference.chosen(count, most, in_memory)
+    assert len({*ids.tolist()}) == len(ids) == min(count, most)
+    assert 0 <= ids.min() and ids.max() < count
+
+
 LINES = st.lists(st.none() | st.floats(0, 10), max_size=30)
 
 

@@ -113,10 +113,10 @@ def _seen(
     training, apart = own
     which = "training" if images is training else "held out" if images is apart else "given"
     held = (apart.fingerprint, apart.source.count) if apart and which != "given" else None
-    count, shape = min(most, images.source.count), images.source.shape
+    ids, shape = sets.chosen(images.source, most), images.source.shape
     of = (training if which == "held out" else images).source.count
-    about = reference.about(which, images.fingerprint, held, network.label, shape, count, of)
-    return reference.seen(kept, about, lambda: sets.seen_in(look, images.source, most), say)
+    about = reference.about(which, images.fingerprint, held, network.label, shape, len(ids), of)
+    return reference.seen(kept, about, lambda: sets.seen_in(look, images.source, ids), say)
 
 
 def _judge(

@@ -30,9 +30,9 @@ def chosen(count: int, most: int, in_memory: bool) -> np.ndarray:
 
     Of a set that is streamed whole blocks, evenly spread: single images would read a block each.
     """
-    if in_memory or count <= most:
+    blocks = -(-most // _BLOCK)
+    if in_memory or blocks * _BLOCK > count:  # nearly all of it is read anyway
         return order(count)[:most]
-    blocks = min(-(-most // _BLOCK), count // _BLOCK)
     starts = np.linspace(0, count - _BLOCK, blocks).astype(np.int64)
     ids = (starts[:, np.newaxis] + np.arange(_BLOCK)).reshape(-1)[:most]
     shuffled: np.ndarray = ids[order(len(ids))]
@@ -78,18 +78,27 @@ def name(about: Mapping[str, Any]) -> str:
 
 def seen(store: Store | None, about: Mapping[str, Any], see: Callable[[], Seen], say: Say) -> Seen:
     """What was kept, else what is seen now, which is kept for others; without a store nothing is kept."""
+    found = kept(store, about)
+    if found is None:
+        found = see()
+        remember(store, about, found, say)
+    return found
+
+
+def kept(store: Store | None, about: Mapping[str, Any]) -> Seen | None:
+    """What was seen before of just these images; None where nobody has, or it cannot be read."""
+    found = load(store, name(about)) if store else None
+    return found if found is not None and len(found.features) == about["count"] else None
+
+
+def remember(store: Store | None, about: Mapping[str, Any], found: Seen, say: Say) -> None:
+    """Keep it for others where there is a store; one that fails costs them a look."""
     if store is None:
-        return see()
-    where = name(about)
-    found = load(store, where)
-    if found is not None and len(found.features) == about["count"]:
-        return found
-    found = see()
+        return
     try:
-        keep(store, where, found)
+        keep(store, name(about), found)
     except StorageError as error:
         say(f"warning: {error}; the next evaluation has to look at its images again")
-    return found
 
 
 def load(store: Store, where: str) -> Seen | None:

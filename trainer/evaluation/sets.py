@@ -62,7 +62,11 @@ def blocks(source: ImageSource, ids: np.ndarray) -> Iterator[np.ndarray]:
     return (source.read(ids[start : start + _BLOCK]) for start in range(0, len(ids), _BLOCK))
 
 
-def seen_in(look: features.Look, source: ImageSource, most: int) -> features.Seen:
-    """What the network sees in a set's images, in a fixed order, `most` at most."""
-    ids = reference.chosen(source.count, most, isinstance(source, ArraySource))
+def chosen(source: ImageSource, most: int) -> np.ndarray:
+    """Which of a set's images are looked at, `most` at most, see `reference.chosen`."""
+    return reference.chosen(source.count, most, isinstance(source, ArraySource))
+
+
+def seen_in(look: features.Look, source: ImageSource, ids: np.ndarray) -> features.Seen:
+    """What the network sees in some of a set's images."""
     return features.joined([look(block) for block in blocks(source, ids)])

@@ -18,7 +18,6 @@ import tensorflow as tf
 from trainer.config import RunConfig
 from trainer.data import ImageSource
 from trainer.environment.tf_config import Cluster
-from trainer.errors import StorageError
 from trainer.evaluation import choosing, features, reference
 from trainer.evaluation.comparison import Comparison, Sources, check
 from trainer.evaluation.drawing import BLOCK, Drawer
@@ -126,20 +125,14 @@ class Judge:
             len(ids),
             self._sources.source.count,
         )
-        where, kept = reference.name(about), self._sources.kept
-        found = reference.load(kept, where) if kept else None
-        if found is not None and len(found.features) != len(ids):
-            found = None
+        kept = self._sources.kept
+        found = reference.kept(kept, about)
         if self._agree(found is not None):
             return found or Seen(np.zeros((0, 0)), np.zeros((0, 0)))
         blocks = [np.resize(ids[at : at + BLOCK], BLOCK) for at in range(0, len(ids), BLOCK)]  # one shape
         seen = self._seen(len(ids), lambda number: self._look(read(blocks[number])), lambda: False, beat)
         assert seen is not None
-        if kept:
-            try:
-                reference.keep(kept, where, seen)
-            except StorageError as error:
-                ownership.say(f"warning: {error}; the next run has to look at its images again")
+        reference.remember(kept, about, seen, ownership.say)
         return seen
 
     def _read(self, source: ImageSource, ids: np.ndarray) -> np.ndarray:
