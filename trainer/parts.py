@@ -77,8 +77,10 @@ def parts() -> dict[str, list[Part]]:
             _PACKING,
         ],
         "networks": [_network(each) for each in ARCHITECTURES],
-        "augmentations": [Part(name, about.line, about.paper) for name, about in AUGMENTATIONS.items()]
-        + [_FLIP],
+        "augmentations": [
+            *(Part(name, about.line, about.paper) for name, about in AUGMENTATIONS.items()),
+            _FLIP,
+        ],
         "conditionings": [Part(name, about.line, about.paper) for name, about in CONDITIONINGS.items()],
         "averaging": [_EMA],
         "optimizers": [_ADAM, _ACCUMULATION],

@@ -59,11 +59,11 @@ def cost(name: str, config: RunConfig) -> Cost:
     """What a run of a preset takes, with more or fewer steps than it has, or other values."""
     images = config.steps * config.images_per_step
     trained, plain = configuration.preset_about(name).trained, configuration.resolve(name)
-    judging = configuration.price(config, CORES)
-    minutes = 0.0 if plain.evaluation.on else judging.evaluations * judging.seconds / 60
+    judging = configuration.price(config, CORES).all_seconds
     if trained and configuration.same_work(plain, config):
-        return Cost(images, _rounded(trained.minutes * config.steps / plain.steps + minutes), True)
-    seconds = images / 1000 * seconds_per_1000_images(config, CORES) + judging.evaluations * judging.seconds
+        more = 0.0 if plain.evaluation.on else judging  # else the run that took so long had its own
+        return Cost(images, _rounded(trained.minutes * config.steps / plain.steps + more / 60), True)
+    seconds = images / 1000 * seconds_per_1000_images(config, CORES) + judging
     return Cost(images, _rounded(seconds / 60), False)
 
 

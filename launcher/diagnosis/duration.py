@@ -57,8 +57,7 @@ def duration(spec: RunSpec, config: RunConfig, asked: float | None, *, ask: bool
     images = config.steps * config.images_per_step
     seconds = images * pace / 1000
     if not run:
-        judging = price(config, cores, spec.workers)
-        seconds += judging.evaluations * judging.seconds
+        seconds += price(config, cores, spec.workers).all_seconds
     return Duration(images, config.steps, float(f"{pace:.3g}"), round(seconds, 1), run or None, cores)
 
 

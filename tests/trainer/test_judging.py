@@ -150,7 +150,7 @@ def test_what_real_images_look_like_is_looked_up_and_a_damaged_copy_is_made_anew
 def test_as_many_images_are_looked_at_as_are_wanted_and_there(count, most, in_memory):
     ids = reference.chosen(count, most, in_memory)
     assert len({*ids.tolist()}) == len(ids) == min(count, most)
-    assert 0 <= ids.min() and ids.max() < count
+    assert ids.min() >= 0 and ids.max() < count
 
 
 LINES = st.lists(st.none() | st.floats(0, 10), max_size=30)
@@ -211,6 +211,7 @@ def test_an_evaluation_stands_beside_those_of_another_provenance(store):
         (["evaluation.stop_when_no_better=2"], "evaluation.stop_when_no_better is 2, expected 0 without"),
         (["evaluation.every_steps=50", "evaluation.metric=loss"], "evaluation.metric is 'loss'"),
         (["evaluation.features=inception"], "evaluation.features is .inception.: expected auto, digits"),
+        (["evaluation.features=lite0@513"], "evaluation.features is .lite0@513.: .* pixels from 32 to 512"),
         ([*AT_50, *RGB], r"evaluation.features is auto and images are 32x32x3, expected lite0 \(pip"),
         ([*AT_50, *RGB, "evaluation.features=digits"], "evaluation.features is digits and images are 32x"),
         ([*AT_50, "evaluation.features=none"], "evaluation.metric is fd, expected sw with .*features none"),

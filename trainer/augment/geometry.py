@@ -7,11 +7,6 @@ transformation on the left. Pixels are read bilinearly from the image mirrored a
 import tensorflow as tf
 
 
-def identity(count: int) -> tf.Tensor:
-    """Nothing is done, [count, 3, 3]."""
-    return tf.eye(3, batch_shape=[count])
-
-
 def translation(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """By pixels to the right and down, each [n]."""
     one, zero = tf.ones_like(x), tf.zeros_like(x)

@@ -1,6 +1,7 @@
 """When a run is judged while it trains, by what, and what follows of it."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -11,13 +12,30 @@ BEST_BY = Literal["fd", "fd128", "kid", "precision", "recall", "modes", "kl", "s
 """What the best checkpoint can be chosen by."""
 USUAL_SHARE = 0.05
 """Of the time, that evaluations may cost before it is said how they would cost less."""
+FEATURES: Mapping[str, int] = {"digits": 96, "lite0": 1280}
+"""Features that a network gives of an image; digits of each channel."""
+LITE0_SIDES = (64, 128, 224)
+"""Pixels of a side to which lite0 has images resized: the least that is no less than theirs, or the last."""
+LITE0_LEAST, LITE0_MOST = 32, 512
+"""The smallest and the largest that may be asked for: it halves images five times."""
 _DIGITS = (28, 28)  # height and width of what the shipped classifier takes, grey or stacked as channels
 _OF_STACKS = ("modes", "kl")
 
 
+def lite0_side(name: str, height: int, width: int) -> int | None:
+    """Pixels of a side of ``lite0`` or ``lite0@SIDE`` for such images; None where it names none that goes."""
+    _, at, side = name.partition("@")
+    if not at:
+        return next((each for each in LITE0_SIDES if each >= max(height, width)), LITE0_SIDES[-1])
+    there = re.fullmatch(r"[1-9]\d{1,2}", side, re.ASCII) and LITE0_LEAST <= int(side) <= LITE0_MOST
+    return int(side) if there else None
+
+
 def _features(value: str) -> str:
-    if not re.fullmatch(r"auto|digits|none|lite0(@[1-9]\d{1,2})?", value, re.ASCII):
-        raise ValueError("expected auto, digits, lite0, lite0@SIDE such as lite0@96, or none")
+    is_lite0 = value == "lite0" or (value.startswith("lite0@") and lite0_side(value, 1, 1))
+    if value not in ("auto", "digits", "none") and not is_lite0:
+        sides = f"lite0@SIDE with pixels from {LITE0_LEAST} to {LITE0_MOST}"
+        raise ValueError(f"expected auto, digits, lite0, {sides}, or none")
     return value
 
 
@@ -52,11 +70,8 @@ class Evaluation(Section):
         Raises:
             ValueError: there is none for them, or it does not give the metric.
         """
-        digits, size = (
-            (image.height, image.width) == _DIGITS,
-            f"{image.height}x{image.width}x{image.channels}",
-        )
-        digits = digits and image.channels in (1, 3)
+        size = f"{image.height}x{image.width}x{image.channels}"
+        digits = (image.height, image.width) == _DIGITS and image.channels in (1, 3)
         found = "digits" if self.features == "auto" and digits else self.features
         if found == "auto" or (found == "digits" and not digits):
             raise ValueError(

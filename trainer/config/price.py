@@ -8,15 +8,13 @@ lite0 took 1.1 ms for an image of 32x32 at 64 pixels, and 1.3 s for the figures 
 import math
 from typing import NamedTuple
 
-from trainer.config.evaluation import USUAL_SHARE
+from trainer.config.evaluation import FEATURES, USUAL_SHARE, lite0_side
 from trainer.config.schema import RunConfig
 from trainer.networks.duration import seconds_of_drawing, seconds_per_1000_images
 
 _CORES = 2
 # Seconds of a core for an image: the two for each pixel of a channel that the network is given.
 _DIGITS, _NONE, _LITE0 = 3e-7, 2e-8, 9e-8
-_LITE0_SIDES = (64, 128, 224)
-_FEATURES = {"digits": 96, "lite0": 1280}
 _OVERLAP = 5000  # images of each set whose neighbours are looked for
 # For each pair of images of these, without and by each feature; for each product of FD's matrices; KID.
 _PAIR, _PAIR_FEATURE, _PRODUCT, _KID = 3e-8, 1.2e-10, 4e-10, 3.9
@@ -36,6 +34,11 @@ class Price(NamedTuple):
     evaluations: int
     """How many those are."""
 
+    @property
+    def all_seconds(self) -> float:
+        """Of these together."""
+        return self.evaluations * self.seconds
+
 
 def price(config: RunConfig, cores: float = _CORES, workers: int = 1) -> Price:
     """What evaluations of a run cost.
@@ -52,14 +55,11 @@ def price(config: RunConfig, cores: float = _CORES, workers: int = 1) -> Price:
     seconds = _seconds(config, features, cores * workers)
     step = config.images_per_step / 1000 * seconds_per_1000_images(config, cores, workers)
     line = config.metrics.every_steps
-    every = math.ceil(seconds * (1 - USUAL_SHARE) / (USUAL_SHARE * step * line)) * line
+    usual = seconds * (1 - USUAL_SHARE) / (USUAL_SHARE * step)
+    every = math.ceil(min(usual, config.steps) / line) * line
     count = math.ceil(config.steps / config.evaluation.every_steps) if config.evaluation.on else 0
     share = count * seconds / (count * seconds + config.steps * step)
-    return Price(features, seconds, min(every, _whole(config.steps, line)), share, count)
-
-
-def _whole(steps: int, line: int) -> int:
-    return math.ceil(steps / line) * line
+    return Price(features, seconds, every, share, count)
 
 
 def _seconds(config: RunConfig, features: str, cores: float) -> float:
@@ -67,7 +67,7 @@ def _seconds(config: RunConfig, features: str, cores: float) -> float:
     each = seconds_of_drawing(config) + _look(config, features)
     if features == "none":
         return samples * each / cores
-    size = _FEATURES["lite0" if features.startswith("lite0") else features]
+    size = FEATURES[features.partition("@")[0]]
     size *= config.image.channels if features == "digits" else 1
     pairs = min(samples, _OVERLAP) ** 2 * (_PAIR + _PAIR_FEATURE * size)
     return samples * each / cores + pairs + _PRODUCT * size**3 + (_KID if metric == "kid" else 0)
@@ -78,6 +78,4 @@ def _look(config: RunConfig, features: str) -> float:
     height, width, channels = config.image.shape
     if not features.startswith("lite0"):
         return height * width * channels * (_DIGITS if features == "digits" else _NONE)
-    named = features.partition("@")[2]
-    usual = next((side for side in _LITE0_SIDES if side >= max(height, width)), _LITE0_SIDES[-1])
-    return int(named or usual) ** 2 * 3 * _LITE0
+    return (lite0_side(features, height, width) or 0) ** 2 * 3 * _LITE0

