@@ -213,7 +213,10 @@ def _nameless(stage: Stage) -> tuple[int, str]:
 
 
 def _launcher_begins(stage: Stage) -> tuple[int, str]:
-    process = stage.launcher("list", "--root", stage.root)
+    run = Path(stage.root) / "gan" / "one"  # of nobody: it is watched for 12 s, so that no signal is too late
+    run.mkdir(parents=True)
+    (run / "status.json").write_text('{"state": "starting"}')
+    process = stage.launcher("status", "one", "--root", stage.root)
     process.until(lambda: catches(process.pid))
     return _end(stage, process)
 
