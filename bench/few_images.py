@@ -17,9 +17,12 @@ import numpy as np
 
 from bench.contestant import ROOT
 from bench.report import table
+from bench.zoo.play import lines
 from trainer.data import Look
 from trainer.data.idx import open_images, open_test
+from trainer.run import evaluations
 from trainer.sections import Image
+from trainer.storage import open_store
 
 PAGE = ROOT / "docs" / "few-images.md"
 SEEDS = (0, 1, 2)
@@ -103,27 +106,19 @@ def _play(name: str, seed: int, scratch: Path, known: dict[str, str], amount: Am
         "--reference", known["test"], "--features", known["features"],
         "--metric", "fd", "--metric", "precision", "--metric", "recall",
     )  # fmt: skip
-    steps = sorted((folder / "evaluations").glob("*.json"), key=lambda path: int(path.stem))
-    judged = {int(path.stem): _figures(json.loads(path.read_text(encoding="utf-8"))) for path in steps}
-    lines = [
-        json.loads(line)
-        for path in sorted((folder / "metrics").glob("*.jsonl"), key=lambda path: int(path.stem))
-        for line in path.read_text(encoding="utf-8").splitlines()
-    ]
     said = {
         "variant": name,
         "seed": seed,
-        "judged": judged,
-        "last": lines[-1],
+        "judged": {each["step"]: _figures(each) for each in evaluations.every(open_store(str(folder)))},
+        "last": lines(folder)[-1],
         "seconds": time.monotonic() - began,
     }
     print(json.dumps(said), file=sys.stderr, flush=True)
     return said
 
 
-def _figures(evaluation: dict[str, Any]) -> dict[str, Any]:
+def _figures(entry: evaluations.Entry) -> dict[str, Any]:
     """Name and value of each figure."""
-    [entry] = evaluation["evaluations"]
     return {name: {"name": each["name"], "value": each["value"]} for name, each in entry["metrics"].items()}
 
 

@@ -11,7 +11,7 @@ from trainer.environment.paths import expanded
 from trainer.environment.quiet import load_tensorflow
 from trainer.errors import UserError
 from trainer.sampling.exporting import Kind
-from trainer.storage.limits import told as exhausted
+from trainer.storage.limits import refused
 
 if TYPE_CHECKING:
     from trainer.sampling.origin import Origin
@@ -260,7 +260,5 @@ def export(
     try:
         formats.save(model, kind, out)
     except OSError as error:
-        raise exhausted(error, f"--out {out}") or UserError(
-            f"--out {out}: cannot be written: {error.strerror or error}"
-        ) from error
+        raise refused(f"--out {out}", error) from error
     _tell(out, {"format": str(kind), "step": taken}, output)

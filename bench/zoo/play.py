@@ -123,11 +123,16 @@ def _about(row: Row, seed: int, config: RunConfig, trained: Ran) -> dict[str, An
     }
 
 
+def lines(run: Path) -> list[dict[str, Any]]:
+    """Its lines of metrics, in their order."""
+    files = sorted((run / "metrics").glob("*.jsonl"), key=lambda file: int(file.stem))
+    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+
+
 def _speed(run: Path) -> float:
     """Real images a second, the median of the lines of metrics after the first, which compiles."""
-    files = sorted((run / "metrics").glob("*.jsonl"))
-    lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    return round(median(line["images_per_second"] for line in lines[1:] or lines), 1)
+    found = lines(run)
+    return round(median(line["images_per_second"] for line in found[1:] or found), 1)
 
 
 def _figures(found: dict[str, Any], judged: Ran) -> dict[str, Any]:

@@ -6,7 +6,7 @@ A container's user often has neither HOME nor a line in /etc/passwd (OpenShift, 
 import os
 from pathlib import Path
 
-from trainer.errors import UserError
+from trainer.errors import ConfigError, UserError
 
 
 def expanded(text: str, what: str = "") -> str:
@@ -28,6 +28,18 @@ def expanded(text: str, what: str = "") -> str:
         name = f"{what} " if what else ""
         raise UserError(f"{name}{text}: {who} is a home folder, and {lacking}; write the path in full")
     return found
+
+
+def require_folder(what: str, path: Path) -> Path:
+    """The folder above a path that is to be written; `what` is as in ``--out grid.png``.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise ConfigError(f"{what}: there is no folder {parent}")
+    return parent
 
 
 def at_home(text: str) -> Path | None:

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import randomness
-from trainer.config.optimizer import Optimizer, Schedule
+from trainer.config.optimizer import Rates, Schedule
 from trainer.evaluation.differentiable import features_of
 from trainer.evaluation.features import Network
 from trainer.inversion.request import Request
@@ -27,6 +27,7 @@ from trainer.optimizers.adam import Adam
 from trainer.sampling.sampler import to_bytes
 
 _PRIOR = 1e-3
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-7
 _TINY = 1e-12
 
 
@@ -72,8 +73,7 @@ def descend(
     of = None if labels is None else tf.constant(labels)
     measure = _measure(generator, target, of, network, request.feature_weight)
     schedule = Schedule(kind="cosine", decay_to=request.updates)
-    rates = Optimizer(learning_rate=min(request.rate, 1.0), beta1=0.9, schedule=schedule).of("generator")
-    adam = Adam(rates._replace(learning_rate=request.rate), [latents])
+    adam = Adam(Rates(request.rate, _BETA1, _BETA2, _EPSILON, clip_norm=0.0, schedule=schedule), [latents])
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def update(step: tf.Tensor) -> tf.Tensor:

@@ -15,7 +15,7 @@ from trainer.pictures.grid import encode_png, tile
 from trainer.sampling import drawing
 from trainer.sampling.generate import Opened, open_generator
 from trainer.sampling.origin import Origin
-from trainer.storage.limits import naming
+from trainer.storage.limits import refused
 from trainer.storage.whole_file import whole_file
 
 LATENT, PICTURE, DISTANCES = "latent.npy", "projection.png", "distances.json"
@@ -61,15 +61,14 @@ def write(out: Path, told: dict[str, Any], found: Found, target: np.ndarray) -> 
     best = found.best
     pair = encode_png(tile(np.stack([target, found.images[best]]), 1, 2))
     try:
-        with naming(f"--out {out}"):
-            out.mkdir(exist_ok=True)
-            with whole_file(out / LATENT) as file:
-                np.save(file, found.latents[best : best + 1])
-            for name, text in ((PICTURE, pair), (DISTANCES, json.dumps(told, indent=2).encode())):
-                with whole_file(out / name) as file:
-                    file.write(text)
+        out.mkdir(exist_ok=True)
+        with whole_file(out / LATENT) as file:
+            np.save(file, found.latents[best : best + 1])
+        for name, text in ((PICTURE, pair), (DISTANCES, json.dumps(told, indent=2).encode())):
+            with whole_file(out / name) as file:
+                file.write(text)
     except OSError as error:
-        raise ConfigError(f"--out {out}: cannot be written: {error.strerror or error}") from error
+        raise refused(f"--out {out}", error) from error
 
 
 def _labels(opened: Opened, request: Request) -> np.ndarray | None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from trainer.data.pixels import decode
 from trainer.data.sources import Damage
-from trainer.environment.paths import expanded
+from trainer.environment.paths import expanded, require_folder
 from trainer.errors import ConfigError, DataError, ObjectMissing, UserError
 from trainer.storage import open_store
 
@@ -57,8 +57,7 @@ def check_folder(out: str) -> Path:
     path = Path(expanded(out, "--out"))
     if path.exists() and not path.is_dir():
         raise ConfigError(f"--out {path}: is a file, expected a folder")
-    if not path.absolute().parent.is_dir():
-        raise ConfigError(f"--out {path}: there is no folder {path.absolute().parent}")
+    require_folder(f"--out {path}", path)
     return path
 
 

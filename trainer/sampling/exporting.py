@@ -5,6 +5,7 @@ import os
 from enum import StrEnum
 from pathlib import Path
 
+from trainer.environment.paths import require_folder
 from trainer.errors import ConfigError
 
 
@@ -36,9 +37,7 @@ def check(kind: Kind, out: Path) -> None:
         raise ConfigError(f"--out {out}: expected the name of a folder with --format {kind}")
     if out.is_dir() or (folder and out.exists()):
         raise ConfigError(f"--out {out}: is there already, expected a new name")
-    parent = out.absolute().parent
-    if not parent.is_dir():
-        raise ConfigError(f"--out {out}: there is no folder {parent}")
+    parent = require_folder(f"--out {out}", out)
     if not os.access(parent, os.W_OK):
         raise ConfigError(f"--out {out}: {parent} may not be written to")
     if kind is Kind.onnx:

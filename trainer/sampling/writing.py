@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from trainer.errors import ConfigError, GantryError, UserError
+from trainer.environment.paths import require_folder
+from trainer.errors import ConfigError
 from trainer.pictures import film
 from trainer.pictures.grid import encode_png, tile
-from trainer.storage.limits import told
+from trainer.storage.limits import refused
 from trainer.storage.whole_file import whole_file
 
 _LONGEST_ROW = 64  # images of a way between two seeds that lie in one row
@@ -29,9 +30,7 @@ def check_target(out: Path, films: bool = False) -> None:
         film.check_ending(out)
     elif out.suffix not in _STILLS:
         raise ConfigError(f"--out {out}: expected a name ending in .png or .npz, or a folder")
-    parent = out.absolute().parent
-    if not parent.is_dir():
-        raise ConfigError(f"--out {out}: there is no folder {parent}")
+    parent = require_folder(f"--out {out}", out)
     if out.suffix and out.is_dir():
         raise ConfigError(f"--out {out}: is a folder, expected a file, or a folder without an ending")
     if not out.suffix and out.exists() and not out.is_dir():
@@ -67,7 +66,7 @@ def write(
         else:
             _write_each(images, out, names)
     except OSError as error:
-        raise _refused(out, error) from error
+        raise refused(f"--out {out}", error) from error
 
 
 def write_film(images: np.ndarray, out: Path, fps: float) -> None:
@@ -80,12 +79,7 @@ def write_film(images: np.ndarray, out: Path, fps: float) -> None:
     try:
         film.write_film(images, out, fps)
     except OSError as error:
-        raise _refused(out, error) from error
-
-
-def _refused(out: Path, error: OSError) -> GantryError:
-    text = f"--out {out}: cannot be written: {error.strerror or error}"
-    return told(error, f"--out {out}") or UserError(text)
+        raise refused(f"--out {out}", error) from error
 
 
 def _write_each(images: np.ndarray, out: Path, names: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trainer.errors import DiskFull, DiskReadOnly, Exhausted, GantryError, TooManyFiles
+from trainer.errors import DiskFull, DiskReadOnly, Exhausted, GantryError, TooManyFiles, UserError
 from trainer.storage.base import UNFINISHED
 
 RESERVE_BYTES = 64 << 10  # status, index, lease and the launcher's record take 4 KiB each, a last line less
@@ -73,6 +73,11 @@ def told(error: BaseException, where: object = None) -> Exhausted | None:
             place = where or getattr(cause, "filename", None)
             return kind(f"{place}: {words}" if place else words)
     return None
+
+
+def refused(what: str, error: OSError) -> GantryError:
+    """Why a file that a person named could not be written; `what` is as in ``--out grid.png``."""
+    return told(error, what) or UserError(f"{what}: cannot be written: {error.strerror or error}")
 
 
 @contextmanager
