@@ -3,6 +3,7 @@
 import json
 
 from tests.cluster.flags import on
+from tests.cluster.waiting import wait_until
 from tests.support.flags import set_flags
 from tests.support.runs import TINY
 from tests.support.teams import SMALL
@@ -23,8 +24,13 @@ def test_a_game_that_is_over_fails_its_job_at_once(launcher, kubectl, namespace,
     flags = ["--workers", "2", *on(cluster, namespace, bucket)]
     launcher("submit", "--preset", "mlp", "--name", "over", *set_flags((*TINY, *STOP)), *flags, check=True)
     assert launcher("wait", "over", "--root", bucket, "--timeout", "5m").returncode == 1
-    [job] = kubectl.get("jobs")["items"]
-    [failed] = [each for each in job["status"]["conditions"] if each["type"] == "Failed"]
+
+    def ending():  # which follows the run's own word by a second
+        [job] = kubectl.get("jobs")["items"]
+        failed = [each for each in job["status"].get("conditions", ()) if each["type"] == "Failed"]
+        return (job, *failed) if failed else None
+
+    job, failed = wait_until(ending, "the Job's end")
     assert failed["reason"] == "PodFailurePolicy" and "exit code 3" in failed["message"]
     assert job["status"]["failed"] <= 2  # one pod of each index, and none in its place
     assert (
